@@ -1,0 +1,3 @@
+//! Use cases, generic over the ports.
+
+pub mod ports;

@@ -1,0 +1,105 @@
+//! What a repository runs: components and the pins that hold their versions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::upstream::UpstreamRef;
+use super::version::Scheme;
+
+/// The place of one version in the repository: file, document, route, bytes.
+///
+/// `text` is exactly the bytes of `span` in `file`, never a value that a YAML reader made of it
+/// (`1.10` stays `1.10`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pin {
+    /// Path within the repository, `/`-separated.
+    pub file: String,
+    /// 1-based line of the first byte of the version.
+    pub line: usize,
+    /// 1-based column of the first byte of the version, in characters.
+    pub column: usize,
+    /// 0-based document within the file.
+    pub document: usize,
+    /// JSON Pointer (RFC 6901) within the document to the scalar that holds the version.
+    pub route: String,
+    /// Byte range of `text` in the file, half open.
+    pub span: (usize, usize),
+    /// The version as it stands in the file.
+    pub text: String,
+    /// Id of the rule that found the pin.
+    pub rule: String,
+    /// Whether Flux applies the value from here; `false` for copies (Ansible, templates, unused variables).
+    pub applied: bool,
+}
+
+/// How the version of a component is given in Git.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// One exact version.
+    Exact(String),
+    /// A Masterminds range (`1.x`, `>=1.2 <2`), resolved by Flux at run time.
+    Range(String),
+    /// A named channel of a release server (`stable`).
+    Channel(String),
+    /// Nothing in Git says which version runs (branch, no `version`, `latest`).
+    Nothing(String),
+}
+
+/// One thing that moves together: its pins change in the same commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Component {
+    /// Stable, unique id, such as `k3s`, `helm/<namespace>/<release>`, `image/<registry>/<repository>`.
+    pub id: String,
+    /// `k3s`, `flux`, `longhorn`, `helm`, `oci`, `image`, `git`, `release` or what a rule says.
+    pub kind: String,
+    /// Name for people.
+    pub name: String,
+    /// Kubernetes namespace, where there is one.
+    pub namespace: Option<String>,
+    /// Name of the cluster, where the repository describes several.
+    pub cluster: Option<String>,
+    /// How its version is given; `Exact` text is that of the applied pin.
+    pub given: Given,
+    /// Order and grammar of its versions.
+    pub scheme: Scheme,
+    /// Who publishes newer versions; `Err` says why that cannot be known.
+    pub upstream: Result<UpstreamRef, String>,
+    /// Digest that stands beside the version and moves with it (`sha256:…`).
+    pub digest: Option<String>,
+    /// Set where something else owns the version (Flux image automation, Renovate `ignore`, …), with the reason.
+    pub managed_elsewhere: Option<String>,
+    /// Pre-releases are wanted by an annotation or a range.
+    pub prereleases: bool,
+    /// The upstream's tags carry this prefix before the version (`kube-prometheus-stack-41.5.1`).
+    pub tag_prefix: Option<String>,
+    /// The applied pins first, then the copies; sorted by place within each.
+    pub pins: Vec<Pin>,
+}
+
+/// Count of objects seen per kind, versionless sources too.
+pub type Inventory = BTreeMap<String, usize>;
+
+/// What kind of update it is to go from one version to another.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateType {
+    /// There is nothing newer.
+    None,
+    /// Same minor, higher patch.
+    Patch,
+    /// Same major, higher minor.
+    Minor,
+    /// Higher major.
+    Major,
+    /// To, or between, pre-releases.
+    Prerelease,
+    /// Same tag, other digest.
+    Digest,
+    /// Same version, higher build (`+k3s1` → `+k3s2`).
+    Build,
+    /// Newer in a way that the scheme cannot name.
+    Unknown,
+}

@@ -1,0 +1,10 @@
+//! Decisions about versions and manifests, as pure functions over plain data.
+//!
+//! Nothing here reads the network, the file system, the environment or the clock, and nothing here
+//! knows a client library: values come in, values go out.
+
+pub mod component;
+pub mod problem;
+pub mod report;
+pub mod upstream;
+pub mod version;

@@ -1,0 +1,7 @@
+//! gitops-updater: detects new versions in a Flux repository and owns each update until the
+//! cluster is proven healthy.
+//!
+//! The library exists for the program and its tests; it is not a public API.
+
+pub mod app;
+pub mod domain;
