@@ -6,7 +6,7 @@ use jiff::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UpstreamRef {
     /// The k3s release channels and the releases of `k3s-io/k3s`; `channel` where a Plan follows one.
-    ///    K3s {
+    K3s {
         /// Channel URL as it stands in the Plan.
         channel: Option<String>,
     },
@@ -86,7 +86,9 @@ impl UpstreamRef {
             Self::GithubReleases { owner, name, .. } | Self::GithubTags { owner, name, .. } => {
                 format!("{owner}/{name}")
             }
-            Self::GitTags { url } => url.rsplit('/').next().unwrap_or(url).trim_end_matches(".git").to_owned(),
+            Self::GitTags { url } => {
+                url.rsplit('/').next().unwrap_or(url).trim_end_matches(".git").to_owned()
+            }
             Self::HelmChart { chart, .. } => chart.clone(),
             Self::Oci { repository, .. } => repository.clone(),
         }
