@@ -73,6 +73,8 @@ pub struct Component {
     pub prereleases: bool,
     /// The upstream's tags carry this prefix before the version (`kube-prometheus-stack-41.5.1`).
     pub tag_prefix: Option<String>,
+    /// What a person should know about how the version is written (copies that differ, two owners).
+    pub warnings: Vec<String>,
     /// The applied pins first, then the copies; sorted by place within each.
     pub pins: Vec<Pin>,
 }

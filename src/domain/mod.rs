@@ -4,7 +4,10 @@
 //! knows a client library: values come in, values go out.
 
 pub mod component;
+pub mod manifest;
 pub mod problem;
 pub mod report;
+pub mod rule;
+pub mod scan;
 pub mod upstream;
 pub mod version;

@@ -1,0 +1,244 @@
+//! What a rule says, checked and ready to be applied: where versions live and who publishes newer ones.
+//!
+//! Rules are data (`rules/*.yaml`); their file form is read elsewhere. `rules/README.md` documents the fields.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use super::manifest::route::Pattern;
+use super::version::Scheme;
+
+/// One rule file: a kind of component and the places of its versions.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Stable, kebab-case.
+    pub id: String,
+    /// One line for people.
+    pub title: String,
+    /// Why it is done like this.
+    pub why: String,
+    /// Documentation of the fields that the rule reads.
+    pub references: Vec<String>,
+    /// A manifest in which the rule finds a version.
+    pub example: String,
+    /// The component that a found version belongs to.
+    pub component: ComponentTemplate,
+    /// Order and grammar of the versions.
+    pub scheme: Scheme,
+    /// Where versions live.
+    pub pins: Vec<PinRule>,
+    /// What found by other rules belongs to this component.
+    pub claims: Vec<Claim>,
+    /// Go module by which advisories name it (`github.com/k3s-io/k3s`).
+    pub advisories: Option<String>,
+}
+
+/// Id, kind and name of a component; `{capture}` is filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentTemplate {
+    /// Such as `helm/{namespace}/{name}`.
+    pub id: String,
+    /// Such as `helm`.
+    pub kind: String,
+    /// Such as `{name}`.
+    pub name: String,
+}
+
+/// Makes what another rule found part of this rule's component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// A Helm chart of this name.
+    Chart(String),
+    /// Releases or tags of this GitHub repository (`owner/name`), named by an annotation.
+    Release(String),
+    /// An OCI repository (`ghcr.io/fluxcd/flux-manifests`).
+    Oci(String),
+}
+
+/// Which documents a [`PinRule`] looks at.
+#[derive(Debug, Clone)]
+pub enum Scope {
+    /// Kubernetes objects of a group (`""` = core, `None` = any) and kind (`None` = any not in `except`).
+    Object {
+        /// API group without version.
+        group: Option<String>,
+        /// Kind.
+        kind: Option<String>,
+        /// Kinds that are left out when `kind` is `None`.
+        except: Vec<String>,
+    },
+    /// Kustomize's own files (`kustomization.yaml`), components too.
+    KustomizeFile,
+    /// Documents of files with this name (`Chart.yaml`).
+    FileName(String),
+    /// Lines of text, in files of any form whose path matches.
+    Lines {
+        /// Path pattern; `*` and `**` as in `.gitignore`.
+        files: globset::GlobSet,
+        /// Only this many bytes from the start of the file; `None` = all.
+        within: Option<usize>,
+    },
+}
+
+/// How the version stands in its scalar.
+#[derive(Debug, Clone)]
+pub enum Format {
+    /// The scalar is the version.
+    Whole,
+    /// An image reference; captures `registry`, `repository`, `digest`.
+    Image,
+    /// The tag of an image whose repository stands beside it; a digest may follow.
+    Tag,
+    /// The group `version` of a regular expression; its other named groups are captures.
+    Regex(Regex),
+}
+
+/// One place where versions live.
+#[derive(Debug, Clone)]
+pub struct PinRule {
+    /// Stable id, shown with every pin.
+    pub id: String,
+    /// Which documents.
+    pub scope: Scope,
+    /// The nodes that hold a version, seen from the object.
+    pub at: Pattern,
+    /// The scalar with the version, seen from `at`.
+    pub version: Pattern,
+    /// Nodes that must exist, seen from `at` or absolute.
+    pub when: Vec<Pattern>,
+    /// Scalars that must match.
+    pub matches: Vec<(Pattern, Regex)>,
+    /// How the version stands in its scalar.
+    pub format: Format,
+    /// What it means when there is no version.
+    pub absent: Option<Absent>,
+    /// Scalars to remember, by name.
+    pub capture: Vec<(String, Pattern)>,
+    /// What the text is.
+    pub role: Role,
+    /// Whether Flux applies the value from here.
+    pub applied: bool,
+    /// The whole file is generated: no other rule looks into it.
+    pub generated: bool,
+    /// Only texts that the scheme understands are pins.
+    pub strict: bool,
+    /// Who publishes newer versions.
+    pub upstream: UpstreamTemplate,
+    /// Overrides [`Rule::component`].
+    pub component: Option<ComponentTemplate>,
+    /// Overrides [`Rule::scheme`].
+    pub scheme: Option<Scheme>,
+}
+
+/// What a missing version means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absent {
+    /// The newest is taken, which is this range.
+    Range(String),
+    /// Nothing says; the reason for people.
+    Nothing(String),
+}
+
+/// What the text at a pin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// An exact version, or a range where the field takes ranges.
+    Version,
+    /// Always a range.
+    Range,
+    /// The name or URL of a channel.
+    Channel,
+    /// A commit id.
+    Commit,
+    /// A digest, no version.
+    Digest,
+}
+
+/// Who publishes newer versions; `{capture}` is filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamTemplate {
+    /// k3s releases, with `{channel}` from the pin when its role is a channel.
+    K3s,
+    /// Releases on GitHub.
+    GithubReleases {
+        /// `owner/name`.
+        repository: String,
+    },
+    /// Tags on GitHub.
+    GithubTags {
+        /// `owner/name`.
+        repository: String,
+    },
+    /// Tags of the Git repository at a URL.
+    GitTags {
+        /// Clone URL.
+        url: String,
+    },
+    /// A chart of a repository given by its URL, `https://` or `oci://`.
+    Helm {
+        /// URL of the repository.
+        repository: String,
+        /// Chart name; a whole `oci://` or archive URL where the repository is empty.
+        chart: String,
+    },
+    /// A chart in a Flux source: HelmRepository, GitRepository or Bucket.
+    FluxSource {
+        /// Chart name or path.
+        chart: String,
+        /// Kind of the source.
+        kind: String,
+        /// Name of the source.
+        name: String,
+        /// Namespace of the source; the object's own where empty.
+        namespace: String,
+    },
+    /// A Flux object that carries the chart: OCIRepository or HelmChart.
+    FluxChartRef {
+        /// Kind of the object.
+        kind: String,
+        /// Name of the object.
+        name: String,
+        /// Namespace of the object; the release's own where empty.
+        namespace: String,
+    },
+    /// Tags of an OCI repository (`oci://host/path` or `host/path`).
+    Oci {
+        /// URL.
+        url: String,
+    },
+    /// Tags of the image's repository.
+    Image,
+}
+
+/// Fills `{name}` in a template; `None` when a capture is missing. `{name?}` is `-` when missing.
+pub fn fill(template: &str, captures: &BTreeMap<String, String>) -> Option<String> {
+    let mut filled = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        filled.push_str(&rest[..open]);
+        let close = rest[open..].find('}')? + open;
+        let name = &rest[open + 1..close];
+        match name.strip_suffix('?') {
+            Some(name) => filled.push_str(captures.get(name).map_or("-", String::as_str)),
+            None => filled.push_str(captures.get(name)?),
+        }
+        rest = &rest[close + 1..];
+    }
+    filled.push_str(rest);
+    Some(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_or_missing() {
+        let captures = BTreeMap::from([("name".to_owned(), "podinfo".to_owned())]);
+        assert_eq!(fill("helm/{namespace?}/{name}", &captures).as_deref(), Some("helm/-/podinfo"));
+        assert_eq!(fill("{namespace}", &captures), None);
+        assert_eq!(fill("{unclosed", &captures), None);
+        assert_eq!(fill("plain", &captures).as_deref(), Some("plain"));
+    }
+}

@@ -1,0 +1,222 @@
+//! Comments that say who owns a version: `# renovate: …` and `# {"$imagepolicy": …}`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::domain::manifest::route::Pattern;
+
+use super::{Context, FileScan, Site};
+
+/// How many lines below its comment an annotated value may stand.
+const REACH: usize = 4;
+
+/// A `# renovate:` comment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// 1-based line of the comment.
+    pub line: usize,
+    /// `key=value` pairs; a known spelling for each key (`repos` and `repo` are `depName`).
+    pub pairs: BTreeMap<String, String>,
+    /// The text on the next line that may be a version, for values that no rule finds.
+    pub value: Option<Site>,
+    /// 1-based lines of the values that the comment may speak of.
+    pub reach: std::ops::RangeInclusive<usize>,
+}
+
+/// A `$imagepolicy` comment: Flux image automation owns the value on its line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// 1-based line.
+    pub line: usize,
+    /// `namespace:policy[:field]`.
+    pub policy: String,
+    /// The value on the line.
+    pub value: Option<Site>,
+}
+
+// Both patterns are constants; that they compile is tested below.
+static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"^\s*(?:-\s+)?(?:export\s+)?["']?[A-Za-z0-9_./-]+["']?\s*[:=]\s*["']?(?P<version>[^\s"'#,]+)"#,
+    )
+    .ok()
+});
+static POLICY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"#\s*\{\s*"\$imagepolicy"\s*:\s*"(?P<policy>[^"]+)"\s*\}"#).ok());
+
+pub(super) fn read(context: &Context<'_>, scan: &mut FileScan) {
+    let bytes = context.text.as_bytes();
+    for at in memchr::memmem::find_iter(bytes, b"renovate:") {
+        let line = context.lines.line(at);
+        let Some(range) = context.lines.range(line) else { continue };
+        let before = context.text[range.start..at].trim_end();
+        // The comment sign of YAML, also after a value; `<!--` and `//` are other languages.
+        if !before.ends_with('#') {
+            continue;
+        }
+        let pairs = pairs(&context.text[at + "renovate:".len()..range.end]);
+        if pairs.is_empty() {
+            continue;
+        }
+        let (value, reach) = below(context, line);
+        scan.annotations.push(Annotation { line, pairs, value, reach });
+    }
+    if memchr::memmem::find(bytes, b"$imagepolicy").is_none() {
+        return;
+    }
+    let Some(policy) = &*POLICY else { return };
+    for line in 1..=context.lines.count() {
+        let Some(range) = context.lines.range(line) else { continue };
+        if let Some(found) = policy.captures(&context.text[range]) {
+            scan.markers.push(Marker {
+                line,
+                policy: found["policy"].to_owned(),
+                value: value_on(context, line),
+            });
+        }
+    }
+}
+
+/// Reads `key=value` and `key="a value"` pairs in any order.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let mut pairs = BTreeMap::new();
+    let mut rest = text.trim();
+    while let Some((head, tail)) = rest.split_once('=') {
+        let key = head.split_whitespace().last().unwrap_or_default();
+        let release_variable = head.split_whitespace().any(|word| word == "githubReleaseVar");
+        let (value, after) = match tail.strip_prefix(['"', '\'']) {
+            Some(quoted) => quoted.split_once(['"', '\'']).unwrap_or((quoted, "")),
+            None => tail.split_once(char::is_whitespace).unwrap_or((tail, "")),
+        };
+        if release_variable {
+            pairs.insert("datasource".to_owned(), "github-releases".to_owned());
+        }
+        let key = match key {
+            "repo" | "repos" | "lookupName" => "depName",
+            other => other,
+        };
+        if !key.is_empty() && !value.is_empty() {
+            pairs.insert(key.to_owned(), value.to_owned());
+        }
+        rest = after.trim_start();
+    }
+    pairs
+}
+
+/// The next value below a comment, and the lines it may speak of.
+fn below(context: &Context<'_>, line: usize) -> (Option<Site>, std::ops::RangeInclusive<usize>) {
+    let mut last = line;
+    let mut value = None;
+    for next in line + 1..=line + REACH {
+        let Some(range) = context.lines.range(next) else { break };
+        let text = context.text[range].trim();
+        if text.is_empty() || text == "---" {
+            break;
+        }
+        // A second annotation starts its own reach.
+        if text.starts_with('#') && text.contains("renovate:") {
+            break;
+        }
+        last = next;
+        if value.is_none() && !text.starts_with('#') {
+            value = value_on(context, next);
+            if value.is_none() {
+                continue;
+            }
+        }
+    }
+    (value, line + 1..=last)
+}
+
+/// The value on a line, as text, with its route where the line is part of a document.
+fn value_on(context: &Context<'_>, line: usize) -> Option<Site> {
+    let range = context.lines.range(line)?;
+    let found = VALUE.as_ref()?.captures(context.text.get(range.clone())?)?;
+    let version = found.name("version")?;
+    let span = range.start + version.start()..range.start + version.end();
+    let (document, route) = route_of(context, &span).unwrap_or_default();
+    Some(context.site_at(document, route, span))
+}
+
+/// The document and route of the scalar that is written at `span`.
+pub(super) fn route_of(context: &Context<'_>, span: &std::ops::Range<usize>) -> Option<(usize, String)> {
+    let everything = Pattern::parse("/**").ok()?;
+    for parsed in &context.documents {
+        let document = &parsed.document;
+        let root = document.root()?;
+        let whole = document.extent();
+        if !(whole.start <= span.start && span.end <= whole.end) || parsed.embedded.is_some() {
+            continue;
+        }
+        let found = document.select(root, &everything).into_iter().find(|node| {
+            document.value_span(*node).is_some_and(|value| value.start <= span.start && span.end <= value.end)
+        });
+        if let Some(node) = found {
+            return Some((parsed.index, document.pointer(node)));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::scan::scan_file;
+
+    fn read(text: &str) -> FileScan {
+        scan_file("a.yaml", text.as_bytes(), &[])
+    }
+
+    #[test]
+    fn the_patterns_compile() {
+        assert!(VALUE.is_some() && POLICY.is_some());
+    }
+
+    #[test]
+    fn pairs_are_read_in_any_order_and_spelling() {
+        for (text, expected) in [
+            (" datasource=docker depName=a/b", [("datasource", "docker"), ("depName", "a/b")].as_slice()),
+            (" depName=a/b datasource=docker", &[("datasource", "docker"), ("depName", "a/b")]),
+            (
+                " githubReleaseVar repo=k3s-io/k3s",
+                &[("datasource", "github-releases"), ("depName", "k3s-io/k3s")],
+            ),
+            (" depName=\"Node Exporter Full\"", &[("depName", "Node Exporter Full")]),
+            (
+                " datasource=github-releases repos=a/b",
+                &[("datasource", "github-releases"), ("depName", "a/b")],
+            ),
+            (" nothing here", &[]),
+        ] {
+            let expected: BTreeMap<_, _> =
+                expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(pairs(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_value_below_an_annotation_is_found_with_its_route() {
+        let scan = read(
+            "a:\n  # renovate: datasource=docker depName=x/y\n  # more words\n  VERSION: \"v1.2\" # pinned\n",
+        );
+        let value = scan.annotations[0].value.clone().unwrap();
+        assert_eq!((value.text.as_str(), value.route.as_str(), value.line), ("v1.2", "/a/VERSION", 4));
+    }
+
+    #[test]
+    fn values_in_templates_have_no_route() {
+        let text = "{% if x %}\n# renovate: datasource=docker depName=x/y\nversion: v1.2\n{% endif %}\n";
+        let scan = scan_file("a.yaml.j2", text.as_bytes(), &[]);
+        let value = scan.annotations[0].value.clone().unwrap();
+        assert_eq!((value.text.as_str(), value.route.as_str()), ("v1.2", ""));
+        assert!(scan.problems.is_empty());
+    }
+
+    #[test]
+    fn image_policy_markers_are_found() {
+        let scan = read("image: a:1 # {\"$imagepolicy\": \"flux-system:podinfo:tag\"}\n");
+        assert_eq!(scan.markers[0].policy, "flux-system:podinfo:tag");
+    }
+}

@@ -1,0 +1,171 @@
+//! Flux's own objects: what applies what, where sources are, and which variables have which values.
+
+use std::collections::BTreeMap;
+
+use crate::domain::manifest::document::NodeId;
+
+use super::object::Object;
+use super::{Context, FileScan, Site};
+
+/// Values longer than this are no versions.
+const MAX_VALUE: usize = 256;
+
+/// A Flux Kustomization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FluxKustomization {
+    /// Index of the object in its file.
+    pub object: usize,
+    /// `spec.path`, as written.
+    pub path: String,
+    /// `spec.targetNamespace`.
+    pub target_namespace: Option<String>,
+    /// Kind and name of `spec.sourceRef`.
+    pub source: (String, String),
+    /// Whether `spec.postBuild.substitute` and its kin stand here; index in [`FileScan::variables`].
+    pub substitute: Option<usize>,
+    /// ConfigMaps (`true`) and Secrets (`false`) of `substituteFrom`, in order.
+    pub substitute_from: Vec<(bool, String)>,
+}
+
+/// A Flux source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Index of the object in its file.
+    pub object: usize,
+    /// `spec.url`, or the endpoint of a Bucket.
+    pub url: String,
+    /// `spec.type: oci`, or an `oci://` URL.
+    pub oci: bool,
+}
+
+/// Where a FluxInstance syncs from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncRoot {
+    /// `sync.path`.
+    pub path: String,
+    /// Index of the object in its file.
+    pub object: usize,
+}
+
+/// One copy rule of an ArtifactGenerator: a folder of the repository becomes a folder of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactCopy {
+    /// Name of the artifact.
+    pub artifact: String,
+    /// Folder in the source, without its alias.
+    pub from: String,
+    /// Folder in the artifact.
+    pub to: String,
+}
+
+/// Values by name: `substitute` of a Kustomization, or the data of a ConfigMap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VariableSet {
+    /// Index of the object in its file.
+    pub object: usize,
+    /// By variable name.
+    pub values: BTreeMap<String, Site>,
+}
+
+pub(super) fn read(
+    context: &Context<'_>,
+    document: usize,
+    node: NodeId,
+    position: usize,
+    object: &Object,
+    scan: &mut FileScan,
+) {
+    let parsed = &context.documents[document].document;
+    let text = |path: &[&str]| parsed.scalar_at(node, path).map(str::to_owned);
+    match (object.group.as_str(), object.kind.as_str()) {
+        ("", "ConfigMap") => {
+            if let Some(data) = parsed.get(node, "data") {
+                let values = values(context, document, data);
+                if !values.is_empty() {
+                    scan.variables.push(VariableSet { object: position, values });
+                }
+            }
+        }
+        ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
+            let mut substitute = None;
+            if let Some(data) = parsed.at(node, &["spec", "postBuild", "substitute"]) {
+                substitute = Some(scan.variables.len());
+                let values = values(context, document, data);
+                scan.variables.push(VariableSet { object: position, values });
+            }
+            let from = parsed.at(node, &["spec", "postBuild", "substituteFrom"]).map(|list| {
+                parsed
+                    .children(list)
+                    .filter_map(|(_, item)| {
+                        let kind = parsed.scalar_at(item, &["kind"])?;
+                        Some((kind == "ConfigMap", parsed.scalar_at(item, &["name"])?.to_owned()))
+                    })
+                    .collect()
+            });
+            scan.kustomizations.push(FluxKustomization {
+                object: position,
+                path: text(&["spec", "path"]).unwrap_or_else(|| "./".to_owned()),
+                target_namespace: text(&["spec", "targetNamespace"]),
+                source: (
+                    text(&["spec", "sourceRef", "kind"]).unwrap_or_default(),
+                    text(&["spec", "sourceRef", "name"]).unwrap_or_default(),
+                ),
+                substitute,
+                substitute_from: from.unwrap_or_default(),
+            });
+        }
+        (
+            "source.toolkit.fluxcd.io",
+            "HelmRepository" | "GitRepository" | "OCIRepository" | "Bucket" | "HelmChart",
+        ) => {
+            let url = text(&["spec", "url"]).or_else(|| text(&["spec", "endpoint"])).unwrap_or_default();
+            let oci = url.starts_with("oci://") || text(&["spec", "type"]).as_deref() == Some("oci");
+            scan.sources.push(Source { object: position, url, oci });
+        }
+        ("fluxcd.controlplane.io", "FluxInstance") => {
+            if let Some(path) = text(&["spec", "sync", "path"]) {
+                scan.syncs.push(SyncRoot { path, object: position });
+            }
+        }
+        ("helm.toolkit.fluxcd.io", "HelmRelease") => {
+            if parsed.at(node, &["spec", "values", "instance", "distribution"]).is_some()
+                && let Some(path) = text(&["spec", "values", "instance", "sync", "path"])
+            {
+                scan.syncs.push(SyncRoot { path, object: position });
+            }
+        }
+        (_, "ArtifactGenerator") => artifacts(context, document, node, scan),
+        _ => {}
+    }
+}
+
+fn values(context: &Context<'_>, document: usize, data: NodeId) -> BTreeMap<String, Site> {
+    let parsed = &context.documents[document].document;
+    parsed
+        .children(data)
+        .filter_map(|(key, value)| {
+            let short = parsed.scalar(value).is_some_and(|text| !text.is_empty() && text.len() <= MAX_VALUE);
+            Some((key?.to_owned(), short.then(|| context.site(document, value)).flatten()?))
+        })
+        .collect()
+}
+
+/// `copy: [{from: "@alias/folder/**", to: "@artifact/folder/"}]` (Flux source-watcher, ArtifactGenerator).
+fn artifacts(context: &Context<'_>, document: usize, node: NodeId, scan: &mut FileScan) {
+    let parsed = &context.documents[document].document;
+    let Some(list) = parsed.at(node, &["spec", "artifacts"]) else { return };
+    for (_, artifact) in parsed.children(list) {
+        let Some(name) = parsed.scalar_at(artifact, &["name"]) else { continue };
+        let Some(copies) = parsed.get(artifact, "copy") else { continue };
+        for (_, copy) in parsed.children(copies) {
+            let folder = |key: &str| {
+                let text = parsed.scalar_at(copy, &[key])?.strip_prefix('@')?;
+                let path = text.split_once('/').map_or("", |(_, path)| path);
+                Some(path.trim_end_matches("/**").trim_end_matches("**").trim_matches('/').to_owned())
+            };
+            if let (Some(from), Some(to)) = (folder("from"), folder("to")) {
+                scan.artifacts.push(ArtifactCopy { artifact: name.to_owned(), from, to });
+            }
+        }
+    }
+}

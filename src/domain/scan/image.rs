@@ -1,0 +1,139 @@
+//! Image references: `[registry/]repository[:tag][@digest]`.
+
+use std::ops::Range;
+
+/// An image reference with the places of its parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageReference {
+    /// Registry host; Docker Hub is `docker.io`.
+    pub registry: String,
+    /// Path in the registry; official images of Docker Hub start with `library/`.
+    pub repository: String,
+    /// Byte range of the tag in the text.
+    pub tag: Option<Range<usize>>,
+    /// `sha256:…`
+    pub digest: Option<String>,
+}
+
+/// Reads an image reference; `None` for what no registry would accept (distribution reference grammar).
+///
+/// A leading `oci://` or `docker://` is allowed. The tag may be a variable (`${TAG}`).
+pub fn parse(text: &str) -> Option<ImageReference> {
+    let offset =
+        ["oci://", "docker://"].iter().find(|scheme| text.starts_with(**scheme)).map_or(0, |s| s.len());
+    let body = &text[offset..];
+    let (name, digest) = match body.split_once('@') {
+        Some((name, digest)) => (name, Some(digest)),
+        None => (body, None),
+    };
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        return None;
+    }
+    // A colon after the last slash starts the tag; before it, a port. `${TAG:=1}` holds one too.
+    let path = name.find("${").map_or(name, |variable| &name[..variable]);
+    let slash = path.rfind('/').map_or(0, |at| at + 1);
+    let colon = path[slash..].find(':').map(|at| slash + at);
+    let (repository, tag) = match colon {
+        Some(at) => (&name[..at], Some(at + 1..name.len())),
+        None => (name, None),
+    };
+    if let Some(range) = &tag
+        && !is_tag(&name[range.clone()])
+    {
+        return None;
+    }
+    let (registry, repository) = locate("", repository)?;
+    Some(ImageReference {
+        registry,
+        repository,
+        tag: tag.map(|range| offset + range.start..offset + range.end),
+        digest: digest.map(str::to_owned),
+    })
+}
+
+/// Registry and repository of an image name, as Docker resolves it; `registry` may be given apart.
+pub(super) fn locate(registry: &str, name: &str) -> Option<(String, String)> {
+    let name = name.trim_matches('/');
+    let name = ["oci://", "docker://", "https://"]
+        .iter()
+        .fold(name, |name, scheme| name.strip_prefix(scheme).unwrap_or(name));
+    let (host, path) = if registry.is_empty() {
+        match name.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
+            _ => ("docker.io", name),
+        }
+    } else {
+        (registry.trim_end_matches('/'), name.strip_prefix(&format!("{registry}/")).unwrap_or(name))
+    };
+    let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host };
+    // A registry may itself carry a path (`quay.io/org`).
+    let (host, path) = match host.split_once('/') {
+        Some((host, prefix)) => (host, format!("{prefix}/{path}")),
+        None => (host, path.to_owned()),
+    };
+    let path = if host == "docker.io" && !path.contains('/') { format!("library/{path}") } else { path };
+    let valid = !path.is_empty()
+        && path.split('/').all(|part| {
+            part.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
+                && part.chars().all(|character| {
+                    character.is_ascii_lowercase() || character.is_ascii_digit() || "._-".contains(character)
+                })
+        })
+        && !host.is_empty()
+        && host.chars().all(|character| character.is_ascii_alphanumeric() || ".-:".contains(character));
+    valid.then(|| (host.to_owned(), path))
+}
+
+/// Whether a text may be a tag, or is a variable in a tag's place.
+pub(super) fn is_tag(text: &str) -> bool {
+    if text.starts_with("${") && text.ends_with('}') {
+        return true;
+    }
+    text.len() <= 128
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        && text.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+}
+
+/// Whether a text is a digest such as `sha256:…`.
+pub(super) fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, hex)| {
+        matches!(algorithm, "sha256" | "sha512")
+            && hex.len() >= 32
+            && hex.chars().all(|digit| digit.is_ascii_hexdigit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_read_as_docker_reads_them() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for (text, registry, repository, tag, with_digest) in [
+            ("nginx", "docker.io", "library/nginx", None, false),
+            ("nginx:1.27", "docker.io", "library/nginx", Some("1.27"), false),
+            ("grafana/loki:2.9", "docker.io", "grafana/loki", Some("2.9"), false),
+            ("localhost:5000/a/b:v1", "localhost:5000", "a/b", Some("v1"), false),
+            ("localhost:5000/a", "localhost:5000", "a", None, false),
+            (&format!("ghcr.io/o/r:1.2@{digest}"), "ghcr.io", "o/r", Some("1.2"), true),
+            ("oci://ghcr.io/o/r:v0.38.1", "ghcr.io", "o/r", Some("v0.38.1"), false),
+            ("ghcr.io/o/r:${TAG:=1.2}", "ghcr.io", "o/r", Some("${TAG:=1.2}"), false),
+        ] {
+            let image = parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(image.registry, registry, "{text}");
+            assert_eq!(image.repository, repository, "{text}");
+            assert_eq!(image.tag.map(|range| &text[range]), tag, "{text}");
+            assert_eq!(image.digest.is_some(), with_digest, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_registry_accepts_is_no_image() {
+        for text in
+            ["", "A/B:1", "a b:1", "https://x/y.png", "a:b:c", "x@sha256:zz", "{{ image }}:1", "../x:1", "a:"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

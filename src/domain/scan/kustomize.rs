@@ -1,0 +1,228 @@
+//! Kustomize's own files and the patches in them.
+
+use std::ops::Range;
+
+use crate::domain::manifest::document::{Document, NodeId, Style};
+use crate::domain::manifest::route;
+
+use super::{Context, FileScan, Site};
+
+/// More leaves than a version patch has.
+const MAX_LEAVES: usize = 256;
+
+/// A `kustomization.yaml`, component or not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KustomizeFile {
+    /// Local files and folders: `resources`, `bases`, `components`, `crds`, as written.
+    pub resources: Vec<String>,
+    /// `namespace`.
+    pub namespace: Option<String>,
+    /// Patches in files of their own.
+    pub patches: Vec<PatchFile>,
+    /// Files of generators and chart values: `configMapGenerator[].files`, `helmCharts[].valuesFile`.
+    pub files: Vec<String>,
+}
+
+/// A patch in a file of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchFile {
+    /// Path, as written.
+    pub path: String,
+    /// What it is applied to, where that is said.
+    pub target: PatchTarget,
+}
+
+/// What a patch is applied to; `None` matches anything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PatchTarget {
+    /// API group.
+    pub group: Option<String>,
+    /// Kind.
+    pub kind: Option<String>,
+    /// Name.
+    pub name: Option<String>,
+    /// Namespace.
+    pub namespace: Option<String>,
+}
+
+/// The values that a JSON 6902 patch (RFC 6902) writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonPatch {
+    /// What it is applied to; `None` in a file of its own, where only the `kustomization.yaml` says it.
+    pub target: Option<PatchTarget>,
+    /// JSON Pointer in the patched object, and the value's place.
+    pub values: Vec<(String, Site)>,
+}
+
+/// Text of a patch inside another document.
+pub(super) struct Embedded {
+    /// Position of the holding document in the context.
+    pub(super) holder: usize,
+    /// JSON Pointer of the scalar that holds the patch.
+    pub(super) pointer: String,
+    /// Byte range in the file of the patch's lines.
+    pub(super) range: Range<usize>,
+    /// What it is applied to.
+    pub(super) target: PatchTarget,
+}
+
+/// Whether a file is read by Kustomize itself.
+pub(super) fn is_kustomize_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization")
+}
+
+pub(super) fn is_kustomize_document(path: &str, document: &Document<'_>, root: NodeId) -> bool {
+    if document
+        .scalar_at(root, &["apiVersion"])
+        .is_some_and(|text| text.starts_with("kustomize.config.k8s.io/"))
+    {
+        return true;
+    }
+    is_kustomize_file(path)
+        && document.is_mapping(root)
+        && document.get(root, "apiVersion").is_none()
+        && (document.get(root, "resources").is_some() || document.get(root, "images").is_some())
+}
+
+pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) {
+    let document = &context.documents[position].document;
+    let Some(root) = document.root() else { return };
+    if document.is_sequence(root) {
+        let values = operations(context, position, root);
+        if !values.is_empty() {
+            let target = context.documents[position].embedded.as_ref().map(|(_, target)| target.clone());
+            scan.patches.push(JsonPatch { target, values });
+        }
+        return;
+    }
+    if context.documents[position].embedded.is_some() || !is_kustomize_document(&scan.path, document, root) {
+        return;
+    }
+    let mut file = KustomizeFile {
+        namespace: document.scalar_at(root, &["namespace"]).map(str::to_owned),
+        ..KustomizeFile::default()
+    };
+    for list in ["resources", "bases", "components", "crds"] {
+        file.resources.extend(texts(document, root, list));
+    }
+    for list in ["patches", "patchesJson6902"] {
+        for (_, item) in children(document, root, list) {
+            if let Some(path) = document.scalar_at(item, &["path"]) {
+                file.patches.push(PatchFile { path: path.to_owned(), target: target(document, item) });
+            }
+        }
+    }
+    for path in texts(document, root, "patchesStrategicMerge") {
+        if !path.contains('\n') {
+            file.patches.push(PatchFile { path, target: PatchTarget::default() });
+        }
+    }
+    for list in ["configMapGenerator", "secretGenerator"] {
+        for (_, item) in children(document, root, list) {
+            // `name=file` and `file` are both allowed (Kustomize, configMapGenerator).
+            let files = texts(document, item, "files");
+            file.files.extend(files.into_iter().map(|entry| match entry.split_once('=') {
+                Some((_, path)) => path.to_owned(),
+                None => entry,
+            }));
+        }
+    }
+    for (_, item) in children(document, root, "helmCharts") {
+        file.files.extend(document.scalar_at(item, &["valuesFile"]).map(str::to_owned));
+        file.files.extend(texts(document, item, "additionalValuesFiles"));
+    }
+    scan.kustomize = Some(file);
+}
+
+/// Patches written inside a document, in Kustomize files and in Flux Kustomizations.
+pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Vec<Embedded> {
+    let Some(root) = document.root() else { return Vec::new() };
+    let mut nodes = Vec::new();
+    if is_kustomize_document(path, document, root) {
+        for list in ["patches", "patchesJson6902"] {
+            for (_, item) in children(document, root, list) {
+                nodes.extend(document.get(item, "patch").map(|patch| (patch, target(document, item))));
+            }
+        }
+        nodes.extend(
+            children(document, root, "patchesStrategicMerge")
+                .map(|(_, patch)| (patch, PatchTarget::default())),
+        );
+    } else if document.scalar_at(root, &["kind"]) == Some("Kustomization")
+        && let Some(spec) = document.get(root, "spec")
+    {
+        for (_, item) in children(document, spec, "patches") {
+            nodes.extend(document.get(item, "patch").map(|patch| (patch, target(document, item))));
+        }
+    }
+    nodes
+        .into_iter()
+        .filter(|(node, _)| document.style(*node) == Some(Style::Block))
+        .filter_map(|(node, target)| {
+            Some(Embedded {
+                holder,
+                pointer: document.pointer(node),
+                range: document.block_lines(node)?,
+                target,
+            })
+        })
+        .collect()
+}
+
+fn target(document: &Document<'_>, item: NodeId) -> PatchTarget {
+    let text = |key| document.scalar_at(item, &["target", key]).map(str::to_owned);
+    PatchTarget { group: text("group"), kind: text("kind"), name: text("name"), namespace: text("namespace") }
+}
+
+fn operations(context: &Context<'_>, position: usize, root: NodeId) -> Vec<(String, Site)> {
+    let document = &context.documents[position].document;
+    let mut values = Vec::new();
+    for (_, operation) in document.children(root) {
+        let (Some(op), Some(path)) =
+            (document.scalar_at(operation, &["op"]), document.scalar_at(operation, &["path"]))
+        else {
+            continue;
+        };
+        if matches!(op, "add" | "replace")
+            && let Some(value) = document.get(operation, "value")
+        {
+            leaves(context, position, value, path.to_owned(), &mut values);
+        }
+    }
+    values
+}
+
+fn leaves(
+    context: &Context<'_>,
+    position: usize,
+    node: NodeId,
+    pointer: String,
+    values: &mut Vec<(String, Site)>,
+) {
+    if values.len() >= MAX_LEAVES {
+        return;
+    }
+    let document = &context.documents[position].document;
+    if document.is_mapping(node) {
+        for (key, child) in document.children(node) {
+            let mut deeper = pointer.clone();
+            route::push(&mut deeper, key.unwrap_or_default());
+            leaves(context, position, child, deeper, values);
+        }
+    } else if let Some(site) = context.site(position, node) {
+        values.push((pointer, site));
+    }
+}
+
+fn children<'a>(
+    document: &'a Document<'_>,
+    node: NodeId,
+    key: &str,
+) -> impl Iterator<Item = (Option<&'a str>, NodeId)> {
+    document.get(node, key).into_iter().flat_map(|list| document.children(list))
+}
+
+fn texts(document: &Document<'_>, node: NodeId, key: &str) -> Vec<String> {
+    children(document, node, key).filter_map(|(_, item)| document.scalar(item).map(str::to_owned)).collect()
+}

@@ -1,0 +1,240 @@
+//! Applies the rules to a document.
+
+use std::collections::BTreeMap;
+
+use crate::domain::manifest::document::{Document, NodeId};
+use crate::domain::manifest::route::Pattern;
+use crate::domain::problem::Problem;
+use crate::domain::rule::{Format, PinRule, Role, Rule, Scope};
+
+use super::object::Object;
+use super::{Context, FileScan, Found, Site, image, is_nothing, kustomize};
+
+/// Pins in the object at `node`.
+pub(super) fn object(
+    context: &Context<'_>,
+    position: usize,
+    node: NodeId,
+    object: usize,
+    rules: &[Rule],
+    scan: &mut FileScan,
+) {
+    for (rule, pin) in pins(rules) {
+        if !in_scope(&rules[rule].pins[pin].scope, &scan.objects[object]) {
+            continue;
+        }
+        apply(context, position, node, Some(object), (rule, pin), &rules[rule].pins[pin], scan);
+    }
+}
+
+/// Pins in documents that are no objects: Kustomize's own files and files of a known name.
+pub(super) fn plain(context: &Context<'_>, position: usize, rules: &[Rule], scan: &mut FileScan) {
+    let document = &context.documents[position].document;
+    let Some(root) = document.root() else { return };
+    let name = scan.path.rsplit('/').next().unwrap_or(&scan.path).to_owned();
+    let kustomize = kustomize::is_kustomize_document(&scan.path, document, root);
+    for (rule, pin) in pins(rules) {
+        let wanted = match &rules[rule].pins[pin].scope {
+            Scope::KustomizeFile => kustomize,
+            Scope::FileName(wanted) => *wanted == name,
+            Scope::Object { .. } | Scope::Lines { .. } => false,
+        };
+        if wanted {
+            apply(context, position, root, None, (rule, pin), &rules[rule].pins[pin], scan);
+        }
+    }
+}
+
+/// Pins in lines of text, whatever the file's form.
+pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
+    for (rule, pin) in pins(rules) {
+        let spec = &rules[rule].pins[pin];
+        let (Scope::Lines { files, within }, Format::Regex(regex)) = (&spec.scope, &spec.format) else {
+            continue;
+        };
+        if !files.is_match(&scan.path) {
+            continue;
+        }
+        let mut end = within.unwrap_or(text.len()).min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for captures in regex.captures_iter(&text[..end]) {
+            let Some(version) = captures.name("version") else { continue };
+            scan.generated |= spec.generated;
+            scan.found.push(Found {
+                rule,
+                pin,
+                object: None,
+                // Line and column are filled in when the file's lines are known.
+                site: Some(Site {
+                    document: 0,
+                    route: String::new(),
+                    span: version.range(),
+                    line: 0,
+                    column: 0,
+                    text: version.as_str().to_owned(),
+                }),
+                captures: named(regex, &captures),
+            });
+        }
+    }
+}
+
+fn pins(rules: &[Rule]) -> impl Iterator<Item = (usize, usize)> {
+    rules.iter().enumerate().flat_map(|(rule, spec)| (0..spec.pins.len()).map(move |pin| (rule, pin)))
+}
+
+fn in_scope(scope: &Scope, object: &Object) -> bool {
+    let Scope::Object { group, kind, except } = scope else { return false };
+    group.as_ref().is_none_or(|group| *group == object.group)
+        && kind.as_ref().map_or_else(|| !except.contains(&object.kind), |kind| *kind == object.kind)
+}
+
+fn apply(
+    context: &Context<'_>,
+    position: usize,
+    root: NodeId,
+    object: Option<usize>,
+    (rule, pin): (usize, usize),
+    spec: &PinRule,
+    scan: &mut FileScan,
+) {
+    let document = &context.documents[position].document;
+    let find = |from: NodeId, pattern: &Pattern| {
+        document.select(if pattern.absolute { root } else { from }, pattern).into_iter().next()
+    };
+    for node in document.select(root, &spec.at) {
+        if !spec.when.iter().all(|pattern| find(node, pattern).is_some()) {
+            continue;
+        }
+        let matches = spec.matches.iter().all(|(pattern, regex)| {
+            find(node, pattern).and_then(|at| document.scalar(at)).is_some_and(|text| regex.is_match(text))
+        });
+        if !matches {
+            continue;
+        }
+        let mut captures: BTreeMap<String, String> = spec
+            .capture
+            .iter()
+            .filter_map(|(name, pattern)| {
+                let text = document.scalar(find(node, pattern)?)?;
+                (!text.is_empty()).then(|| (name.clone(), text.to_owned()))
+            })
+            .collect();
+        let version = find(node, &spec.version).filter(|at| !is_nothing(document, *at));
+        let site = match version {
+            None => None,
+            Some(at) if document.scalar(at).is_none() => continue,
+            Some(at) => {
+                let Some(site) = context.site(position, at) else {
+                    unwritable(context, document, at, spec, scan);
+                    continue;
+                };
+                match shape(site, &spec.format, &mut captures) {
+                    Shape::Version(site) => Some(site),
+                    Shape::NoVersion => None,
+                    Shape::Other => continue,
+                }
+            }
+        };
+        // A patch that says nothing of the version leaves the version where it is.
+        let silent =
+            spec.absent.is_none() || object.is_some_and(|object| scan.objects[object].patch.is_some());
+        if site.is_none() && silent && spec.role != Role::Digest {
+            continue;
+        }
+        if site.is_none() && spec.role == Role::Digest {
+            continue;
+        }
+        scan.found.push(Found { rule, pin, object, site, captures });
+    }
+}
+
+/// A version that is folded, escaped or a block cannot be edited byte for byte; it is said, not guessed.
+fn unwritable(
+    context: &Context<'_>,
+    document: &Document<'_>,
+    at: NodeId,
+    spec: &PinRule,
+    scan: &mut FileScan,
+) {
+    // Generic patterns meet many block scalars that are no versions.
+    if matches!(spec.format, Format::Image) {
+        return;
+    }
+    let line = context.lines.line(document.span(at).start);
+    scan.problems.push(Problem::in_file(
+        scan.path.clone(),
+        Some(line),
+        format!(
+            "version at `{}` is written with escapes or over several lines; write it on one line (rule `{}`)",
+            document.pointer(at),
+            spec.id
+        ),
+    ));
+}
+
+enum Shape {
+    Version(Site),
+    NoVersion,
+    Other,
+}
+
+fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String, String>) -> Shape {
+    match format {
+        Format::Whole => Shape::Version(site),
+        Format::Image => {
+            let Some(image) = image::parse(&site.text) else { return Shape::Other };
+            captures.insert("registry".to_owned(), image.registry);
+            captures.insert("repository".to_owned(), image.repository);
+            let has_digest = image.digest.is_some();
+            captures.extend(image.digest.map(|digest| ("digest".to_owned(), digest)));
+            match image.tag {
+                Some(tag) => Shape::Version(site.part(tag)),
+                None if has_digest => Shape::NoVersion,
+                None => Shape::NoVersion,
+            }
+        }
+        Format::Tag => {
+            let text = site.text.clone();
+            let (tag, digest) = match text.split_once('@') {
+                Some((tag, digest)) => (tag, Some(digest)),
+                None => (text.as_str(), None),
+            };
+            if let Some(digest) = digest {
+                if !image::is_digest(digest) {
+                    return Shape::Other;
+                }
+                captures.insert("digest".to_owned(), digest.to_owned());
+            }
+            if !image::is_tag(tag) {
+                return Shape::Other;
+            }
+            let registry = captures.remove("registry").unwrap_or_default();
+            let Some(name) = captures.get("repository") else { return Shape::Other };
+            let Some((registry, repository)) = image::locate(&registry, name) else { return Shape::Other };
+            captures.insert("registry".to_owned(), registry);
+            captures.insert("repository".to_owned(), repository);
+            let length = tag.len();
+            Shape::Version(site.part(0..length))
+        }
+        Format::Regex(regex) => {
+            let Some(matched) = regex.captures(&site.text) else { return Shape::Other };
+            captures.extend(named(regex, &matched));
+            match matched.name("version") {
+                Some(version) => Shape::Version(site.part(version.range())),
+                None => Shape::Other,
+            }
+        }
+    }
+}
+
+fn named(regex: &regex::Regex, captures: &regex::Captures<'_>) -> BTreeMap<String, String> {
+    regex
+        .capture_names()
+        .flatten()
+        .filter(|name| *name != "version")
+        .filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().to_owned())))
+        .collect()
+}
