@@ -20,8 +20,8 @@ pub struct Rule {
     pub why: String,
     /// Documentation of the fields that the rule reads.
     pub references: Vec<String>,
-    /// A manifest in which the rule finds a version.
-    pub example: String,
+    /// Manifests with the pins that are found in them.
+    pub examples: Vec<RuleExample>,
     /// The component that a found version belongs to.
     pub component: ComponentTemplate,
     /// Order and grammar of the versions.
@@ -32,6 +32,17 @@ pub struct Rule {
     pub claims: Vec<Claim>,
     /// Go module by which advisories name it (`github.com/k3s-io/k3s`).
     pub advisories: Option<String>,
+}
+
+/// A manifest that shows a rule at work; also its test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleExample {
+    /// Path of the file.
+    pub file: String,
+    /// Its text.
+    pub text: String,
+    /// Pin id → the text that is found.
+    pub finds: BTreeMap<String, String>,
 }
 
 /// Id, kind and name of a component; `{capture}` is filled in.
