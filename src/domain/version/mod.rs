@@ -1,5 +1,7 @@
 //! Versions: grammar, order and ranges, per scheme.
 
+pub mod range;
+
 /// Grammar and order of a component's versions.
 #[derive(
     Debug,
