@@ -4,6 +4,7 @@
 //! knows a client library: values come in, values go out.
 
 pub mod component;
+pub mod notes;
 pub mod problem;
 pub mod report;
 pub mod upstream;
