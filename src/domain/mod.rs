@@ -5,6 +5,7 @@
 
 pub mod component;
 pub mod manifest;
+pub mod notes;
 pub mod problem;
 pub mod report;
 pub mod rule;

@@ -1,0 +1,164 @@
+//! Semantic versions, read with tolerance and ordered exactly as SemVer 2.0.0, section 11, says.
+//!
+//! That includes its treatment of pre-releases such as `rc10` and `rc2`, which it compares as text. Build
+//! metadata does not take part in the order.
+
+use std::cmp::Ordering;
+use std::hash::{Hash, Hasher};
+
+use semver::{BuildMetadata, Prerelease, Version};
+
+/// From this many digits on, a lone number is a date or a time stamp and not a major version.
+pub(super) const STAMP_DIGITS: usize = 8;
+
+/// A semantic version. Equal means equal precedence.
+#[derive(Debug, Clone)]
+pub struct SemanticVersion(pub(super) Version);
+
+impl SemanticVersion {
+    /// Reads SemVer after an optional `v`; missing minor and patch count as zero.
+    ///
+    /// Four parts, leading zeros, dates (`2024-01-05`) and time stamps are not SemVer.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
+        let core_end = text.find(['-', '+']).unwrap_or(text.len());
+        let (core, rest) = text.split_at(core_end);
+        let mut numbers = [0; 3];
+        let mut count = 0;
+        for part in core.split('.') {
+            *numbers.get_mut(count)? = number(part)?;
+            count += 1;
+        }
+        let is_date =
+            rest.starts_with('-') && rest[1..].starts_with(|character: char| character.is_ascii_digit());
+        if count == 1 && (is_date || core.len() >= STAMP_DIGITS) {
+            return None;
+        }
+        let (before, build) =
+            rest.split_once('+').map_or((rest, None), |(before, build)| (before, Some(build)));
+        let pre = match before.strip_prefix('-') {
+            None => Prerelease::EMPTY,
+            Some("") => return None,
+            Some(text) => Prerelease::new(text).ok()?,
+        };
+        let build = match build {
+            None => BuildMetadata::EMPTY,
+            Some("") => return None,
+            Some(text) => BuildMetadata::new(text).ok()?,
+        };
+        let [major, minor, patch] = numbers;
+        Some(Self(Version { major, minor, patch, pre, build }))
+    }
+
+    /// Whether it precedes a release.
+    pub fn is_prerelease(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+}
+
+/// A number as SemVer writes it: digits without leading zeros.
+fn number(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    if plain { text.parse().ok() } else { None }
+}
+
+impl Ord for SemanticVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp_precedence(&other.0)
+    }
+}
+
+impl PartialOrd for SemanticVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for SemanticVersion {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for SemanticVersion {}
+
+impl Hash for SemanticVersion {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.0.major, self.0.minor, self.0.patch, &self.0.pre).hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn tolerated_forms_compare_as_the_full_version() {
+        for (text, full) in [
+            ("v1.2.3", "1.2.3"),
+            ("V1.2.3", "1.2.3"),
+            ("1.2", "1.2.0"),
+            ("v1", "1.0.0"),
+            ("1.2-rc.1", "1.2.0-rc.1"),
+            ("1.2.3+build.7", "1.2.3"),
+        ] {
+            assert_eq!(SemanticVersion::parse(text), SemanticVersion::parse(full), "{text}");
+            assert!(SemanticVersion::parse(full).is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_not_semver_is_not_guessed() {
+        for text in [
+            "",
+            "v",
+            "vv1",
+            "1.2.3.4",
+            "01.2.3",
+            "2024.01.05",
+            "20240105",
+            "2024-01-05",
+            "1..2",
+            ".1",
+            "1.",
+            "1.2.3-",
+            "1.2.3+",
+            "1.2.3-01",
+            "1.2.3-a..b",
+            "latest",
+            "1.2.x",
+            "+1",
+            "1.-2",
+            "99999999999999999999",
+            "1.2.3 ",
+        ] {
+            assert_eq!(SemanticVersion::parse(text), None, "{text}");
+        }
+    }
+
+    fn part() -> impl Strategy<Value = String> {
+        prop_oneof!["0|[1-9][0-9]{0,2}", "[a-z-][a-z0-9-]{0,3}"]
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let numbers = (0u64..4, 0u64..4, 0u64..4);
+        (numbers, prop::collection::vec(part(), 0..4), prop::option::of("[0-9a-z]{1,4}")).prop_map(
+            |((major, minor, patch), pre, build)| {
+                let pre = if pre.is_empty() { String::new() } else { format!("-{}", pre.join(".")) };
+                let build = build.map(|build| format!("+{build}")).unwrap_or_default();
+                format!("{major}.{minor}.{patch}{pre}{build}")
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn order_agrees_with_semver_precedence(left in text(), right in text()) {
+            let expected = Version::parse(&left).unwrap().cmp_precedence(&Version::parse(&right).unwrap());
+            let order = SemanticVersion::parse(&left).unwrap().cmp(&SemanticVersion::parse(&right).unwrap());
+            prop_assert_eq!(order, expected);
+        }
+    }
+}
