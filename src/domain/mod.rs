@@ -8,6 +8,7 @@ pub mod manifest;
 pub mod notes;
 pub mod problem;
 pub mod report;
+pub mod resolve;
 pub mod rule;
 pub mod scan;
 pub mod upstream;

@@ -134,6 +134,15 @@ pub(super) fn read(
                 scan.syncs.push(SyncRoot { path, object: position });
             }
         }
+        ("fluxcd.controlplane.io", "ResourceSet") => {
+            // Each row of `inputs` fills the templates of the set's resources.
+            if let Some(rows) = parsed.at(node, &["spec", "inputs"]) {
+                for (_, row) in parsed.children(rows) {
+                    let values = values(context, document, row);
+                    scan.variables.push(VariableSet { object: position, values });
+                }
+            }
+        }
         (_, "ArtifactGenerator") => artifacts(context, document, node, scan),
         _ => {}
     }

@@ -1,0 +1,285 @@
+//! What comments say: who publishes a version (`# renovate:`), and who owns it (`$imagepolicy`).
+
+use std::collections::BTreeMap;
+
+use super::instance::{Instance, claimed, pin, tag_prefix};
+use super::{World, locate};
+use crate::domain::component::Given;
+use crate::domain::rule::ComponentTemplate;
+use crate::domain::scan::{Annotation, FileScan, Marker, Site, parse_image};
+use crate::domain::upstream::UpstreamRef;
+use crate::domain::version::{Scheme, range::Range};
+
+/// Rule id of pins that only an annotation names.
+pub(super) const RENOVATE: &str = "renovate-annotation";
+/// Rule id of pins that only an image policy marker names.
+const IMAGE_POLICY: &str = "imagepolicy-marker";
+
+type Pairs = BTreeMap<String, String>;
+
+/// The annotation that speaks of a value on a line: the nearest one above it.
+pub(super) fn near(scan: &FileScan, line: usize) -> Option<&Pairs> {
+    scan.annotations
+        .iter()
+        .filter(|annotation| annotation.reach.contains(&line))
+        .max_by_key(|annotation| annotation.line)
+        .map(|annotation| &annotation.pairs)
+}
+
+/// Flux image automation owns the value on a marked line.
+pub(super) fn managed(scan: &FileScan, site: Option<&Site>) -> Option<String> {
+    let line = site?.line;
+    scan.markers.iter().find(|marker| marker.line == line).map(reason)
+}
+
+fn reason(marker: &Marker) -> String {
+    format!("Flux image automation writes it (policy `{}`)", marker.policy)
+}
+
+/// Lets an annotation say what the manifest does not: releases instead of tags, or the chart
+/// repository where the source is not in the Git repository.
+pub(super) fn enrich(pairs: &Pairs, upstream: &mut Result<UpstreamRef, String>, site: Option<&Site>) {
+    let releases = pairs.get("datasource").is_some_and(|datasource| datasource == "github-releases");
+    if releases && let Ok(UpstreamRef::GithubTags { host, owner, name }) = upstream {
+        *upstream =
+            Ok(UpstreamRef::GithubReleases { host: host.clone(), owner: owner.clone(), name: name.clone() });
+        return;
+    }
+    let git = matches!(upstream, Ok(UpstreamRef::GithubTags { .. } | UpstreamRef::GitTags { .. }));
+    let Some(registry) = pairs.get("registryUrl").or_else(|| pairs.get("repository")) else { return };
+    // A Git tag that carries a chart's name is the version of that chart.
+    let chart = pairs.get("chart").or_else(|| pairs.get("depName")).cloned().or_else(|| {
+        git.then(|| {
+            tag_prefix(&site?.text).map(|prefix| prefix.trim_end_matches(['-', '/', '_']).to_owned())
+        })?
+    });
+    if let Some(chart) = chart
+        && (git || upstream.is_err())
+        && let Ok(found) = locate::chart(registry, &chart)
+    {
+        *upstream = Ok(found);
+    }
+}
+
+/// Adds the versions that no rule found: annotated values, and marked ones.
+pub(super) fn standalone(world: &World<'_>, instances: &mut Vec<Instance>) {
+    for (file, scan) in world.scans.iter().enumerate() {
+        for annotation in &scan.annotations {
+            let spoken = scan
+                .found
+                .iter()
+                .filter_map(|found| found.site.as_ref())
+                .any(|site| annotation.reach.contains(&site.line));
+            if !spoken {
+                instances.extend(annotated(world, file, annotation));
+            }
+        }
+        for marker in &scan.markers {
+            let spoken = scan.found.iter().filter_map(|found| found.site.as_ref()).any(|site| {
+                // Name, tag and digest of one image stand on lines of their own.
+                site.line == marker.line || base(scan, site.line) == Some(policy(marker))
+            });
+            if !spoken {
+                instances.extend(marked(world, file, marker));
+            }
+        }
+    }
+}
+
+fn policy(marker: &Marker) -> &str {
+    // `namespace:name:field`; the field is optional.
+    marker.policy.match_indices(':').nth(1).map_or(marker.policy.as_str(), |(at, _)| &marker.policy[..at])
+}
+
+fn base(scan: &FileScan, line: usize) -> Option<&str> {
+    scan.markers.iter().find(|marker| marker.line == line).map(policy)
+}
+
+/// The thing that an annotation names: component, scheme and upstream.
+struct Named {
+    component: ComponentTemplate,
+    scheme: Scheme,
+    upstream: Result<UpstreamRef, String>,
+}
+
+fn named(world: &World<'_>, pairs: &Pairs) -> Named {
+    let dependency = pairs.get("packageName").or_else(|| pairs.get("depName")).cloned().unwrap_or_default();
+    let datasource = pairs.get("datasource").map(String::as_str).unwrap_or_default();
+    let registry = pairs.get("registryUrl").or_else(|| pairs.get("repository"));
+    let chart = pairs.get("chart").cloned().unwrap_or_else(|| dependency.clone());
+    let component =
+        |kind: &str, id: String, name: &str| ComponentTemplate { id, kind: kind.into(), name: name.into() };
+    let mut found = match (datasource, registry) {
+        ("github-releases" | "github-tags", _) => {
+            let upstream = locate::github(&dependency).map(|(owner, name)| {
+                let host = "github.com".to_owned();
+                if datasource == "github-tags" {
+                    UpstreamRef::GithubTags { host, owner, name }
+                } else {
+                    UpstreamRef::GithubReleases { host, owner, name }
+                }
+            });
+            let component = component("release", format!("release/{dependency}"), &dependency);
+            Named { component, scheme: Scheme::Loose, upstream }
+        }
+        ("docker", _) => match parse_image(&dependency) {
+            Some(image) => Named {
+                component: component(
+                    "image",
+                    format!("image/{}/{}", image.registry, image.repository),
+                    &image.repository,
+                ),
+                scheme: Scheme::ImageTag,
+                upstream: locate::oci(&format!("{}/{}", image.registry, image.repository), false),
+            },
+            None => Named {
+                component: component("image", format!("image/{dependency}"), &dependency),
+                scheme: Scheme::ImageTag,
+                upstream: Err(format!("`{dependency}` is no image name")),
+            },
+        },
+        ("helm" | "", Some(registry)) if !chart.is_empty() => Named {
+            component: component("helm", format!("helm/-/{chart}"), &chart),
+            scheme: Scheme::Semver,
+            upstream: locate::chart(registry, &chart),
+        },
+        ("git-tags" | "git-refs", _) => Named {
+            component: component("git", format!("git/{dependency}"), &dependency),
+            scheme: Scheme::Loose,
+            upstream: locate::git(&dependency),
+        },
+        ("", _) => Named {
+            component: component("annotation", format!("annotation/{}", slug(&dependency)), &dependency),
+            scheme: Scheme::Loose,
+            upstream: Err("the annotation names no datasource, so nobody can be asked".to_owned()),
+        },
+        (other, _) => Named {
+            component: component(
+                "annotation",
+                format!("annotation/{}/{}", slug(other), slug(&dependency)),
+                &dependency,
+            ),
+            scheme: Scheme::Loose,
+            upstream: Err(format!("the datasource `{other}` is not supported")),
+        },
+    };
+    if let Ok(upstream) = &found.upstream
+        && let Some(rule) = claimed(world.rules, upstream)
+    {
+        found.component = rule.component.clone();
+        found.scheme = rule.scheme;
+    }
+    found
+}
+
+/// A part of an id made of any text.
+fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for letter in text.chars().map(|letter| letter.to_ascii_lowercase()) {
+        let keep = letter.is_ascii_alphanumeric() || "._/".contains(letter);
+        if keep {
+            slug.push(letter);
+        } else if !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_matches('-').to_owned()
+}
+
+fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<Instance> {
+    let scan = &world.scans[file];
+    let mut found = named(world, &annotation.pairs);
+    if found.component.id.ends_with('/') {
+        found.component.id.push_str(&slug(&format!("{}-{}", scan.path, annotation.line)));
+        found.component.name = format!("{}:{}", scan.path, annotation.line);
+    }
+    let known = found.upstream.is_ok();
+    let site = annotation.value.clone().filter(|site| {
+        let versionlike = found.scheme.parse(&site.text).is_some() || Range::parse(&site.text).is_ok();
+        versionlike && known
+    });
+    if site.is_none() && known {
+        found.upstream = Err("no version stands below the annotation".to_owned());
+    }
+    let applied = world.graph.applied(scan, file) && !world.graph.of(file).is_empty();
+    let prefix = annotation.pairs.get("extractVersion").and_then(|pattern| literal_prefix(pattern));
+    Some(Instance {
+        kind: found.component.kind,
+        name: found.component.name,
+        namespace: None,
+        id: found.component.id,
+        scheme: found.scheme,
+        upstream: found.upstream,
+        given: match &site {
+            Some(site) => Given::Exact(site.text.clone()),
+            None => Given::Nothing("the value below the annotation is no version".to_owned()),
+        },
+        digest: None,
+        managed: None,
+        tag_prefix: prefix.or_else(|| site.as_ref().and_then(|site| tag_prefix(&site.text))),
+        pin: site.map(|site| pin(scan, site, RENOVATE, applied)),
+        inherits: false,
+        overlay: None,
+        clusters: world.graph.of(file).iter().flat_map(|reach| reach.clusters.iter().cloned()).collect(),
+        template: scan.template,
+        splits: true,
+    })
+}
+
+/// `chart-` of `^chart-(?<version>.*)$`: the plain text before the version.
+fn literal_prefix(pattern: &str) -> Option<String> {
+    let head = pattern.trim_start_matches('^').split("(?").next()?.trim_end_matches("v?");
+    let plain = !head.is_empty()
+        && head.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_/".contains(letter));
+    (plain && head != "v").then(|| head.to_owned())
+}
+
+fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
+    let scan = &world.scans[file];
+    // Only the first marker of a policy speaks for it.
+    let first = scan.markers.iter().find(|other| policy(other) == policy(marker))?;
+    if first.line != marker.line {
+        return None;
+    }
+    let name = policy(marker).replace(':', "/");
+    let site = marker.value.clone();
+    Some(Instance {
+        id: format!("imagepolicy/{name}"),
+        kind: "image".to_owned(),
+        name,
+        namespace: None,
+        scheme: Scheme::ImageTag,
+        upstream: Err("Flux image automation chooses the version".to_owned()),
+        given: match &site {
+            Some(site) => Given::Exact(site.text.clone()),
+            None => Given::Nothing("no value stands on the marked line".to_owned()),
+        },
+        digest: None,
+        managed: Some(reason(marker)),
+        tag_prefix: None,
+        pin: site.map(|site| pin(scan, site, IMAGE_POLICY, world.graph.applied(scan, file))),
+        inherits: false,
+        overlay: None,
+        clusters: Default::default(),
+        template: scan.template,
+        splits: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_prefixes_of_expressions_are_understood() {
+        assert_eq!(literal_prefix("^chart-(?<version>.*)$").as_deref(), Some("chart-"));
+        assert_eq!(literal_prefix("^v(?<version>.*)$"), None);
+        assert_eq!(literal_prefix("^[a-z]+(?<version>.*)$"), None);
+    }
+
+    #[test]
+    fn ids_are_made_of_any_text() {
+        assert_eq!(slug("Kubernetes / Views / Pods"), "kubernetes-/-views-/-pods");
+        assert_eq!(slug("Node Exporter Full"), "node-exporter-full");
+    }
+}

@@ -1,0 +1,593 @@
+//! One version at one place, with what it is the version of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sources::{Lookup, namespaces};
+use super::variables::{Home, reference};
+use super::{World, annotate, locate};
+use crate::domain::component::{Given, Pin};
+use crate::domain::manifest::route::{Pattern, Segment};
+use crate::domain::rule::{
+    Absent, Claim, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill,
+};
+use crate::domain::scan::{FileScan, Found, JsonPatch, PatchTarget, Site};
+use crate::domain::upstream::UpstreamRef;
+use crate::domain::version::{Scheme, range::Range};
+
+/// Captures of a pin by name.
+pub(super) type Captures = BTreeMap<String, String>;
+
+/// One version at one place.
+#[derive(Debug, Clone)]
+pub(super) struct Instance {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) namespace: Option<String>,
+    pub(super) scheme: Scheme,
+    pub(super) upstream: Result<UpstreamRef, String>,
+    pub(super) given: Given,
+    pub(super) digest: Option<String>,
+    pub(super) managed: Option<String>,
+    pub(super) tag_prefix: Option<String>,
+    pub(super) pin: Option<Pin>,
+    /// The upstream is that of another place of the same id: this one is a patch.
+    pub(super) inherits: bool,
+    /// Patches win over what they patch; the least deep one wins.
+    pub(super) overlay: Option<usize>,
+    pub(super) clusters: BTreeSet<String>,
+    /// The file is a template by name.
+    pub(super) template: bool,
+    /// Several places of one id with different texts are different things (images).
+    pub(super) splits: bool,
+}
+
+/// Releases that a chart object serves: file and object of the source → ids.
+type Uses = BTreeMap<(usize, usize), BTreeMap<String, Captures>>;
+
+pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
+    let uses = chart_uses(world);
+    let mut instances = Vec::new();
+    for (file, scan) in world.scans.iter().enumerate() {
+        let mut taken = BTreeSet::new();
+        for found in &scan.found {
+            let spec = &world.rules[found.rule].pins[found.pin];
+            // The first rule that finds a version at a place has it.
+            if let Some(site) = &found.site
+                && spec.role != Role::Digest
+                && !taken.insert(site.span.start)
+            {
+                continue;
+            }
+            let place = Place { world, file, scan, found, rule: &world.rules[found.rule], spec, uses: &uses };
+            place.instances(&mut instances);
+        }
+        for patch in &scan.patches {
+            patched(world, file, patch, &mut instances);
+        }
+    }
+    instances
+}
+
+/// `chartRef`s, by the object that they name.
+fn chart_uses(world: &World<'_>) -> Uses {
+    let mut uses = Uses::new();
+    for (file, scan) in world.scans.iter().enumerate() {
+        for found in &scan.found {
+            let rule = &world.rules[found.rule];
+            let UpstreamTemplate::FluxChartRef { kind, name, namespace } = &rule.pins[found.pin].upstream
+            else {
+                continue;
+            };
+            let captures = captures(world, file, found, None);
+            let (Some(kind), Some(name)) = (fill(kind, &captures), fill(name, &captures)) else { continue };
+            let namespace = fill(namespace, &captures).or_else(|| captures.get("namespace").cloned());
+            if let Lookup::Found(known) =
+                world.sources.find(&kind, &name, namespace.as_deref(), &clusters(world, file))
+                && let Some(id) = fill(&rule.component.id, &captures)
+            {
+                uses.entry((known.file, known.object)).or_default().insert(id, captures);
+            }
+        }
+    }
+    uses
+}
+
+/// Name, namespace and what the rule remembered, with variables filled.
+fn captures(world: &World<'_>, file: usize, found: &Found, row: Option<&Captures>) -> Captures {
+    let scan = &world.scans[file];
+    let mut captures = Captures::new();
+    if let Some(object) = found.object.map(|object| &scan.objects[object]) {
+        let target = object
+            .patch
+            .as_ref()
+            .or_else(|| world.graph.of(file).iter().find_map(|reach| reach.patch.as_ref()));
+        let name = target.and_then(|target| target.name.clone()).filter(|name| is_plain_name(name));
+        let name = name.unwrap_or_else(|| object.name.clone());
+        if !name.is_empty() {
+            captures.insert("name".to_owned(), name);
+        }
+        let namespace = target
+            .and_then(|target| target.namespace.clone())
+            .or_else(|| namespaces(world.graph, file, object).into_iter().next());
+        captures.extend(namespace.map(|namespace| ("namespace".to_owned(), namespace)));
+        captures.insert("kind".to_owned(), object.kind.clone());
+    }
+    captures.extend(found.captures.clone());
+    for value in captures.values_mut() {
+        if value.contains("${") {
+            *value = world.variables.fill(file, value);
+        }
+        if let Some(row) = row {
+            *value = fill_inputs(value, row);
+        }
+    }
+    captures
+}
+
+/// A patch target's name is a regular expression in Kustomize; most are plain names.
+fn is_plain_name(name: &str) -> bool {
+    name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+}
+
+fn clusters(world: &World<'_>, file: usize) -> BTreeSet<String> {
+    world.graph.of(file).iter().flat_map(|reach| reach.clusters.iter().cloned()).collect()
+}
+
+/// `<< inputs.version >>` (Flux Operator, ResourceSet): the name behind `inputs.`.
+fn input_name(text: &str) -> Option<&str> {
+    let body = text.trim().strip_prefix("<<")?.strip_suffix(">>")?.trim();
+    let name = body.split([' ', '|']).next()?.strip_prefix("inputs.")?;
+    (!name.is_empty()).then_some(name)
+}
+
+fn fill_inputs(text: &str, row: &Captures) -> String {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("<<") {
+        let Some(close) = rest[open..].find(">>").map(|at| open + at + 2) else { break };
+        filled.push_str(&rest[..open]);
+        let value = input_name(&rest[open..close]).and_then(|name| row.get(name));
+        filled.push_str(value.map_or(&rest[open..close], String::as_str));
+        rest = &rest[close..];
+    }
+    filled.push_str(rest);
+    filled
+}
+
+/// A found version with everything around it.
+struct Place<'a> {
+    world: &'a World<'a>,
+    file: usize,
+    scan: &'a FileScan,
+    found: &'a Found,
+    rule: &'a Rule,
+    spec: &'a PinRule,
+    uses: &'a Uses,
+}
+
+impl Place<'_> {
+    fn instances(&self, instances: &mut Vec<Instance>) {
+        let rows = self.input_rows();
+        if rows.is_empty() {
+            instances.extend(self.instance(None));
+        }
+        for row in &rows {
+            instances.extend(self.instance(Some(row)));
+        }
+    }
+
+    /// The rows of a ResourceSet's inputs where this object is made from them.
+    fn input_rows(&self) -> Vec<(Captures, BTreeMap<String, Site>)> {
+        let templated = self.found.captures.values().any(|text| text.contains("<<"))
+            || self.found.site.as_ref().is_some_and(|site| site.text.contains("<<"))
+            || self.found.object.is_some_and(|object| self.scan.objects[object].name.contains("<<"));
+        if !templated {
+            return Vec::new();
+        }
+        self.scan
+            .variables
+            .iter()
+            .filter(|set| self.scan.objects[set.object].kind == "ResourceSet")
+            .map(|set| {
+                let texts = set.values.iter().map(|(name, site)| (name.clone(), site.text.clone())).collect();
+                (texts, set.values.clone())
+            })
+            .collect()
+    }
+
+    fn instance(&self, row: Option<&(Captures, BTreeMap<String, Site>)>) -> Option<Instance> {
+        let world = self.world;
+        let mut captures = captures(world, self.file, self.found, row.map(|(texts, _)| texts));
+        let url = captures.get("url").cloned().unwrap_or_default();
+        if let Some((host, path)) = locate::git_place(&url) {
+            captures.insert("git_host".to_owned(), host);
+            captures.insert("git_path".to_owned(), path);
+        }
+        if self.spec.role == Role::Digest && captures.contains_key("tag") {
+            // The tag's own pin carries the digest.
+            return None;
+        }
+        if matches!(self.spec.upstream, UpstreamTemplate::FluxChartRef { .. }) {
+            return self.dangling_chart_ref(&captures);
+        }
+        let mut home = (self.file, self.found.site.clone());
+        let mut unknown = None;
+        if let Some(site) = &self.found.site {
+            if site.text.starts_with("ENC[") {
+                return None;
+            }
+            if let Some(name) = input_name(&site.text) {
+                match row.and_then(|(_, sites)| sites.get(name)) {
+                    Some(value) => home.1 = Some(value.clone()),
+                    None => unknown = Some(format!("the input `{name}` has no value in the ResourceSet")),
+                }
+            } else if let Some(variable) = reference(&site.text) {
+                match world.variables.home(self.file, &variable) {
+                    Home::At(file, value) => home = (file, Some(value)),
+                    Home::Default(range) => home.1 = Some(site.part(range)),
+                    Home::Unknown(reason) => unknown = Some(reason),
+                }
+            } else if site.text.contains("${") || site.text.contains("{{") || site.text.contains("<<") {
+                unknown = Some(format!(
+                    "`{}` is put together from variables; give the whole version one variable",
+                    site.text
+                ));
+            }
+        }
+        let applied = self.spec.applied && world.graph.applied(self.scan, self.file);
+        let mut template = self.spec.component.as_ref().unwrap_or(&self.rule.component).clone();
+        let mut scheme = self.spec.scheme.unwrap_or(self.rule.scheme);
+        let mut upstream = self.upstream(&captures);
+        let annotation = self.found.site.as_ref().and_then(|site| annotate::near(self.scan, site.line));
+        if let Some(pairs) = annotation {
+            annotate::enrich(pairs, &mut upstream, self.found.site.as_ref());
+        }
+        if let Some(serving) = self.serving() {
+            // A chart behind exactly one release is that release's version.
+            scheme = Scheme::Semver;
+            if let Ok(UpstreamRef::Oci { chart, .. }) = &mut upstream {
+                *chart = true;
+            }
+            if serving.len() == 1
+                && let Some((id, release)) = serving.iter().next()
+            {
+                template = ComponentTemplate { id: id.clone(), kind: "helm".into(), name: "{name}".into() };
+                captures.extend(release.iter().map(|(key, value)| (key.clone(), value.clone())));
+            }
+        }
+        if let Ok(reference) = &upstream
+            && let Some(claiming) = claimed(world.rules, reference)
+        {
+            template = claiming.component.clone();
+        }
+        let id = fill(&template.id, &captures)?;
+        let given = match (unknown, &home.1) {
+            (Some(reason), _) => {
+                upstream = Err(reason);
+                Given::Nothing("the version is a variable without a value".to_owned())
+            }
+            (None, Some(site)) => self.given(site, scheme, &mut upstream),
+            (None, None) => self.absent(&captures, &mut upstream)?,
+        };
+        let known = !matches!(given, Given::Nothing(_));
+        let pin =
+            home.1.filter(|_| known).map(|site| pin(&world.scans[home.0], site, &self.spec.id, applied));
+        let text = pin.as_ref().map(|pin| pin.text.as_str()).unwrap_or_default();
+        let reach = world.graph.of(self.file);
+        let own_patch = self.found.object.and_then(|object| self.scan.objects[object].patch.as_ref());
+        let overlay = reach
+            .iter()
+            .filter(|reach| reach.patch.is_some() || own_patch.is_some())
+            .map(|reach| reach.depth)
+            .min()
+            .or_else(|| own_patch.map(|_| 0));
+        Some(Instance {
+            kind: template.kind.clone(),
+            name: fill(&template.name, &captures).unwrap_or_else(|| id.clone()),
+            namespace: captures.get("namespace").cloned(),
+            tag_prefix: (scheme == Scheme::Loose).then(|| tag_prefix(text)).flatten(),
+            digest: captures.get("digest").cloned(),
+            managed: annotate::managed(self.scan, self.found.site.as_ref()),
+            inherits: overlay.is_some() && upstream.is_err(),
+            clusters: clusters(world, self.file),
+            template: self.scan.template,
+            splits: matches!(template.kind.as_str(), "image" | "helm" | "oci" | "git" | "release"),
+            id,
+            scheme,
+            upstream,
+            given,
+            pin,
+            overlay,
+        })
+    }
+
+    /// The releases that this chart object serves.
+    fn serving(&self) -> Option<&BTreeMap<String, Captures>> {
+        self.uses.get(&(self.file, self.found.object?))
+    }
+
+    /// A `chartRef` whose object is in the repository is that object's pin; else it is said.
+    fn dangling_chart_ref(&self, captures: &Captures) -> Option<Instance> {
+        let UpstreamTemplate::FluxChartRef { kind, name, namespace } = &self.spec.upstream else {
+            return None;
+        };
+        let (kind, name) = (fill(kind, captures)?, fill(name, captures)?);
+        let namespace = fill(namespace, captures).or_else(|| captures.get("namespace").cloned());
+        let clusters = clusters(self.world, self.file);
+        let reason = match self.world.sources.find(&kind, &name, namespace.as_deref(), &clusters) {
+            Lookup::Found(_) => return None,
+            Lookup::Missing => format!("the {kind} `{name}` that `chartRef` names is not in the repository"),
+            Lookup::Ambiguous(count) => format!("{count} different {kind} objects are named `{name}`"),
+        };
+        let id = fill(&self.rule.component.id, captures)?;
+        Some(Instance {
+            kind: self.rule.component.kind.clone(),
+            name: captures.get("name").cloned().unwrap_or_else(|| id.clone()),
+            namespace: captures.get("namespace").cloned(),
+            id,
+            scheme: self.rule.scheme,
+            upstream: Err(reason),
+            given: Given::Nothing("the version stands in the object that `chartRef` names".to_owned()),
+            digest: None,
+            managed: None,
+            tag_prefix: None,
+            pin: None,
+            inherits: false,
+            overlay: None,
+            clusters,
+            template: self.scan.template,
+            splits: true,
+        })
+    }
+
+    fn given(&self, site: &Site, scheme: Scheme, upstream: &mut Result<UpstreamRef, String>) -> Given {
+        match self.spec.role {
+            Role::Channel => {
+                if let Ok(UpstreamRef::K3s { channel }) = upstream {
+                    *channel = Some(site.text.clone());
+                }
+                Given::Channel(site.text.clone())
+            }
+            Role::Commit => {
+                *upstream = Err("pinned to a commit, which cannot be compared with tags".to_owned());
+                Given::Exact(site.text.clone())
+            }
+            Role::Digest => {
+                *upstream = Err("pinned by digest alone; nothing says which version that is".to_owned());
+                Given::Exact(site.text.clone())
+            }
+            Role::Range | Role::Version if scheme == Scheme::Semver || self.spec.role == Role::Range => {
+                match Range::parse(&site.text) {
+                    Ok(range) if !range.is_exact() => Given::Range(site.text.clone()),
+                    _ => Given::Exact(site.text.clone()),
+                }
+            }
+            Role::Range | Role::Version => Given::Exact(site.text.clone()),
+        }
+    }
+
+    fn absent(&self, captures: &Captures, upstream: &mut Result<UpstreamRef, String>) -> Option<Given> {
+        // Flux ignores the version of charts from Git and buckets: the source decides.
+        if captures.get("source_kind").is_some_and(|kind| matches!(kind.as_str(), "GitRepository" | "Bucket"))
+        {
+            return Some(Given::Nothing("the chart comes with its source, which has the version".to_owned()));
+        }
+        if captures.contains_key("digest") {
+            *upstream = Err("pinned by digest alone; nothing says which version that is".to_owned());
+            return Some(Given::Nothing("a digest without a tag".to_owned()));
+        }
+        match self.spec.absent.as_ref()? {
+            Absent::Range(range) => Some(Given::Range(range.clone())),
+            Absent::Nothing(reason) => Some(Given::Nothing(reason.clone())),
+        }
+    }
+
+    fn upstream(&self, captures: &Captures) -> Result<UpstreamRef, String> {
+        let need = |template: &str| {
+            fill(template, captures).ok_or_else(|| format!("the manifest has nothing for `{template}`"))
+        };
+        match &self.spec.upstream {
+            UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
+            UpstreamTemplate::GithubReleases { repository } => {
+                let (owner, name) = locate::github(&need(repository)?)?;
+                Ok(UpstreamRef::GithubReleases { host: "github.com".to_owned(), owner, name })
+            }
+            UpstreamTemplate::GithubTags { repository } => {
+                let (owner, name) = locate::github(&need(repository)?)?;
+                Ok(UpstreamRef::GithubTags { host: "github.com".to_owned(), owner, name })
+            }
+            UpstreamTemplate::GitTags { url } => locate::git(&need(url)?),
+            UpstreamTemplate::Helm { repository, chart } => {
+                locate::chart(&fill(repository, captures).unwrap_or_default(), &need(chart)?)
+            }
+            UpstreamTemplate::Oci { url } => {
+                let chart = captures.get("media_type").is_some_and(|kind| kind.contains("helm.chart"));
+                locate::oci(&need(url)?, chart)
+            }
+            UpstreamTemplate::Image => {
+                locate::oci(&format!("{}/{}", need("{registry}")?, need("{repository}")?), false)
+            }
+            UpstreamTemplate::FluxSource { chart, kind, name, namespace } => {
+                self.chart_of_source(captures, [chart, kind, name, namespace])
+            }
+            UpstreamTemplate::FluxChartRef { .. } => Err("the version stands in another object".to_owned()),
+        }
+    }
+
+    fn chart_of_source(&self, captures: &Captures, names: [&str; 4]) -> Result<UpstreamRef, String> {
+        let [chart, kind, name, namespace] = names.map(|template| fill(template, captures));
+        let (Some(chart), Some(name)) = (chart, name) else {
+            return Err("nothing in the repository says which chart and source this release has".to_owned());
+        };
+        let kind = kind.unwrap_or_else(|| "HelmRepository".to_owned());
+        if kind == "GitRepository" || kind == "Bucket" {
+            return Err(format!("the chart comes from the {kind} `{name}`, whose version is the chart's"));
+        }
+        let namespace = namespace.or_else(|| captures.get("namespace").cloned());
+        match self.world.sources.find(&kind, &name, namespace.as_deref(), &clusters(self.world, self.file)) {
+            Lookup::Found(known) if known.oci => {
+                locate::chart(&format!("oci://{}", known.url.trim_start_matches("oci://")), &chart)
+            }
+            Lookup::Found(known) => locate::chart(&known.url, &chart),
+            Lookup::Missing => Err(format!("the {kind} `{name}` is not in the repository")),
+            Lookup::Ambiguous(count) => Err(format!(
+                "{count} different {kind} objects are named `{name}`; name its namespace in `sourceRef`"
+            )),
+        }
+    }
+}
+
+/// The rule that claims what is published there.
+pub(super) fn claimed<'a>(rules: &'a [Rule], upstream: &UpstreamRef) -> Option<&'a Rule> {
+    rules.iter().find(|rule| {
+        rule.claims.iter().any(|claim| match (claim, upstream) {
+            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
+            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
+                repository.rsplit('/').next() == Some(wanted)
+            }
+            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
+                *wanted == format!("{registry}/{repository}")
+            }
+            (
+                Claim::Release(wanted),
+                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
+            ) => *wanted == format!("{owner}/{name}"),
+            _ => false,
+        })
+    })
+}
+
+/// A pin of a site.
+pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin {
+    Pin {
+        file: scan.path.clone(),
+        line: site.line,
+        column: site.column,
+        document: site.document,
+        route: site.route,
+        span: (site.span.start, site.span.end),
+        text: site.text,
+        rule: rule.to_owned(),
+        applied,
+    }
+}
+
+/// `kube-prometheus-stack-` of `kube-prometheus-stack-41.5.1`: the words before the number.
+pub(super) fn tag_prefix(text: &str) -> Option<String> {
+    let number = text.char_indices().find(|(at, letter)| {
+        letter.is_ascii_digit() && text[..*at].ends_with(['-', '/', '_', 'v']) && text[*at..].contains('.')
+    })?;
+    let head = &text[..number.0];
+    let head = head.strip_suffix('v').unwrap_or(head);
+    (head.len() > 1 && head.ends_with(['-', '/', '_'])).then(|| head.to_owned())
+}
+
+/// Versions that a JSON 6902 patch writes.
+fn patched(world: &World<'_>, file: usize, patch: &JsonPatch, instances: &mut Vec<Instance>) {
+    let reaches = world.graph.of(file);
+    let targets: Vec<(PatchTarget, usize)> = match &patch.target {
+        Some(target) => {
+            vec![(target.clone(), reaches.iter().map(|reach| reach.depth).min().unwrap_or_default())]
+        }
+        None => reaches.iter().filter_map(|reach| Some((reach.patch.clone()?, reach.depth))).collect(),
+    };
+    for (target, depth) in targets {
+        for (pointer, site) in &patch.values {
+            let spec = world.rules.iter().find_map(|rule| {
+                let spec = rule.pins.iter().find(|spec| writes(spec, &target, pointer))?;
+                Some((rule, spec))
+            });
+            let Some((rule, spec)) = spec else { continue };
+            let scheme = spec.scheme.unwrap_or(rule.scheme);
+            // Only the patched object could say whether the rule's other conditions hold.
+            if scheme.parse(&site.text).is_none() && Range::parse(&site.text).is_err() {
+                continue;
+            }
+            let mut captures = Captures::new();
+            let namespace =
+                target.namespace.clone().or_else(|| reaches.iter().find_map(|reach| reach.namespace.clone()));
+            captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
+            captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
+            let Some(id) = fill(&rule.component.id, &captures) else { continue };
+            let exact =
+                scheme != Scheme::Semver || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
+            let upstream = match &spec.upstream {
+                UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
+                _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
+            };
+            let applied = world.graph.applied(&world.scans[file], file);
+            instances.push(Instance {
+                kind: rule.component.kind.clone(),
+                name: fill(&rule.component.name, &captures).unwrap_or_else(|| id.clone()),
+                namespace,
+                id,
+                scheme,
+                upstream,
+                given: if exact { Given::Exact(site.text.clone()) } else { Given::Range(site.text.clone()) },
+                digest: None,
+                managed: annotate::managed(&world.scans[file], Some(site)),
+                tag_prefix: None,
+                pin: Some(pin(&world.scans[file], site.clone(), &spec.id, applied)),
+                inherits: true,
+                overlay: Some(depth),
+                clusters: clusters(world, file),
+                template: world.scans[file].template,
+                splits: true,
+            });
+        }
+    }
+}
+
+fn writes(spec: &PinRule, target: &PatchTarget, pointer: &str) -> bool {
+    let Scope::Object { kind: Some(kind), group, .. } = &spec.scope else { return false };
+    target.kind.as_deref() == Some(kind)
+        && target.group.as_ref().is_none_or(|wanted| group.as_ref() == Some(wanted))
+        && spec.role == Role::Version
+        && literal(&spec.at, &spec.version).as_deref() == Some(pointer)
+}
+
+/// The pointer that two patterns without wildcards name together.
+fn literal(at: &Pattern, version: &Pattern) -> Option<String> {
+    let parts = if version.absolute {
+        version.segments.clone()
+    } else {
+        [&at.segments[..], &version.segments].concat()
+    };
+    let mut pointer = String::new();
+    for part in parts {
+        match part {
+            Segment::Key(key) => crate::domain::manifest::route::push(&mut pointer, &key),
+            Segment::Any | Segment::Deep => return None,
+        }
+    }
+    Some(pointer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_before_a_version_are_its_prefix() {
+        for (text, prefix) in [
+            ("kube-prometheus-stack-41.5.1", Some("kube-prometheus-stack-")),
+            ("charts/v1.2.3", Some("charts/")),
+            ("release-1.2", Some("release-")),
+            ("v1.2.3", None),
+            ("1.2.3-rc.1", None),
+            ("main", None),
+        ] {
+            assert_eq!(tag_prefix(text).as_deref(), prefix, "{text}");
+        }
+    }
+
+    #[test]
+    fn inputs_of_resource_sets_are_named() {
+        assert_eq!(input_name("<< inputs.version >>"), Some("version"));
+        assert_eq!(input_name("<<inputs.version | quote>>"), Some("version"));
+        assert_eq!(input_name("<< other >>"), None);
+        let row = Captures::from([("a".to_owned(), "x".to_owned())]);
+        assert_eq!(fill_inputs("b-<< inputs.a >>-<< inputs.c >>", &row), "b-x-<< inputs.c >>");
+    }
+}
