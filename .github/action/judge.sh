@@ -8,16 +8,19 @@ fail() {
   exit 1
 }
 
+# What was not counted is not zero.
+refuse_any() { # count, what is counted
+  case "$1" in
+    '' | *[!0-9]*) fail "the run did not count $2" ;;
+    0) ;;
+    *) fail "$2: $1" ;;
+  esac
+}
+
 case "$INPUT_FAIL_ON" in
   none) ;;
-  updates)
-    [ "${UPDATES:-0}" -eq 0 ] || fail "$UPDATES updates are available"
-    ;;
-  security)
-    [ "${SECURITY_UPDATES:-0}" -eq 0 ] || fail "$SECURITY_UPDATES security updates are available"
-    ;;
-  unresolved)
-    [ "${UNRESOLVED:-0}" -eq 0 ] || fail "$UNRESOLVED components could not be resolved"
-    ;;
-  *) fail 'input fail-on must be none, updates, security or unresolved' ;;
+  updates) refuse_any "$UPDATES" "available updates" ;;
+  security) refuse_any "$SECURITY_UPDATES" "available security updates" ;;
+  unresolved) refuse_any "$UNRESOLVED" "components that could not be resolved" ;;
+  *) fail "input fail-on must be none, updates, security or unresolved" ;;
 esac
