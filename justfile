@@ -31,5 +31,6 @@ review:
 # Scripts and workflows (needs shellcheck, actionlint, zizmor)
 lint-workflows:
     shellcheck .ci/run .github/action/*.sh .github/scripts/*.sh
+    .github/scripts/test.sh
     actionlint
     zizmor --offline .

@@ -17,6 +17,11 @@ case "$version" in
   '' | *[!0-9A-Za-z.+-]*) fail "input \`version\` is not a version" ;;
 esac
 
+case "$INPUT_VERIFY_PROVENANCE" in
+  true | false) ;;
+  *) fail "input verify-provenance must be true or false" ;;
+esac
+
 # Remote actions live at …/_actions/<owner>/<repository>/<ref>; `uses: ./` is this very repository.
 case "$ACTION_PATH" in
   */_actions/*/*/*)
