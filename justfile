@@ -1,0 +1,36 @@
+# Short names for what is done often; `.ci/run` is what decides.
+
+# List the tasks
+default:
+    @just --list
+
+# Everything a change must pass
+ci:
+    .ci/run
+
+# Format the code
+fmt:
+    cargo fmt
+
+# Lints
+lint:
+    .ci/run fmt clippy
+
+# All tests, or those whose name contains FILTER
+test FILTER="":
+    cargo test --locked {{ FILTER }}
+
+# The report of the example, with further arguments
+example *ARGS:
+    cargo run -- detect testdata/example/repo --config testdata/example/mirror.yaml {{ ARGS }}
+
+# Look at snapshots that changed, one by one
+review:
+    cargo insta review
+
+# Scripts and workflows (needs shellcheck, actionlint, zizmor)
+lint-workflows:
+    shellcheck .ci/run .github/action/*.sh .github/scripts/*.sh
+    .github/scripts/test.sh
+    actionlint
+    zizmor --offline .
