@@ -213,6 +213,15 @@ impl<'a> Builder<'a> {
             let synced = scan.syncs.iter().filter_map(|sync| paths::join("", &sync.path));
             folders.extend(synced.filter(|path| !path.is_empty() && self.exists(path)));
         }
+        // The layout of `flux bootstrap --path=clusters/NAME`, where its own Kustomization is not at hand.
+        for (id, _) in self.kustomizations() {
+            let path = self.scans[id.0].path.as_str();
+            if let Some(folder) = conventional_root(path)
+                && !folders.iter().any(|known: &String| known.starts_with(folder))
+            {
+                folders.insert(folder.to_owned());
+            }
+        }
         // A folder inside another one is a part of that cluster.
         let all = folders.clone();
         folders.retain(|folder| {
@@ -341,6 +350,17 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// `a/clusters/NAME` of `a/clusters/NAME/apps.yaml`.
+fn conventional_root(path: &str) -> Option<&str> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let at = parts.iter().position(|part| *part == "clusters")?;
+    // The file itself stands below the cluster's folder.
+    (at + 2 < parts.len()).then(|| {
+        let length: usize = parts[..at + 2].iter().map(|part| part.len() + 1).sum();
+        &path[..length - 1]
+    })
+}
+
 fn is_manifest(path: &str) -> bool {
     [".yaml", ".yml"].iter().any(|ending| path.ends_with(ending))
 }
@@ -436,6 +456,19 @@ mod tests {
         let (scans, graph) = graph(&[("a.yaml", &text), ("pod.yaml", POD)]);
         assert!(graph.of(1).is_empty());
         assert!(graph.applied(&scans[1], 1), "a repository in which nothing is applied is plain manifests");
+    }
+
+    #[test]
+    fn clusters_folders_are_roots_where_the_bootstrap_files_are_not_at_hand() {
+        assert_eq!(conventional_root("a/clusters/home/apps.yaml"), Some("a/clusters/home"));
+        assert_eq!(conventional_root("clusters/home.yaml"), None);
+        let apps = kustomization("apps", "./apps");
+        let (_, graph) = graph(&[
+            ("clusters/a/apps.yaml", &apps),
+            ("clusters/b/apps.yaml", &apps),
+            ("apps/pod.yaml", POD),
+        ]);
+        assert_eq!(graph.clusters, BTreeSet::from(["a".to_owned(), "b".to_owned()]));
     }
 
     #[test]
