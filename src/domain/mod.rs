@@ -7,5 +7,6 @@ pub mod component;
 pub mod notes;
 pub mod problem;
 pub mod report;
+pub mod select;
 pub mod upstream;
 pub mod version;

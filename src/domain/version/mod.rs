@@ -168,6 +168,11 @@ impl Version {
         }
     }
 
+    /// Whether the first number is a year, or the whole a date or a time stamp.
+    pub fn is_calendar(&self) -> bool {
+        (1900..2100).contains(&self.numbers()[0]) || self.is_date()
+    }
+
     fn is_date(&self) -> bool {
         matches!(self, Self::Tag(version) | Self::Loose(version) if version.is_date())
     }
