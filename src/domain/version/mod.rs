@@ -45,8 +45,10 @@ impl Scheme {
     /// What is not SemVer under [`Scheme::Semver`] (four parts, leading zeros, dates) is read as
     /// [`Version::Loose`], which compares only with its like.
     pub fn parse(self, text: &str) -> Option<Version> {
+        if text.len() > MAX_VERSION_BYTES {
+            return None;
+        }
         match self {
-            Self::Semver if text.len() > MAX_VERSION_BYTES => None,
             Self::Semver => SemanticVersion::parse(text)
                 .map(Version::Semantic)
                 .or_else(|| Numbered::loose(text).map(Version::Loose)),
