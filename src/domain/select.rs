@@ -10,6 +10,7 @@ use std::cmp::Ordering;
 use super::component::{Given, UpdateType};
 use super::upstream::{Answer, Candidate};
 use super::version::range::{Range, strict_version};
+use super::version::semantic::SemanticVersion;
 use super::version::{Scheme, Version};
 use form::{in_form_of, strip_prefix};
 pub use wish::{Ignored, Objection, Wish};
@@ -122,11 +123,12 @@ fn select_exact<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     let Some(current) = request.scheme.parse(bare) else {
         return select_unreadable(request, text, answer);
     };
-    let scheme = common_scheme(request.scheme, &current, answer, prefix);
-    let Some(current) = scheme.parse(bare) else {
+    let scheme = request.scheme;
+    let reading = common_reading(scheme, bare, &current, answer, prefix);
+    let Some(current) = reading.read(bare) else {
         return select_unreadable(request, text, answer);
     };
-    let known = read_candidates(scheme, prefix, answer, |version| version.comparable(&current));
+    let known = read_candidates(reading, prefix, answer, |version| version.comparable(&current));
     let Some(newest) = newest_release(&known) else {
         let count = answer.candidates.len();
         return Selection::without_target(Outcome::unresolved(format!(
@@ -139,7 +141,7 @@ fn select_exact<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     selection.not_comparable = answer.candidates.len() - known.len();
     warn_about_current(&mut selection, text, &current, &known, newest, answer);
     warn_about_deprecation(&mut selection, newest);
-    let judge = judge(request.wish, scheme, Some(&current), request.wish.prereleases, &mut selection);
+    let judge = judge(request.wish, reading, Some(&current), request.wish.prereleases, &mut selection);
     let newer: Vec<_> = known.iter().filter(|known| is_newer(known, &current, listed)).collect();
     if let Some(target) = choose(newer, &judge, &mut selection) {
         selection.outcome = Outcome::Update;
@@ -182,8 +184,9 @@ fn select_range<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
         Err(error) => return Selection::without_target(Outcome::unresolved(error.to_string())),
     };
     let prefix = request.wish.tag_prefix.as_deref();
-    let known =
-        read_candidates(Scheme::Semver, prefix, answer, |version| matches!(version, Version::Semantic(_)));
+    let known = read_candidates(Reading::Plain(Scheme::Semver), prefix, answer, |version| {
+        matches!(version, Version::Semantic(_))
+    });
     let in_range =
         |known: &Known<'_>| strict_version(known.text).is_some_and(|version| range.matches(&version));
     // source-controller looks for the text itself before it reads it as a range.
@@ -212,7 +215,7 @@ fn select_range<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     }
     let prereleases = request.wish.prereleases || range.names_prerelease();
     let current = resolved.map(|known| &known.version);
-    let judge = judge(request.wish, Scheme::Semver, current, prereleases, &mut selection);
+    let judge = judge(request.wish, Reading::Plain(Scheme::Semver), current, prereleases, &mut selection);
     let outside = |known: &&Known<'_>| {
         current.is_none_or(|current| known.version > *current) && !range.matches(&known.version.for_range())
     };
@@ -232,7 +235,9 @@ fn select_channel<'a>(request: &Request<'_>, name: &str, answer: &'a Answer) -> 
         )));
     };
     let prefix = request.wish.tag_prefix.as_deref();
-    let known = read_candidates(request.scheme, prefix, answer, |version| version.comparable(&current));
+    let known = read_candidates(Reading::Plain(request.scheme), prefix, answer, |version| {
+        version.comparable(&current)
+    });
     let mut selection = Selection::without_target(Outcome::NotPinned {
         resolves_to: Some(latest.clone()),
         reason: format!("the channel `{name}` is resolved in the cluster"),
@@ -240,7 +245,8 @@ fn select_channel<'a>(request: &Request<'_>, name: &str, answer: &'a Answer) -> 
     selection.current = listed_as(&known, &current, latest).map(|known| known.candidate);
     selection.not_comparable = answer.candidates.len() - known.len();
     let prereleases = request.wish.prereleases;
-    let judge = judge(request.wish, request.scheme, Some(&current), prereleases, &mut selection);
+    let judge =
+        judge(request.wish, Reading::Plain(request.scheme), Some(&current), prereleases, &mut selection);
     offer_outside(&known, |known| known.version > current, Some(&current), &judge, &mut selection);
     selection
 }
@@ -261,33 +267,55 @@ fn offer_outside<'a, 'k>(
     }
 }
 
-/// Versions by the calendar may be written with leading zeros in one month and without in another. Where the list
-/// has such, all are read as dotted numbers, so that they compare.
-fn common_scheme(scheme: Scheme, current: &Version, answer: &Answer, prefix: Option<&str>) -> Scheme {
-    let is_mixed = || {
-        current.is_calendar()
-            && answer
-                .candidates
-                .iter()
-                .filter_map(|candidate| scheme.parse(strip_prefix(&candidate.version, prefix)?))
-                .any(|version| matches!(version, Version::Loose(_)) && version.is_calendar())
+/// How the versions of one list are read, so that they compare.
+#[derive(Debug, Clone, Copy)]
+enum Reading {
+    Plain(Scheme),
+    /// SemVer without regard to leading zeros.
+    Coerced,
+}
+
+impl Reading {
+    fn read(self, text: &str) -> Option<Version> {
+        match self {
+            Self::Plain(scheme) => scheme.parse(text),
+            Self::Coerced => SemanticVersion::coerced(text).map(Version::Semantic),
+        }
+    }
+}
+
+/// Some upstreams write leading zeros, at times (`1.0.000` before `1.0.1`) or in some months (`2024.10.1` before
+/// `2024.11.01`): then all versions are read without regard to them. Four parts compare with four parts only.
+fn common_reading(
+    scheme: Scheme,
+    bare: &str,
+    current: &Version,
+    answer: &Answer,
+    prefix: Option<&str>,
+) -> Reading {
+    let has_zeros = || {
+        let texts = answer.candidates.iter().filter_map(|candidate| strip_prefix(&candidate.version, prefix));
+        texts
+            .filter_map(|text| scheme.parse(text))
+            .any(|version| matches!(version, Version::Loose(_)) && version.is_calendar())
     };
     match (scheme, current) {
-        (Scheme::Semver, Version::Loose(_)) => Scheme::Loose,
-        (Scheme::Semver, _) if is_mixed() => Scheme::Loose,
-        _ => scheme,
+        (Scheme::Semver, Version::Loose(_)) if SemanticVersion::coerced(bare).is_some() => Reading::Coerced,
+        (Scheme::Semver, Version::Loose(_)) => Reading::Plain(Scheme::Loose),
+        (Scheme::Semver, _) if current.is_calendar() && has_zeros() => Reading::Coerced,
+        _ => Reading::Plain(scheme),
     }
 }
 
 fn read_candidates<'a>(
-    scheme: Scheme,
+    reading: Reading,
     prefix: Option<&str>,
     answer: &'a Answer,
     wanted: impl Fn(&Version) -> bool,
 ) -> Vec<Known<'a>> {
     let read = |candidate: &'a Candidate| {
         let text = strip_prefix(&candidate.version, prefix)?;
-        let version = scheme.parse(text).filter(&wanted)?;
+        let version = reading.read(text).filter(&wanted)?;
         Some(Known { version, text, candidate })
     };
     answer.candidates.iter().filter_map(read).collect()
@@ -325,13 +353,13 @@ fn is_newer(known: &Known<'_>, current: &Version, listed: Option<&Known<'_>>) ->
 
 fn judge<'a>(
     wish: &'a Wish,
-    scheme: Scheme,
+    reading: Reading,
     current: Option<&'a Version>,
     prereleases: bool,
     selection: &mut Selection<'_>,
 ) -> Judge<'a> {
     let minimum = wish.minimum_version.as_deref().and_then(|text| {
-        let minimum = scheme.parse(strip_prefix(text, wish.tag_prefix.as_deref()).unwrap_or(text));
+        let minimum = reading.read(strip_prefix(text, wish.tag_prefix.as_deref()).unwrap_or(text));
         if minimum.is_none() {
             selection
                 .warnings
@@ -341,7 +369,7 @@ fn judge<'a>(
     });
     let is_marked = selection.current.is_some_and(|listed| listed.prerelease == Some(true));
     let installed_prerelease = current.filter(|current| is_marked || current.is_prerelease());
-    Judge { scheme, wish, installed_prerelease, minimum, prereleases }
+    Judge { reading, wish, installed_prerelease, minimum, prereleases }
 }
 
 /// Takes the highest version without an objection, and records what lies on the way and above.

@@ -133,6 +133,15 @@ fn newest_acceptable_version_is_the_target() {
         ),
         (
             Scheme::Semver,
+            "0.2.000",
+            &["0.2.000", "100.0.0+up0.2.0", "0.2.1.9"],
+            &stable,
+            "100.0.0+up0.2.0",
+            UpdateType::Major,
+        ),
+        (Scheme::Semver, "1.0.001", &["1.0.000", "1.0.001", "1.0.2"], &stable, "1.0.2", UpdateType::Patch),
+        (
+            Scheme::Semver,
             "1.2.3.4",
             &["1.2.3.4", "1.2.3.10", "1.2.3"],
             &stable,

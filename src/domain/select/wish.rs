@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::Reading;
 use crate::domain::upstream::Candidate;
 use crate::domain::version::range::{Range, RangeError};
 use crate::domain::version::{Scheme, Version};
@@ -50,10 +51,10 @@ impl Ignored {
     }
 
     /// Whether the version, published as `text`, is meant.
-    pub fn covers(&self, scheme: Scheme, text: &str, version: &Version) -> bool {
+    pub(super) fn covers(&self, reading: Reading, text: &str, version: &Version) -> bool {
         text == self.text
             || match &self.range {
-                Some(range) if range.is_exact() => scheme.parse(&self.text).as_ref() == Some(version),
+                Some(range) if range.is_exact() => reading.read(&self.text).as_ref() == Some(version),
                 Some(range) => range.matches_with_prereleases(&version.for_range()),
                 None => false,
             }
@@ -101,7 +102,7 @@ impl fmt::Display for Objection {
 
 /// The wish in the words of one scheme.
 pub(super) struct Judge<'a> {
-    pub(super) scheme: Scheme,
+    pub(super) reading: Reading,
     pub(super) wish: &'a Wish,
     /// The pre-release that is installed, if one is: later ones of the same release count.
     pub(super) installed_prerelease: Option<&'a Version>,
@@ -129,7 +130,7 @@ impl Judge<'_> {
             return Some(Objection::NotAllowed(allowed.to_string()));
         }
         if let Some(ignored) =
-            self.wish.ignored.iter().find(|ignored| ignored.covers(self.scheme, text, version))
+            self.wish.ignored.iter().find(|ignored| ignored.covers(self.reading, text, version))
         {
             return Some(Objection::Ignored(ignored.text.clone()));
         }
@@ -146,7 +147,7 @@ impl Judge<'_> {
     /// k3s names the binary for amd64 `k3s`, the others `k3s-<architecture>`.
     fn missing_architecture(&self, candidate: &Candidate) -> Option<&str> {
         let assets = candidate.assets.as_ref().filter(|assets| !assets.is_empty())?;
-        if self.scheme != Scheme::K3s {
+        if !matches!(self.reading, Reading::Plain(Scheme::K3s)) {
             return None;
         }
         let has = |architecture: &str| {
