@@ -3,16 +3,17 @@
 //! Knows nothing of manifests or of clients. What cannot be understood is said, never guessed.
 
 mod form;
+mod known;
+mod warnings;
 mod wish;
-
-use std::cmp::Ordering;
 
 use super::component::{Given, UpdateType};
 use super::upstream::{Answer, Candidate};
 use super::version::range::{Range, strict_version};
-use super::version::semantic::SemanticVersion;
 use super::version::{Scheme, Version};
 use form::{in_form_of, strip_prefix};
+use known::{Known, Reading, common_reading, is_newer, listed_as, newest_release, read_candidates};
+use warnings::{warn_about_current, warn_about_dates, warn_about_deprecation};
 pub use wish::{Ignored, Objection, Wish};
 use wish::{Judge, is_prerelease};
 
@@ -81,24 +82,6 @@ pub struct Skipped<'a> {
     pub candidate: &'a Candidate,
     /// Why it is not offered.
     pub objection: Objection,
-}
-
-/// A published version that was understood.
-struct Known<'a> {
-    version: Version,
-    /// Without the tag prefix.
-    text: &'a str,
-    candidate: &'a Candidate,
-}
-
-impl Known<'_> {
-    /// By version; Flux breaks ties by date (`chart_repository.go` of source-controller).
-    fn order(&self, other: &Self) -> Ordering {
-        self.version
-            .cmp(&other.version)
-            .then_with(|| self.candidate.released_at.cmp(&other.candidate.released_at))
-            .then_with(|| other.text.cmp(self.text))
-    }
 }
 
 /// Chooses the target.
@@ -267,90 +250,6 @@ fn offer_outside<'a, 'k>(
     }
 }
 
-/// How the versions of one list are read, so that they compare.
-#[derive(Debug, Clone, Copy)]
-enum Reading {
-    Plain(Scheme),
-    /// SemVer without regard to leading zeros.
-    Coerced,
-}
-
-impl Reading {
-    fn read(self, text: &str) -> Option<Version> {
-        match self {
-            Self::Plain(scheme) => scheme.parse(text),
-            Self::Coerced => SemanticVersion::coerced(text).map(Version::Semantic),
-        }
-    }
-}
-
-/// Some upstreams write leading zeros, at times (`1.0.000` before `1.0.1`) or in some months (`2024.10.1` before
-/// `2024.11.01`): then all versions are read without regard to them. Four parts compare with four parts only.
-fn common_reading(
-    scheme: Scheme,
-    bare: &str,
-    current: &Version,
-    answer: &Answer,
-    prefix: Option<&str>,
-) -> Reading {
-    let has_zeros = || {
-        let texts = answer.candidates.iter().filter_map(|candidate| strip_prefix(&candidate.version, prefix));
-        texts
-            .filter_map(|text| scheme.parse(text))
-            .any(|version| matches!(version, Version::Loose(_)) && version.is_calendar())
-    };
-    match (scheme, current) {
-        (Scheme::Semver, Version::Loose(_)) if SemanticVersion::coerced(bare).is_some() => Reading::Coerced,
-        (Scheme::Semver, Version::Loose(_)) => Reading::Plain(Scheme::Loose),
-        (Scheme::Semver, _) if current.is_calendar() && has_zeros() => Reading::Coerced,
-        _ => Reading::Plain(scheme),
-    }
-}
-
-fn read_candidates<'a>(
-    reading: Reading,
-    prefix: Option<&str>,
-    answer: &'a Answer,
-    wanted: impl Fn(&Version) -> bool,
-) -> Vec<Known<'a>> {
-    let read = |candidate: &'a Candidate| {
-        let text = strip_prefix(&candidate.version, prefix)?;
-        let version = reading.read(text).filter(&wanted)?;
-        Some(Known { version, text, candidate })
-    };
-    answer.candidates.iter().filter_map(read).collect()
-}
-
-/// The highest release, or the highest pre-release where there is no release.
-fn newest_release<'k, 'a>(known: &'k [Known<'a>]) -> Option<&'k Known<'a>> {
-    let highest = |one: &&Known<'_>, other: &&Known<'_>| one.order(other);
-    let releases = known.iter().filter(|known| !is_prerelease(&known.version, known.candidate));
-    releases.max_by(highest).or_else(|| known.iter().max_by(highest))
-}
-
-/// The published form of a version: the same text before the same version.
-fn listed_as<'k, 'a>(known: &'k [Known<'a>], version: &Version, text: &str) -> Option<&'k Known<'a>> {
-    let same = || known.iter().filter(|known| known.version == *version);
-    same()
-        .find(|known| known.text == text)
-        .or_else(|| same().find(|known| is_same_build(&known.version, version)))
-}
-
-/// Equal in precedence and in build metadata.
-fn is_same_build(one: &Version, other: &Version) -> bool {
-    one.update_type(other) == UpdateType::None
-}
-
-/// Higher, or the same version with other build metadata and a later date, which is what Flux prefers.
-fn is_newer(known: &Known<'_>, current: &Version, listed: Option<&Known<'_>>) -> bool {
-    known.version > *current
-        || listed.is_some_and(|listed| {
-            current.update_type(&known.version) == UpdateType::Build
-                && known.candidate.released_at.is_some()
-                && listed.candidate.released_at.is_some_and(|date| known.candidate.released_at > Some(date))
-        })
-}
-
 fn judge<'a>(
     wish: &'a Wish,
     reading: Reading,
@@ -399,59 +298,6 @@ fn choose<'k, 'a>(
         .map(|known| known.candidate)
         .collect();
     Some(target)
-}
-
-fn warn_about_current(
-    selection: &mut Selection<'_>,
-    text: &str,
-    current: &Version,
-    known: &[Known<'_>],
-    newest: &Known<'_>,
-    answer: &Answer,
-) {
-    let is_higher = known.iter().any(|known| known.version > *current);
-    let is_lower = known.iter().any(|known| known.version < *current);
-    match selection.current {
-        Some(Candidate { unusable: Some(reason), .. }) => {
-            selection
-                .warnings
-                .push(format!("the installed version `{text}` cannot be installed any more: {reason}"));
-        }
-        Some(_) => {}
-        None if !is_higher => selection.warnings.push(format!(
-            "the installed version `{text}` is newer than every published one (newest: `{}`)",
-            newest.candidate.version
-        )),
-        // A list that begins above the current version, or was cut off, says nothing about it.
-        None if is_lower && answer.notes.is_empty() => selection.warnings.push(format!(
-            "the upstream does not list the installed version `{text}`: it was withdrawn or never published"
-        )),
-        None => {}
-    }
-}
-
-/// Helm: a chart is deprecated when its newest version says so.
-fn warn_about_deprecation(selection: &mut Selection<'_>, newest: &Known<'_>) {
-    if newest.candidate.deprecated {
-        let version = &newest.candidate.version;
-        selection.warnings.push(format!("the chart is deprecated: its newest version `{version}` says so"));
-    }
-}
-
-fn warn_about_dates(selection: &mut Selection<'_>, target: &Candidate) {
-    if let Some(current) = selection.current
-        && let (Some(before), Some(after)) = (current.released_at, target.released_at)
-        && after < before
-    {
-        let day = |time: jiff::Timestamp| time.strftime("%Y-%m-%d").to_string();
-        selection.warnings.push(format!(
-            "`{}` was released on {}, before the lower `{}` on {}",
-            target.version,
-            day(after),
-            current.version,
-            day(before)
-        ));
-    }
 }
 
 /// Whether the upstream has another digest for the tag; `false` where it does not say.

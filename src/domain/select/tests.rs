@@ -38,6 +38,7 @@ fn newest_acceptable_version_is_the_target() {
     let stable = Wish::default();
     let early = Wish { prereleases: true, ..Wish::default() };
     let minimum = Wish { minimum_version: Some("2.0.0".to_owned()), ..Wish::default() };
+    let tag_minimum = Wish { minimum_version: Some("1.30".to_owned()), ..Wish::default() };
     let allowed = Wish { allowed: Some(Range::parse("<2").unwrap()), ..Wish::default() };
     let ignored = |texts: &[&str]| Wish {
         ignored: texts.iter().map(|text| Ignored::parse(text).unwrap()).collect(),
@@ -195,6 +196,22 @@ fn newest_acceptable_version_is_the_target() {
             &stable,
             "17",
             UpdateType::Major,
+        ),
+        (
+            Scheme::ImageTag,
+            "1.27-alpine",
+            &["1.27-alpine", "1.28-alpine"],
+            &tag_minimum,
+            "-",
+            UpdateType::None,
+        ),
+        (
+            Scheme::ImageTag,
+            "1.27-alpine",
+            &["1.27-alpine", "1.30-alpine"],
+            &tag_minimum,
+            "1.30-alpine",
+            UpdateType::Minor,
         ),
         (
             Scheme::ImageTag,
@@ -493,5 +510,21 @@ proptest! {
         let again = choose_from(&given, scheme, &wish, &reversed);
         prop_assert_eq!(selection.outcome, again.outcome);
         prop_assert_eq!(selection.target_text, again.target_text);
+    }
+
+    #[test]
+    fn texts_of_strangers_are_chosen_from_without_panic(
+        current in "\\PC{0,12}|v?[0-9.]{0,6}[-+]?[a-z0-9é]{0,5}",
+        published_texts in prop::collection::vec("\\PC{0,12}|v?[0-9.]{0,6}[-+]?[a-z0-9é]{0,5}", 0..6),
+        prefix in prop::option::of("[a-zé-]{0,3}"),
+        scheme in prop::sample::select(vec![Scheme::Semver, Scheme::K3s, Scheme::ImageTag, Scheme::Loose]),
+    ) {
+        let wish = Wish { tag_prefix: prefix, ..Wish::default() };
+        let texts: Vec<_> = published_texts.iter().map(String::as_str).collect();
+        let answer = published(&texts);
+        for given in [exact(&current), Given::Range(current.clone()), Given::Channel(current.clone())] {
+            let selection = choose_from(&given, scheme, &wish, &answer);
+            prop_assert_eq!(selection.target.is_some(), selection.target_text.is_some());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Reading;
+use super::known::Reading;
 use crate::domain::upstream::Candidate;
 use crate::domain::version::range::{Range, RangeError};
 use crate::domain::version::{Scheme, Version};
@@ -121,7 +121,7 @@ impl Judge<'_> {
         if is_prerelease(version, candidate) && !self.wants_prerelease(version) {
             return Some(Objection::Prerelease);
         }
-        if self.minimum.as_ref().is_some_and(|minimum| minimum.comparable(version) && version < minimum) {
+        if self.minimum.as_ref().is_some_and(|minimum| is_below(version, minimum)) {
             return Some(Objection::BelowMinimum);
         }
         if let Some(allowed) = &self.wish.allowed
@@ -161,6 +161,11 @@ impl Judge<'_> {
         };
         self.wish.architectures.iter().map(String::as_str).find(|architecture| !has(architecture))
     }
+}
+
+/// A minimum may be of another form than the versions it is for (`1.2` for `1.2-alpine`): then numbers decide.
+fn is_below(version: &Version, minimum: &Version) -> bool {
+    if minimum.comparable(version) { version < minimum } else { version.for_range() < minimum.for_range() }
 }
 
 /// Whether the version, or the upstream about it, says that it precedes a release.
