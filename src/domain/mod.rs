@@ -3,6 +3,7 @@
 //! Nothing here reads the network, the file system, the environment or the clock, and nothing here
 //! knows a client library: values come in, values go out.
 
+pub mod assess;
 pub mod component;
 pub mod manifest;
 pub mod notes;
@@ -11,5 +12,6 @@ pub mod report;
 pub mod resolve;
 pub mod rule;
 pub mod scan;
+pub mod select;
 pub mod upstream;
 pub mod version;

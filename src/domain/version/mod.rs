@@ -45,8 +45,10 @@ impl Scheme {
     /// What is not SemVer under [`Scheme::Semver`] (four parts, leading zeros, dates) is read as
     /// [`Version::Loose`], which compares only with its like.
     pub fn parse(self, text: &str) -> Option<Version> {
+        if text.len() > MAX_VERSION_BYTES {
+            return None;
+        }
         match self {
-            Self::Semver if text.len() > MAX_VERSION_BYTES => None,
             Self::Semver => SemanticVersion::parse(text)
                 .map(Version::Semantic)
                 .or_else(|| Numbered::loose(text).map(Version::Loose)),
@@ -166,6 +168,11 @@ impl Version {
             Self::K3s(version) => [version.major, version.minor, version.patch, 0, 0, 0, 0, 0],
             Self::Tag(version) | Self::Loose(version) => *version.numbers(),
         }
+    }
+
+    /// Whether the first number is a year, or the whole a date or a time stamp.
+    pub fn is_calendar(&self) -> bool {
+        (1900..2100).contains(&self.numbers()[0]) || self.is_date()
     }
 
     fn is_date(&self) -> bool {

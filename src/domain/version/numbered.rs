@@ -5,8 +5,6 @@
 
 use super::semantic::STAMP_DIGITS;
 
-/// Longest text that is looked at, in bytes. Registries allow 128 for a tag.
-const MAX_BYTES: usize = 256;
 /// Most dotted numbers in a version.
 const MAX_NUMBERS: usize = 8;
 /// Most counters after the numbers that are told apart (`1.2-3-r4`).
@@ -84,7 +82,7 @@ impl Numbered {
     }
 
     fn parse(text: &str, is_tag: bool) -> Option<Self> {
-        if text.len() > MAX_BYTES || !text.is_ascii() {
+        if !text.is_ascii() {
             return None;
         }
         let start = find_numbers(text)?;

@@ -20,6 +20,18 @@ impl SemanticVersion {
     ///
     /// Four parts, leading zeros, dates (`2024-01-05`) and time stamps are not SemVer.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text, number)
+    }
+
+    /// Like [`SemanticVersion::parse`], but drops leading zeros (`2024.01.05`), as Masterminds' `NewVersion` does.
+    pub fn coerced(text: &str) -> Option<Self> {
+        Self::read(text, |part| {
+            let plain = part.trim_start_matches('0');
+            number(if plain.is_empty() && !part.is_empty() { "0" } else { plain })
+        })
+    }
+
+    fn read(text: &str, number: impl Fn(&str) -> Option<u64>) -> Option<Self> {
         let text = text.strip_prefix(['v', 'V']).unwrap_or(text);
         let core_end = text.find(['-', '+']).unwrap_or(text.len());
         let (core, rest) = text.split_at(core_end);
@@ -30,21 +42,19 @@ impl SemanticVersion {
             count += 1;
         }
         let is_date =
-            rest.starts_with('-') && rest[1..].starts_with(|character: char| character.is_ascii_digit());
+            rest.strip_prefix('-').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
         if count == 1 && (is_date || core.len() >= STAMP_DIGITS) {
             return None;
         }
-        let (before, build) =
-            rest.split_once('+').map_or((rest, None), |(before, build)| (before, Some(build)));
+        let (before, build) = match rest.split_once('+') {
+            None => (rest, BuildMetadata::EMPTY),
+            Some((_, "")) => return None,
+            Some((before, build)) => (before, BuildMetadata::new(build).ok()?),
+        };
         let pre = match before.strip_prefix('-') {
             None => Prerelease::EMPTY,
             Some("") => return None,
             Some(text) => Prerelease::new(text).ok()?,
-        };
-        let build = match build {
-            None => BuildMetadata::EMPTY,
-            Some("") => return None,
-            Some(text) => BuildMetadata::new(text).ok()?,
         };
         let [major, minor, patch] = numbers;
         Some(Self(Version { major, minor, patch, pre, build }))
@@ -135,6 +145,20 @@ mod tests {
             "1.2.3 ",
         ] {
             assert_eq!(SemanticVersion::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn coercion_drops_leading_zeros_and_nothing_else() {
+        for (text, plain) in
+            [("2024.01.05", "2024.1.5"), ("1.0.000", "1.0.0"), ("01.2.3-rc1", "1.2.3-rc1"), ("v1.2", "1.2.0")]
+        {
+            let plain = SemanticVersion::parse(plain);
+            assert!(plain.is_some());
+            assert_eq!(SemanticVersion::coerced(text), plain, "{text}");
+        }
+        for text in ["1.2.3.4", "1..2", "", "20240105", "2024-01-05", "1.2.3-01", "latest"] {
+            assert_eq!(SemanticVersion::coerced(text), None, "{text}");
         }
     }
 

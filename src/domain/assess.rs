@@ -1,0 +1,255 @@
+//! Makes the report's entry of a component from what its upstream answered.
+
+mod summary;
+
+use std::collections::BTreeSet;
+
+use super::component::{Component, Given, Pin, UpdateType};
+use super::notes;
+use super::report::{Entry, PinEntry, Status, UpstreamEntry};
+use super::select::{Outcome, Request, Selection, Wish, select};
+use super::upstream::{Answer, Candidate, UpstreamFailure, UpstreamRef};
+pub use summary::summarize;
+
+/// Most breaking changes that one entry lists.
+const MAX_BREAKING: usize = 50;
+/// Longest text of a chart that is repeated, in characters.
+const MAX_QUOTED: usize = 80;
+
+/// What the configuration says about one component.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Set where the component is not to be looked at, with the reason.
+    pub ignored: Option<String>,
+    /// What it may move to. The component's own wish for pre-releases and its tag prefix are added.
+    pub wish: Wish,
+    /// Where to read what changed, instead of what the upstream says.
+    pub changelog_url: Option<String>,
+}
+
+/// Whether the component's upstream has to be asked at all.
+pub fn needs_answer(component: &Component, settings: &Settings) -> bool {
+    settings.ignored.is_none() && component.managed_elsewhere.is_none() && component.upstream.is_ok()
+}
+
+/// The entry of a component that [needs no answer](needs_answer): ignored, managed elsewhere, or without a known
+/// upstream.
+pub fn assess_unasked(component: &Component, settings: &Settings) -> Entry {
+    let mut entry = bare_entry(component, settings);
+    (entry.status, entry.reason) =
+        match (&settings.ignored, &component.managed_elsewhere, &component.upstream) {
+            (Some(reason), _, _) => (Status::Ignored, Some(reason.clone())),
+            (None, Some(reason), _) => (Status::ManagedElsewhere, Some(reason.clone())),
+            (None, None, Err(reason)) => (Status::Unresolved, Some(reason.clone())),
+            (None, None, Ok(_)) => (Status::Unresolved, Some("the upstream was not asked".to_owned())),
+        };
+    entry
+}
+
+/// The entry of a component, from what its upstream answered.
+pub fn assess(
+    component: &Component,
+    answer: Result<&Answer, &UpstreamFailure>,
+    settings: &Settings,
+) -> Entry {
+    if !needs_answer(component, settings) {
+        return assess_unasked(component, settings);
+    }
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(failure) => {
+            let mut entry = bare_entry(component, settings);
+            entry.reason = Some(failure.to_string());
+            return entry;
+        }
+    };
+    let mut wish = settings.wish.clone();
+    wish.prereleases |= component.prereleases;
+    if component.tag_prefix.is_some() {
+        wish.tag_prefix.clone_from(&component.tag_prefix);
+    }
+    let given = effective_given(component);
+    let digest = component.digest.as_deref();
+    let selection = select(&Request { given: &given, scheme: component.scheme, digest, wish: &wish }, answer);
+    fill(component, settings, answer, &wish, selection)
+}
+
+/// Flux installs the newest release of a chart for which no version is given.
+fn effective_given(component: &Component) -> Given {
+    match &component.given {
+        Given::Nothing(_) if is_chart(component) => Given::Range("*".to_owned()),
+        given => given.clone(),
+    }
+}
+
+fn is_chart(component: &Component) -> bool {
+    matches!(component.upstream, Ok(UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { chart: true, .. }))
+}
+
+/// What is known before anyone is asked; unresolved until then.
+fn bare_entry(component: &Component, settings: &Settings) -> Entry {
+    let current_version = match &component.given {
+        Given::Exact(text) | Given::Range(text) | Given::Channel(text) => Some(text.clone()),
+        Given::Nothing(_) => None,
+    };
+    let upstream = component.upstream.as_ref().ok().map(|upstream| UpstreamEntry {
+        kind: upstream.kind().to_owned(),
+        url: upstream.url(),
+        name: upstream.name(),
+    });
+    Entry {
+        kind: component.kind.clone(),
+        name: component.name.clone(),
+        namespace: component.namespace.clone(),
+        cluster: component.cluster.clone(),
+        status: Status::Unresolved,
+        reason: None,
+        current_version,
+        available_version: None,
+        resolves_to: None,
+        update_type: UpdateType::None,
+        security_update: None,
+        security_advisories: Vec::new(),
+        breaking_changes: Vec::new(),
+        changelog_url: settings.changelog_url.clone(),
+        released_at: None,
+        warnings: Vec::new(),
+        deep: None,
+        upstream,
+        pins: component.pins.iter().map(pin_entry).collect(),
+    }
+}
+
+fn pin_entry(pin: &Pin) -> PinEntry {
+    PinEntry {
+        file: pin.file.clone(),
+        line: pin.line,
+        column: pin.column,
+        document: pin.document,
+        route: pin.route.clone(),
+        span: [pin.span.0, pin.span.1],
+        text: pin.text.clone(),
+        rule: pin.rule.clone(),
+        applied: pin.applied,
+    }
+}
+
+fn fill(
+    component: &Component,
+    settings: &Settings,
+    answer: &Answer,
+    wish: &Wish,
+    selection: Selection<'_>,
+) -> Entry {
+    let mut entry = bare_entry(component, settings);
+    match &selection.outcome {
+        Outcome::UpToDate => entry.status = Status::UpToDate,
+        Outcome::Update => entry.status = Status::UpdateAvailable,
+        Outcome::NotPinned { resolves_to, reason } => {
+            entry.status = Status::NotPinned;
+            entry.reason = Some(match &component.given {
+                Given::Nothing(reason) => format!("Git does not say which version runs ({reason})"),
+                _ => reason.clone(),
+            });
+            entry.resolves_to.clone_from(resolves_to);
+        }
+        Outcome::Unresolved { reason } => entry.reason = Some(reason.clone()),
+    }
+    entry.update_type = selection.update_type;
+    if let Some(target) = selection.target {
+        entry.released_at = target.released_at;
+        if entry.changelog_url.is_none() {
+            entry.changelog_url.clone_from(&target.notes_url);
+        }
+        let advisories = advisories(&selection);
+        entry.security_update = security_update(&selection, &advisories);
+        entry.security_advisories = advisories.into_iter().collect();
+        entry.breaking_changes = breaking_changes(component, wish, &entry, &selection, target);
+    } else if entry.status == Status::UpToDate {
+        entry.security_update = Some(false);
+    }
+    if entry.changelog_url.is_none() {
+        entry.changelog_url.clone_from(&answer.changelog_url);
+    }
+    entry.available_version = selection.target_text;
+    entry.warnings = selection.warnings;
+    entry
+}
+
+fn advisories(selection: &Selection<'_>) -> BTreeSet<String> {
+    let texts = selection.between.iter().filter_map(|candidate| candidate.notes.as_deref());
+    texts.flat_map(notes::advisories).collect()
+}
+
+/// Notes that name nothing prove it only where no release on the way is without notes.
+fn security_update(selection: &Selection<'_>, advisories: &BTreeSet<String>) -> Option<bool> {
+    let has_notes =
+        |candidate: &&Candidate| candidate.notes.as_deref().is_some_and(|notes| !notes.trim().is_empty());
+    if !advisories.is_empty() {
+        Some(true)
+    } else if !selection.between.is_empty() && selection.between.iter().all(has_notes) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+fn breaking_changes(
+    component: &Component,
+    wish: &Wish,
+    entry: &Entry,
+    selection: &Selection<'_>,
+    target: &Candidate,
+) -> Vec<String> {
+    let mut changes = Vec::new();
+    if is_chart(component) {
+        changes.extend(chart_major(component, wish, entry, target));
+        changes.extend(kubernetes_need(selection.current, target));
+    }
+    if target.deprecated {
+        changes.push(format!("`{}` is marked as deprecated", target.version));
+    }
+    let mut seen = BTreeSet::new();
+    for candidate in &selection.between {
+        for change in candidate.notes.as_deref().map(notes::breaking).unwrap_or_default() {
+            if changes.len() < MAX_BREAKING && seen.insert(change.clone()) {
+                changes.push(format!("{}: {change}", candidate.version));
+            }
+        }
+    }
+    changes
+}
+
+/// `chart major 5 -> 6`
+fn chart_major(component: &Component, wish: &Wish, entry: &Entry, target: &Candidate) -> Option<String> {
+    if entry.update_type != UpdateType::Major {
+        return None;
+    }
+    let major = |text: &str| {
+        let bare = wish.tag_prefix.as_deref().and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+        component.scheme.parse(bare).map(|version| version.for_range().major)
+    };
+    let from = major(entry.resolves_to.as_deref().or(entry.current_version.as_deref())?)?;
+    Some(format!("chart major {from} -> {}", major(&target.version)?))
+}
+
+/// `needs Kubernetes >=1.34, was >=1.25`
+fn kubernetes_need(current: Option<&Candidate>, target: &Candidate) -> Option<String> {
+    let need = target.kube_version.as_deref().map(quoted).filter(|need| !need.is_empty())?;
+    match current?.kube_version.as_deref().map(quoted) {
+        Some(before) if before == need => None,
+        Some(before) if !before.is_empty() => Some(format!("needs Kubernetes {need}, was {before}")),
+        _ => Some(format!("needs Kubernetes {need}")),
+    }
+}
+
+/// Text of a stranger on one line, bounded.
+fn quoted(text: &str) -> String {
+    let words: Vec<_> =
+        text.split(|character: char| character.is_whitespace() || character.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().take(MAX_QUOTED).collect()
+}
+
+#[cfg(test)]
+mod tests;

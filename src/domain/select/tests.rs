@@ -1,0 +1,530 @@
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+
+fn day(text: &str) -> Timestamp {
+    format!("{text}T00:00:00Z").parse().unwrap()
+}
+
+fn candidate(version: &str) -> Candidate {
+    Candidate { version: version.to_owned(), ..Candidate::default() }
+}
+
+fn published(versions: &[&str]) -> Answer {
+    Answer { candidates: versions.iter().map(|version| candidate(version)).collect(), ..Answer::default() }
+}
+
+fn exact(text: &str) -> Given {
+    Given::Exact(text.to_owned())
+}
+
+fn choose_from<'a>(given: &Given, scheme: Scheme, wish: &Wish, answer: &'a Answer) -> Selection<'a> {
+    select(&Request { given, scheme, digest: None, wish }, answer)
+}
+
+/// The text of the target, `-` where there is none, and the update type.
+fn step(scheme: Scheme, current: &str, versions: &[&str], wish: &Wish) -> (String, UpdateType) {
+    let answer = published(versions);
+    let selection = choose_from(&exact(current), scheme, wish, &answer);
+    assert_eq!(selection.outcome == Outcome::Update, selection.target.is_some());
+    (selection.target_text.unwrap_or_else(|| "-".to_owned()), selection.update_type)
+}
+
+#[test]
+fn newest_acceptable_version_is_the_target() {
+    let stable = Wish::default();
+    let early = Wish { prereleases: true, ..Wish::default() };
+    let minimum = Wish { minimum_version: Some("2.0.0".to_owned()), ..Wish::default() };
+    let tag_minimum = Wish { minimum_version: Some("1.30".to_owned()), ..Wish::default() };
+    let allowed = Wish { allowed: Some(Range::parse("<2").unwrap()), ..Wish::default() };
+    let ignored = |texts: &[&str]| Wish {
+        ignored: texts.iter().map(|text| Ignored::parse(text).unwrap()).collect(),
+        ..Wish::default()
+    };
+    let prefixed = Wish { tag_prefix: Some("kube-prometheus-stack-".to_owned()), ..Wish::default() };
+    for (scheme, current, versions, wish, target, kind) in [
+        (
+            Scheme::Semver,
+            "1.7.2",
+            &["1.12.1", "1.13.0-rc1", "1.12.0", "1.7.2", "1.8.0"][..],
+            &stable,
+            "1.12.1",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::Semver,
+            "1.7.2",
+            &["1.12.1", "1.13.0-rc1", "1.7.2"],
+            &early,
+            "1.13.0-rc1",
+            UpdateType::Prerelease,
+        ),
+        (Scheme::Semver, "1.12.1", &["1.12.1", "1.12.0"], &stable, "-", UpdateType::None),
+        (Scheme::Semver, "1.12.1", &["1.12.1", "1.13.0-rc1"], &stable, "-", UpdateType::None),
+        // On a pre-release: later ones of the same release, and any newer release.
+        (
+            Scheme::Semver,
+            "1.3.0-rc.1",
+            &["1.3.0-rc.1", "1.3.0-rc.3", "1.4.0-rc.1", "1.2.9"],
+            &stable,
+            "1.3.0-rc.3",
+            UpdateType::Prerelease,
+        ),
+        (
+            Scheme::Semver,
+            "1.3.0-rc.1",
+            &["1.3.0-rc.1", "1.3.0-rc.3", "1.3.0"],
+            &stable,
+            "1.3.0",
+            UpdateType::Patch,
+        ),
+        (
+            Scheme::Semver,
+            "1.3.0-rc.1",
+            &["1.3.0-rc.2", "1.4.0", "1.5.0-rc.1"],
+            &stable,
+            "1.4.0",
+            UpdateType::Minor,
+        ),
+        (Scheme::Semver, "1.2.3", &["1.2.3", "1.5.0", "2.5.0"], &minimum, "2.5.0", UpdateType::Major),
+        (Scheme::Semver, "1.2.3", &["1.2.3", "1.5.0"], &minimum, "-", UpdateType::None),
+        (Scheme::Semver, "1.2.3", &["1.2.3", "1.5.0", "2.0.0"], &allowed, "1.5.0", UpdateType::Minor),
+        (
+            Scheme::Semver,
+            "1.2.3",
+            &["1.2.3", "1.2.4", "1.3.0", "2.0.0"],
+            &ignored(&["2.x", "1.3.0"]),
+            "1.2.4",
+            UpdateType::Patch,
+        ),
+        (
+            Scheme::Semver,
+            "1.2.3",
+            &["v1.2.3", "v1.2.4", "nightly", "1.2.5.1"],
+            &stable,
+            "1.2.4",
+            UpdateType::Patch,
+        ),
+        (
+            Scheme::Semver,
+            "kube-prometheus-stack-41.5.1",
+            &["kube-prometheus-stack-41.5.1", "kube-prometheus-stack-41.6.0", "alertmanager-99.0.0"],
+            &prefixed,
+            "kube-prometheus-stack-41.6.0",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::Semver,
+            "41.5.1",
+            &["kube-prometheus-stack-41.5.1", "kube-prometheus-stack-41.6.0", "99.0.0"],
+            &prefixed,
+            "41.6.0",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::Semver,
+            "2024.10.15",
+            &["2024.10.15", "2024.11.05", "2024.9.1"],
+            &stable,
+            "2024.11.05",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::Semver,
+            "0.2.000",
+            &["0.2.000", "100.0.0+up0.2.0", "0.2.1.9"],
+            &stable,
+            "100.0.0+up0.2.0",
+            UpdateType::Major,
+        ),
+        (Scheme::Semver, "1.0.001", &["1.0.000", "1.0.001", "1.0.2"], &stable, "1.0.2", UpdateType::Patch),
+        (
+            Scheme::Semver,
+            "1.2.3.4",
+            &["1.2.3.4", "1.2.3.10", "1.2.3"],
+            &stable,
+            "1.2.3.10",
+            UpdateType::Patch,
+        ),
+        (
+            Scheme::K3s,
+            "v1.33.4+k3s1",
+            &["v1.33.4+k3s1", "v1.33.4+k3s2", "v1.33.5-rc1+k3s1", "v1.33.4+rke2r9"],
+            &stable,
+            "v1.33.4+k3s2",
+            UpdateType::Build,
+        ),
+        (
+            Scheme::K3s,
+            "v1.33.4-k3s2",
+            &["v1.33.4+k3s2", "v1.33.4+k3s10"],
+            &stable,
+            "v1.33.4-k3s10",
+            UpdateType::Build,
+        ),
+        (
+            Scheme::K3s,
+            "v1.33.4+k3s1",
+            &["v1.33.4+k3s1", "v1.33.4+k3s2"],
+            &ignored(&["v1.33.4+k3s2"]),
+            "-",
+            UpdateType::None,
+        ),
+        (
+            Scheme::K3s,
+            "v1.33.4+k3s1",
+            &["v1.33.4+k3s1", "v1.33.9+k3s1", "v1.34.1+k3s1"],
+            &ignored(&[">=1.34"]),
+            "v1.33.9+k3s1",
+            UpdateType::Patch,
+        ),
+        (
+            Scheme::ImageTag,
+            "1.27-alpine",
+            &["1.27-alpine", "1.28-alpine", "1.29", "1.28.3-alpine", "latest"],
+            &stable,
+            "1.28-alpine",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::ImageTag,
+            "16",
+            &["16", "16.4", "17", "18rc1", "18beta2", "latest"],
+            &stable,
+            "17",
+            UpdateType::Major,
+        ),
+        (
+            Scheme::ImageTag,
+            "1.27-alpine",
+            &["1.27-alpine", "1.28-alpine"],
+            &tag_minimum,
+            "-",
+            UpdateType::None,
+        ),
+        (
+            Scheme::ImageTag,
+            "1.27-alpine",
+            &["1.27-alpine", "1.30-alpine"],
+            &tag_minimum,
+            "1.30-alpine",
+            UpdateType::Minor,
+        ),
+        (
+            Scheme::ImageTag,
+            "17-alpine",
+            &["17-alpine", "18-alpine", "19-alpine"],
+            &ignored(&["19-alpine"]),
+            "18-alpine",
+            UpdateType::Major,
+        ),
+    ] {
+        let expected = (target.to_owned(), kind);
+        assert_eq!(step(scheme, current, versions, wish), expected, "{current} of {versions:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_is_unresolved() {
+    for (scheme, current, versions, expected) in [
+        (Scheme::Semver, "1.2.3", &[][..], "the upstream lists no versions"),
+        (Scheme::Semver, "sha-abc1234", &["1.2.3"], "the version `sha-abc1234` cannot be understood"),
+        (Scheme::K3s, "v1.33.4", &["v1.33.4+k3s1"], "the version `v1.33.4` cannot be understood"),
+        (
+            Scheme::ImageTag,
+            "1.27-foo",
+            &["1.28", "latest"],
+            "none of the 2 published versions compares with `1.27-foo`",
+        ),
+        (Scheme::ImageTag, "", &["1.28"], "the version `` cannot be understood"),
+    ] {
+        let answer = published(versions);
+        let selection = choose_from(&exact(current), scheme, &Wish::default(), &answer);
+        assert_eq!(selection.outcome, Outcome::unresolved(expected), "{current}");
+        assert_eq!(selection.target, None);
+    }
+}
+
+#[test]
+fn tag_that_moves_is_not_pinned() {
+    let answer = published(&["1.2.3", "latest"]);
+    let selection = choose_from(&exact("latest"), Scheme::ImageTag, &Wish::default(), &answer);
+    let reason = "Git does not say which version runs: the tag `latest` moves".to_owned();
+    assert_eq!(selection.outcome, Outcome::NotPinned { resolves_to: None, reason });
+}
+
+#[test]
+fn range_resolves_as_flux_resolves_it_and_names_what_is_outside() {
+    for (range, versions, resolves_to, outside, kind) in [
+        (
+            "1.x",
+            &["1.2.3", "1.9.0", "2.0.0", "3.0.0-rc1"][..],
+            Some("1.9.0"),
+            Some("2.0.0"),
+            UpdateType::Major,
+        ),
+        ("1.x", &["1.2.3", "1.9.0"], Some("1.9.0"), None, UpdateType::None),
+        ("*", &["1.2.3", "2.0.0", "3.0.0-rc1"], Some("2.0.0"), None, UpdateType::None),
+        (">=1.0.0-0", &["1.2.3", "2.0.0-rc1"], Some("2.0.0-rc1"), None, UpdateType::None),
+        ("~1.2", &["v1.2.3", "v1.3.0", "1.2"], Some("v1.2.3"), Some("v1.3.0"), UpdateType::Minor),
+        ("4.x", &["1.2.3"], None, Some("1.2.3"), UpdateType::Unknown),
+        ("1.2.3 - 1.4", &["1.3.0", "1.4.2", "1.5.0"], Some("1.4.2"), Some("1.5.0"), UpdateType::Minor),
+    ] {
+        let answer = published(versions);
+        let given = Given::Range(range.to_owned());
+        let selection = choose_from(&given, Scheme::Semver, &Wish::default(), &answer);
+        let Outcome::NotPinned { resolves_to: resolved, .. } = &selection.outcome else {
+            panic!("{range}: {:?}", selection.outcome)
+        };
+        assert_eq!(resolved.as_deref(), resolves_to, "{range}");
+        assert_eq!(selection.target_text.as_deref(), outside, "{range}");
+        assert_eq!(selection.update_type, kind, "{range}");
+    }
+}
+
+#[test]
+fn of_equal_versions_the_newest_by_date_is_taken() {
+    let dated = |version: &str, date: &str| Candidate { released_at: Some(day(date)), ..candidate(version) };
+    let candidates = vec![
+        dated("1.2.3+up10", "2026-03-01"),
+        dated("1.2.3+up9", "2026-04-01"),
+        dated("1.2.3+up8", "2026-02-01"),
+    ];
+    let answer = Answer { candidates, ..Answer::default() };
+    let wish = Wish::default();
+    let range = choose_from(&Given::Range("1.x".to_owned()), Scheme::Semver, &wish, &answer);
+    assert_eq!(range.current.unwrap().version, "1.2.3+up9");
+
+    let given = exact("1.2.3+up8");
+    let pinned = choose_from(&given, Scheme::Semver, &wish, &answer);
+    assert_eq!(pinned.target_text.as_deref(), Some("1.2.3+up9"));
+    assert_eq!(pinned.update_type, UpdateType::Build);
+
+    let given = exact("1.2.3+up9");
+    assert_eq!(choose_from(&given, Scheme::Semver, &wish, &answer).outcome, Outcome::UpToDate);
+}
+
+#[test]
+fn malformed_range_is_unresolved() {
+    let answer = published(&["1.2.3"]);
+    let selection =
+        choose_from(&Given::Range("latest".to_owned()), Scheme::Semver, &Wish::default(), &answer);
+    assert_eq!(selection.outcome, Outcome::unresolved("cannot read `latest` as a version range"));
+}
+
+#[test]
+fn channel_resolves_to_what_the_server_says() {
+    let mut answer = published(&["v1.36.4+k3s1", "v1.37.1+k3s1", "v1.38.0-rc1+k3s1"]);
+    let given = Given::Channel("stable".to_owned());
+    let unknown = choose_from(&given, Scheme::K3s, &Wish::default(), &answer).outcome;
+    assert_eq!(unknown, Outcome::unresolved("the upstream does not say what the channel `stable` points at"));
+
+    answer.channel_latest = Some("v1.36.4+k3s1".to_owned());
+    let selection = choose_from(&given, Scheme::K3s, &Wish::default(), &answer);
+    let Outcome::NotPinned { resolves_to, .. } = selection.outcome else { panic!("{:?}", selection.outcome) };
+    assert_eq!(resolves_to.as_deref(), Some("v1.36.4+k3s1"));
+    assert_eq!(selection.target_text.as_deref(), Some("v1.37.1+k3s1"));
+    assert_eq!(selection.update_type, UpdateType::Minor);
+}
+
+#[test]
+fn version_without_archive_is_skipped_with_the_reason() {
+    let mut answer = published(&["1.12.2", "1.12.1", "1.12.0"]);
+    answer.candidates[0].unusable = Some("the index names no archive".to_owned());
+    let selection = choose_from(&exact("1.12.0"), Scheme::Semver, &Wish::default(), &answer);
+    assert_eq!(selection.target_text.as_deref(), Some("1.12.1"));
+    assert_eq!(selection.skipped.len(), 1);
+    insta::assert_snapshot!(selection.warnings.join("\n"), @"the newer `1.12.2` cannot be installed: the index names no archive");
+}
+
+#[test]
+fn k3s_release_needs_a_binary_for_every_architecture() {
+    let with = |version: &str, assets: &[&str]| Candidate {
+        assets: Some(assets.iter().map(|asset| (*asset).to_owned()).collect()),
+        ..candidate(version)
+    };
+    let answer = Answer {
+        candidates: vec![
+            with("v1.33.4+k3s1", &["k3s", "k3s-arm64", "k3s-armhf"]),
+            with("v1.33.5+k3s1", &["k3s", "k3s-arm64", "k3s-images.txt"]),
+            with("v1.33.6+k3s1", &["k3s-arm64", "sha256sum-arm64.txt"]),
+            with("v1.33.3+k3s1", &[]),
+        ],
+        ..Answer::default()
+    };
+    for (architectures, expected) in [
+        (&["arm64"][..], Some("v1.33.6+k3s1")),
+        (&["amd64", "arm64"], Some("v1.33.5+k3s1")),
+        (&["amd64", "arm"], Some("v1.33.4+k3s1")),
+        // A release that lists no files says nothing about them.
+        (&["riscv64"], Some("v1.33.3+k3s1")),
+        (&[], Some("v1.33.6+k3s1")),
+    ] {
+        let architectures: BTreeSet<_> = architectures.iter().map(|name| (*name).to_owned()).collect();
+        let wish = Wish { architectures, ..Wish::default() };
+        let selection = choose_from(&exact("v1.32.1+k3s1"), Scheme::K3s, &wish, &answer);
+        assert_eq!(selection.target_text.as_deref(), expected, "{:?}", wish.architectures);
+    }
+}
+
+#[test]
+fn mark_of_the_upstream_makes_a_prerelease() {
+    let mut answer = published(&["v1.33.4+k3s1", "v1.33.4+k3s2", "v1.34.0+k3s1"]);
+    answer.candidates[1].prerelease = Some(true);
+    answer.candidates[2].prerelease = Some(true);
+    let wish = Wish::default();
+    let on_release = choose_from(&exact("v1.33.4+k3s1"), Scheme::K3s, &wish, &answer);
+    assert_eq!(on_release.outcome, Outcome::UpToDate);
+    assert_eq!(on_release.skipped.len(), 2);
+
+    answer.candidates[0].prerelease = Some(true);
+    let on_prerelease = choose_from(&exact("v1.33.4+k3s1"), Scheme::K3s, &wish, &answer);
+    assert_eq!(on_prerelease.target_text.as_deref(), Some("v1.33.4+k3s2"));
+}
+
+#[test]
+fn warnings_say_what_is_wrong_with_the_installed_version() {
+    let warnings = |current: &str, answer: &Answer| {
+        choose_from(&exact(current), Scheme::Semver, &Wish::default(), answer).warnings.join("\n")
+    };
+    let mut answer = published(&["1.0.0", "1.1.0", "1.2.0"]);
+    insta::assert_snapshot!(warnings("1.0.0", &answer), @"");
+    insta::assert_snapshot!(warnings("0.9.0", &answer), @"");
+    insta::assert_snapshot!(warnings("1.0.5", &answer), @"the upstream does not list the installed version `1.0.5`: it was withdrawn or never published");
+    insta::assert_snapshot!(warnings("1.3.0", &answer), @"the installed version `1.3.0` is newer than every published one (newest: `1.2.0`)");
+
+    answer.candidates[0].unusable = Some("it was withdrawn".to_owned());
+    insta::assert_snapshot!(warnings("1.0.0", &answer), @"the installed version `1.0.0` cannot be installed any more: it was withdrawn");
+
+    answer.notes.push("the list was cut off".to_owned());
+    insta::assert_snapshot!(warnings("1.0.5", &answer), @"");
+}
+
+#[test]
+fn chart_is_deprecated_when_its_newest_version_says_so() {
+    let mut answer = published(&["1.0.0", "1.1.0", "2.0.0-rc.1"]);
+    answer.candidates[0].deprecated = true;
+    let given = exact("1.0.0");
+    assert!(choose_from(&given, Scheme::Semver, &Wish::default(), &answer).warnings.is_empty());
+    answer.candidates[1].deprecated = true;
+    let selection = choose_from(&given, Scheme::Semver, &Wish::default(), &answer);
+    insta::assert_snapshot!(selection.warnings.join("\n"), @"the chart is deprecated: its newest version `1.1.0` says so");
+}
+
+#[test]
+fn date_that_runs_against_the_number_is_a_warning() {
+    let dated = |version: &str, date: &str| Candidate { released_at: Some(day(date)), ..candidate(version) };
+    let candidates = vec![dated("v1.33.9+k3s1", "2026-08-03"), dated("v1.34.1+k3s1", "2026-07-30")];
+    let answer = Answer { candidates, ..Answer::default() };
+    let selection = choose_from(&exact("v1.33.9+k3s1"), Scheme::K3s, &Wish::default(), &answer);
+    insta::assert_snapshot!(selection.warnings.join("\n"), @"`v1.34.1+k3s1` was released on 2026-07-30, before the lower `v1.33.9+k3s1` on 2026-08-03");
+}
+
+#[test]
+fn other_digest_of_the_same_tag_is_an_update() {
+    let mut answer = published(&["1.2.3", "1.2.2", "latest"]);
+    answer.candidates[0].digest = Some("sha256:bb".to_owned());
+    answer.candidates[2].digest = Some("sha256:cc".to_owned());
+    for (tag, digest, outcome, kind) in [
+        ("1.2.3", Some("sha256:aa"), Outcome::Update, UpdateType::Digest),
+        ("1.2.3", Some("sha256:bb"), Outcome::UpToDate, UpdateType::None),
+        ("1.2.3", Some("BB"), Outcome::UpToDate, UpdateType::None),
+        ("1.2.3", None, Outcome::UpToDate, UpdateType::None),
+        ("1.2.2", Some("sha256:aa"), Outcome::Update, UpdateType::Patch),
+        ("latest", Some("sha256:aa"), Outcome::Update, UpdateType::Digest),
+        ("latest", Some("sha256:cc"), Outcome::UpToDate, UpdateType::None),
+        (
+            "edge",
+            Some("sha256:cc"),
+            Outcome::unresolved("the version `edge` cannot be understood"),
+            UpdateType::None,
+        ),
+    ] {
+        let given = exact(tag);
+        let wish = Wish::default();
+        let request = Request { given: &given, scheme: Scheme::ImageTag, digest, wish: &wish };
+        let selection = select(&request, &answer);
+        assert_eq!((selection.outcome, selection.update_type), (outcome, kind), "{tag}@{digest:?}");
+    }
+}
+
+#[test]
+fn releases_on_the_way_are_listed_from_old_to_new() {
+    let answer = published(&["1.2.0", "1.0.0", "1.1.0", "1.2.0-rc1", "1.0.5", "0.9.0", "1.3.0-rc1"]);
+    let selection = choose_from(&exact("1.0.0"), Scheme::Semver, &Wish::default(), &answer);
+    let between: Vec<_> = selection.between.iter().map(|candidate| candidate.version.as_str()).collect();
+    assert_eq!(between, ["1.0.5", "1.1.0", "1.2.0"]);
+    assert_eq!(selection.current.unwrap().version, "1.0.0");
+}
+
+#[test]
+fn minimum_version_that_cannot_be_understood_is_said() {
+    let wish = Wish { minimum_version: Some("newest".to_owned()), ..Wish::default() };
+    let answer = published(&["1.0.0", "1.1.0"]);
+    let selection = choose_from(&exact("1.0.0"), Scheme::Semver, &wish, &answer);
+    assert_eq!(selection.target_text.as_deref(), Some("1.1.0"));
+    insta::assert_snapshot!(selection.warnings.join("\n"), @"the minimum version `newest` cannot be understood and was not applied");
+}
+
+#[test]
+fn ignored_text_with_the_signs_of_a_range_must_be_one() {
+    for text in ["", ">>1", "<1.2.3.4", "1,2,"] {
+        assert!(Ignored::parse(text).is_err(), "{text}");
+    }
+    for text in ["1.x", "v1.33.4+k3s1", "RELEASE.2024-01-05T22-17-24Z", "1.2-alpine", "*"] {
+        assert!(Ignored::parse(text).is_ok(), "{text}");
+    }
+}
+
+fn tag() -> impl Strategy<Value = String> {
+    "v?[0-3]\\.[0-9]{1,2}(\\.[0-9]{1,2}){0,2}(-(rc|beta)\\.[0-9]|-alpine|\\+k3s[0-9])?"
+}
+
+proptest! {
+    #[test]
+    fn target_is_published_higher_and_the_same_in_any_order(
+        current in tag(),
+        versions in prop::collection::vec(tag(), 1..12),
+        scheme in prop::sample::select(vec![Scheme::Semver, Scheme::K3s, Scheme::ImageTag, Scheme::Loose]),
+        prereleases: bool,
+    ) {
+        let wish = Wish { prereleases, ..Wish::default() };
+        let texts: Vec<_> = versions.iter().map(String::as_str).collect();
+        let answer = published(&texts);
+        let given = exact(&current);
+        let selection = choose_from(&given, scheme, &wish, &answer);
+        if let Some(target) = selection.target {
+            let is_loose = matches!(scheme.parse(&current), Some(Version::Loose(_)));
+            let scheme = if is_loose { Scheme::Loose } else { scheme };
+            let target = scheme.parse(&target.version).unwrap();
+            prop_assert!(target > scheme.parse(&current).unwrap());
+            prop_assert_eq!(selection.between.last().copied(), selection.target);
+            let text = selection.target_text.clone().unwrap();
+            prop_assert_eq!(scheme.parse(&text), Some(target));
+        }
+        let mut reversed = answer.clone();
+        reversed.candidates.reverse();
+        let again = choose_from(&given, scheme, &wish, &reversed);
+        prop_assert_eq!(selection.outcome, again.outcome);
+        prop_assert_eq!(selection.target_text, again.target_text);
+    }
+
+    #[test]
+    fn texts_of_strangers_are_chosen_from_without_panic(
+        current in "\\PC{0,12}|v?[0-9.]{0,6}[-+]?[a-z0-9é]{0,5}",
+        published_texts in prop::collection::vec("\\PC{0,12}|v?[0-9.]{0,6}[-+]?[a-z0-9é]{0,5}", 0..6),
+        prefix in prop::option::of("[a-zé-]{0,3}"),
+        scheme in prop::sample::select(vec![Scheme::Semver, Scheme::K3s, Scheme::ImageTag, Scheme::Loose]),
+    ) {
+        let wish = Wish { tag_prefix: prefix, ..Wish::default() };
+        let texts: Vec<_> = published_texts.iter().map(String::as_str).collect();
+        let answer = published(&texts);
+        for given in [exact(&current), Given::Range(current.clone()), Given::Channel(current.clone())] {
+            let selection = choose_from(&given, scheme, &wish, &answer);
+            prop_assert_eq!(selection.target.is_some(), selection.target_text.is_some());
+        }
+    }
+}
