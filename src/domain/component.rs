@@ -105,3 +105,19 @@ pub enum UpdateType {
     /// Newer in a way that the scheme cannot name.
     Unknown,
 }
+
+impl UpdateType {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Patch => "patch",
+            Self::Minor => "minor",
+            Self::Major => "major",
+            Self::Prerelease => "prerelease",
+            Self::Digest => "digest",
+            Self::Build => "build",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 mod plain;
 
+pub(crate) use plain::is_unprintable;
 use plain::plain;
 
 /// Most identifiers that [`advisories`] returns.
@@ -338,11 +339,9 @@ fn marker(line: &str) -> Option<&str> {
             return (!after.is_empty()).then_some(after);
         }
     }
-    // `feat!: …`, `refactor(api)!: …`
-    let colon = item
-        .get(..60.min(item.floor_char_boundary(60)))?
-        .find("!: ")
-        .or_else(|| item.get(..item.floor_char_boundary(60))?.find("!:** "))?;
+    // `feat!: …`, `refactor(api)!: …`, also in bold
+    let head = head(item, 60);
+    let colon = head.find("!: ").or_else(|| head.find("!:** "))?;
     let kind = item[..colon].trim_start_matches('*');
     let (word, scope) = kind.split_once('(').unwrap_or((kind, ")"));
     let is_kind = (2..=12).contains(&word.len())

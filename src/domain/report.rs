@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::component::UpdateType;
+use super::component::{Inventory, UpdateType};
 use super::problem::Problem;
 
 /// Version of the report's shape.
@@ -200,4 +200,199 @@ pub struct Summary {
     pub by_status: BTreeMap<String, usize>,
     /// Objects seen per kind.
     pub inventory: BTreeMap<String, usize>,
+}
+
+impl Summary {
+    /// Counts `components` and recommends what to do about the whole.
+    pub fn of(
+        components: &BTreeMap<String, Entry>,
+        files_read: usize,
+        inventory: Inventory,
+        problems: &[Problem],
+    ) -> Self {
+        let mut by_type = BTreeMap::new();
+        let mut by_status = BTreeMap::new();
+        for entry in components.values() {
+            *by_status.entry(entry.status.as_str().to_owned()).or_default() += 1;
+            if entry.status == Status::UpdateAvailable {
+                *by_type.entry(entry.update_type.as_str().to_owned()).or_default() += 1;
+            }
+        }
+        let updates = || components.values().filter(|entry| entry.status == Status::UpdateAvailable);
+        let unresolved = components.values().filter(|entry| entry.status == Status::Unresolved).count();
+        Self {
+            total_updates: updates().count(),
+            security_updates: updates().filter(|entry| entry.security_update == Some(true)).count(),
+            breaking_changes: updates().filter(|entry| !entry.breaking_changes.is_empty()).count(),
+            recommended_action: recommend(components, unresolved, problems),
+            files_read,
+            components: components.len(),
+            unresolved,
+            by_type,
+            by_status,
+            inventory,
+        }
+    }
+}
+
+/// Security first; then honesty about what is not known; then how much care the updates need.
+fn recommend(
+    components: &BTreeMap<String, Entry>,
+    unresolved: usize,
+    problems: &[Problem],
+) -> RecommendedAction {
+    let updates: Vec<&Entry> =
+        components.values().filter(|entry| entry.status == Status::UpdateAvailable).collect();
+    let nothing_known = unresolved * 2 > components.len();
+    if updates.iter().any(|entry| entry.security_update == Some(true)) {
+        RecommendedAction::UpdateNow
+    } else if nothing_known || (updates.is_empty() && (unresolved > 0 || !problems.is_empty())) {
+        RecommendedAction::ReviewProblems
+    } else if updates.iter().any(|entry| entry.needs_care()) {
+        RecommendedAction::ScheduleMaintenance
+    } else if updates.is_empty() {
+        RecommendedAction::None
+    } else {
+        RecommendedAction::Update
+    }
+}
+
+impl Entry {
+    /// Whether the cluster itself runs on it.
+    pub fn is_cluster_component(&self) -> bool {
+        matches!(self.kind.as_str(), "k3s" | "flux" | "longhorn")
+    }
+
+    fn needs_care(&self) -> bool {
+        self.is_cluster_component()
+            || !self.breaking_changes.is_empty()
+            || !matches!(self.update_type, UpdateType::Patch | UpdateType::Digest | UpdateType::Build)
+    }
+}
+
+impl Status {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UpToDate => "up_to_date",
+            Self::UpdateAvailable => "update_available",
+            Self::NotPinned => "not_pinned",
+            Self::Unresolved => "unresolved",
+            Self::ManagedElsewhere => "managed_elsewhere",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn entry(kind: &str, status: Status, update_type: UpdateType) -> Entry {
+        Entry {
+            kind: kind.to_owned(),
+            name: kind.to_owned(),
+            namespace: None,
+            cluster: None,
+            status,
+            reason: None,
+            current_version: None,
+            available_version: None,
+            resolves_to: None,
+            update_type,
+            security_update: None,
+            security_advisories: Vec::new(),
+            breaking_changes: Vec::new(),
+            changelog_url: None,
+            released_at: None,
+            warnings: Vec::new(),
+            deep: None,
+            upstream: None,
+            pins: Vec::new(),
+        }
+    }
+
+    fn summary(entries: Vec<Entry>, problems: usize) -> Summary {
+        let components =
+            entries.into_iter().enumerate().map(|(number, entry)| (number.to_string(), entry)).collect();
+        let problems = vec![Problem::in_file("a.yaml", None, "not YAML"); problems];
+        Summary::of(&components, 1, Inventory::new(), &problems)
+    }
+
+    use RecommendedAction as Action;
+    use UpdateType as Type;
+
+    #[rstest]
+    #[case::nothing(&[], 0, Action::None)]
+    #[case::up_to_date(&[("helm", Status::UpToDate, Type::None)], 0, Action::None)]
+    #[case::patch(&[("helm", Status::UpdateAvailable, Type::Patch)], 0, Action::Update)]
+    #[case::patch_beside_a_problem(&[("helm", Status::UpdateAvailable, Type::Patch)], 1, Action::Update)]
+    #[case::digest(&[("image", Status::UpdateAvailable, Type::Digest)], 0, Action::Update)]
+    #[case::minor(&[("helm", Status::UpdateAvailable, Type::Minor)], 0, Action::ScheduleMaintenance)]
+    #[case::unnamed_step(&[("image", Status::UpdateAvailable, Type::Unknown)], 0, Action::ScheduleMaintenance)]
+    #[case::patch_of_the_cluster(&[("k3s", Status::UpdateAvailable, Type::Patch)], 0, Action::ScheduleMaintenance)]
+    #[case::only_problems(&[], 1, Action::ReviewProblems)]
+    #[case::one_of_two_unresolved(&[("helm", Status::UpToDate, Type::None), ("helm", Status::Unresolved, Type::None)], 0, Action::ReviewProblems)]
+    #[case::update_beside_few_unresolved(&[("helm", Status::UpdateAvailable, Type::Patch), ("helm", Status::Unresolved, Type::None)], 0, Action::Update)]
+    #[case::mostly_unresolved(&[("helm", Status::UpdateAvailable, Type::Patch), ("helm", Status::Unresolved, Type::None), ("helm", Status::Unresolved, Type::None)], 0, Action::ReviewProblems)]
+    fn action_follows_what_is_known(
+        #[case] entries: &[(&str, Status, Type)],
+        #[case] problems: usize,
+        #[case] expected: Action,
+    ) {
+        let entries = entries.iter().map(|(kind, status, step)| entry(kind, *status, *step)).collect();
+        assert_eq!(summary(entries, problems).recommended_action, expected);
+    }
+
+    #[test]
+    fn security_comes_before_everything() {
+        let mut fix = entry("helm", Status::UpdateAvailable, Type::Patch);
+        fix.security_update = Some(true);
+        let unresolved = || entry("helm", Status::Unresolved, Type::None);
+        let summary = summary(vec![fix, unresolved(), unresolved(), unresolved()], 3);
+        assert_eq!(summary.recommended_action, Action::UpdateNow);
+        assert_eq!((summary.total_updates, summary.security_updates, summary.unresolved), (1, 1, 3));
+    }
+
+    #[test]
+    fn breaking_patch_needs_maintenance_and_is_counted() {
+        let mut patch = entry("helm", Status::UpdateAvailable, Type::Patch);
+        patch.breaking_changes = vec!["values are renamed".to_owned()];
+        let summary = summary(vec![patch, entry("helm", Status::UpToDate, Type::None)], 0);
+        assert_eq!(summary.recommended_action, Action::ScheduleMaintenance);
+        assert_eq!(summary.breaking_changes, 1);
+        assert_eq!(summary.by_type, BTreeMap::from([("patch".to_owned(), 1)]));
+        assert_eq!(
+            summary.by_status,
+            BTreeMap::from([("up_to_date".to_owned(), 1), ("update_available".to_owned(), 1)])
+        );
+    }
+
+    #[test]
+    fn words_are_those_of_the_serialized_form() {
+        for status in [
+            Status::UpToDate,
+            Status::UpdateAvailable,
+            Status::NotPinned,
+            Status::Unresolved,
+            Status::ManagedElsewhere,
+            Status::Ignored,
+        ] {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+        for step in [
+            Type::None,
+            Type::Patch,
+            Type::Minor,
+            Type::Major,
+            Type::Prerelease,
+            Type::Digest,
+            Type::Build,
+            Type::Unknown,
+        ] {
+            assert_eq!(serde_json::to_value(step).unwrap(), step.as_str());
+        }
+    }
 }

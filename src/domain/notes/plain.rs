@@ -5,22 +5,39 @@
 pub(super) fn plain(text: &str, limit: usize) -> String {
     let stripped = words(&without_links(&without_tags(text)));
     let mut out = String::with_capacity(stripped.len());
+    let mut rest = stripped.chars().filter(|letter| !matches!(letter, '`' | '*')).peekable();
     let mut previous = ' ';
-    let mut rest = stripped.chars().peekable();
     while let Some(letter) = rest.next() {
         let next = rest.peek().copied().unwrap_or(' ');
-        let opens_tag = letter == '<' && (next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?'));
-        let mention = letter == '@' && !previous.is_alphanumeric() && next.is_alphanumeric();
-        let markup = matches!(letter, '`' | '*')
-            || (letter == '_' && !(previous.is_alphanumeric() && next.is_alphanumeric()));
-        if !(opens_tag || mention || markup) {
+        // Judged by what is kept before it, so that no dropped character can make one later.
+        let emphasis = letter == '_' && !(previous.is_alphanumeric() && next.is_alphanumeric());
+        let mention = letter == '@' && !previous.is_alphanumeric();
+        if !(emphasis || mention) {
             out.push(letter);
             previous = letter;
         }
     }
+    let out = without_tag_openings(&out);
     // Only what is left of a cut or nested link can still hold these.
     let out = out.replace("](", "] (").replace("://", ":");
     shorten(tidy(out.trim()), limit)
+}
+
+/// Drops each `<` that would open a tag, judged by what is kept after it.
+fn without_tag_openings(text: &str) -> String {
+    let mut next = ' ';
+    let kept: Vec<char> = text
+        .chars()
+        .rev()
+        .filter(|letter| {
+            let opens = *letter == '<' && (next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?'));
+            if !opens {
+                next = *letter;
+            }
+            !opens
+        })
+        .collect();
+    kept.into_iter().rev().collect()
 }
 
 fn tidy(text: &str) -> &str {
@@ -147,7 +164,7 @@ fn words(text: &str) -> String {
 }
 
 /// Control, direction and invisible characters.
-fn is_unprintable(letter: char) -> bool {
+pub(crate) fn is_unprintable(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

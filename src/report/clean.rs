@@ -1,0 +1,227 @@
+//! Untrusted text made fit for one line of a terminal, and measured in its columns.
+
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::domain::notes::is_unprintable;
+
+/// Most characters of one untrusted string that reach a person.
+const MAX_TEXT: usize = 2000;
+
+/// `text` on one line: escape sequences, control and direction characters are gone, white space is
+/// collapsed, and what is too long ends in `…`.
+pub(super) fn line(text: &str) -> Cow<'_, str> {
+    let plain = |letter: char| letter.is_ascii_graphic() || letter == ' ';
+    if text.len() <= MAX_TEXT && text.chars().all(plain) && !text.contains("  ") && text.trim() == text {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len().min(MAX_TEXT));
+    let mut letters = text.chars();
+    let mut count = 0;
+    let mut gap = false;
+    while let Some(letter) = letters.next() {
+        if letter == '\u{1b}' || letter == '\u{9b}' {
+            skip_escape(letter, &mut letters);
+        } else if letter.is_whitespace() || letter.is_control() {
+            gap = true;
+        } else if !is_unprintable(letter) {
+            if count >= MAX_TEXT {
+                out.push('…');
+                break;
+            }
+            if gap && !out.is_empty() {
+                out.push(' ');
+                count += 1;
+            }
+            gap = false;
+            out.push(letter);
+            count += 1;
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Consumes one escape sequence (ECMA-48: CSI, or a string ended by BEL or ST) after its introducer.
+fn skip_escape(introducer: char, letters: &mut std::str::Chars<'_>) {
+    let kind = if introducer == '\u{9b}' { Some('[') } else { letters.clone().next() };
+    match kind {
+        Some('[') => {
+            if introducer == '\u{1b}' {
+                letters.next();
+            }
+            // Parameters and intermediates, then one final byte.
+            let mut ahead = letters.clone();
+            while let Some(letter) = ahead.next() {
+                match letter {
+                    ' '..='?' => *letters = ahead.clone(),
+                    '@'..='~' => {
+                        *letters = ahead;
+                        return;
+                    }
+                    _ => return,
+                }
+            }
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            let mut ahead = letters.clone();
+            while let Some(letter) = ahead.next() {
+                if letter == '\u{7}' || letter == '\u{9c}' {
+                    *letters = ahead;
+                    return;
+                }
+                if letter == '\u{1b}' && ahead.clone().next() == Some('\\') {
+                    ahead.next();
+                    *letters = ahead;
+                    return;
+                }
+            }
+            // Not ended: a terminal would swallow all that follows, so only the introducer goes.
+            letters.next();
+        }
+        Some(' '..='~') => {
+            letters.next();
+        }
+        _ => {}
+    }
+}
+
+/// Columns that `text` takes.
+pub(super) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// `text` in at most `columns`, ending in `…` where it was cut.
+pub(super) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut out = split(text, columns.saturating_sub(1)).0.trim_end().to_owned();
+    if columns > 0 {
+        out.push('…');
+    }
+    Cow::Owned(out)
+}
+
+/// The longest head of `text` in `columns`, and the rest.
+fn split(text: &str, columns: usize) -> (&str, &str) {
+    let mut taken = 0;
+    for (at, letter) in text.char_indices() {
+        taken += letter.width().unwrap_or(0);
+        if taken > columns {
+            return text.split_at(at);
+        }
+    }
+    (text, "")
+}
+
+/// `text` filled up with blanks on the right.
+pub(super) fn left(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` filled up with blanks on the left.
+pub(super) fn right(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` (one clean line) broken between words into lines of at most `columns`; a longer word is cut.
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    // The widest character takes two columns; with less room nothing would ever fit.
+    let columns = columns.max(2);
+    let mut lines = Vec::new();
+    let mut current = String::new();
+    for word in text.split(' ') {
+        if !current.is_empty() && width(&current) + 1 + width(word) > columns {
+            lines.push(std::mem::take(&mut current));
+        }
+        if !current.is_empty() {
+            current.push(' ');
+        }
+        current.push_str(word);
+        while width(&current) > columns {
+            let (head, tail) = split(&current, columns);
+            let (head, tail) = (head.to_owned(), tail.to_owned());
+            lines.push(head);
+            current = tail;
+        }
+    }
+    if !current.is_empty() {
+        lines.push(current);
+    }
+    lines
+}
+
+/// `text` if it is an `http` or `https` address without credentials, in the spelling of the URL
+/// standard, in which quotes, blanks and angle brackets are encoded.
+pub(super) fn link(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let safe = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
+    let shown = url.to_string();
+    let harmless = shown.len() <= MAX_TEXT
+        && shown.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"'`|\\".contains(&byte));
+    (safe && harmless).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("helm/a/b", "helm/a/b")]
+    #[case::colour("\u{1b}[31;1mred\u{1b}[0m", "red")]
+    #[case::title("\u{1b}]0;owned\u{7}name", "name")]
+    #[case::title_with_terminator("\u{1b}]8;;https://x\u{1b}\\name", "name")]
+    #[case::unfinished_string("\u{1b}]0;owned", "0;owned")]
+    #[case::c1("\u{9b}31mred", "red")]
+    #[case::lines("a\r\n\tb", "a b")]
+    #[case::direction("a\u{202e}b\u{200b}c", "abc")]
+    #[case::lone_escape("a\u{1b}", "a")]
+    fn terminal_controls_are_removed(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(line(text), expected);
+    }
+
+    #[rstest]
+    #[case::short("abc", 3, "abc")]
+    #[case::cut("abcd", 3, "ab…")]
+    #[case::wide("漢字漢字", 5, "漢字…")]
+    #[case::wide_at_the_edge("漢字漢字", 4, "漢…")]
+    #[case::no_room("abc", 0, "")]
+    fn text_is_cut_to_columns(#[case] text: &str, #[case] columns: usize, #[case] expected: &str) {
+        assert_eq!(fit(text, columns), expected);
+    }
+
+    #[rstest]
+    #[case::https("https://example.com/a?b=c", Some("https://example.com/a?b=c"))]
+    #[case::encoded("https://example.com/a\"><b", Some("https://example.com/a%22%3E%3Cb"))]
+    #[case::script("javascript:alert(1)", None)]
+    #[case::data("data:text/html,x", None)]
+    #[case::credentials("https://user:secret@example.com/", None)]
+    #[case::relative("/etc/passwd", None)]
+    fn only_web_addresses_are_links(#[case] text: &str, #[case] expected: Option<&str>) {
+        assert_eq!(link(text).as_deref(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn cleaned_text_is_one_printable_line(text in "(\u{1b}|\\[|\\]|[0-9;]|\u{9b}|\n|\u{202e}|漢|\\PC){0,40}") {
+            let cleaned = line(&text);
+            prop_assert!(!cleaned.chars().any(|letter| letter.is_control() || is_unprintable(letter)));
+            prop_assert_eq!(cleaned.trim(), cleaned.as_ref());
+        }
+
+        #[test]
+        fn wrapped_lines_fit(text in "([a-z]{1,30}|漢{1,9}| ){0,20}", columns in 2_usize..40) {
+            for part in wrap(&line(&text), columns) {
+                prop_assert!(width(&part) <= columns, "{part}");
+            }
+            prop_assert!(width(&fit(&text, columns)) <= columns);
+        }
+    }
+}
