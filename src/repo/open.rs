@@ -100,7 +100,10 @@ pub fn open(path: &Path, rev: Option<&str>) -> Result<Repo, Error> {
     let prefix = root.as_deref().and_then(|root| exact.strip_prefix(root).ok());
     let inside = match (&root, prefix) {
         (Some(root), Some(prefix)) if !prefix.starts_with(".git") => {
-            Some((root.clone(), slashed(path, &prefix.join(&missing))?))
+            // Joining nothing would add a slash.
+            let prefix =
+                if missing.as_os_str().is_empty() { prefix.to_owned() } else { prefix.join(&missing) };
+            Some((root.clone(), slashed(path, &prefix)?))
         }
         _ => None,
     };

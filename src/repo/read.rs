@@ -210,7 +210,8 @@ impl<'a> Reader<'a> {
         match (&self.source, entry.object) {
             (ReaderSource::Objects(repository), Some(object)) => {
                 let blob = unpack(repository, object, self.max_size)?;
-                if self.total.fetch_add(blob.data.len() as u64, Ordering::Relaxed) > self.max_total {
+                let size = blob.data.len() as u64;
+                if self.total.fetch_add(size, Ordering::Relaxed).saturating_add(size) > self.max_total {
                     return Err(Unread::OverTotal);
                 }
                 stand_in(&blob.data).map_or_else(|| Ok(make(&blob.data)), |what| Err(Unread::Elsewhere(what)))
