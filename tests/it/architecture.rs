@@ -142,7 +142,7 @@ fn imports(statement: &str, name: &str) -> bool {
         let part = part.trim();
         part == last || part.starts_with(&format!("{last}::")) || part.starts_with(&format!("{last} as "))
     });
-    before.starts_with("use") && depth_one || before.starts_with("pub") && depth_one
+    (before.starts_with("use") || before.starts_with("pub")) && depth_one
 }
 
 /// The checker itself must be able to fail.
