@@ -5,5 +5,6 @@
 
 pub mod app;
 pub mod domain;
+pub mod repo;
 pub mod report;
 pub mod rules;

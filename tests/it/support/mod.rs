@@ -1,0 +1,8 @@
+//! What the tests share: a sandbox for the program, Git repositories, snapshot filters, broken input.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+pub(crate) mod broken;
+pub(crate) mod git;
+pub(crate) mod sandbox;
+pub(crate) mod snapshot;
