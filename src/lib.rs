@@ -4,4 +4,8 @@
 //! The library exists for the program and its tests; it is not a public API.
 
 pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod telemetry;
