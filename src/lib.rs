@@ -4,7 +4,11 @@
 //! The library exists for the program and its tests; it is not a public API.
 
 pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod repo;
 pub mod report;
 pub mod rules;
+pub mod telemetry;

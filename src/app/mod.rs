@@ -1,3 +1,4 @@
 //! Use cases, generic over the ports.
 
+pub mod detect;
 pub mod ports;

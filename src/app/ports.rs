@@ -24,3 +24,11 @@ pub trait Clock {
     /// Now, in UTC.
     fn now(&self) -> Timestamp;
 }
+
+/// Told while upstreams are asked, for people who look on.
+pub trait Progress: Send + Sync {
+    /// `total` upstreams are going to be asked.
+    fn started(&self, total: usize);
+    /// One of them answered or failed; `name` is for people.
+    fn finished(&self, name: &str);
+}

@@ -1,0 +1,144 @@
+//! `config`: write, check and describe the configuration.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::GlobalArgs;
+use super::error::{CommandError, Outcome};
+use super::output::Output;
+use crate::config::{self, Config, EXAMPLE, FILE_NAME};
+
+/// Write, check and describe the configuration
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    Init(InitArgs),
+    Check(CheckArgs),
+    /// Print the JSON Schema of the configuration
+    Schema,
+}
+
+/// Write a commented example
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The file is `.gitops-updater.yaml` in the working directory, or what --output says\n(`-` for stdout); an existing file is never overwritten."
+)]
+pub(super) struct InitArgs {}
+
+/// Check a configuration and tell everything that is wrong with it
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Configuration file, or repository that holds one
+    #[arg(default_value = ".", value_name = "PATH")]
+    path: PathBuf,
+}
+
+/// Why a configuration command failed.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("`{}` exists already", path.display())]
+    Exists { path: PathBuf },
+    #[error("cannot write `{}`", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("there is no configuration `{}`", path.display())]
+    Missing { path: PathBuf },
+}
+
+pub(super) fn run(command: &ConfigCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    match command {
+        ConfigCommand::Init(_) => init(global),
+        ConfigCommand::Check(args) => check(args, global),
+        ConfigCommand::Schema => global.output().write(&format!("{:#}\n", config::schema())),
+    }
+    .map(|()| Outcome::Done)
+}
+
+fn init(global: &GlobalArgs) -> Result<(), CommandError> {
+    let path = match (&global.output, Output::to(global.output.as_deref())) {
+        (Some(_), Output::Stdout) => return Output::Stdout.write(EXAMPLE),
+        (_, Output::File(path)) => path,
+        (None, Output::Stdout) => PathBuf::from(FILE_NAME),
+    };
+    // Created, never replaced: `create_new` leaves no moment between looking and writing.
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, EXAMPLE.as_bytes()));
+    match written {
+        Ok(()) => {
+            tracing::info!(path = %path.display(), "configuration written");
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(CommandError::failed(Error::Exists { path }).hint("print the example with `--output -`"))
+        }
+        Err(source) => Err(CommandError::failed(Error::Write { path, source })),
+    }
+}
+
+fn check(args: &CheckArgs, global: &GlobalArgs) -> Result<(), CommandError> {
+    // A file that the user names for a check is judged as what it will be: part of a repository, unless it is the
+    // one that `--config` names.
+    let (path, repository) = match &global.config {
+        Some(path) => (path.clone(), None),
+        None if args.path.is_dir() => (args.path.join(FILE_NAME), Some(args.path.clone())),
+        None => {
+            let folder = args.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            (args.path.clone(), Some(folder.unwrap_or(Path::new(".")).to_path_buf()))
+        }
+    };
+    if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Err(CommandError::configuration(Error::Missing { path })
+            .hint("`gitops-updater config init` writes a commented example"));
+    }
+    let config = config::load(&path, repository.as_deref())?;
+    global.output().write(&format!("{}: ok\n{}", path.display(), understood(&config)))
+}
+
+/// What a configuration was understood to say, a line each; nothing for defaults.
+fn understood(config: &Config) -> String {
+    let mut lines = config.detection.summary();
+    let files = &config.files;
+    if !files.exclude.is_empty() {
+        lines.push(format!("files: {} excluded", count(files.exclude.len(), "pattern")));
+    }
+    if files.include_ignored {
+        lines.push("files: those that Git ignores are read".to_owned());
+    }
+    for cluster in &config.clusters {
+        lines.push(format!(
+            "cluster {}: {}",
+            cluster.name,
+            if cluster.path.is_empty() { "." } else { &cluster.path }
+        ));
+    }
+    if !config.architectures.is_empty() {
+        lines.push(format!("architectures: {}", config.architectures.join(", ")));
+    }
+    for mapping in &config.upstreams.map {
+        let to = match &mapping.to {
+            config::MapTarget::Url(url) => url.to_string(),
+            config::MapTarget::Path { path, .. } => path.display().to_string(),
+        };
+        lines.push(format!("{} is read from {to}", mapping.from));
+    }
+    for (host, settings) in &config.upstreams.hosts {
+        let credentials = match &settings.credentials {
+            None => "no credentials".to_owned(),
+            Some(config::CredentialVariables::Token(variable)) => format!("token from ${variable}"),
+            Some(config::CredentialVariables::Basic { username, password }) => {
+                format!("user and password from ${username} and ${password}")
+            }
+        };
+        lines.push(format!(
+            "host {host}: {credentials}{}",
+            if settings.plain_http { ", by http" } else { "" }
+        ));
+    }
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+fn count(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}

@@ -1,0 +1,28 @@
+//! The environment, apart from what stands for an option (which clap reads).
+
+/// Variables that are read here, for the documentation.
+pub(super) const OTHERS: &[(&str, &str)] = &[
+    ("GITOPS_UPDATER_GITHUB_TOKEN", "Token for the GitHub API; before `GITHUB_TOKEN` and `GH_TOKEN`"),
+    ("GITHUB_TOKEN", "Token for the GitHub API"),
+    ("GH_TOKEN", "Token for the GitHub API"),
+    (
+        "GITOPS_UPDATER_HOST_<HOST>_TOKEN",
+        "Bearer token for a host, where the configuration names it; likewise `_USERNAME` and `_PASSWORD`",
+    ),
+    ("XDG_CACHE_HOME", "Where the cache folder lies, unless `--cache-dir` says; else `~/.cache`"),
+    ("DOCKER_CONFIG", "Folder of Docker's `config.json`; else `~/.docker`"),
+    ("NO_COLOR", "No colours; `CLICOLOR` and `CLICOLOR_FORCE` are honoured, too"),
+    ("CI", "No progress bar"),
+    ("GITHUB_ACTIONS", "`true`: annotations, step summary and outputs are written"),
+];
+
+/// The value of a variable; `None` where it is not set, empty or not text.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads what clap does not")]
+pub(super) fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Whether a variable is set to something other than `false` and `0`.
+pub(super) fn is_set(name: &str) -> bool {
+    read(name).is_some_and(|value| value != "false" && value != "0")
+}

@@ -1,0 +1,158 @@
+//! Errors of commands: what happened, why, what to do, and the exit code.
+
+use std::error::Error;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::config;
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or nothing to do.
+    Done,
+    /// Updates are available, and `--exit-code` asked to tell.
+    UpdatesAvailable,
+}
+
+/// Who has to act on an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// File, Git, network; running again may help.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// The configuration or a rule file is invalid.
+    Configuration,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Done => 0,
+            Outcome::UpdatesAvailable => 10,
+        })
+    }
+}
+
+impl From<ErrorKind> for ExitCode {
+    fn from(kind: ErrorKind) -> Self {
+        Self::from(match kind {
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::Configuration => 3,
+        })
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct CommandError {
+    /// Decides the exit code.
+    pub kind: ErrorKind,
+    /// What happened, with its causes.
+    pub source: Box<dyn Error + Send + Sync>,
+    /// Lines that belong to the error, such as the places in a configuration.
+    pub details: Vec<String>,
+    /// What to do: each names a flag, file or permission.
+    pub hints: Vec<String>,
+}
+
+impl CommandError {
+    fn new(kind: ErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, source: source.into(), details: vec![], hints: vec![] }
+    }
+
+    /// An operation failed.
+    pub fn failed(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Failed, source)
+    }
+
+    /// The command line makes no sense.
+    pub fn usage(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Usage, source)
+    }
+
+    /// The configuration or a rule file is invalid.
+    pub fn configuration(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::Configuration, source)
+    }
+
+    /// The same error with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Error, details, causes and hints as people read them, with or without colours.
+    pub fn render(&self, color: bool) -> String {
+        let paint = |style: Style, word: &str| {
+            if color { format!("{style}{word}{style:#}") } else { word.to_owned() }
+        };
+        let red = AnsiColor::Red.on_default().bold();
+        let cyan = AnsiColor::Cyan.on_default().bold();
+        let mut text = format!("{} {}\n", paint(red, "error:"), printable(&self.source.to_string()));
+        for detail in &self.details {
+            text.push_str(&format!("  {}\n", printable(detail)));
+        }
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            text.push_str(&format!(
+                "  {} {}\n",
+                paint(Style::new().bold(), "caused by:"),
+                printable(&error.to_string())
+            ));
+            cause = error.source();
+        }
+        for hint in &self.hints {
+            text.push_str(&format!("{} {}\n", paint(cyan, "hint:"), printable(hint)));
+        }
+        text
+    }
+
+    /// Writes the error to stderr.
+    pub(super) fn print(&self) {
+        let stderr = std::io::stderr();
+        let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
+        // Where stderr is gone there is nobody to tell.
+        let _nobody_reads = stderr.lock().write_all(self.render(color).as_bytes()).is_err();
+    }
+}
+
+/// Text from files and servers must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+impl From<config::Error> for CommandError {
+    fn from(error: config::Error) -> Self {
+        let details = match &error {
+            config::Error::Invalid { findings, .. } => findings.iter().map(ToString::to_string).collect(),
+            _ => vec![],
+        };
+        Self { details, ..Self::configuration(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open the pull request")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn error_causes_and_hints_stand_one_below_the_other() {
+        let error = CommandError::failed(Outer(std::io::Error::other("the forge answered \u{1b}[31m403")))
+            .hint("the token needs `pull-requests: write`");
+        assert_eq!(
+            error.render(false),
+            "error: cannot open the pull request\n  caused by: the forge answered \u{fffd}[31m403\nhint: the token needs `pull-requests: write`\n"
+        );
+        assert!(error.render(true).contains("\u{1b}["));
+    }
+}

@@ -1,0 +1,256 @@
+//! The command line: the only code that prints and that reads the environment.
+//!
+//! One file per subcommand, each with its arguments and `run`. Reports go to stdout through `output`, everything else
+//! to stderr.
+
+pub mod access;
+mod completions;
+mod config;
+mod detect;
+mod environment;
+pub mod error;
+mod github_actions;
+mod output;
+pub mod progress;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::config::Selector;
+use crate::telemetry;
+use error::{CommandError, Outcome};
+use output::Output;
+
+/// Find what a Flux repository runs and what is newer upstream
+#[derive(Debug, Parser)]
+#[command(name = "gitops-updater", version, max_term_width = 80, after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct App {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, or nothing to do
+  1   failed: file, Git or network; safe to run again
+  2   wrong use of the command line
+  3   configuration or rule file invalid
+  10  updates are available (only with `detect --exit-code`)";
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+struct GlobalArgs {
+    /// Read the configuration from FILE instead of `.gitops-updater.yaml` in the repository
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+
+    /// Only components with this id, kind or pattern, such as `k3s` or `helm/monitoring/*` (repeatable)
+    #[arg(long = "component", value_name = "ID", global = true, value_parser = Selector::read)]
+    #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env_values = true, value_delimiter = ',')]
+    components: Vec<Selector>,
+
+    /// Form of the report
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "GITOPS_UPDATER_FORMAT",
+        hide_env_values = true
+    )]
+    format: ReportFormat,
+
+    /// Write to FILE instead of stdout; `-` is stdout
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env_values = true)]
+    output: Option<PathBuf>,
+
+    /// Ask no upstream, use cached answers only
+    #[arg(long, global = true, env = "GITOPS_UPDATER_OFFLINE", hide_env_values = true)]
+    offline: bool,
+
+    /// Use colours
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "GITOPS_UPDATER_COLOR",
+        hide_env_values = true
+    )]
+    color: ColorChoice,
+
+    /// Say more: in text reports every place of a version, in the log debug (`-vv`: trace)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+
+    /// Log errors only, show no progress
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        env = "GITOPS_UPDATER_QUIET",
+        hide_env_values = true
+    )]
+    quiet: bool,
+
+    /// Form of the log on stderr
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "GITOPS_UPDATER_LOG_FORMAT",
+        hide_env_values = true
+    )]
+    log_format: LogFormat,
+
+    /// Directives for the log, finer than -v and -q
+    #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env_values = true, hide = true)]
+    log_filter: Option<String>,
+}
+
+/// Form of a report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    #[default]
+    Text,
+    Json,
+    Yaml,
+    Csv,
+    Html,
+    Xml,
+    Markdown,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Detect(detect::DetectArgs),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    Completions(completions::CompletionsArgs),
+}
+
+impl GlobalArgs {
+    fn output(&self) -> Output {
+        Output::to(self.output.as_deref())
+    }
+
+    fn set_color(&self) {
+        match self.color {
+            ColorChoice::Auto => anstream::ColorChoice::Auto,
+            ColorChoice::Always => anstream::ColorChoice::Always,
+            ColorChoice::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+
+    fn telemetry(&self) -> telemetry::Options {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (false, 0) => "warn,gitops_updater=info",
+            (false, 1) => "info,gitops_updater=debug",
+            (false, _) => "debug,gitops_updater=trace",
+        };
+        let said = self.quiet || self.verbose > 0;
+        let filter = self.log_filter.clone().filter(|filter| !said && !filter.is_empty());
+        telemetry::Options {
+            filter: filter.unwrap_or_else(|| level.to_owned()),
+            json: self.log_format == LogFormat::Json,
+            color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+        }
+    }
+
+    /// Progress is for people who look on.
+    fn shows_progress(&self) -> bool {
+        !self.quiet
+            && self.log_format == LogFormat::Text
+            && std::io::stderr().is_terminal()
+            && !environment::is_set("CI")
+    }
+}
+
+/// Runs the program with the arguments and the environment of the process.
+pub fn main() -> ExitCode {
+    let app = match App::try_parse() {
+        Ok(app) => app,
+        Err(error) => {
+            // Help and version asked for are no errors; a reader who left is none either.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _reader_left = error.print().is_err();
+            return ExitCode::from(code);
+        }
+    };
+    app.global.set_color();
+    match run(&app) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            error.print();
+            error.kind.into()
+        }
+    }
+}
+
+fn run(app: &App) -> Result<Outcome, CommandError> {
+    telemetry::init(&app.global.telemetry()).map_err(CommandError::usage)?;
+    match &app.command {
+        Command::Detect(args) => detect::run(args, &app.global),
+        Command::Config(command) => config::run(command, &app.global),
+        Command::Completions(args) => completions::run(args, &app.global),
+    }
+}
+
+/// The command line as clap knows it, for documentation made from it.
+pub fn command() -> clap::Command {
+    App::command()
+}
+
+/// Markdown table of the environment variables that stand for options, for the README.
+pub fn environment_table() -> String {
+    fn visit(command: &clap::Command, rows: &mut std::collections::BTreeMap<String, String>) {
+        for argument in command.get_arguments() {
+            if let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                rows.insert(variable.to_string_lossy().into_owned(), format!("`--{long}` | {help}"));
+            }
+        }
+        for subcommand in command.get_subcommands() {
+            visit(subcommand, rows);
+        }
+    }
+    let mut rows = std::collections::BTreeMap::new();
+    visit(&command(), &mut rows);
+    for (variable, meaning) in environment::OTHERS {
+        rows.insert((*variable).to_owned(), format!("| {meaning}"));
+    }
+    let mut table = "| variable | option | meaning |\n|---|---|---|\n".to_owned();
+    for (variable, row) in rows {
+        table.push_str(&format!("| `{variable}` | {row} |\n"));
+    }
+    table
+}

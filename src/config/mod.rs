@@ -1,0 +1,146 @@
+//! `.gitops-updater.yaml`: read strictly, every error with file, line, column and field.
+//!
+//! Raw structures (`raw`) hold what is written and document it; [`parse`] turns them into a [`Config`] and collects
+//! all errors on the way. Nothing here reads the environment: credentials are named here and fetched by the
+//! command line.
+
+mod de;
+mod detection;
+mod hosts;
+mod load;
+mod raw;
+mod tree;
+mod upstreams;
+mod validate;
+mod values;
+
+use std::fmt;
+use std::path::Path;
+
+pub use detection::{Channel, Decided, Detection, KINDS, Repository, Selector, Settings};
+pub use hosts::Host;
+pub use load::{Error, FILE_NAME, find, from_bytes, load};
+pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
+
+/// Commented example, written by `config init`.
+pub const EXAMPLE: &str = include_str!("example.yaml");
+
+/// Configurations larger than this are refused, in bytes.
+pub const MAX_BYTES: u64 = 1 << 20;
+
+/// Who wrote a configuration, and so what it may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// It was found in the repository that is looked at: whoever may open a pull request may have written it. It
+    /// may not read files outside the repository, run programs, or choose who is sent which secret.
+    Repository,
+    /// The user named it with `--config`.
+    User,
+}
+
+/// Where the text of a configuration comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Name for messages, such as `.gitops-updater.yaml`.
+    pub name: &'a str,
+    /// Who wrote it.
+    pub trust: Trust,
+    /// Folder that it lies in; `None` where it was read from a revision and not from a folder.
+    pub folder: Option<&'a Path>,
+    /// Folder of the repository that it lies in, for [`Trust::Repository`].
+    pub repository: Option<&'a Path>,
+}
+
+/// One error in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// Name of the file.
+    pub file: String,
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+    /// Path of the field, such as `detection.k3s.minimum_version`; empty for the file as a whole.
+    pub field: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// A validated configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// What to look for.
+    pub detection: Detection,
+    /// Which files are read.
+    pub files: Files,
+    /// Cluster entry points; empty = found in the repository.
+    pub clusters: Vec<Cluster>,
+    /// Architectures that releases must have a file for; empty = those that the repository names.
+    pub architectures: Vec<String>,
+    /// How upstreams are reached.
+    pub upstreams: Upstreams,
+}
+
+impl Config {
+    /// What holds for a component: defaults, then its kind, then patterns, then its id; of each value, which key
+    /// decided it.
+    pub fn settings_for(&self, id: &str, kind: &str) -> Settings {
+        self.detection.settings_for(id, kind)
+    }
+}
+
+/// Which files of the repository are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// Patterns of paths that are not read, as written and known to be globs: `*` stops at `/`, `**` does not, a
+    /// pattern without `/` matches at any depth.
+    pub exclude: Vec<String>,
+    /// Read files that Git ignores.
+    pub include_ignored: bool,
+    /// Larger files are listed and not read, in bytes.
+    pub max_size: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { exclude: vec![], include_ignored: false, max_size: 10 << 20 }
+    }
+}
+
+/// The entry point of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Name in ids and reports.
+    pub name: String,
+    /// Folder within the repository, `/`-separated, without `./` and slash at the end; empty = the repository itself.
+    pub path: String,
+}
+
+/// Reads and validates the text of a configuration.
+///
+/// # Errors
+///
+/// All that is wrong, in the order of the file.
+pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, Vec<Finding>> {
+    let mut checker = validate::Checker::new(origin);
+    let config = checker.config(text);
+    checker.finish().map(|()| config)
+}
+
+/// The JSON Schema of the configuration.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(raw::RawConfig).to_value()
+}
+
+#[cfg(test)]
+mod tests;
