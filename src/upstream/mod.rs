@@ -1,0 +1,14 @@
+//! Release servers, chart repositories and registries: asks them, and reads their answers.
+//!
+//! Everything that comes from outside is bounded in size, time and depth here, and every message
+//! that leaves this module is free of credentials.
+
+pub mod body;
+pub mod cache;
+pub mod credentials;
+mod exchange;
+pub mod failure;
+pub mod http;
+pub mod mapping;
+pub mod redact;
+pub mod retry;
