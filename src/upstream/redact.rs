@@ -28,11 +28,10 @@ pub fn redact(url: &Url) -> String {
 /// The same for text that should be a URL but may not be one.
 pub fn redact_text(text: &str) -> String {
     match Url::parse(text) {
-        Ok(url) => redact(&url),
-        Err(_) => match (text.find("://"), text.rfind('@')) {
-            (Some(scheme), Some(at)) if scheme < at => {
-                format!("{}://{}", &text[..scheme], &text[at + 1..])
-            }
+        Ok(url) if url.has_host() => redact(&url),
+        _ => match (text.split_once("://"), text.rsplit_once('@')) {
+            (Some((scheme, _)), Some((_, rest))) if !scheme.contains('@') => format!("{scheme}://{rest}"),
+            (None, Some((_, rest))) => rest.to_owned(),
             _ => text.to_owned(),
         },
     }
@@ -57,6 +56,7 @@ mod tests {
     #[test]
     fn text_that_is_no_url_loses_its_user_too() {
         assert_eq!(redact_text("https://me:secret@bad host/x"), "https://bad host/x");
+        assert_eq!(redact_text("me:secret@example.com"), "example.com");
         assert_eq!(redact_text("not a url"), "not a url");
     }
 }
