@@ -13,7 +13,6 @@ use super::http::Http;
 use super::oci::Tokens;
 
 /// Everything a question to an upstream needs.
-#[derive(Debug)]
 pub struct Context {
     /// The one HTTP client: cache, bounds, mapping, credentials.
     pub http: Http,
@@ -31,13 +30,7 @@ pub struct Context {
 
 impl Context {
     /// A context for one run.
-    pub fn new(
-        http: Http,
-        github: GithubOptions,
-        git: GitOptions,
-        oci: OciOptions,
-        osv: OsvOptions,
-    ) -> Self {
+    pub fn new(http: Http, github: GithubOptions, git: GitOptions, oci: OciOptions, osv: OsvOptions) -> Self {
         Self { http, github, git, oci, osv, tokens: Tokens::default() }
     }
 }
@@ -102,7 +95,8 @@ impl GithubOptions {
             format!("https://{host}/api/v3")
         };
         Url::parse(&text).ok().filter(|url| {
-            url.path() == "/" || url.path() == "/api/v3" && url.host_str().is_some() && url.username().is_empty()
+            url.path() == "/"
+                || url.path() == "/api/v3" && url.host_str().is_some() && url.username().is_empty()
         })
     }
 

@@ -3,7 +3,17 @@
 //! Everything that comes from outside is bounded in size, time and depth here, and every message
 //! that leaves this module is free of credentials.
 
+pub mod body;
+pub mod cache;
 pub mod context;
+pub mod credentials;
+mod exchange;
+pub mod failure;
+pub mod git_tags;
 pub mod github;
 pub mod http;
+pub mod mapping;
 pub mod oci;
+pub mod osv;
+pub mod redact;
+pub mod retry;

@@ -233,9 +233,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Accou
         }
         403 | 429 if code == 429 || asked_wait.is_some() || mentions_limit(body) => {
             let wait = asked_wait.unwrap_or(SECONDARY_WAIT);
-            let reset = sent_at(headers).and_then(|sent| {
-                sent.checked_add(SignedDuration::try_from(wait).ok()?).ok()
-            });
+            let reset =
+                sent_at(headers).and_then(|sent| sent.checked_add(SignedDuration::try_from(wait).ok()?).ok());
             Refusal {
                 failure: UpstreamFailure {
                     class: FailureClass::RateLimited { reset },
@@ -261,7 +260,9 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Accou
         ),
         403 => Refusal::of(
             FailureClass::Denied,
-            format!("cannot list {what}: {host} answered 403; the token needs `contents: read` on the repository"),
+            format!(
+                "cannot list {what}: {host} answered 403; the token needs `contents: read` on the repository"
+            ),
         ),
         404 if *has_token => Refusal::of(
             FailureClass::NotFound,
@@ -306,7 +307,10 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
     }
 
     fn judged(status: u16, pairs: &[(&'static str, &str)], body: &str, has_token: bool) -> Refusal {
@@ -323,16 +327,56 @@ mod tests {
         let limited = FailureClass::RateLimited { reset: Some(reset) };
         let slow = FailureClass::RateLimited { reset: None };
         let table: [(&str, u16, &[(&'static str, &str)], &str, bool, FailureClass, &str); 13] = [
-            ("used up without a token", 403, &used_up, "", false, limited.clone(), "5,000: set `GITHUB_TOKEN`"),
-            ("used up with a token", 403, &used_up, "", true, limited.clone(), "the token's requests are used up"),
+            (
+                "used up without a token",
+                403,
+                &used_up,
+                "",
+                false,
+                limited.clone(),
+                "5,000: set `GITHUB_TOKEN`",
+            ),
+            (
+                "used up with a token",
+                403,
+                &used_up,
+                "",
+                true,
+                limited.clone(),
+                "the token's requests are used up",
+            ),
             ("used up as 429", 429, &used_up, "", false, limited, "60 requests an hour"),
             ("secondary by header", 403, &[("retry-after", "7")], "", false, slow.clone(), "in 7 seconds"),
-            ("secondary by text", 403, &some, "exceeded a secondary rate limit", true, slow.clone(), "in 60 seconds"),
+            (
+                "secondary by text",
+                403,
+                &some,
+                "exceeded a secondary rate limit",
+                true,
+                slow.clone(),
+                "in 60 seconds",
+            ),
             ("plain 429", 429, &[], "", false, slow, "slow down"),
             ("bad token", 401, &some, "Bad credentials", true, FailureClass::Denied, "refused the token"),
             ("no token", 401, &[], "", false, FailureClass::Denied, "answers nobody without a token"),
-            ("forbidden", 403, &some, "Resource not accessible", true, FailureClass::Denied, "`contents: read`"),
-            ("single sign-on", 403, &[("x-github-sso", "required")], "", true, FailureClass::Denied, "single sign-on"),
+            (
+                "forbidden",
+                403,
+                &some,
+                "Resource not accessible",
+                true,
+                FailureClass::Denied,
+                "`contents: read`",
+            ),
+            (
+                "single sign-on",
+                403,
+                &[("x-github-sso", "required")],
+                "",
+                true,
+                FailureClass::Denied,
+                "single sign-on",
+            ),
             ("missing or private", 404, &[], "", false, FailureClass::NotFound, "private and needs a token"),
             ("server error", 502, &[], "<html>", false, FailureClass::Transient, "answered 502"),
             ("anything else", 451, &[], "", false, FailureClass::Permanent, "answered 451"),
@@ -346,12 +390,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_secondary_limit_is_told_by_the_servers_clock() {
-        let refusal = judged(
-            429,
-            &[("retry-after", "90"), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")],
-            "",
-            false,
-        );
+        let refusal =
+            judged(429, &[("retry-after", "90"), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")], "", false);
         let reset = "2026-11-21T10:01:30Z".parse().unwrap();
         assert_eq!(refusal.failure.class, FailureClass::RateLimited { reset: Some(reset) });
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(90)));
@@ -361,7 +401,10 @@ mod tests {
     fn absurd_numbers_are_no_panic() {
         for text in ["99999999999999999999", "18446744073709551615", "-1", "soon"] {
             let pairs = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", text)];
-            assert_eq!(judged(403, &pairs, "", false).failure.class, FailureClass::RateLimited { reset: None });
+            assert_eq!(
+                judged(403, &pairs, "", false).failure.class,
+                FailureClass::RateLimited { reset: None }
+            );
             judged(429, &[("retry-after", text), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")], "", false);
         }
     }

@@ -120,7 +120,9 @@ impl Listing {
         self.notes_size += notes.as_ref().map_or(0, String::len);
         self.answer.candidates.push(Candidate {
             released_at: release.published_at.and_then(|text| text.parse::<Timestamp>().ok()),
-            notes_url: release.html_url.filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+            notes_url: release
+                .html_url
+                .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
             notes,
             prerelease: release.prerelease,
             assets: release.assets.map(|assets| assets.into_iter().map(|asset| asset.name).collect()),
@@ -164,7 +166,9 @@ impl Listing {
 
     pub(super) fn finish(mut self) -> Answer {
         if self.unreadable > 0 {
-            self.answer.notes.push(format!("{} entries could not be read and were left out", self.unreadable));
+            self.answer
+                .notes
+                .push(format!("{} entries could not be read and were left out", self.unreadable));
         }
         if self.notes_dropped > 0 {
             self.answer.notes.push(format!(
@@ -272,7 +276,8 @@ mod tests {
     fn all_notes_together_are_bounded_and_the_newest_are_kept() {
         let body = "x".repeat(NOTES_LIMIT);
         let count = ALL_NOTES_LIMIT / NOTES_LIMIT + 3;
-        let list: Vec<_> = (0..count).map(|i| serde_json::json!({"tag_name": format!("v{i}"), "body": body})).collect();
+        let list: Vec<_> =
+            (0..count).map(|i| serde_json::json!({"tag_name": format!("v{i}"), "body": body})).collect();
         let answer = releases(&serde_json::Value::from(list).to_string());
         assert_eq!(answer.candidates.iter().filter(|candidate| candidate.notes.is_none()).count(), 3);
         assert!(answer.candidates[0].notes.is_some());
@@ -285,10 +290,12 @@ mod tests {
     #[test]
     fn a_tag_has_a_page_where_its_name_is_plain() {
         let mut listing = listing(List::Tags);
-        let json = br#"[{"name": "v1.0.0+k3s1", "commit": {"sha": "x"}}, {"name": "a#b"}, {"name": "v1.0.0+k3s1"}]"#;
+        let json =
+            br#"[{"name": "v1.0.0+k3s1", "commit": {"sha": "x"}}, {"name": "a#b"}, {"name": "v1.0.0+k3s1"}]"#;
         assert_eq!(listing.add_page(json).unwrap(), 2);
         let answer = listing.finish();
-        let pages: Vec<_> = answer.candidates.iter().map(|c| (c.version.as_str(), c.notes_url.as_deref())).collect();
+        let pages: Vec<_> =
+            answer.candidates.iter().map(|c| (c.version.as_str(), c.notes_url.as_deref())).collect();
         assert_eq!(
             pages,
             [

@@ -8,17 +8,17 @@ mod entries;
 mod store;
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use http::HeaderMap;
-use tokio::io::AsyncReadExt;
 use url::Url;
 
 use self::client::Client;
 use self::entries::Listing;
 use super::context::Context;
-use super::http::Resolved;
-use crate::domain::upstream::{Answer, FailureClass, UpstreamFailure};
+use super::failure::permanent;
+use super::http::Get;
+use super::mapping::Resolved;
+use crate::domain::upstream::{Answer, UpstreamFailure};
 
 /// Entries asked for at once; GitHub's maximum.
 const PER_PAGE: usize = 100;
@@ -51,8 +51,8 @@ impl List {
 ///
 /// # Errors
 ///
-/// [`FailureClass::Denied`] for a refused token, [`FailureClass::NotFound`] for a repository that is
-/// missing or private, [`FailureClass::RateLimited`] with the time of the reset, and the other classes
+/// [`Denied`](crate::domain::upstream::FailureClass::Denied) for a refused token, `NotFound` for a repository that is
+/// missing or private, `RateLimited` with the time of the reset, and the other classes
 /// as they are described there.
 pub async fn releases(
     context: &Context,
@@ -97,17 +97,15 @@ async fn list(
         .github
         .api_url(host)
         .ok_or_else(|| permanent(format!("cannot list {what}: `{host}` is no host name")))?;
-    let canonical = Url::parse(&format!(
-        "{}/repos/{owner}/{name}/{}",
-        base.as_str().trim_end_matches('/'),
-        list.word()
-    ))
-    .map_err(|error| permanent(format!("cannot list {what}: {error}")))?;
+    let canonical =
+        Url::parse(&format!("{}/repos/{owner}/{name}/{}", base.as_str().trim_end_matches('/'), list.word()))
+            .map_err(|error| permanent(format!("cannot list {what}: {error}")))?;
 
     let mut listing = Listing::new(list, host, owner, name);
     let first = match context.http.mapping().resolve(&canonical) {
-        Resolved::File(path) => {
-            let bytes = read_file(&path, &what).await?;
+        Resolved::File(_) => {
+            let got = context.http.get(Get::new(&canonical, FILE_LIMIT)).await?;
+            let bytes = got.body.bytes(FILE_LIMIT).map_err(|error| unreadable(&what, &error))?;
             listing.add_page(&bytes).map_err(|error| unreadable(&what, &error))?;
             return Ok(listing.finish());
         }
@@ -201,32 +199,8 @@ fn is_plain(part: &str) -> bool {
         && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
-async fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, UpstreamFailure> {
-    let shown = path.display();
-    let file = tokio::fs::File::open(path).await.map_err(|error| UpstreamFailure {
-        class: match error.kind() {
-            std::io::ErrorKind::NotFound => FailureClass::NotFound,
-            _ => FailureClass::Permanent,
-        },
-        message: format!("cannot read {what} from the mapped file `{shown}`: {error}"),
-    })?;
-    let mut bytes = Vec::new();
-    file.take(FILE_LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(|error| permanent(format!("cannot read {what} from the mapped file `{shown}`: {error}")))?;
-    if bytes.len() as u64 > FILE_LIMIT {
-        return Err(permanent(format!("the mapped file `{shown}` is larger than {FILE_LIMIT} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn unreadable(what: &str, error: &serde_json::Error) -> UpstreamFailure {
+fn unreadable(what: &str, error: &dyn std::fmt::Display) -> UpstreamFailure {
     permanent(format!("cannot read the answer to {what}: {error}"))
-}
-
-fn permanent(message: String) -> UpstreamFailure {
-    UpstreamFailure { class: FailureClass::Permanent, message }
 }
 
 #[cfg(test)]
@@ -242,8 +216,14 @@ mod tests {
                 r#"<https://api.github.com/x?page=1>; rel="prev", <https://api.github.com/x?page=3>; rel="next""#,
                 Some("https://api.github.com/x?page=3"),
             ),
-            (r#"</v2/a/tags/list?last=b,c>; rel=next"#, Some("https://api.github.com/v2/a/tags/list?last=b,c")),
-            (r#"<x?page=3>; title="a"; rel="last next""#, Some("https://api.github.com/repositories/1/x?page=3")),
+            (
+                r#"</v2/a/tags/list?last=b,c>; rel=next"#,
+                Some("https://api.github.com/v2/a/tags/list?last=b,c"),
+            ),
+            (
+                r#"<x?page=3>; title="a"; rel="last next""#,
+                Some("https://api.github.com/repositories/1/x?page=3"),
+            ),
             (r#"<https://api.github.com/x?page=1>; rel="prev""#, None),
             (r#"<https://api.github.com/x"#, None),
             ("rel=next", None),

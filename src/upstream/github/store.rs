@@ -81,7 +81,8 @@ impl Store {
     }
 
     fn write(&self, uri: &Uri, key: &CacheKey, headers: &HeaderMap, body: &[u8]) -> std::io::Result<()> {
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
+        let text =
+            |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
         let head = Head {
             format: FORMAT,
             uri: uri.to_string(),
@@ -209,7 +210,11 @@ mod tests {
         store.try_hit(&uri()).unwrap();
         fs::remove_dir_all(folder.path()).unwrap();
         assert_eq!(store.load(&uri()).unwrap().body, b"[1]");
-        assert_eq!(store.load(&uri()).unwrap().body, b"", "and an answer to no question is empty, not a panic");
+        assert_eq!(
+            store.load(&uri()).unwrap().body,
+            b"",
+            "and an answer to no question is empty, not a panic"
+        );
     }
 
     #[test]

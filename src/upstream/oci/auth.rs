@@ -22,7 +22,8 @@ use super::Repository;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::credentials::Credential;
 use crate::upstream::failure::{denied, failure, permanent, transient};
-use crate::upstream::http::{Get, Got, Resolved};
+use crate::upstream::http::{Get, Got};
+use crate::upstream::mapping::Resolved;
 use crate::upstream::redact::redact;
 use crate::upstream::retry;
 
@@ -64,7 +65,12 @@ enum Login {
 
 impl Repository<'_> {
     /// Asks the registry, as nobody first, and then as it wants.
-    pub(super) async fn get(&self, url: &Url, accept: Option<&str>, limit: u64) -> Result<Got, UpstreamFailure> {
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        accept: Option<&str>,
+        limit: u64,
+    ) -> Result<Got, UpstreamFailure> {
         let http = &self.context.http;
         let asked = match http.mapping().resolve(url) {
             Resolved::Url(other) if other.origin() != url.origin() => other,
@@ -111,7 +117,11 @@ impl Repository<'_> {
     }
 
     /// A header that answers the challenge.
-    async fn authenticate(&self, challenge: &Challenge, asked: &Url) -> Result<SecretString, UpstreamFailure> {
+    async fn authenticate(
+        &self,
+        challenge: &Challenge,
+        asked: &Url,
+    ) -> Result<SecretString, UpstreamFailure> {
         let login = self.login(asked).await?;
         let header = match challenge {
             Challenge::Basic => match login {
@@ -143,7 +153,8 @@ impl Repository<'_> {
                 basic @ Credential::Basic { .. } => basic.header(),
             })));
         }
-        let Some(config) = self.context.oci.docker_config.clone().filter(|_| asked.origin() == self.base.origin())
+        let Some(config) =
+            self.context.oci.docker_config.clone().filter(|_| asked.origin() == self.base.origin())
         else {
             return Ok(None);
         };
@@ -225,8 +236,9 @@ impl Repository<'_> {
                 client.post(realm.clone()).form(&fields)
             }
             Some(Login::Header(header)) => {
-                let mut value = HeaderValue::from_str(header.expose_secret())
-                    .map_err(|_| permanent(format!("the credentials for `{}` fit in no header", self.registry)))?;
+                let mut value = HeaderValue::from_str(header.expose_secret()).map_err(|_| {
+                    permanent(format!("the credentials for `{}` fit in no header", self.registry))
+                })?;
                 value.set_sensitive(true);
                 client.get(realm.clone()).query(&fields).header(AUTHORIZATION, value)
             }
@@ -238,7 +250,12 @@ impl Repository<'_> {
         match response.status().as_u16() {
             200 => {}
             401 | 403 => return Err(denied(&self.base, response.status().as_u16(), login.is_some())),
-            429 => return Err(failure(FailureClass::RateLimited { reset: None }, format!("`{shown}` answered 429"))),
+            429 => {
+                return Err(failure(
+                    FailureClass::RateLimited { reset: None },
+                    format!("`{shown}` answered 429"),
+                ));
+            }
             code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
             code => return Err(permanent(format!("`{shown}` gave no token but answered {code}"))),
         }
@@ -390,7 +407,10 @@ mod tests {
         let table: [(&[&str], Option<Challenge>); 9] = [
             (&[docker], bearer("https://auth.docker.io/token", Some("registry.docker.io"))),
             (&["bearer realm=https://a/t"], bearer("https://a/t", None)),
-            (&[r#"Bearer service="a,b=c", realm="/token""#], bearer("https://registry.example/token", Some("a,b=c"))),
+            (
+                &[r#"Bearer service="a,b=c", realm="/token""#],
+                bearer("https://registry.example/token", Some("a,b=c")),
+            ),
             (&[r#"Bearer realm="https://a/t", service="a\"b""#], bearer("https://a/t", Some("a\"b"))),
             (&[r#"Basic realm="x""#], Some(Challenge::Basic)),
             (&["Basic realm=x", "Bearer realm=https://a/t"], bearer("https://a/t", None)),

@@ -103,7 +103,10 @@ pub async fn inspect(
 ) -> Result<DeepChecks, UpstreamFailure> {
     let repository = Repository::new(context, registry, repository)?;
     if !is_reference(tag) {
-        return Err(permanent(format!("cannot ask for `{}:{tag}`: no tag looks like that", repository.shown)));
+        return Err(permanent(format!(
+            "cannot ask for `{}:{tag}`: no tag looks like that",
+            repository.shown
+        )));
     }
     let (top, digest) = manifest(&repository, tag).await?;
     let mut checks = DeepChecks { digest: Some(digest), ..DeepChecks::default() };
@@ -137,7 +140,9 @@ pub async fn inspect(
     }
     match fetch::<ImageConfig>(&repository, &format!("blobs/{}", config.digest), None, CONFIG_LIMIT).await {
         Ok((config, ..)) => learn_config(&mut checks, &config),
-        Err(reason) => tracing::debug!(repository = repository.shown, %reason, "image configuration not read"),
+        Err(reason) => {
+            tracing::debug!(repository = repository.shown, %reason, "image configuration not read")
+        }
     }
     Ok(checks)
 }
@@ -173,7 +178,8 @@ async fn fetch<T: DeserializeOwned>(
     let url = repository.url(&format!("./{rest}"))?;
     let got = repository.get(&url, accept, limit).await?;
     let bytes = got.body.bytes(limit).map_err(|error| repository.unreadable(rest, &error))?;
-    let named = got.headers.get("docker-content-digest").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let named =
+        got.headers.get("docker-content-digest").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let value = serde_json::from_slice(&bytes).map_err(|error| repository.unreadable(rest, &error))?;
     Ok((value, bytes, named))
 }
@@ -263,7 +269,8 @@ mod tests {
     fn null_annotations_and_labels_are_none() {
         let manifest: Manifest = serde_json::from_str(r#"{"annotations": null}"#).unwrap();
         assert!(manifest.annotations.is_empty());
-        let config: ImageConfig = serde_json::from_str(r#"{"os": "linux", "config": {"Labels": null}}"#).unwrap();
+        let config: ImageConfig =
+            serde_json::from_str(r#"{"os": "linux", "config": {"Labels": null}}"#).unwrap();
         assert!(config.config.unwrap().labels.is_empty());
     }
 }

@@ -16,7 +16,8 @@ pub use self::inspect::inspect;
 use super::context::Context;
 use super::failure::permanent;
 use super::github::next_page;
-use super::http::{Got, Resolved};
+use super::http::Got;
+use super::mapping::Resolved;
 use crate::domain::upstream::{Answer, Candidate, UpstreamFailure};
 
 /// Tags asked for at once.
@@ -51,7 +52,9 @@ impl<'a> Repository<'a> {
             other => other,
         };
         if !is_repository(path) || !is_registry(host) {
-            return Err(permanent(format!("cannot ask for `{shown}`: no repository of a registry has that name")));
+            return Err(permanent(format!(
+                "cannot ask for `{shown}`: no repository of a registry has that name"
+            )));
         }
         let scheme = if context.oci.plain_http.contains(registry) { "http" } else { "https" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/{path}/"))
@@ -113,7 +116,9 @@ pub async fn tags(
             break;
         }
         next = match next_page(&got.headers, &got.url) {
-            Some(linked) if linked.origin() == got.url.origin() || linked.origin() == url.origin() => Some(linked),
+            Some(linked) if linked.origin() == got.url.origin() || linked.origin() == url.origin() => {
+                Some(linked)
+            }
             Some(_) => {
                 answer.notes.push("the next page of tags is on another host and was not read".to_owned());
                 None
@@ -158,7 +163,9 @@ fn is_cosign(tag: &str) -> bool {
 
 fn is_registry(host: &str) -> bool {
     !host.is_empty()
-        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'))
+        && host
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']'))
 }
 
 /// Repository names as the OCI distribution specification has them, capitals allowed as some registries do.
