@@ -78,6 +78,9 @@ pub struct Get<'a> {
     /// Whole value of the `Authorization` header, in place of configured credentials. It is for the
     /// asked host: neither a redirect nor a mapping carries it to another one.
     pub authorization: Option<&'a SecretString>,
+    /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
+    /// of the configured credentials, or of nobody, so that the next run finds it.
+    pub short_lived: bool,
     /// Largest content in bytes, decoded.
     pub limit: u64,
     /// No request is made while the stored answer is younger.
@@ -89,7 +92,15 @@ pub struct Get<'a> {
 impl<'a> Get<'a> {
     /// A plain question with a size limit.
     pub fn new(url: &'a Url, limit: u64) -> Self {
-        Self { url, accept: None, authorization: None, limit, fresh_for: None, challenge: false }
+        Self {
+            url,
+            accept: None,
+            authorization: None,
+            short_lived: false,
+            limit,
+            fresh_for: None,
+            challenge: false,
+        }
     }
 }
 
@@ -273,7 +284,12 @@ impl Http {
         strip(&mut target);
 
         let now = self.shared.clock.now();
-        let key = Key::new(&target, get.accept, authorization.as_ref().map(identity).as_deref());
+        let as_whom = if get.short_lived {
+            self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
+        } else {
+            authorization.as_ref().map(identity)
+        };
+        let key = Key::new(&target, get.accept, as_whom.as_deref());
         let cache = self.shared.cache.as_ref().filter(|_| follow);
         let stored = cache.and_then(|cache| cache.lookup(&key, now));
         if self.offline() {
