@@ -1,0 +1,300 @@
+//! Credentials, each bound to one host.
+//!
+//! Plain data: who reads environment variables or docker's `config.json` builds this.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+/// What proves who we are to one host.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// HTTP Basic (RFC 7617).
+    Basic {
+        /// User name; not secret.
+        username: String,
+        /// Password or access token.
+        password: SecretString,
+    },
+    /// HTTP Bearer (RFC 6750).
+    Bearer(SecretString),
+}
+
+impl Credential {
+    /// The user and password of a URL, decoded.
+    pub(crate) fn from_url(url: &Url) -> Self {
+        let decoded = |text: &str| super::mapping::decoded(text).unwrap_or_else(|| text.to_owned());
+        Self::Basic {
+            username: decoded(url.username()),
+            password: SecretString::from(decoded(url.password().unwrap_or(""))),
+        }
+    }
+
+    /// The whole value of the `Authorization` header.
+    pub fn header(&self) -> SecretString {
+        match self {
+            Self::Basic { username, password } => {
+                let pair = format!("{username}:{}", password.expose_secret());
+                SecretString::from(format!("Basic {}", STANDARD.encode(pair)))
+            }
+            Self::Bearer(token) => SecretString::from(format!("Bearer {}", token.expose_secret())),
+        }
+    }
+}
+
+/// Tells apart answers to different credentials in the cache, without letting anyone confirm a
+/// guessed secret: 32 bits of a digest fit four thousand million secrets as well.
+pub(crate) fn identity(header: &SecretString) -> String {
+    let digest = Sha256::digest(header.expose_secret().as_bytes());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    host: String,
+    port: Option<u16>,
+    path: String,
+    credential: Credential,
+}
+
+/// Credentials by host, port and path prefix.
+///
+/// A key without port means the port of `https`. Credentials for plain `http` or another port must
+/// name the port, so that nothing secret is sent in the clear by accident.
+#[derive(Debug, Clone, Default)]
+pub struct Credentials {
+    entries: Vec<Entry>,
+}
+
+/// A key that names no host.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not `host`, `host:port` or `host/path`.
+    #[error("cannot read `{key}` as a host, `host:port` or `host/path`")]
+    Key {
+        /// The key as written.
+        key: String,
+    },
+    /// docker's configuration is not what docker writes.
+    #[error("cannot read docker configuration `{path}`: {detail}")]
+    Docker {
+        /// Path of the file.
+        path: String,
+        /// What is wrong, without any of its content.
+        detail: String,
+    },
+}
+
+impl Credentials {
+    /// No credentials at all.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it; an entry
+    /// for the same key that is there already wins.
+    ///
+    /// # Errors
+    /// The key names no host.
+    pub fn add(&mut self, key: &str, credential: Credential) -> Result<(), Error> {
+        let refused = || Error::Key { key: super::redact::redact_text(key) };
+        let (scheme, rest) = key.split_once("://").unwrap_or(("https", key));
+        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| refused())?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(refused)?;
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+            return Err(refused());
+        }
+        let port = if scheme == "http" { Some(url.port().unwrap_or(80)) } else { url.port() };
+        let entry = Entry {
+            host: host.to_owned(),
+            port,
+            path: url.path().trim_end_matches('/').to_owned(),
+            credential,
+        };
+        if !self
+            .entries
+            .iter()
+            .any(|known| known.host == entry.host && known.port == entry.port && known.path == entry.path)
+        {
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// The credential for exactly this host and port, the longest path prefix first.
+    pub fn for_url(&self, url: &Url) -> Option<&Credential> {
+        let host = url.host_str()?;
+        let port = url.port_or_known_default()?;
+        self.entries
+            .iter()
+            .filter(|entry| {
+                entry.host == host
+                    && match entry.port {
+                        Some(own) => own == port,
+                        None => url.scheme() == "https" && port == 443,
+                    }
+                    && within(&entry.path, url.path())
+            })
+            .max_by_key(|entry| entry.path.len())
+            .map(|entry| &entry.credential)
+    }
+
+    /// Adds what docker's `config.json` holds in `auths`; what is configured already wins.
+    ///
+    /// Credential helpers are programs and are not run from here. Docker Hub's key
+    /// `https://index.docker.io/v1/` is bound to the hosts that Hub really uses.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not docker's JSON.
+    pub fn add_docker_config(&mut self, path: &Path) -> Result<usize, Error> {
+        let error = |detail: String| Error::Docker { path: path.display().to_string(), detail };
+        let text = std::fs::read(path).map_err(|cause| error(cause.kind().to_string()))?;
+        let config: DockerConfig = serde_json::from_slice(&text)
+            // serde's own message may quote the value that it did not expect.
+            .map_err(|cause| error(format!("not docker's JSON at line {}", cause.line())))?;
+        let mut added = 0;
+        for (key, auth) in config.auths {
+            let Some(credential) = auth.credential() else { continue };
+            let keys: &[&str] = if key.contains("index.docker.io") {
+                &["registry-1.docker.io", "auth.docker.io", "index.docker.io"]
+            } else {
+                &[key.as_str()]
+            };
+            for key in keys {
+                // docker accepts keys that no registry can have; they concern nobody here.
+                added += usize::from(self.add(key, credential.clone()).is_ok());
+            }
+        }
+        Ok(added)
+    }
+}
+
+/// Whether `path` is `prefix` or lies under it, by whole path elements.
+fn within(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
+}
+
+#[derive(Deserialize)]
+struct DockerConfig {
+    #[serde(default)]
+    auths: BTreeMap<String, DockerAuth>,
+}
+
+#[derive(Deserialize)]
+struct DockerAuth {
+    auth: Option<String>,
+    username: Option<String>,
+    password: Option<String>,
+    registrytoken: Option<String>,
+}
+
+impl DockerAuth {
+    fn credential(self) -> Option<Credential> {
+        if let Some(token) = self.registrytoken {
+            return Some(Credential::Bearer(SecretString::from(token)));
+        }
+        if let (Some(username), Some(password)) = (self.username, self.password) {
+            return Some(Credential::Basic { username, password: SecretString::from(password) });
+        }
+        let pair = String::from_utf8(STANDARD.decode(self.auth?.trim()).ok()?).ok()?;
+        let (username, password) = pair.split_once(':')?;
+        Some(Credential::Basic {
+            username: username.to_owned(),
+            password: SecretString::from(password.trim_end_matches('\0').to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(token: &str) -> Credential {
+        Credential::Bearer(SecretString::from(token.to_owned()))
+    }
+
+    fn chosen(credentials: &Credentials, url: &str) -> Option<String> {
+        credentials
+            .for_url(&Url::parse(url).unwrap())
+            .map(|credential| credential.header().expose_secret().to_owned())
+    }
+
+    #[test]
+    fn credential_is_for_exactly_its_host_port_and_path() {
+        let mut credentials = Credentials::new();
+        credentials.add("charts.example.com", bearer("a")).unwrap();
+        credentials.add("charts.example.com/team", bearer("b")).unwrap();
+        credentials.add("registry.lan:5000", bearer("c")).unwrap();
+        for (url, expected) in [
+            ("https://charts.example.com/index.yaml", Some("Bearer a")),
+            ("https://charts.example.com:443/index.yaml", Some("Bearer a")),
+            ("https://CHARTS.example.com/x", Some("Bearer a")),
+            ("https://charts.example.com/team/index.yaml", Some("Bearer b")),
+            ("https://charts.example.com/teams/index.yaml", Some("Bearer a")),
+            ("http://charts.example.com/index.yaml", None),
+            ("https://charts.example.com:8443/", None),
+            ("https://charts.example.com.evil.org/", None),
+            ("https://evil-charts.example.com/", None),
+            ("http://registry.lan:5000/v2/", Some("Bearer c")),
+            ("https://registry.lan/v2/", None),
+        ] {
+            assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn first_entry_for_a_key_wins() {
+        let mut credentials = Credentials::new();
+        credentials.add("ghcr.io", bearer("configured")).unwrap();
+        credentials.add("https://ghcr.io/", bearer("docker")).unwrap();
+        assert_eq!(chosen(&credentials, "https://ghcr.io/v2/").as_deref(), Some("Bearer configured"));
+    }
+
+    #[test]
+    fn key_with_a_password_is_refused_without_showing_it() {
+        let message = Credentials::new().add("me:secret@example.com", bearer("x")).unwrap_err().to_string();
+        assert!(!message.contains("secret"), "{message}");
+    }
+
+    #[test]
+    fn docker_config_gives_basic_credentials_and_maps_docker_hub() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(
+            &path,
+            r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cHc="},"ghcr.io":{"username":"u","password":"p"},"empty.io":{}}}"#,
+        )
+        .unwrap();
+        let mut credentials = Credentials::new();
+        assert_eq!(credentials.add_docker_config(&path).unwrap(), 4);
+        assert_eq!(
+            chosen(&credentials, "https://registry-1.docker.io/v2/").as_deref(),
+            Some("Basic bWU6cHc=")
+        );
+        assert_eq!(chosen(&credentials, "https://ghcr.io/v2/").as_deref(), Some("Basic dTpw"));
+        assert_eq!(chosen(&credentials, "https://empty.io/v2/"), None);
+    }
+
+    #[test]
+    fn broken_docker_config_is_named_without_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, r#"{"auths":{"ghcr.io":"c2VjcmV0"}}"#).unwrap();
+        let message = Credentials::new().add_docker_config(&path).unwrap_err().to_string();
+        assert!(message.contains("config.json") && !message.contains("c2VjcmV0"), "{message}");
+    }
+
+    #[test]
+    fn debug_output_hides_secrets() {
+        let mut credentials = Credentials::new();
+        credentials.add("ghcr.io", bearer("hunter2")).unwrap();
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,418 @@
+//! One page of a list from GitHub: the request, its retries, and what its refusal means.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
+use octocrab::Octocrab;
+use octocrab::service::middleware::retry::RetryConfig;
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::PAGE_LIMIT;
+use super::store::Store;
+use crate::domain::upstream::{FailureClass, UpstreamFailure};
+use crate::upstream::context::{Context, GithubOptions};
+
+/// Most bytes read of an answer that is an error.
+const ERROR_LIMIT: usize = 64 << 10;
+/// GitHub asks to wait at least a minute where it names no time for a secondary limit
+/// (GitHub docs, "Rate limits for the REST API").
+const SECONDARY_WAIT: Duration = Duration::from_secs(60);
+
+/// A page as it came.
+pub(super) struct Page {
+    pub(super) body: Bytes,
+    pub(super) headers: HeaderMap,
+    /// Why the page is from the store and unchecked, where it is.
+    pub(super) stale: Option<String>,
+}
+
+/// Asks one GitHub API for pages.
+pub(super) struct Client<'a> {
+    crab: Octocrab,
+    store: Option<Store>,
+    options: &'a GithubOptions,
+    offline: bool,
+    account: Account,
+}
+
+/// In whose name requests are made; decides what a refusal means.
+#[derive(Debug, Clone)]
+struct Account {
+    host: String,
+    has_token: bool,
+}
+
+impl Account {
+    /// The setting that gives a token for the host.
+    fn remedy(&self) -> String {
+        if self.host == "github.com" {
+            "set `GITHUB_TOKEN`, or `upstreams.github.token_env`".to_owned()
+        } else {
+            format!("set `upstreams.hosts.\"{}\".token_env`", self.host)
+        }
+    }
+}
+
+impl<'a> Client<'a> {
+    /// A client for the API that `first` belongs to. Where the mapping led to another origin than the
+    /// API's own, the token stays at home.
+    pub(super) fn new(context: &'a Context, host: &str, first: &Url) -> Result<Self, UpstreamFailure> {
+        let options = &context.github;
+        let is_own = options.api_url(host).is_some_and(|own| own.origin() == first.origin());
+        let token = options.token(host).filter(|_| is_own);
+        let account = Account { host: host.to_ascii_lowercase(), has_token: token.is_some() };
+        let unusable = |detail: &str| UpstreamFailure {
+            class: FailureClass::Permanent,
+            message: format!("cannot ask the GitHub API of {host}: {detail}"),
+        };
+
+        let mut builder = Octocrab::builder()
+            .base_uri(first.origin().ascii_serialization())
+            .map_err(|_| unusable("its address is no URL"))?
+            // Retries are ours: octocrab's own come at once, or sleep until the limit resets.
+            .add_retry_config(RetryConfig::None)
+            .add_header(header::ACCEPT, "application/vnd.github+json".to_owned())
+            .add_header(http::HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
+        if let Some(token) = token {
+            // octocrab panics on a token that no header can hold.
+            if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(UpstreamFailure {
+                    class: FailureClass::Denied,
+                    message: format!("the token for {host} has characters that no token can have"),
+                });
+            }
+            builder = builder.personal_token(token.clone());
+        }
+        let store = options.cache_folder.as_deref().map(Store::new);
+        if let Some(store) = &store {
+            builder = builder.cache(store.clone());
+        }
+        let crab = builder
+            .build_with_reqwest(context.http.client().clone())
+            .map_err(|_| unusable("the client cannot be built"))?;
+        Ok(Self { crab, store, options, offline: context.http.offline(), account })
+    }
+
+    /// One page, from GitHub or, where GitHub cannot be asked, as it was stored.
+    pub(super) async fn page(&self, url: &Url, what: &str) -> Result<Page, UpstreamFailure> {
+        let uri: Uri = url.as_str().parse().map_err(|_| UpstreamFailure {
+            class: FailureClass::Permanent,
+            message: format!("cannot list {what}: `{url}` is no address that HTTP can ask"),
+        })?;
+        if self.offline {
+            return self.stored(&uri, "offline").ok_or_else(|| UpstreamFailure {
+                class: FailureClass::Offline,
+                message: format!("{what} are not in the cache and `--offline` forbids to ask"),
+            });
+        }
+        let mut wait = self.options.first_wait;
+        let mut tries_left = self.options.retries;
+        loop {
+            let refusal = match self.attempt(&uri, what).await {
+                Ok(page) => return Ok(page),
+                Err(refusal) => refusal,
+            };
+            let pause = match refusal.failure.class {
+                FailureClass::Transient => refusal.retry_after.unwrap_or(wait),
+                FailureClass::RateLimited { .. } => match refusal.retry_after {
+                    Some(asked) => asked,
+                    None => return self.stored_or(&uri, refusal.failure),
+                },
+                _ => return Err(refusal.failure),
+            };
+            if tries_left == 0 || pause > self.options.longest_wait {
+                return self.stored_or(&uri, refusal.failure);
+            }
+            tracing::debug!(host = %self.account.host, wait = ?pause, reason = %refusal.failure, "page asked again");
+            tokio::time::sleep(pause).await;
+            tries_left -= 1;
+            wait *= 2;
+        }
+    }
+
+    fn stored(&self, uri: &Uri, reason: &str) -> Option<Page> {
+        let page = self.store.as_ref()?.page(uri)?;
+        Some(Page {
+            body: page.body.into(),
+            headers: page.headers,
+            stale: Some(format!("from the cache, not checked: {reason}")),
+        })
+    }
+
+    fn stored_or(&self, uri: &Uri, failure: UpstreamFailure) -> Result<Page, UpstreamFailure> {
+        self.stored(uri, &failure.message).ok_or(failure)
+    }
+
+    async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refusal> {
+        let asked = async {
+            let response = self.crab._get(uri.clone()).await.map_err(|_| {
+                // octocrab's text may hold the URL with its query; what failed is told without it.
+                Refusal::transient(format!("cannot list {what}: no answer from {}", self.account.host))
+            })?;
+            let (parts, body) = response.into_parts();
+            let ok = parts.status == StatusCode::OK;
+            let limit = if ok { PAGE_LIMIT } else { ERROR_LIMIT };
+            let body = match Limited::new(body, limit).collect().await {
+                Ok(body) => body.to_bytes(),
+                // The status is known, and what an error says beyond it is not needed.
+                Err(_) if !ok => Bytes::new(),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    return Err(Refusal::permanent(format!(
+                        "cannot list {what}: a page is larger than {PAGE_LIMIT} bytes"
+                    )));
+                }
+                Err(_) => {
+                    return Err(Refusal::transient(format!("cannot list {what}: the answer broke off")));
+                }
+            };
+            if ok {
+                return Ok(Page { body, headers: parts.headers, stale: None });
+            }
+            Err(refusal(parts.status, &parts.headers, &body, &self.account, what))
+        };
+        tokio::time::timeout(self.options.timeout, asked).await.unwrap_or_else(|_| {
+            Err(Refusal::transient(format!(
+                "cannot list {what}: no whole answer within {:?}",
+                self.options.timeout
+            )))
+        })
+    }
+}
+
+/// A failed try, and how long the server wants us to wait.
+#[derive(Debug, PartialEq, Eq)]
+struct Refusal {
+    failure: UpstreamFailure,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    fn of(class: FailureClass, message: String) -> Self {
+        Self { failure: UpstreamFailure { class, message }, retry_after: None }
+    }
+
+    fn transient(message: String) -> Self {
+        Self::of(FailureClass::Transient, message)
+    }
+
+    fn permanent(message: String) -> Self {
+        Self::of(FailureClass::Permanent, message)
+    }
+}
+
+/// What a status other than 200 means (GitHub docs, "Troubleshooting the REST API").
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Account, what: &str) -> Refusal {
+    let code = status.as_u16();
+    let Account { host, has_token } = account;
+    let remedy = account.remedy();
+    let asked_wait = number(headers, "retry-after").map(Duration::from_secs);
+    match code {
+        403 | 429 if number(headers, "x-ratelimit-remaining") == Some(0) => {
+            let reset = number(headers, "x-ratelimit-reset")
+                .and_then(|seconds| i64::try_from(seconds).ok())
+                .and_then(|seconds| Timestamp::from_second(seconds).ok());
+            let until = reset.map_or_else(String::new, |at| format!(" until {at}"));
+            let advice = if *has_token {
+                "the token's requests are used up".to_owned()
+            } else {
+                format!("without a token there are 60 requests an hour, with one 5,000: {remedy}")
+            };
+            Refusal {
+                failure: UpstreamFailure {
+                    class: FailureClass::RateLimited { reset },
+                    message: format!("cannot list {what}: {host} answers no more{until}; {advice}"),
+                },
+                // Waiting for the reset may take an hour; whether to do that is for the caller.
+                retry_after: None,
+            }
+        }
+        403 | 429 if code == 429 || asked_wait.is_some() || mentions_limit(body) => {
+            let wait = asked_wait.unwrap_or(SECONDARY_WAIT);
+            let reset =
+                sent_at(headers).and_then(|sent| sent.checked_add(SignedDuration::try_from(wait).ok()?).ok());
+            Refusal {
+                failure: UpstreamFailure {
+                    class: FailureClass::RateLimited { reset },
+                    message: format!(
+                        "cannot list {what}: {host} asks to slow down and to come back in {} seconds",
+                        wait.as_secs()
+                    ),
+                },
+                retry_after: Some(wait),
+            }
+        }
+        401 if *has_token => Refusal::of(
+            FailureClass::Denied,
+            format!("cannot list {what}: {host} refused the token (expired, revoked or mistyped); {remedy}"),
+        ),
+        401 => Refusal::of(
+            FailureClass::Denied,
+            format!("cannot list {what}: {host} answers nobody without a token; {remedy}"),
+        ),
+        403 if headers.contains_key("x-github-sso") => Refusal::of(
+            FailureClass::Denied,
+            format!("cannot list {what}: the token is not authorized for the organization's single sign-on"),
+        ),
+        403 => Refusal::of(
+            FailureClass::Denied,
+            format!(
+                "cannot list {what}: {host} answered 403; the token needs `contents: read` on the repository"
+            ),
+        ),
+        404 if *has_token => Refusal::of(
+            FailureClass::NotFound,
+            format!(
+                "cannot list {what}: there is no such repository, or the token lacks `contents: read` on it"
+            ),
+        ),
+        404 => Refusal::of(
+            FailureClass::NotFound,
+            format!(
+                "cannot list {what}: there is no such repository, or it is private and needs a token with \
+                 `contents: read`: {remedy}"
+            ),
+        ),
+        408 | 500..=599 => Refusal {
+            failure: UpstreamFailure {
+                class: FailureClass::Transient,
+                message: format!("cannot list {what}: {host} answered {code}"),
+            },
+            retry_after: asked_wait,
+        },
+        _ => Refusal::permanent(format!("cannot list {what}: {host} answered {code}")),
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The server's own clock, so that none of ours is needed.
+fn sent_at(headers: &HeaderMap) -> Option<Timestamp> {
+    rfc2822::parse(headers.get(header::DATE)?.to_str().ok()?).ok().map(|date| date.timestamp())
+}
+
+fn mentions_limit(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    text.contains("secondary rate limit") || text.contains("abuse detection")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn judged(status: u16, pairs: &[(&'static str, &str)], body: &str, has_token: bool) -> Refusal {
+        let account = Account { host: "github.com".to_owned(), has_token };
+        let status = StatusCode::from_u16(status).unwrap();
+        refusal(status, &headers(pairs), body.as_bytes(), &account, "releases of `a/b` on github.com")
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_is_and_what_to_do() {
+        let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1793275200")];
+        let some = [("x-ratelimit-remaining", "12")];
+        let reset = Timestamp::from_second(1_793_275_200).unwrap();
+        let limited = FailureClass::RateLimited { reset: Some(reset) };
+        let slow = FailureClass::RateLimited { reset: None };
+        let table: [(&str, u16, &[(&'static str, &str)], &str, bool, FailureClass, &str); 13] = [
+            (
+                "used up without a token",
+                403,
+                &used_up,
+                "",
+                false,
+                limited.clone(),
+                "5,000: set `GITHUB_TOKEN`",
+            ),
+            (
+                "used up with a token",
+                403,
+                &used_up,
+                "",
+                true,
+                limited.clone(),
+                "the token's requests are used up",
+            ),
+            ("used up as 429", 429, &used_up, "", false, limited, "60 requests an hour"),
+            ("secondary by header", 403, &[("retry-after", "7")], "", false, slow.clone(), "in 7 seconds"),
+            (
+                "secondary by text",
+                403,
+                &some,
+                "exceeded a secondary rate limit",
+                true,
+                slow.clone(),
+                "in 60 seconds",
+            ),
+            ("plain 429", 429, &[], "", false, slow, "slow down"),
+            ("bad token", 401, &some, "Bad credentials", true, FailureClass::Denied, "refused the token"),
+            ("no token", 401, &[], "", false, FailureClass::Denied, "answers nobody without a token"),
+            (
+                "forbidden",
+                403,
+                &some,
+                "Resource not accessible",
+                true,
+                FailureClass::Denied,
+                "`contents: read`",
+            ),
+            (
+                "single sign-on",
+                403,
+                &[("x-github-sso", "required")],
+                "",
+                true,
+                FailureClass::Denied,
+                "single sign-on",
+            ),
+            ("missing or private", 404, &[], "", false, FailureClass::NotFound, "private and needs a token"),
+            ("server error", 502, &[], "<html>", false, FailureClass::Transient, "answered 502"),
+            ("anything else", 451, &[], "", false, FailureClass::Permanent, "answered 451"),
+        ];
+        for (row, status, pairs, body, has_token, class, words) in table {
+            let refusal = judged(status, pairs, body, has_token);
+            assert_eq!(refusal.failure.class, class, "{row}");
+            assert!(refusal.failure.message.contains(words), "{row}: {}", refusal.failure.message);
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_secondary_limit_is_told_by_the_servers_clock() {
+        let refusal =
+            judged(429, &[("retry-after", "90"), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")], "", false);
+        let reset = "2026-11-21T10:01:30Z".parse().unwrap();
+        assert_eq!(refusal.failure.class, FailureClass::RateLimited { reset: Some(reset) });
+        assert_eq!(refusal.retry_after, Some(Duration::from_secs(90)));
+    }
+
+    #[test]
+    fn absurd_numbers_are_no_panic() {
+        for text in ["99999999999999999999", "18446744073709551615", "-1", "soon"] {
+            let pairs = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", text)];
+            assert_eq!(
+                judged(403, &pairs, "", false).failure.class,
+                FailureClass::RateLimited { reset: None }
+            );
+            judged(429, &[("retry-after", text), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")], "", false);
+        }
+    }
+
+    #[test]
+    fn an_enterprise_host_is_told_its_own_setting() {
+        let account = Account { host: "ghe.example.com".to_owned(), has_token: false };
+        let refusal = refusal(StatusCode::UNAUTHORIZED, &HeaderMap::new(), b"", &account, "tags of `a/b`");
+        assert!(refusal.failure.message.ends_with("set `upstreams.hosts.\"ghe.example.com\".token_env`"));
+    }
+}

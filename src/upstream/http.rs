@@ -1,0 +1,509 @@
+//! The one way to ask an upstream over HTTP: bounded, polite, cached, and careful with credentials.
+//!
+//! Callers say what they want; this module decides whether to ask at all, where (mapping), as whom
+//! (credentials), how often (retries) and how long (time-outs).
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use secrecy::SecretString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+
+pub use super::body::Body;
+use super::body::{BodyFile, IN_MEMORY};
+use super::cache::{About, Cache, Keeping, Key, Stored};
+use super::credentials::{Credential, Credentials, identity};
+use super::exchange::{Again, Answered, Content, Exchange, Question};
+use super::failure::{failure, not_found, permanent};
+use super::mapping::{Mapping, Resolved};
+use super::redact::redact;
+use super::retry;
+use crate::app::ports::Clock;
+use crate::domain::upstream::{FailureClass, UpstreamFailure};
+
+/// Requests in flight at once, over all hosts.
+const AT_ONCE: usize = 32;
+
+/// What may be configured.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// `User-Agent` of every request.
+    pub user_agent: String,
+    /// Where answers are kept between runs; nothing is kept without.
+    pub cache_dir: Option<PathBuf>,
+    /// Answer from the cache only, whatever its age.
+    pub offline: bool,
+    /// For one whole request with its body, each attempt anew.
+    pub timeout: Duration,
+    /// For the connection, TLS included.
+    pub connect_timeout: Duration,
+    /// Concurrent requests to one host and port.
+    pub per_host: usize,
+    /// Further attempts after the first one failed for a passing reason.
+    pub retries: u32,
+    /// What is answered from elsewhere.
+    pub mapping: Mapping,
+    /// Who we are to which host.
+    pub credentials: Credentials,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!("gitops-updater/", env!("CARGO_PKG_VERSION")).to_owned(),
+            cache_dir: None,
+            offline: false,
+            timeout: Duration::from_secs(120),
+            connect_timeout: Duration::from_secs(10),
+            per_host: 6,
+            retries: 3,
+            mapping: Mapping::default(),
+            credentials: Credentials::new(),
+        }
+    }
+}
+
+/// One question.
+#[derive(Debug, Clone, Copy)]
+pub struct Get<'a> {
+    /// What is asked; mapping applies.
+    pub url: &'a Url,
+    /// `Accept` header.
+    pub accept: Option<&'a str>,
+    /// Whole value of the `Authorization` header, in place of configured credentials. It is for the
+    /// asked host: neither a redirect nor a mapping carries it to another one.
+    pub authorization: Option<&'a SecretString>,
+    /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
+    /// of the configured credentials, or of nobody, so that the next run finds it.
+    pub short_lived: bool,
+    /// Largest content in bytes, decoded.
+    pub limit: u64,
+    /// No request is made while the stored answer is younger.
+    pub fresh_for: Option<Duration>,
+    /// A 401 comes back as an answer, for callers that can act on its challenge.
+    pub challenge: bool,
+}
+
+impl<'a> Get<'a> {
+    /// A plain question with a size limit.
+    pub fn new(url: &'a Url, limit: u64) -> Self {
+        Self {
+            url,
+            accept: None,
+            authorization: None,
+            short_lived: false,
+            limit,
+            fresh_for: None,
+            challenge: false,
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Got {
+    /// 200 from the cache or a file; otherwise any 2xx, 401 where challenges are wanted, 3xx where
+    /// redirects are not followed.
+    pub status: u16,
+    /// All headers of a fresh answer; of a stored one those that say what it is.
+    pub headers: HeaderMap,
+    /// Where the answer came from after redirects; relative links are relative to this.
+    pub url: Url,
+    /// The content.
+    pub body: Body,
+    /// The content was on disk already.
+    pub from_cache: bool,
+    /// The content could not be checked with the upstream in this run.
+    pub stale: bool,
+    /// The file of the cache that holds exactly this content; another content has another name.
+    pub(crate) stored: Option<PathBuf>,
+}
+
+/// A client that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The TLS or proxy configuration of the machine is unusable.
+    #[error("cannot set up the HTTP client")]
+    Client(#[source] reqwest::Error),
+    /// The cache folder cannot be made.
+    #[error("cannot make the cache folder `{path}`")]
+    Cache {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Asks over HTTP. Clones share connections, cache and bounds.
+#[derive(Clone)]
+pub struct Http {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    exchange: Exchange,
+    options: HttpOptions,
+    cache: Option<Cache>,
+    clock: Arc<dyn Clock + Send + Sync>,
+    all: Arc<Semaphore>,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of clients that are given none")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl Http {
+    /// A client with the machine's clock.
+    ///
+    /// # Errors
+    /// TLS, proxies or the cache folder cannot be set up.
+    pub fn new(options: HttpOptions) -> Result<Self, Error> {
+        Self::with_clock(options, Arc::new(SystemClock))
+    }
+
+    /// A client that takes the age of stored answers and the dates of `Retry-After` from `clock`.
+    ///
+    /// # Errors
+    /// As [`Http::new`].
+    pub fn with_clock(options: HttpOptions, clock: Arc<dyn Clock + Send + Sync>) -> Result<Self, Error> {
+        let cache = match &options.cache_dir {
+            Some(path) => {
+                Some(Cache::open(path).map_err(|source| Error::Cache { path: path.clone(), source })?)
+            }
+            None => None,
+        };
+        let exchange = Exchange::new(&options).map_err(Error::Client)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                exchange,
+                cache,
+                clock,
+                all: Arc::new(Semaphore::new(AT_ONCE)),
+                hosts: Mutex::new(HashMap::new()),
+                options,
+            }),
+        })
+    }
+
+    /// What is answered from elsewhere.
+    pub fn mapping(&self) -> &Mapping {
+        &self.shared.options.mapping
+    }
+
+    /// Who we are to which host.
+    pub fn credentials(&self) -> &Credentials {
+        &self.shared.options.credentials
+    }
+
+    /// Whether only the cache may answer.
+    pub fn offline(&self) -> bool {
+        self.shared.options.offline
+    }
+
+    /// Where answers are kept between runs.
+    pub fn cache_dir(&self) -> Option<&std::path::Path> {
+        self.shared.options.cache_dir.as_deref()
+    }
+
+    /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
+    pub fn client(&self) -> &reqwest::Client {
+        self.shared.exchange.client()
+    }
+
+    /// Waits for a turn at the host of `url`; the turn ends when the permit is dropped.
+    pub async fn turn(&self, url: &Url) -> Turn {
+        let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
+        let host = {
+            let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            hosts
+                .entry(key)
+                .or_insert_with(|| Arc::new(Semaphore::new(self.shared.options.per_host.max(1))))
+                .clone()
+        };
+        // The host's turn first: waiting for a slow host must not hold a place that others could use.
+        let host = host.acquire_owned().await.ok();
+        let all = self.shared.all.clone().acquire_owned().await.ok();
+        Turn { _host: host, _all: all }
+    }
+
+    /// Asks, follows redirects, and gives the content; stored content is verified before.
+    ///
+    /// # Errors
+    /// Everything but a 2xx answer, and content that is too large, broken, or a web page.
+    pub async fn get(&self, get: Get<'_>) -> Result<Got, UpstreamFailure> {
+        let (got, key) = self.answer(get, true).await?;
+        if got.from_cache && !sound(&got.body) {
+            // Damage on disk must not cost an answer: ask as if nothing were stored.
+            tracing::debug!(url = %redact(get.url), "damaged cache entry");
+            if let (Some(cache), Some(key)) = (&self.shared.cache, &key) {
+                cache.forget(key);
+            }
+            return self.answer(get, true).await.map(|(got, _)| in_memory(got));
+        }
+        Ok(in_memory(got))
+    }
+
+    /// As [`Http::get`], but stored content is left on disk unread; its reader verifies it.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub(crate) async fn get_unread(&self, get: Get<'_>) -> Result<Got, UpstreamFailure> {
+        self.answer(get, true).await.map(|(got, _)| got)
+    }
+
+    /// As [`Http::get`], but a redirect is an answer, and nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Http::get`].
+    pub async fn get_unfollowed(&self, get: Get<'_>) -> Result<Got, UpstreamFailure> {
+        self.answer(get, false).await.map(|(got, _)| got)
+    }
+
+    async fn answer(&self, get: Get<'_>, follow: bool) -> Result<(Got, Option<Key>), UpstreamFailure> {
+        let mut target = match self.mapping().resolve(get.url) {
+            Resolved::File(path) => return local(&get, path).map(|got| (got, None)),
+            Resolved::Url(target) => target,
+        };
+        if !matches!(target.scheme(), "http" | "https") {
+            return Err(permanent(format!("cannot ask `{}`: not an http or https URL", redact(&target))));
+        }
+        let authorization = self.authorization(&get, &target);
+        strip(&mut target);
+
+        let now = self.shared.clock.now();
+        let as_whom = if get.short_lived {
+            self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
+        } else {
+            authorization.as_ref().map(identity)
+        };
+        let key = Key::new(&target, get.accept, as_whom.as_deref());
+        let cache = self.shared.cache.as_ref().filter(|_| follow);
+        let stored = cache.and_then(|cache| cache.lookup(&key, now));
+        if self.offline() {
+            return match stored {
+                Some(stored) => Ok((serve(&get, &stored, true), Some(key))),
+                None => Err(failure(
+                    FailureClass::Offline,
+                    format!(
+                        "`{}` is not in the cache, and `--offline` forbids to ask; run once without it",
+                        redact(&target)
+                    ),
+                )),
+            };
+        }
+        if let Some(stored) = &stored {
+            let fresh =
+                get.fresh_for.unwrap_or_default().max(Duration::from_secs(stored.description.max_age));
+            if stored.age < fresh {
+                return Ok((serve(&get, stored, false), Some(key)));
+            }
+        }
+
+        let question = Question {
+            url: &target,
+            accept: get.accept,
+            authorization: authorization.as_ref(),
+            stored: stored.as_ref().map(|stored| &stored.description),
+            limit: get.limit,
+            follow,
+            challenge: get.challenge,
+            folder: cache.map(Cache::folder),
+        };
+        match self.ask(&question).await {
+            Ok(Answered::NotModified(headers)) => {
+                let (Some(cache), Some(stored)) = (cache, &stored) else {
+                    return Err(permanent(format!(
+                        "`{}` answered 304 to a request without conditions",
+                        redact(&target)
+                    )));
+                };
+                let keeping = Keeping::from_headers(&headers);
+                cache.confirm(&key, stored, keeping.max_age, self.shared.clock.now());
+                Ok((serve(&get, stored, false), Some(key)))
+            }
+            Ok(Answered::Content(content)) => {
+                let got = match cache {
+                    Some(cache) if content.status == 200 => self.keep(cache, &key, content, &target),
+                    _ => content.into_got(),
+                };
+                Ok((got, Some(key)))
+            }
+            Err(failed) => match (stored, &failed.class) {
+                (Some(stored), FailureClass::Transient | FailureClass::RateLimited { .. }) => {
+                    tracing::warn!(url = %redact(&target), reason = %failed, "answer from the cache could not be checked");
+                    Ok((serve(&get, &stored, true), Some(key)))
+                }
+                _ => Err(failed),
+            },
+        }
+    }
+
+    /// Who we are to the target: what the caller says if the target is the asked host, else what
+    /// the URL says, else what is configured.
+    fn authorization(&self, get: &Get<'_>, target: &Url) -> Option<SecretString> {
+        if let Some(given) = get.authorization
+            && get.url.origin() == target.origin()
+        {
+            return Some(given.clone());
+        }
+        if !target.username().is_empty() {
+            return Some(Credential::from_url(target).header());
+        }
+        self.credentials().for_url(target).map(Credential::header)
+    }
+
+    /// Asks until there is an answer, a lasting failure, or no attempt left.
+    async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
+        let mut pauses = retry::pauses(self.shared.options.retries);
+        loop {
+            let refused = {
+                let _turn = self.turn(question.url).await;
+                match self.shared.exchange.once(question, self.shared.clock.as_ref()).await {
+                    Ok(answered) => return Ok(answered),
+                    Err(refused) => refused,
+                }
+            };
+            let Some(own) = pauses.next().filter(|_| refused.again != Again::Never) else {
+                return Err(refused.failure);
+            };
+            let pause = match refused.again {
+                Again::After(wished) if wished > retry::LONGEST_PAUSE => return Err(refused.failure),
+                Again::After(wished) => wished.max(own),
+                Again::Soon | Again::Never => own,
+            };
+            tracing::debug!(
+                url = %redact(question.url),
+                reason = %refused.failure,
+                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                "asking again"
+            );
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Stores an answer if the upstream allows it; without a stored copy the answer is as good.
+    fn keep(&self, cache: &Cache, key: &Key, content: Content, target: &Url) -> Got {
+        let keeping = Keeping::from_headers(&content.headers);
+        if keeping.forbidden {
+            cache.forget(key);
+            return content.into_got();
+        }
+        let redirected_to = (content.url != *target).then(|| {
+            let mut url = content.url.clone();
+            strip(&mut url);
+            // Queries of download servers are signatures, which stand for credentials.
+            url.set_query(None);
+            url.to_string()
+        });
+        let about = About {
+            check: content.check,
+            headers: &content.headers,
+            max_age: keeping.max_age,
+            redirected_to,
+        };
+        match cache.store(key, &content.body, about, self.shared.clock.now()) {
+            Ok(path) => Got { stored: Some(path), ..content.into_got() },
+            Err(cause) => {
+                tracing::warn!(folder = %cache.folder().display(), reason = %cause, "answer not stored in the cache");
+                content.into_got()
+            }
+        }
+    }
+}
+
+/// A turn at a host; see [`Http::turn`].
+#[must_use = "the turn ends when this is dropped"]
+#[derive(Debug)]
+pub struct Turn {
+    _host: Option<OwnedSemaphorePermit>,
+    _all: Option<OwnedSemaphorePermit>,
+}
+
+/// Takes away what is not part of the question: the user, who goes into a header, and the fragment.
+pub(crate) fn strip(url: &mut Url) {
+    // Both fail only for URLs that cannot have a user.
+    let _: Result<(), ()> = url.set_username("");
+    let _: Result<(), ()> = url.set_password(None);
+    url.set_fragment(None);
+}
+
+/// The stored answer, unread.
+fn serve(get: &Get<'_>, stored: &Stored, stale: bool) -> Got {
+    let headers = stored.description.headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
+    });
+    let url = stored.description.url.as_deref().and_then(|url| Url::parse(url).ok());
+    Got {
+        status: 200,
+        headers: headers.collect(),
+        url: url.unwrap_or_else(|| get.url.clone()),
+        body: Body::File(Arc::new(BodyFile {
+            path: stored.body.clone(),
+            gzip: false,
+            check: Some(stored.description.check),
+            temporary: false,
+            limit: get.limit,
+        })),
+        from_cache: true,
+        stale,
+        stored: Some(stored.body.clone()),
+    }
+}
+
+/// Whether a stored body is what was stored. Bodies over the limit count as sound: they fail later.
+fn sound(body: &Body) -> bool {
+    let copied = body.reader().and_then(|mut reader| std::io::copy(&mut reader, &mut std::io::sink()));
+    match copied {
+        Ok(_) => true,
+        Err(cause) => cause.kind() == std::io::ErrorKind::FileTooLarge,
+    }
+}
+
+/// Small stored bodies are as easy to use as fresh ones.
+fn in_memory(got: Got) -> Got {
+    match got.body.bytes(IN_MEMORY) {
+        Ok(bytes) => Got { body: Body::Memory(bytes), ..got },
+        Err(_) => got,
+    }
+}
+
+/// The answer of a mapped file.
+fn local(get: &Get<'_>, path: PathBuf) -> Result<Got, UpstreamFailure> {
+    let shown = redact(get.url);
+    let metadata = match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_file() => metadata,
+        _ => {
+            return Err(not_found(format!(
+                "`{shown}` is mapped to `{}`, and there is no such file; add it or change `upstreams.mapping`",
+                path.display()
+            )));
+        }
+    };
+    let gzip = path.extension().is_some_and(|extension| extension == "gz");
+    if !gzip && metadata.len() > get.limit {
+        return Err(permanent(format!("`{shown}` is larger than {} bytes", get.limit)));
+    }
+    let file = BodyFile { path, gzip, check: None, temporary: false, limit: get.limit };
+    Ok(in_memory(Got {
+        status: 200,
+        headers: HeaderMap::new(),
+        url: get.url.clone(),
+        body: Body::File(Arc::new(file)),
+        from_cache: false,
+        stale: false,
+        stored: None,
+    }))
+}

@@ -1,0 +1,23 @@
+//! Release servers, chart repositories and registries: asks them, and reads their answers.
+//!
+//! Everything that comes from outside is bounded in size, time and depth here, and every message
+//! that leaves this module is free of credentials.
+
+pub mod body;
+pub mod cache;
+pub mod client;
+pub mod context;
+pub mod credentials;
+mod exchange;
+pub mod failure;
+pub mod git_tags;
+pub mod github;
+pub mod helm_index;
+pub mod http;
+pub mod k3s;
+pub mod mapping;
+mod near;
+pub mod oci;
+pub mod osv;
+pub mod redact;
+pub mod retry;

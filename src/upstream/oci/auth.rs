@@ -1,0 +1,511 @@
+//! Who we are to a registry: challenges, tokens, and who is told the credentials.
+//!
+//! The registry names the service that hands out tokens (its *realm*), often on another host, and
+//! docker sends the registry's credentials there. So do we, because a registry that we reach over TLS
+//! could as well ask for them itself. What we do not do: send them over plain HTTP where the registry
+//! itself was asked over HTTPS, send credentials that are configured for another host, follow a
+//! redirect of the realm, or write a token to disk.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::path::Path;
+use std::time::Duration;
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::Repository;
+use crate::domain::upstream::{FailureClass, UpstreamFailure};
+use crate::upstream::credentials::Credential;
+use crate::upstream::failure::{denied, failure, permanent, transient};
+use crate::upstream::http::{Get, Got};
+use crate::upstream::mapping::Resolved;
+use crate::upstream::redact::redact;
+use crate::upstream::retry;
+
+/// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
+const TOKEN_LIMIT: usize = 256 << 10;
+/// Longest time for a token.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
+/// Further tries for a token.
+const TOKEN_RETRIES: u32 = 2;
+/// Most bytes of docker's `config.json`.
+const CONFIG_LIMIT: u64 = 1 << 20;
+
+/// What was learnt of registries in this run. Never written anywhere.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    /// By origin of the registry.
+    challenges: Mutex<HashMap<String, Challenge>>,
+    /// By origin and repository: the whole `Authorization` header.
+    headers: Mutex<HashMap<(String, String), SecretString>>,
+    /// By registry: what docker's configuration has for it. The lock is held while a helper runs, so
+    /// that it runs once.
+    docker: Mutex<HashMap<String, Option<Login>>>,
+}
+
+/// How a registry wants to be told who we are (RFC 9110 section 11.6.1; Docker's "Token Authentication").
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Challenge {
+    Basic,
+    Bearer { realm: Url, service: Option<String> },
+}
+
+/// Credentials for a registry.
+#[derive(Debug, Clone)]
+enum Login {
+    Header(SecretString),
+    /// An OAuth2 refresh token, as `docker login` keeps it for some registries.
+    Identity(SecretString),
+}
+
+impl Repository<'_> {
+    /// Asks the registry, as nobody first, and then as it wants.
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        accept: Option<&str>,
+        limit: u64,
+    ) -> Result<Got, UpstreamFailure> {
+        let http = &self.context.http;
+        let asked = match http.mapping().resolve(url) {
+            Resolved::Url(other) if other.origin() != url.origin() => other,
+            // A file, or the registry itself: mapping comes out the same when the client does it.
+            Resolved::Url(_) | Resolved::File(_) => url.clone(),
+        };
+        let mut authorization = self.known_header(&asked).await?;
+        for is_last in [false, true] {
+            let got = http
+                .get(Get {
+                    accept,
+                    authorization: authorization.as_ref(),
+                    short_lived: authorization.is_some(),
+                    challenge: true,
+                    ..Get::new(&asked, limit)
+                })
+                .await?;
+            if got.status != 401 {
+                return Ok(got);
+            }
+            let challenge = read_challenge(&got.headers, &asked);
+            let (Some(challenge), false) = (challenge, is_last) else {
+                return Err(denied(&asked, 401, authorization.is_some()));
+            };
+            let origin = asked.origin().ascii_serialization();
+            authorization = Some(self.authenticate(&challenge, &asked).await?);
+            self.context.tokens.challenges.lock().await.insert(origin, challenge);
+        }
+        Err(denied(&asked, 401, true))
+    }
+
+    /// The header for this repository, where the registry's challenge is known from another one.
+    async fn known_header(&self, asked: &Url) -> Result<Option<SecretString>, UpstreamFailure> {
+        let origin = asked.origin().ascii_serialization();
+        let key = (origin, self.path.to_owned());
+        if let Some(header) = self.context.tokens.headers.lock().await.get(&key) {
+            return Ok(Some(header.clone()));
+        }
+        let challenge = self.context.tokens.challenges.lock().await.get(&key.0).cloned();
+        match challenge {
+            Some(challenge) => self.authenticate(&challenge, asked).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A header that answers the challenge.
+    async fn authenticate(
+        &self,
+        challenge: &Challenge,
+        asked: &Url,
+    ) -> Result<SecretString, UpstreamFailure> {
+        let login = self.login(asked).await?;
+        let header = match challenge {
+            Challenge::Basic => match login {
+                Some(Login::Header(header)) => header,
+                Some(Login::Identity(_)) | None => return Err(denied(asked, 401, false)),
+            },
+            Challenge::Bearer { realm, service } => {
+                may_ask_realm(realm, asked).map_err(|why| {
+                    permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(realm), self.shown))
+                })?;
+                self.token(realm, service.as_deref(), login.as_ref()).await?
+            }
+        };
+        let key = (asked.origin().ascii_serialization(), self.path.to_owned());
+        self.context.tokens.headers.lock().await.insert(key, header.clone());
+        Ok(header)
+    }
+
+    /// The credentials for the host that is really asked: configured ones first, then docker's. A
+    /// mirror gets nothing that docker keeps for the registry it stands for.
+    async fn login(&self, asked: &Url) -> Result<Option<Login>, UpstreamFailure> {
+        if let Some(credential) = self.context.http.credentials().for_url(asked) {
+            return Ok(Some(Login::Header(match credential {
+                // Token services take a token as a password of any user (GitHub docs, "Working with
+                // the Container registry").
+                Credential::Bearer(token) => {
+                    Credential::Basic { username: "token".to_owned(), password: token.clone() }.header()
+                }
+                basic @ Credential::Basic { .. } => basic.header(),
+            })));
+        }
+        let Some(config) =
+            self.context.oci.docker_config.clone().filter(|_| asked.origin() == self.base.origin())
+        else {
+            return Ok(None);
+        };
+        let mut known = self.context.tokens.docker.lock().await;
+        if let Some(login) = known.get(self.registry) {
+            return Ok(login.clone());
+        }
+        let helpers = self.context.oci.credential_helpers;
+        let server = match self.registry {
+            "docker.io" | "index.docker.io" => "https://index.docker.io/v1/".to_owned(),
+            other => other.to_owned(),
+        };
+        let login = tokio::task::spawn_blocking(move || docker_login(&config, &server, helpers))
+            .await
+            .unwrap_or_else(|_| Err("reading it was given up".to_owned()))
+            .map_err(|detail| {
+                failure(
+                    FailureClass::Denied,
+                    format!("cannot read docker's credentials for `{}`: {detail}", self.registry),
+                )
+            })?;
+        known.insert(self.registry.to_owned(), login.clone());
+        Ok(login)
+    }
+
+    /// One token for pulling from this repository.
+    async fn token(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        login: Option<&Login>,
+    ) -> Result<SecretString, UpstreamFailure> {
+        let http = &self.context.http;
+        if http.offline() {
+            return Err(failure(
+                FailureClass::Offline,
+                format!("`{}` is not in the cache and `--offline` forbids to ask", self.shown),
+            ));
+        }
+        let Resolved::Url(realm) = http.mapping().resolve(realm) else {
+            return Err(permanent(format!("cannot log in to `{}`: it is mapped to a file", redact(realm))));
+        };
+        let mut pauses = retry::pauses(TOKEN_RETRIES);
+        loop {
+            let asked = {
+                let _turn = http.turn(&realm).await;
+                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login)).await
+            };
+            let refused = match asked {
+                Ok(Ok(token)) => return Ok(token),
+                Ok(Err(refused)) => refused,
+                Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
+            };
+            match pauses.next() {
+                Some(pause) if refused.class == FailureClass::Transient => tokio::time::sleep(pause).await,
+                _ => return Err(refused),
+            }
+        }
+    }
+
+    async fn ask_token(
+        &self,
+        realm: &Url,
+        service: Option<&str>,
+        login: Option<&Login>,
+    ) -> Result<SecretString, UpstreamFailure> {
+        let shown = redact(realm);
+        let scope = format!("repository:{}:pull", self.path);
+        let mut fields = vec![("scope", scope.as_str())];
+        fields.extend(service.map(|service| ("service", service)));
+        let client = self.context.http.client();
+        let request = match login {
+            Some(Login::Identity(refresh)) => {
+                fields.extend([
+                    ("grant_type", "refresh_token"),
+                    ("client_id", "gitops-updater"),
+                    ("refresh_token", refresh.expose_secret()),
+                ]);
+                client.post(realm.clone()).form(&fields)
+            }
+            Some(Login::Header(header)) => {
+                let mut value = HeaderValue::from_str(header.expose_secret()).map_err(|_| {
+                    permanent(format!("the credentials for `{}` fit in no header", self.registry))
+                })?;
+                value.set_sensitive(true);
+                client.get(realm.clone()).query(&fields).header(AUTHORIZATION, value)
+            }
+            None => client.get(realm.clone()).query(&fields),
+        };
+        // reqwest's text may hold the URL; what failed is told without it.
+        let mut response =
+            request.send().await.map_err(|_| transient(format!("`{shown}` did not answer")))?;
+        match response.status().as_u16() {
+            200 => {}
+            401 | 403 => return Err(denied(&self.base, response.status().as_u16(), login.is_some())),
+            429 => {
+                return Err(failure(
+                    FailureClass::RateLimited { reset: None },
+                    format!("`{shown}` answered 429"),
+                ));
+            }
+            code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
+            code => return Err(permanent(format!("`{shown}` gave no token but answered {code}"))),
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|_| transient(format!("the answer of `{shown}` broke off")))?
+        {
+            if body.len() + chunk.len() > TOKEN_LIMIT {
+                return Err(permanent(format!("the token of `{shown}` is larger than {TOKEN_LIMIT} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        read_token(&body).ok_or_else(|| permanent(format!("`{shown}` answered without a token")))
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// The header made of a token's answer.
+fn read_token(body: &[u8]) -> Option<SecretString> {
+    let answer: TokenAnswer = serde_json::from_slice(body).ok()?;
+    let token = answer.token.or(answer.access_token)?;
+    let is_plain = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain.then(|| SecretString::from(format!("Bearer {token}")))
+}
+
+/// Whether credentials and questions may go to the realm that the registry named.
+fn may_ask_realm(realm: &Url, asked: &Url) -> Result<(), &'static str> {
+    if !realm.username().is_empty() || realm.password().is_some() {
+        return Err("its address holds credentials");
+    }
+    match realm.scheme() {
+        "https" => Ok(()),
+        "http" if asked.scheme() == "http" && realm.host_str() == asked.host_str() => Ok(()),
+        "http" => Err("it is not asked over https"),
+        _ => Err("its address is neither http nor https"),
+    }
+}
+
+/// The best challenge of a 401: a token where one is offered.
+fn read_challenge(headers: &HeaderMap, base: &Url) -> Option<Challenge> {
+    let values = || headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let bearer = values().find_map(|value| {
+        let (scheme, parameters) = value.trim().split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let parameters = read_parameters(parameters);
+        let realm = base.join(parameters.get("realm")?).ok()?;
+        Some(Challenge::Bearer { realm, service: parameters.get("service").cloned() })
+    });
+    let is_basic = |value: &str| value.trim().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("basic"));
+    bearer.or_else(|| values().any(is_basic).then_some(Challenge::Basic))
+}
+
+/// `key="value", key=value`, with commas and escaped quotes inside quotes (RFC 9110 section 11.2).
+fn read_parameters(text: &str) -> HashMap<String, String> {
+    let mut parameters = HashMap::new();
+    let mut rest = text;
+    while let Some((key, after)) = rest.split_once('=') {
+        let mut value = String::new();
+        let mut letters = after.trim_start().chars();
+        if after.trim_start().starts_with('"') {
+            letters.next();
+            while let Some(letter) = letters.next() {
+                match letter {
+                    '"' => break,
+                    '\\' => value.extend(letters.next()),
+                    _ => value.push(letter),
+                }
+            }
+            rest = letters.as_str();
+            rest = rest.split_once(',').map_or("", |(_, rest)| rest);
+        } else {
+            let (bare, others) = after.split_once(',').unwrap_or((after, ""));
+            bare.trim().clone_into(&mut value);
+            rest = others;
+        }
+        parameters.entry(key.trim().to_ascii_lowercase()).or_insert(value);
+    }
+    parameters
+}
+
+/// What docker's `config.json` has for `server`; `None` where it has nothing. Programs that it names
+/// are run only with `helpers`.
+fn docker_login(config: &Path, server: &str, helpers: bool) -> Result<Option<Login>, String> {
+    use std::io::Read as _;
+    let mut text = Vec::new();
+    match std::fs::File::open(config) {
+        Ok(file) => {
+            file.take(CONFIG_LIMIT).read_to_end(&mut text).map_err(|error| error.kind().to_string())?
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.kind().to_string()),
+    };
+    if !helpers {
+        // serde's own message may quote what it did not expect.
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|error| format!("not JSON at line {}", error.line()))?;
+        if let Some(object) = json.as_object_mut() {
+            object.remove("credsStore");
+            object.remove("credHelpers");
+        }
+        text = json.to_string().into_bytes();
+    }
+    match docker_credential::get_credential_from_reader(Cursor::new(text), server) {
+        Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(Login::Header(
+            Credential::Basic { username, password: SecretString::from(password) }.header(),
+        ))),
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Login::Identity(SecretString::from(token)))),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        // What a helper printed may hold secrets and is not repeated. Docker's helpers fail where they
+        // have nothing stored, which is no reason not to ask as nobody.
+        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
+            tracing::debug!(helper, server, "docker credential helper has no credentials");
+            Ok(None)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    fn challenge(values: &[&str]) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+        }
+        read_challenge(&headers, &url("https://registry.example/v2/a/tags/list"))
+    }
+
+    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
+        Some(Challenge::Bearer { realm: url(realm), service: service.map(str::to_owned) })
+    }
+
+    #[test]
+    fn a_challenge_names_realm_and_service() {
+        let docker = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull""#;
+        let table: [(&[&str], Option<Challenge>); 9] = [
+            (&[docker], bearer("https://auth.docker.io/token", Some("registry.docker.io"))),
+            (&["bearer realm=https://a/t"], bearer("https://a/t", None)),
+            (
+                &[r#"Bearer service="a,b=c", realm="/token""#],
+                bearer("https://registry.example/token", Some("a,b=c")),
+            ),
+            (&[r#"Bearer realm="https://a/t", service="a\"b""#], bearer("https://a/t", Some("a\"b"))),
+            (&[r#"Basic realm="x""#], Some(Challenge::Basic)),
+            (&["Basic realm=x", "Bearer realm=https://a/t"], bearer("https://a/t", None)),
+            (&["Bearer service=x"], None),
+            (&["Negotiate", "ä"], None),
+            (&[], None),
+        ];
+        for (values, expected) in table {
+            assert_eq!(challenge(values), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_go_to_a_realm_only_as_safely_as_to_the_registry() {
+        let table = [
+            ("https://auth.docker.io/token", "https://registry-1.docker.io/v2/", true),
+            ("http://auth.docker.io/token", "https://registry-1.docker.io/v2/", false),
+            ("http://registry.lan:5001/token", "http://registry.lan:5000/v2/", true),
+            ("http://evil.example/token", "http://registry.lan:5000/v2/", false),
+            ("https://auth.lan/token", "http://registry.lan:5000/v2/", true),
+            ("https://user:password@a/t", "https://a/v2/", false),
+            ("file:///etc/passwd", "http://a/v2/", false),
+        ];
+        for (realm, asked, allowed) in table {
+            assert_eq!(may_ask_realm(&url(realm), &url(asked)).is_ok(), allowed, "{realm} for {asked}");
+        }
+    }
+
+    #[test]
+    fn only_a_token_that_fits_in_a_header_is_taken() {
+        let token = |json: &str| read_token(json.as_bytes()).map(|token| token.expose_secret().to_owned());
+        assert_eq!(token(r#"{"token": "a"}"#).as_deref(), Some("Bearer a"));
+        assert_eq!(token(r#"{"access_token": "b", "expires_in": 300}"#).as_deref(), Some("Bearer b"));
+        for bad in ["", "{}", r#"{"token": ""}"#, r#"{"token": "a\r\nb"}"#, r#"{"token": 7}"#, "<html>"] {
+            assert_eq!(token(bad), None, "{bad}");
+        }
+    }
+
+    fn config(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        std::fs::write(&path, text).unwrap();
+        (folder, path)
+    }
+
+    fn header(login: Option<Login>) -> Option<String> {
+        match login? {
+            Login::Header(header) => Some(header.expose_secret().to_owned()),
+            Login::Identity(token) => Some(format!("identity {}", token.expose_secret())),
+        }
+    }
+
+    #[test]
+    fn docker_credentials_are_found_by_registry() {
+        // "dXNlcjpwYXNz" is "user:pass".
+        let (_folder, path) = config(
+            r#"{"auths": {"ghcr.io": {"auth": "dXNlcjpwYXNz"}, "a.azurecr.io": {"auth": "dXNlcjo=", "identitytoken": "refresh"}}}"#,
+        );
+        let found = |server| header(docker_login(&path, server, false).unwrap());
+        assert_eq!(found("ghcr.io").as_deref(), Some("Basic dXNlcjpwYXNz"));
+        assert_eq!(found("a.azurecr.io").as_deref(), Some("identity refresh"));
+        assert_eq!(found("quay.io"), None);
+        assert!(docker_login(Path::new("/nonexistent/config.json"), "ghcr.io", false).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_broken_docker_configuration_is_told_without_its_content() {
+        let (_folder, path) = config("{\"auths\": {\"ghcr.io\": secret");
+        assert_eq!(docker_login(&path, "ghcr.io", false).unwrap_err(), "not JSON at line 1");
+    }
+
+    #[test]
+    fn helpers_are_not_run_unless_allowed() {
+        // With helpers allowed the program is missed, which proves that it is looked for.
+        let (_folder, path) = config(r#"{"credHelpers": {"ghcr.io": "gitops-updater-no-such-helper"}}"#);
+        assert!(docker_login(&path, "ghcr.io", false).unwrap().is_none());
+        assert!(docker_login(&path, "ghcr.io", true).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_challenge_is_read_without_panic(value in "\\PC{0,80}") {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_str(&format!("Bearer {value}")) {
+                headers.insert(WWW_AUTHENTICATE, value);
+            }
+            read_challenge(&headers, &url("https://registry.example/"));
+        }
+
+        #[test]
+        fn a_quoted_parameter_comes_back(text in "[ -~]{0,40}") {
+            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+            let parameters = read_parameters(&format!("realm=\"{quoted}\", service=x"));
+            proptest::prop_assert_eq!(parameters.get("realm"), Some(&text));
+            proptest::prop_assert_eq!(parameters.get("service").map(String::as_str), Some("x"));
+        }
+    }
+}

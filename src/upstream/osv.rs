@@ -1,0 +1,228 @@
+//! Known vulnerabilities from OSV (osv.dev), for Go modules such as k3s, Flux and Longhorn.
+//!
+//! OSV can only say what it knows: no advisory is not the same as no vulnerability. A failure means
+//! that nobody could say.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::context::Context;
+use super::failure::{failure, permanent, transient};
+use super::mapping::Resolved;
+use super::redact::redact;
+use super::retry;
+use crate::domain::upstream::{FailureClass, UpstreamFailure};
+
+/// Most bytes of one page of advisories.
+const PAGE_LIMIT: usize = 8 << 20;
+/// Most pages of one query.
+const MOST_PAGES: usize = 10;
+/// Further tries of a page that failed for a passing reason.
+const RETRIES: u32 = 1;
+
+/// One known vulnerability.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Advisory {
+    /// OSV's own name, such as `GO-2024-2994` or `GHSA-…`.
+    pub id: String,
+    /// Its other names, CVE first; sorted.
+    pub aliases: Vec<String>,
+    /// One line, untrusted text.
+    pub summary: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Query<'a> {
+    package: Package<'a>,
+    version: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page_token: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Package<'a> {
+    ecosystem: &'a str,
+    name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(default)]
+    vulns: Vec<Vulnerability>,
+    next_page_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Vulnerability {
+    id: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    summary: Option<String>,
+    withdrawn: Option<String>,
+}
+
+/// The advisories that affect `from` and no longer affect `to`, sorted: what the update repairs.
+///
+/// `ecosystem` and `package` are OSV's (`Go`, `github.com/k3s-io/k3s`). Versions are given as they are
+/// published; a leading `v` and build metadata (`+k3s1`), which OSV's order ignores, are removed.
+/// Nothing is cached: an advisory may come any day.
+///
+/// # Errors
+///
+/// OSV cannot be asked (always with `--offline`), or its answer cannot be read: unknown, not safe.
+pub async fn advisories(
+    context: &Context,
+    ecosystem: &str,
+    package: &str,
+    from: &str,
+    to: &str,
+) -> Result<Vec<Advisory>, UpstreamFailure> {
+    let mut fixed = affecting(context, ecosystem, package, plain(from)).await?;
+    if !fixed.is_empty() {
+        for id in affecting(context, ecosystem, package, plain(to)).await?.keys() {
+            fixed.remove(id);
+        }
+    }
+    Ok(fixed.into_values().collect())
+}
+
+/// `v1.33.4+k3s1` as OSV wants it: `1.33.4`.
+fn plain(version: &str) -> &str {
+    let version = version.strip_prefix('v').unwrap_or(version);
+    version.split_once('+').map_or(version, |(version, _)| version)
+}
+
+async fn affecting(
+    context: &Context,
+    ecosystem: &str,
+    package: &str,
+    version: &str,
+) -> Result<BTreeMap<String, Advisory>, UpstreamFailure> {
+    let url = query_url(context)?;
+    let mut advisories = BTreeMap::new();
+    let mut token: Option<String> = None;
+    for _ in 0..MOST_PAGES {
+        let query =
+            Query { package: Package { ecosystem, name: package }, version, page_token: token.as_deref() };
+        let found: Found = serde_json::from_slice(&ask(context, &url, &query).await?).map_err(|error| {
+            permanent(format!("cannot read the advisories for `{package}` from `{}`: {error}", redact(&url)))
+        })?;
+        advisories.extend(found.vulns.into_iter().filter(|found| found.withdrawn.is_none()).map(advisory));
+        match found.next_page_token {
+            Some(next) if !next.is_empty() && token.as_ref() != Some(&next) => token = Some(next),
+            _ => return Ok(advisories),
+        }
+    }
+    // An incomplete list of what affects the target would make it look safer than it is.
+    Err(permanent(format!("`{}` has too many advisories for `{package}` to read", redact(&url))))
+}
+
+fn advisory(found: Vulnerability) -> (String, Advisory) {
+    let mut aliases = found.aliases;
+    aliases.sort_by_key(|alias| (!alias.starts_with("CVE-"), alias.clone()));
+    aliases.dedup();
+    let summary = found.summary.filter(|summary| !summary.is_empty());
+    (found.id.clone(), Advisory { id: found.id, aliases, summary })
+}
+
+fn query_url(context: &Context) -> Result<Url, UpstreamFailure> {
+    if context.http.offline() {
+        return Err(failure(FailureClass::Offline, "OSV is not asked with `--offline`"));
+    }
+    let base = context.osv.api_url.as_str().trim_end_matches('/');
+    let url = Url::parse(&format!("{base}/v1/query")).map_err(|error| {
+        permanent(format!("cannot ask OSV at `{}`: {error}", redact(&context.osv.api_url)))
+    })?;
+    match context.http.mapping().resolve(&url) {
+        Resolved::Url(url) => Ok(url),
+        Resolved::File(_) => {
+            Err(permanent(format!("`{}` is mapped to a file, which cannot be queried", redact(&url))))
+        }
+    }
+}
+
+/// One query, asked again where that may help. Public data: no credentials are sent.
+async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>, UpstreamFailure> {
+    let mut pauses = retry::pauses(RETRIES);
+    loop {
+        let asked = {
+            let _turn = context.http.turn(url).await;
+            tokio::time::timeout(context.osv.timeout, post_json(context.http.client(), url, query)).await
+        };
+        let refused = match asked {
+            Ok(Ok(body)) => return Ok(body),
+            Ok(Err(refused)) => refused,
+            Err(_) => transient(format!("`{}` gave no answer within {:?}", redact(url), context.osv.timeout)),
+        };
+        match pauses.next() {
+            Some(pause) if refused.class == FailureClass::Transient => {
+                tokio::time::sleep(Duration::min(pause, context.osv.timeout)).await;
+            }
+            _ => return Err(refused),
+        }
+    }
+}
+
+async fn post_json(
+    client: &reqwest::Client,
+    url: &Url,
+    query: &Query<'_>,
+) -> Result<Vec<u8>, UpstreamFailure> {
+    let shown = redact(url);
+    let mut response = client
+        .post(url.clone())
+        .json(query)
+        .send()
+        .await
+        .map_err(|_| transient(format!("`{shown}` did not answer")))?;
+    match response.status().as_u16() {
+        200 => {}
+        429 => {
+            return Err(failure(
+                FailureClass::RateLimited { reset: None },
+                format!("`{shown}` answered 429"),
+            ));
+        }
+        code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
+        code => return Err(permanent(format!("`{shown}` answered {code}"))),
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) =
+        response.chunk().await.map_err(|_| transient(format!("the answer of `{shown}` broke off")))?
+    {
+        if body.len() + chunk.len() > PAGE_LIMIT {
+            return Err(permanent(format!("the answer of `{shown}` is larger than {PAGE_LIMIT} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_asked_without_v_and_build() {
+        for (given, asked) in
+            [("v1.33.4+k3s1", "1.33.4"), ("1.9.0", "1.9.0"), ("v2.0.0-rc.1", "2.0.0-rc.1"), ("", "")]
+        {
+            assert_eq!(plain(given), asked);
+        }
+    }
+
+    #[test]
+    fn the_cve_comes_first_among_the_names() {
+        let (_, advisory) = advisory(Vulnerability {
+            id: "GO-2024-1".to_owned(),
+            aliases: ["GHSA-b", "CVE-2024-2", "BIT-a", "CVE-2024-2"].map(str::to_owned).to_vec(),
+            summary: Some(String::new()),
+            withdrawn: None,
+        });
+        assert_eq!(advisory.aliases, ["CVE-2024-2", "BIT-a", "GHSA-b"]);
+        assert_eq!(advisory.summary, None);
+    }
+}
