@@ -181,7 +181,10 @@ async fn post_json(
     match response.status().as_u16() {
         200 => {}
         429 => {
-            return Err(failure(FailureClass::RateLimited { reset: None }, format!("`{shown}` answered 429")));
+            return Err(failure(
+                FailureClass::RateLimited { reset: None },
+                format!("`{shown}` answered 429"),
+            ));
         }
         code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
         code => return Err(permanent(format!("`{shown}` answered {code}"))),
