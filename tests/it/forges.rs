@@ -1,5 +1,7 @@
 //! GitHub, Git, OCI registries and OSV, asked by the real clients over HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod advisories;
 mod git;
 mod github;

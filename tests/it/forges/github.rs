@@ -300,3 +300,33 @@ async fn a_token_that_fits_in_no_header_is_told_and_not_shown() {
 fn the_default_bound_is_ten_pages() {
     assert_eq!(GithubOptions::default().pages, 10);
 }
+
+/// Real lists: each is read whole, and nothing in it is strange to us.
+#[tokio::test]
+async fn the_release_lists_of_the_corpus_are_read_whole() {
+    let corpus = std::env::var_os("GITOPS_UPDATER_CORPUS").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
+        std::path::PathBuf::from,
+    );
+    let Ok(folder) = std::fs::read_dir(corpus.join("upstreams")) else {
+        println!("skipped: no corpus at {}", corpus.display());
+        return;
+    };
+    let mut lists = 0;
+    for file in folder.map(|entry| entry.unwrap().path()) {
+        if !file.to_str().unwrap().ends_with("-releases.json") {
+            continue;
+        }
+        lists += 1;
+        let expected: Vec<serde_json::Value> =
+            serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let context = Setting::default()
+            .map("https://api.github.com/repos/o/r/releases", Target::Path(file.clone()))
+            .context();
+        let answer = github::releases(&context, "github.com", "o", "r", None).await.unwrap();
+        assert_eq!(answer.candidates.len(), expected.len(), "{}", file.display());
+        assert!(answer.candidates.iter().all(|release| release.released_at.is_some()), "{}", file.display());
+        assert_eq!(answer.notes, [""; 0], "{}", file.display());
+    }
+    assert!(lists >= 5, "{lists} lists");
+}

@@ -230,6 +230,11 @@ async fn a_mirror_gets_no_credentials_of_the_registry_it_stands_for() {
     let mut setting =
         Setting::default().map("https://registry-1.docker.io", Target::Url(mirror.served.url.clone()));
     setting.http.credentials = credentials("registry-1.docker.io");
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    let auths = json!({"auths": {"https://index.docker.io/v1/": {"auth": "dXNlcjpwYXNz"}}});
+    std::fs::write(&config, auths.to_string()).unwrap();
+    setting.oci.docker_config = Some(config);
     let answer = oci::tags(&setting.context(), "docker.io", "library/nginx", false).await.unwrap();
     assert_eq!(versions(&answer), ["1.27-alpine"]);
     for request in mirror.seen() {

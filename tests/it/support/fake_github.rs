@@ -1,5 +1,7 @@
 //! A GitHub REST API: lists with pages, ETags, rate limits, tokens, renamed repositories, and faults.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,8 @@
 //! An OCI registry: pages, token service, Basic authentication, manifests and blobs, bad habits on demand.
 
-use std::collections::{BTreeMap, BTreeSet};
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -40,7 +42,6 @@ struct Registry {
     /// Tokens and the scope each is for. Each run of the service gives others.
     tokens: BTreeMap<String, String>,
     issued: usize,
-    refused_page_sizes: BTreeSet<usize>,
     seen: Vec<Seen>,
 }
 
@@ -65,7 +66,6 @@ impl FakeRegistry {
                 next_host: None,
                 tokens: BTreeMap::new(),
                 issued: 0,
-                refused_page_sizes: BTreeSet::new(),
                 seen: Vec::new(),
             }));
             shared = Some(registry.clone());

@@ -1,5 +1,7 @@
 //! An HTTP server on loopback for the time of a test.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use axum::Router;
 use reqwest::header::HeaderMap;
 use url::Url;
