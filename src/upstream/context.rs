@@ -85,11 +85,11 @@ impl GithubOptions {
     ///
     /// `None` when `host` is no host name.
     pub fn api_url(&self, host: &str) -> Option<Url> {
-        let host = host.to_ascii_lowercase();
+        let host = known_host(host);
         if let Some(url) = self.hosts.get(&host).and_then(|configured| configured.api_url.clone()) {
             return Some(url);
         }
-        let text = if host == "github.com" || host == "www.github.com" {
+        let text = if host == "github.com" {
             "https://api.github.com".to_owned()
         } else {
             format!("https://{host}/api/v3")
@@ -102,8 +102,14 @@ impl GithubOptions {
 
     /// The token for `host`, where one is configured.
     pub fn token(&self, host: &str) -> Option<&SecretString> {
-        self.hosts.get(&host.to_ascii_lowercase()).and_then(|configured| configured.token.as_ref())
+        self.hosts.get(&known_host(host)).and_then(|configured| configured.token.as_ref())
     }
+}
+
+/// The name under which a host is configured.
+fn known_host(host: &str) -> String {
+    let host = host.to_ascii_lowercase();
+    if host == "www.github.com" { "github.com".to_owned() } else { host }
 }
 
 /// Options for Git remotes.
@@ -162,6 +168,7 @@ mod tests {
         let table = [
             ("github.com", Some("https://api.github.com/")),
             ("GitHub.com", Some("https://api.github.com/")),
+            ("www.github.com", Some("https://api.github.com/")),
             ("ghe.example.com", Some("https://ghe.example.com/api/v3")),
             ("ghe.example.com:8443", Some("https://ghe.example.com:8443/api/v3")),
             ("user@evil.example", None),

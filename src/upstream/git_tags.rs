@@ -27,8 +27,11 @@ use super::credentials::{Credential, Credentials};
 use super::failure::{denied, failure, not_found, permanent, transient};
 use super::mapping::Resolved;
 use super::redact::{redact, redact_text};
+use super::retry;
 use crate::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure};
 
+/// Further tries of a listing that failed for a passing reason, within the same time-out.
+const RETRIES: u32 = 1;
 const PREFIX: &str = "refs/tags/";
 /// Most bytes of one answer; 100,000 tags take about 8 MB.
 const ANSWER_LIMIT: u64 = 32 << 20;
@@ -52,7 +55,8 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
     let parsed = Url::parse(url).map_err(|_| refused_scheme(&shown))?;
     match context.http.mapping().resolve(&parsed) {
         Resolved::File(folder) => {
-            blocking(context.git.timeout, &shown, move |shown| local_tags(&folder, shown)).await
+            let listed = blocking(&shown, move |shown| local_tags(&folder, shown));
+            within(context.git.timeout, &shown, listed).await
         }
         Resolved::Url(target) => {
             if !matches!(target.scheme(), "http" | "https") {
@@ -64,10 +68,24 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
                     format!("tags of `{shown}` are not kept, and `--offline` forbids to ask for them"),
                 ));
             }
-            let credentials = context.http.credentials().clone();
-            let options = context.git.clone();
             let _turn = context.http.turn(&target).await;
-            blocking(context.git.timeout, &shown, move |_| remote_tags(target, credentials, &options)).await
+            let mut pauses = retry::pauses(RETRIES);
+            let asked = async {
+                loop {
+                    let work = {
+                        let (target, options) = (target.clone(), context.git.clone());
+                        let credentials = context.http.credentials().clone();
+                        move |_: &str| remote_tags(target, &credentials, &options)
+                    };
+                    match (blocking(&shown, work).await, pauses.next()) {
+                        (Err(failed), Some(pause)) if failed.class == FailureClass::Transient => {
+                            tokio::time::sleep(pause).await;
+                        }
+                        (answer, _) => return answer,
+                    }
+                }
+            };
+            within(context.git.timeout, &shown, asked).await
         }
     }
 }
@@ -79,25 +97,31 @@ fn refused_scheme(shown: &str) -> UpstreamFailure {
     ))
 }
 
-/// Runs `work` where it may block. When the time is over the answer is; the thread ends by the
-/// client's own time-outs.
+/// Runs `work` where it may block. Where nobody waits for it any more, its thread ends by the client's
+/// own time-outs.
 async fn blocking(
-    timeout: Duration,
     shown: &str,
     work: impl FnOnce(&str) -> Result<Answer, UpstreamFailure> + Send + 'static,
 ) -> Result<Answer, UpstreamFailure> {
     let owned = shown.to_owned();
-    let task = tokio::task::spawn_blocking(move || work(&owned));
-    match tokio::time::timeout(timeout, task).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(permanent(format!("cannot list the tags of `{shown}`: the listing was given up"))),
-        Err(_) => Err(transient(format!("cannot list the tags of `{shown}`: no answer within {timeout:?}"))),
-    }
+    tokio::task::spawn_blocking(move || work(&owned)).await.unwrap_or_else(|_| {
+        Err(permanent(format!("cannot list the tags of `{shown}`: the listing was given up")))
+    })
+}
+
+async fn within(
+    timeout: Duration,
+    shown: &str,
+    asked: impl Future<Output = Result<Answer, UpstreamFailure>>,
+) -> Result<Answer, UpstreamFailure> {
+    tokio::time::timeout(timeout, asked).await.unwrap_or_else(|_| {
+        Err(transient(format!("cannot list the tags of `{shown}`: no answer within {timeout:?}")))
+    })
 }
 
 fn remote_tags(
     mut target: Url,
-    credentials: Credentials,
+    credentials: &Credentials,
     options: &GitOptions,
 ) -> Result<Answer, UpstreamFailure> {
     // A user in the URL would otherwise be sent before anybody asks.
@@ -126,7 +150,7 @@ fn remote_tags(
         &mut transport,
         gix::protocol::transport::Service::UploadPack,
         |action| {
-            let outcome = answer_for(&action, &credentials);
+            let outcome = answer_for(&action, credentials);
             if let Action::Get(_) = action {
                 asked_for_credentials = Some(outcome.is_some());
             }

@@ -16,6 +16,8 @@ use super::PAGE_LIMIT;
 use super::store::Store;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
+use crate::upstream::http::Http;
+use crate::upstream::redact::redact_text;
 
 /// Most bytes read of an answer that is an error.
 const ERROR_LIMIT: usize = 64 << 10;
@@ -36,7 +38,7 @@ pub(super) struct Client<'a> {
     crab: Octocrab,
     store: Option<Store>,
     options: &'a GithubOptions,
-    offline: bool,
+    http: &'a Http,
     account: Account,
 }
 
@@ -95,7 +97,7 @@ impl<'a> Client<'a> {
         let crab = builder
             .build_with_reqwest(context.http.client().clone())
             .map_err(|_| unusable("the client cannot be built"))?;
-        Ok(Self { crab, store, options, offline: context.http.offline(), account })
+        Ok(Self { crab, store, options, http: &context.http, account })
     }
 
     /// One page, from GitHub or, where GitHub cannot be asked, as it was stored.
@@ -104,7 +106,7 @@ impl<'a> Client<'a> {
             class: FailureClass::Permanent,
             message: format!("cannot list {what}: `{url}` is no address that HTTP can ask"),
         })?;
-        if self.offline {
+        if self.http.offline() {
             return self.stored(&uri, "offline").ok_or_else(|| UpstreamFailure {
                 class: FailureClass::Offline,
                 message: format!("{what} are not in the cache and `--offline` forbids to ask"),
@@ -113,9 +115,12 @@ impl<'a> Client<'a> {
         let mut wait = self.options.first_wait;
         let mut tries_left = self.options.retries;
         loop {
-            let refusal = match self.attempt(&uri, what).await {
-                Ok(page) => return Ok(page),
-                Err(refusal) => refusal,
+            let refusal = {
+                let _turn = self.http.turn(url).await;
+                match self.attempt(&uri, what).await {
+                    Ok(page) => return Ok(page),
+                    Err(refusal) => refusal,
+                }
             };
             let pause = match refusal.failure.class {
                 FailureClass::Transient => refusal.retry_after.unwrap_or(wait),
@@ -150,9 +155,12 @@ impl<'a> Client<'a> {
 
     async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refusal> {
         let asked = async {
-            let response = self.crab._get(uri.clone()).await.map_err(|_| {
-                // octocrab's text may hold the URL with its query; what failed is told without it.
-                Refusal::transient(format!("cannot list {what}: no answer from {}", self.account.host))
+            let response = self.crab._get(uri.clone()).await.map_err(|error| {
+                let cause = redact_text(&root_cause(&error));
+                Refusal::transient(format!(
+                    "cannot list {what}: no answer from {}: {cause}",
+                    self.account.host
+                ))
             })?;
             let (parts, body) = response.into_parts();
             let ok = parts.status == StatusCode::OK;
@@ -288,6 +296,15 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Accou
     }
 }
 
+/// The innermost error: those around it repeat the URL and add nothing.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root.to_string()
+}
+
 fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
@@ -326,7 +343,8 @@ mod tests {
         let reset = Timestamp::from_second(1_793_275_200).unwrap();
         let limited = FailureClass::RateLimited { reset: Some(reset) };
         let slow = FailureClass::RateLimited { reset: None };
-        let table: [(&str, u16, &[(&'static str, &str)], &str, bool, FailureClass, &str); 13] = [
+        type Row<'a> = (&'a str, u16, &'a [(&'static str, &'a str)], &'a str, bool, FailureClass, &'a str);
+        let table: [Row<'_>; 13] = [
             (
                 "used up without a token",
                 403,

@@ -7,18 +7,17 @@
 //! redirect of the realm, or write a token to disk.
 
 use std::collections::HashMap;
-use std::io::Cursor;
-use std::path::Path;
 use std::time::Duration;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::Repository;
+use super::challenge::{Challenge, may_ask_realm, read_challenge};
+use super::docker::{Login, docker_login};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::credentials::Credential;
 use crate::upstream::failure::{denied, failure, permanent, transient};
@@ -33,8 +32,6 @@ const TOKEN_LIMIT: usize = 256 << 10;
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
 /// Further tries for a token.
 const TOKEN_RETRIES: u32 = 2;
-/// Most bytes of docker's `config.json`.
-const CONFIG_LIMIT: u64 = 1 << 20;
 
 /// What was learnt of registries in this run. Never written anywhere.
 #[derive(Debug, Default)]
@@ -46,21 +43,6 @@ pub struct Tokens {
     /// By registry: what docker's configuration has for it. The lock is held while a helper runs, so
     /// that it runs once.
     docker: Mutex<HashMap<String, Option<Login>>>,
-}
-
-/// How a registry wants to be told who we are (RFC 9110 section 11.6.1; Docker's "Token Authentication").
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Challenge {
-    Basic,
-    Bearer { realm: Url, service: Option<String> },
-}
-
-/// Credentials for a registry.
-#[derive(Debug, Clone)]
-enum Login {
-    Header(SecretString),
-    /// An OAuth2 refresh token, as `docker login` keeps it for some registries.
-    Identity(SecretString),
 }
 
 impl Repository<'_> {
@@ -286,158 +268,9 @@ fn read_token(body: &[u8]) -> Option<SecretString> {
     is_plain.then(|| SecretString::from(format!("Bearer {token}")))
 }
 
-/// Whether credentials and questions may go to the realm that the registry named.
-fn may_ask_realm(realm: &Url, asked: &Url) -> Result<(), &'static str> {
-    if !realm.username().is_empty() || realm.password().is_some() {
-        return Err("its address holds credentials");
-    }
-    match realm.scheme() {
-        "https" => Ok(()),
-        "http" if asked.scheme() == "http" && realm.host_str() == asked.host_str() => Ok(()),
-        "http" => Err("it is not asked over https"),
-        _ => Err("its address is neither http nor https"),
-    }
-}
-
-/// The best challenge of a 401: a token where one is offered.
-fn read_challenge(headers: &HeaderMap, base: &Url) -> Option<Challenge> {
-    let values = || headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-    let bearer = values().find_map(|value| {
-        let (scheme, parameters) = value.trim().split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let parameters = read_parameters(parameters);
-        let realm = base.join(parameters.get("realm")?).ok()?;
-        Some(Challenge::Bearer { realm, service: parameters.get("service").cloned() })
-    });
-    let is_basic = |value: &str| value.trim().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("basic"));
-    bearer.or_else(|| values().any(is_basic).then_some(Challenge::Basic))
-}
-
-/// `key="value", key=value`, with commas and escaped quotes inside quotes (RFC 9110 section 11.2).
-fn read_parameters(text: &str) -> HashMap<String, String> {
-    let mut parameters = HashMap::new();
-    let mut rest = text;
-    while let Some((key, after)) = rest.split_once('=') {
-        let mut value = String::new();
-        let mut letters = after.trim_start().chars();
-        if after.trim_start().starts_with('"') {
-            letters.next();
-            while let Some(letter) = letters.next() {
-                match letter {
-                    '"' => break,
-                    '\\' => value.extend(letters.next()),
-                    _ => value.push(letter),
-                }
-            }
-            rest = letters.as_str();
-            rest = rest.split_once(',').map_or("", |(_, rest)| rest);
-        } else {
-            let (bare, others) = after.split_once(',').unwrap_or((after, ""));
-            bare.trim().clone_into(&mut value);
-            rest = others;
-        }
-        parameters.entry(key.trim().to_ascii_lowercase()).or_insert(value);
-    }
-    parameters
-}
-
-/// What docker's `config.json` has for `server`; `None` where it has nothing. Programs that it names
-/// are run only with `helpers`.
-fn docker_login(config: &Path, server: &str, helpers: bool) -> Result<Option<Login>, String> {
-    use std::io::Read as _;
-    let mut text = Vec::new();
-    match std::fs::File::open(config) {
-        Ok(file) => {
-            file.take(CONFIG_LIMIT).read_to_end(&mut text).map_err(|error| error.kind().to_string())?
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.kind().to_string()),
-    };
-    if !helpers {
-        // serde's own message may quote what it did not expect.
-        let mut json: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|error| format!("not JSON at line {}", error.line()))?;
-        if let Some(object) = json.as_object_mut() {
-            object.remove("credsStore");
-            object.remove("credHelpers");
-        }
-        text = json.to_string().into_bytes();
-    }
-    match docker_credential::get_credential_from_reader(Cursor::new(text), server) {
-        Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(Login::Header(
-            Credential::Basic { username, password: SecretString::from(password) }.header(),
-        ))),
-        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Login::Identity(SecretString::from(token)))),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
-        // What a helper printed may hold secrets and is not repeated. Docker's helpers fail where they
-        // have nothing stored, which is no reason not to ask as nobody.
-        Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
-            tracing::debug!(helper, server, "docker credential helper has no credentials");
-            Ok(None)
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url(text: &str) -> Url {
-        Url::parse(text).unwrap()
-    }
-
-    fn challenge(values: &[&str]) -> Option<Challenge> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
-        }
-        read_challenge(&headers, &url("https://registry.example/v2/a/tags/list"))
-    }
-
-    fn bearer(realm: &str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer { realm: url(realm), service: service.map(str::to_owned) })
-    }
-
-    #[test]
-    fn a_challenge_names_realm_and_service() {
-        let docker = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="repository:library/nginx:pull""#;
-        let table: [(&[&str], Option<Challenge>); 9] = [
-            (&[docker], bearer("https://auth.docker.io/token", Some("registry.docker.io"))),
-            (&["bearer realm=https://a/t"], bearer("https://a/t", None)),
-            (
-                &[r#"Bearer service="a,b=c", realm="/token""#],
-                bearer("https://registry.example/token", Some("a,b=c")),
-            ),
-            (&[r#"Bearer realm="https://a/t", service="a\"b""#], bearer("https://a/t", Some("a\"b"))),
-            (&[r#"Basic realm="x""#], Some(Challenge::Basic)),
-            (&["Basic realm=x", "Bearer realm=https://a/t"], bearer("https://a/t", None)),
-            (&["Bearer service=x"], None),
-            (&["Negotiate", "ä"], None),
-            (&[], None),
-        ];
-        for (values, expected) in table {
-            assert_eq!(challenge(values), expected, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn credentials_go_to_a_realm_only_as_safely_as_to_the_registry() {
-        let table = [
-            ("https://auth.docker.io/token", "https://registry-1.docker.io/v2/", true),
-            ("http://auth.docker.io/token", "https://registry-1.docker.io/v2/", false),
-            ("http://registry.lan:5001/token", "http://registry.lan:5000/v2/", true),
-            ("http://evil.example/token", "http://registry.lan:5000/v2/", false),
-            ("https://auth.lan/token", "http://registry.lan:5000/v2/", true),
-            ("https://user:password@a/t", "https://a/v2/", false),
-            ("file:///etc/passwd", "http://a/v2/", false),
-        ];
-        for (realm, asked, allowed) in table {
-            assert_eq!(may_ask_realm(&url(realm), &url(asked)).is_ok(), allowed, "{realm} for {asked}");
-        }
-    }
 
     #[test]
     fn only_a_token_that_fits_in_a_header_is_taken() {
@@ -446,66 +279,6 @@ mod tests {
         assert_eq!(token(r#"{"access_token": "b", "expires_in": 300}"#).as_deref(), Some("Bearer b"));
         for bad in ["", "{}", r#"{"token": ""}"#, r#"{"token": "a\r\nb"}"#, r#"{"token": 7}"#, "<html>"] {
             assert_eq!(token(bad), None, "{bad}");
-        }
-    }
-
-    fn config(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(&path, text).unwrap();
-        (folder, path)
-    }
-
-    fn header(login: Option<Login>) -> Option<String> {
-        match login? {
-            Login::Header(header) => Some(header.expose_secret().to_owned()),
-            Login::Identity(token) => Some(format!("identity {}", token.expose_secret())),
-        }
-    }
-
-    #[test]
-    fn docker_credentials_are_found_by_registry() {
-        // "dXNlcjpwYXNz" is "user:pass".
-        let (_folder, path) = config(
-            r#"{"auths": {"ghcr.io": {"auth": "dXNlcjpwYXNz"}, "a.azurecr.io": {"auth": "dXNlcjo=", "identitytoken": "refresh"}}}"#,
-        );
-        let found = |server| header(docker_login(&path, server, false).unwrap());
-        assert_eq!(found("ghcr.io").as_deref(), Some("Basic dXNlcjpwYXNz"));
-        assert_eq!(found("a.azurecr.io").as_deref(), Some("identity refresh"));
-        assert_eq!(found("quay.io"), None);
-        assert!(docker_login(Path::new("/nonexistent/config.json"), "ghcr.io", false).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_broken_docker_configuration_is_told_without_its_content() {
-        let (_folder, path) = config("{\"auths\": {\"ghcr.io\": secret");
-        assert_eq!(docker_login(&path, "ghcr.io", false).unwrap_err(), "not JSON at line 1");
-    }
-
-    #[test]
-    fn helpers_are_not_run_unless_allowed() {
-        // With helpers allowed the program is missed, which proves that it is looked for.
-        let (_folder, path) = config(r#"{"credHelpers": {"ghcr.io": "gitops-updater-no-such-helper"}}"#);
-        assert!(docker_login(&path, "ghcr.io", false).unwrap().is_none());
-        assert!(docker_login(&path, "ghcr.io", true).is_err());
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn any_challenge_is_read_without_panic(value in "\\PC{0,80}") {
-            let mut headers = HeaderMap::new();
-            if let Ok(value) = HeaderValue::from_str(&format!("Bearer {value}")) {
-                headers.insert(WWW_AUTHENTICATE, value);
-            }
-            read_challenge(&headers, &url("https://registry.example/"));
-        }
-
-        #[test]
-        fn a_quoted_parameter_comes_back(text in "[ -~]{0,40}") {
-            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
-            let parameters = read_parameters(&format!("realm=\"{quoted}\", service=x"));
-            proptest::prop_assert_eq!(parameters.get("realm"), Some(&text));
-            proptest::prop_assert_eq!(parameters.get("service").map(String::as_str), Some("x"));
         }
     }
 }

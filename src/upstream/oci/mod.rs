@@ -4,6 +4,8 @@
 //! is asked for its challenge once a run and for one token a repository. Knows nothing of version order.
 
 mod auth;
+mod challenge;
+mod docker;
 mod inspect;
 
 use std::collections::HashSet;
@@ -96,6 +98,7 @@ pub async fn tags(
     let repository = Repository::new(context, registry, repository)?;
     let mut answer = Answer::default();
     let mut seen = HashSet::new();
+    let mut tags = Vec::new();
     let mut next = Some(first_page(&repository)?);
     let mut pages = 0;
     while let Some(url) = next.take() {
@@ -108,8 +111,8 @@ pub async fn tags(
         answer.stale |= got.stale;
         let before = seen.len();
         for tag in read_tags(&repository, &got)? {
-            if seen.len() < MOST_TAGS && tag.len() <= TAG_LIMIT {
-                seen.insert(tag);
+            if seen.len() < MOST_TAGS && tag.len() <= TAG_LIMIT && seen.insert(tag.clone()) {
+                tags.push(tag);
             }
         }
         if seen.len() == before {
@@ -126,7 +129,7 @@ pub async fn tags(
             None => None,
         };
     }
-    answer.candidates = seen
+    answer.candidates = tags
         .into_iter()
         .filter(|tag| !is_cosign(tag))
         .map(|tag| Candidate {
