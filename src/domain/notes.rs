@@ -189,13 +189,13 @@ impl Reader {
             self.in_comment = false;
             return Some(&line[end + 3..]);
         }
-        let Some(start) = line.find("<!--") else { return Some(line) };
-        if line[start..].contains("-->") {
-            // A comment that ends on its line is dropped as a tag by `plain`.
-            return Some(line);
+        // Only at the start of a line does a comment hide others (CommonMark, HTML blocks); one that
+        // ends on its line is dropped as a tag by `plain`.
+        if line.trim_start().starts_with("<!--") && !line.contains("-->") {
+            self.in_comment = true;
+            return None;
         }
-        self.in_comment = true;
-        Some(&line[..start])
+        Some(line)
     }
 
     fn heading(&mut self, level: usize, title: &str) {

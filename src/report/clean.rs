@@ -8,6 +8,10 @@ use crate::domain::notes::is_unprintable;
 
 /// Most characters of one untrusted string that reach a person.
 const MAX_TEXT: usize = 2000;
+/// Bytes of one untrusted string that are looked at.
+const MAX_INPUT: usize = 16 * MAX_TEXT;
+/// Most characters of one escape sequence; keeps the search for its end linear.
+const MAX_ESCAPE: usize = 256;
 
 /// `text` on one line: escape sequences, control and direction characters are gone, white space is
 /// collapsed, and what is too long ends in `…`.
@@ -17,7 +21,8 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len().min(MAX_TEXT));
-    let mut letters = text.chars();
+    let input = &text[..text.floor_char_boundary(MAX_INPUT)];
+    let mut letters = input.chars();
     let mut count = 0;
     let mut gap = false;
     while let Some(letter) = letters.next() {
@@ -27,7 +32,6 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
             gap = true;
         } else if !is_unprintable(letter) {
             if count >= MAX_TEXT {
-                out.push('…');
                 break;
             }
             if gap && !out.is_empty() {
@@ -38,6 +42,10 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
             out.push(letter);
             count += 1;
         }
+    }
+    if count >= MAX_TEXT || input.len() < text.len() {
+        out.truncate(out.trim_end().len());
+        out.push('…');
     }
     Cow::Owned(out)
 }
@@ -65,7 +73,8 @@ fn skip_escape(introducer: char, letters: &mut std::str::Chars<'_>) {
         }
         Some(']' | 'P' | 'X' | '^' | '_') => {
             let mut ahead = letters.clone();
-            while let Some(letter) = ahead.next() {
+            for _ in 0..MAX_ESCAPE {
+                let Some(letter) = ahead.next() else { break };
                 if letter == '\u{7}' || letter == '\u{9c}' {
                     *letters = ahead;
                     return;
@@ -206,6 +215,16 @@ mod tests {
     #[case::relative("/etc/passwd", None)]
     fn only_web_addresses_are_links(#[case] text: &str, #[case] expected: Option<&str>) {
         assert_eq!(link(text).as_deref(), expected);
+    }
+
+    #[test]
+    fn long_and_hostile_text_is_cut_in_linear_time() {
+        let started = std::time::Instant::now();
+        for unit in ["\u{1b}]", "\u{1b}[", "a ", "\u{1b}]x\u{1b}", "漢"] {
+            let cleaned = line(&unit.repeat(1 << 21)).into_owned();
+            assert!(cleaned.chars().count() <= MAX_TEXT + 2 && cleaned.ends_with('…'), "{unit:?}");
+        }
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
     proptest! {

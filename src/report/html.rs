@@ -205,10 +205,10 @@ fn ring(view: &View<'_>) -> Vec<Arc> {
         ("apart", "managed or ignored", count(Status::ManagedElsewhere) + count(Status::Ignored)),
     ];
     let total = view.report.components.len().max(1);
+    let hundredth = |count: usize| format!("{}.{:02}", count * 100 / total, count * 10_000 / total % 100);
     let mut before = 0;
-    let mut arcs = Vec::new();
+    let mut arcs: Vec<Arc> = Vec::new();
     for (slug, label, count) in counted.into_iter().filter(|(_, _, count)| *count > 0) {
-        let hundredth = |count: usize| format!("{}.{:02}", count * 100 / total, count * 10_000 / total % 100);
         arcs.push(Arc { slug, label, count, length: hundredth(count), offset: hundredth(before) });
         before += count;
     }
