@@ -1,9 +1,11 @@
 //! What the use cases need from outside.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
 
 /// Called for every upstream as soon as its answer is in, so that answers need not be kept.
@@ -12,11 +14,36 @@ pub type OnAnswer<'a> = &'a mut (dyn FnMut(&UpstreamRef, Result<Answer, Upstream
 /// Release servers, chart repositories, registries and forges.
 pub trait Upstreams {
     /// Asks for every list once, concurrently with a bound per host, and reports each as it comes.
+    ///
+    /// With each list stands how old a kept answer may be to be used without asking.
     fn ask_all(
         &self,
-        wanted: BTreeSet<UpstreamRef>,
+        wanted: BTreeMap<UpstreamRef, Duration>,
         on_answer: OnAnswer<'_>,
     ) -> impl Future<Output = ()> + Send;
+
+    /// CVE and GHSA identifiers that affect version `from` of a Go module and not `to`.
+    ///
+    /// # Errors
+    ///
+    /// The database could not be asked; that says nothing about the versions.
+    fn advisories(
+        &self,
+        module: &str,
+        from: &str,
+        to: &str,
+    ) -> impl Future<Output = Result<Vec<String>, UpstreamFailure>> + Send;
+
+    /// What only a request of its own says about one version.
+    ///
+    /// # Errors
+    ///
+    /// The version could not be looked at.
+    fn inspect(
+        &self,
+        upstream: &UpstreamRef,
+        version: &str,
+    ) -> impl Future<Output = Result<DeepChecks, UpstreamFailure>> + Send;
 }
 
 /// The time, injected.

@@ -1,7 +1,5 @@
 //! Makes the report's entry of a component from what its upstream answered.
 
-mod summary;
-
 use std::collections::BTreeSet;
 
 use super::component::{Component, Given, Pin, UpdateType};
@@ -9,7 +7,6 @@ use super::notes;
 use super::report::{Entry, PinEntry, Status, UpstreamEntry};
 use super::select::{Outcome, Request, Selection, Wish, select};
 use super::upstream::{Answer, Candidate, UpstreamFailure, UpstreamRef};
-pub use summary::summarize;
 
 /// Most breaking changes that one entry lists.
 const MAX_BREAKING: usize = 50;
@@ -113,7 +110,7 @@ fn bare_entry(component: &Component, settings: &Settings) -> Entry {
         breaking_changes: Vec::new(),
         changelog_url: settings.changelog_url.clone(),
         released_at: None,
-        warnings: Vec::new(),
+        warnings: component.warnings.clone(),
         deep: None,
         upstream,
         pins: component.pins.iter().map(pin_entry).collect(),
@@ -172,7 +169,7 @@ fn fill(
         entry.changelog_url.clone_from(&answer.changelog_url);
     }
     entry.available_version = selection.target_text;
-    entry.warnings = selection.warnings;
+    entry.warnings.extend(selection.warnings);
     entry
 }
 

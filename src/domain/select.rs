@@ -89,6 +89,11 @@ pub fn select<'a>(request: &Request<'_>, answer: &'a Answer) -> Selection<'a> {
     if answer.candidates.is_empty() {
         return Selection::without_target(Outcome::unresolved("the upstream lists no versions"));
     }
+    if let (Some(channel), None) = (&request.wish.channel, &answer.channel_latest) {
+        return Selection::without_target(Outcome::unresolved(format!(
+            "the upstream does not say what the channel `{channel}` points at"
+        )));
+    }
     match request.given {
         Given::Exact(text) => select_exact(request, text, answer),
         Given::Range(text) => select_range(request, text, answer),
@@ -124,7 +129,7 @@ fn select_exact<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     selection.not_comparable = answer.candidates.len() - known.len();
     warn_about_current(&mut selection, text, &current, &known, newest, answer);
     warn_about_deprecation(&mut selection, newest);
-    let judge = judge(request.wish, reading, Some(&current), request.wish.prereleases, &mut selection);
+    let judge = judge(request.wish, reading, Some(&current), request.wish.prereleases, answer.channel_latest.as_deref(), &mut selection);
     let newer: Vec<_> = known.iter().filter(|known| is_newer(known, &current, listed)).collect();
     if let Some(target) = choose(newer, &judge, &mut selection) {
         selection.outcome = Outcome::Update;
@@ -198,7 +203,7 @@ fn select_range<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     }
     let prereleases = request.wish.prereleases || range.names_prerelease();
     let current = resolved.map(|known| &known.version);
-    let judge = judge(request.wish, Reading::Plain(Scheme::Semver), current, prereleases, &mut selection);
+    let judge = judge(request.wish, Reading::Plain(Scheme::Semver), current, prereleases, None, &mut selection);
     let outside = |known: &&Known<'_>| {
         current.is_none_or(|current| known.version > *current) && !range.matches(&known.version.for_range())
     };
@@ -229,7 +234,7 @@ fn select_channel<'a>(request: &Request<'_>, name: &str, answer: &'a Answer) -> 
     selection.not_comparable = answer.candidates.len() - known.len();
     let prereleases = request.wish.prereleases;
     let judge =
-        judge(request.wish, Reading::Plain(request.scheme), Some(&current), prereleases, &mut selection);
+        judge(request.wish, Reading::Plain(request.scheme), Some(&current), prereleases, None, &mut selection);
     offer_outside(&known, |known| known.version > current, Some(&current), &judge, &mut selection);
     selection
 }
@@ -255,6 +260,7 @@ fn judge<'a>(
     reading: Reading,
     current: Option<&'a Version>,
     prereleases: bool,
+    channel_latest: Option<&str>,
     selection: &mut Selection<'_>,
 ) -> Judge<'a> {
     let minimum = wish.minimum_version.as_deref().and_then(|text| {
@@ -268,7 +274,8 @@ fn judge<'a>(
     });
     let is_marked = selection.current.is_some_and(|listed| listed.prerelease == Some(true));
     let installed_prerelease = current.filter(|current| is_marked || current.is_prerelease());
-    Judge { reading, wish, installed_prerelease, minimum, prereleases }
+    let channel_latest = channel_latest.and_then(|text| reading.read(text));
+    Judge { reading, wish, installed_prerelease, minimum, prereleases, channel_latest }
 }
 
 /// Takes the highest version without an objection, and records what lies on the way and above.

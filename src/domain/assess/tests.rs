@@ -1,8 +1,4 @@
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::domain::component::Inventory;
-use crate::domain::report::{RecommendedAction, Summary};
 use crate::domain::select::Ignored;
 use crate::domain::upstream::FailureClass;
 use crate::domain::version::Scheme;
@@ -24,6 +20,7 @@ fn chart(current: &str) -> Component {
         digest: None,
         managed_elsewhere: None,
         prereleases: false,
+        warnings: Vec::new(),
         tag_prefix: None,
         pins: vec![Pin {
             file: "apps/longhorn.yaml".to_owned(),
@@ -243,93 +240,4 @@ fn changelog_of_the_settings_wins_and_that_of_the_upstream_is_last() {
         Settings { changelog_url: Some("https://example.org/mine".to_owned()), ..Settings::default() };
     let entry = assess(&chart("1.7.2"), Ok(&answer), &settings);
     assert_eq!(entry.changelog_url.as_deref(), Some("https://example.org/mine"));
-}
-
-fn entry(kind: &str, status: Status, update_type: UpdateType, security_update: Option<bool>) -> Entry {
-    let component = Component { kind: kind.to_owned(), ..chart("1.0.0") };
-    Entry { status, update_type, security_update, ..bare_entry(&component, &Settings::default()) }
-}
-
-#[test]
-fn recommended_action_follows_the_gravest_update() {
-    use RecommendedAction as Action;
-    use UpdateType::{Build, Digest, Major, Minor, Patch, Prerelease, Unknown};
-    let update = |kind: &str, update_type| entry(kind, Status::UpdateAvailable, update_type, None);
-    let fine = || entry("helm", Status::UpToDate, UpdateType::None, Some(false));
-    let lost = || entry("helm", Status::Unresolved, UpdateType::None, None);
-    for (entries, expected) in [
-        (vec![], Action::None),
-        (vec![fine()], Action::None),
-        (vec![fine(), fine(), lost()], Action::None),
-        (vec![fine(), lost()], Action::ReviewProblems),
-        (vec![lost(), lost(), update("helm", Patch)], Action::Update),
-        (vec![update("helm", Patch), update("image", Digest), update("image", Build)], Action::Update),
-        (vec![update("helm", Patch), update("helm", Minor)], Action::ScheduleMaintenance),
-        (vec![update("helm", Major)], Action::ScheduleMaintenance),
-        (vec![update("image", Unknown)], Action::ScheduleMaintenance),
-        (vec![update("helm", Prerelease)], Action::ScheduleMaintenance),
-        (vec![update("k3s", Build)], Action::ScheduleMaintenance),
-        (vec![update("flux", Patch)], Action::ScheduleMaintenance),
-        (vec![update("longhorn", Patch)], Action::ScheduleMaintenance),
-        (
-            vec![update("k3s", Major), entry("helm", Status::UpdateAvailable, Patch, Some(true))],
-            Action::UpdateNow,
-        ),
-        // Outside the range of a component that is not pinned: nothing to update.
-        (vec![entry("helm", Status::NotPinned, Major, Some(true))], Action::None),
-    ] {
-        let summary = summarize(&entries, 1, &Inventory::new());
-        let kinds: Vec<_> = entries.iter().map(|entry| (&entry.kind, entry.update_type)).collect();
-        assert_eq!(summary.recommended_action, expected, "{kinds:?}");
-    }
-}
-
-#[test]
-fn summary_counts_entries() {
-    let breaking = Entry {
-        breaking_changes: vec!["one".to_owned(), "two".to_owned()],
-        ..entry("helm", Status::UpdateAvailable, UpdateType::Major, None)
-    };
-    let entries = [
-        breaking,
-        entry("helm", Status::UpdateAvailable, UpdateType::Patch, Some(true)),
-        entry("helm", Status::NotPinned, UpdateType::Major, None),
-        entry("helm", Status::Unresolved, UpdateType::None, None),
-        entry("helm", Status::Ignored, UpdateType::None, None),
-        entry("helm", Status::ManagedElsewhere, UpdateType::None, None),
-        entry("helm", Status::UpToDate, UpdateType::None, Some(false)),
-    ];
-    let inventory = Inventory::from([("HelmRelease".to_owned(), 7)]);
-    let one = |word: &str| (word.to_owned(), 1);
-    assert_eq!(
-        summarize(&entries, 12, &inventory),
-        Summary {
-            total_updates: 2,
-            security_updates: 1,
-            breaking_changes: 1,
-            recommended_action: RecommendedAction::UpdateNow,
-            files_read: 12,
-            components: 7,
-            unresolved: 1,
-            by_type: BTreeMap::from([one("major"), one("patch")]),
-            by_status: BTreeMap::from([
-                one("ignored"),
-                one("managed_elsewhere"),
-                one("not_pinned"),
-                one("unresolved"),
-                one("up_to_date"),
-                ("update_available".to_owned(), 2),
-            ]),
-            inventory,
-        }
-    );
-}
-
-#[test]
-fn words_of_the_counts_are_those_of_the_report() {
-    let entries = [entry("helm", Status::UpdateAvailable, UpdateType::Prerelease, None)];
-    let summary = summarize(&entries, 0, &Inventory::new());
-    let json = serde_json::to_value(&entries[0]).unwrap();
-    assert_eq!(summary.by_type.keys().next().map(String::as_str), json["update_type"].as_str());
-    assert_eq!(summary.by_status.keys().next().map(String::as_str), json["status"].as_str());
 }

@@ -528,3 +528,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_wished_channel_holds_an_exact_version_back() {
+    let versions = ["v1.35.1+k3s1", "v1.36.4+k3s1", "v1.37.1+k3s1"];
+    let mut answer = published(&versions);
+    let given = Given::Exact("v1.35.1+k3s1".to_owned());
+    let wish = Wish { channel: Some("stable".to_owned()), ..Wish::default() };
+    let request = Request { given: &given, scheme: Scheme::K3s, digest: None, wish: &wish };
+    let unknown = select(&request, &answer).outcome;
+    assert_eq!(unknown, Outcome::unresolved("the upstream does not say what the channel `stable` points at"));
+    answer.channel_latest = Some("v1.36.4+k3s1".to_owned());
+    let selection = select(&request, &answer);
+    assert_eq!(selection.target_text.as_deref(), Some("v1.36.4+k3s1"));
+    assert_eq!(selection.skipped[0].objection, Objection::BeyondChannel("stable".to_owned()));
+}

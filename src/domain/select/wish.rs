@@ -19,6 +19,9 @@ pub struct Wish {
     pub allowed: Option<Range>,
     /// None of these is offered.
     pub ignored: Vec<Ignored>,
+    /// Nothing newer than what this channel points at is offered (k3s `stable`, `v1.33`); the upstream says what
+    /// that is.
+    pub channel: Option<String>,
     /// The upstream's tags carry this text before the version; tags without it belong to something else.
     pub tag_prefix: Option<String>,
     /// Architectures that a k3s release must have a binary for, by Kubernetes' names (`amd64`, `arm64`, `arm`).
@@ -76,6 +79,8 @@ pub enum Objection {
     Unusable(String),
     /// The release has no file for an architecture.
     NoAsset(String),
+    /// It is newer than what the channel points at.
+    BeyondChannel(String),
 }
 
 impl Objection {
@@ -93,6 +98,7 @@ impl fmt::Display for Objection {
             Self::NotAllowed(range) => write!(formatter, "is outside the allowed versions `{range}`"),
             Self::Ignored(text) => write!(formatter, "is ignored by `{text}`"),
             Self::Unusable(reason) => write!(formatter, "cannot be installed: {reason}"),
+            Self::BeyondChannel(channel) => write!(formatter, "is newer than the channel `{channel}`"),
             Self::NoAsset(architecture) => {
                 write!(formatter, "cannot be installed: the release has no file for {architecture}")
             }
@@ -108,6 +114,8 @@ pub(super) struct Judge<'a> {
     pub(super) installed_prerelease: Option<&'a Version>,
     pub(super) minimum: Option<Version>,
     pub(super) prereleases: bool,
+    /// What the wished channel points at; `None` without a channel.
+    pub(super) channel_latest: Option<Version>,
 }
 
 impl Judge<'_> {
@@ -120,6 +128,12 @@ impl Judge<'_> {
     ) -> Option<Objection> {
         if is_prerelease(version, candidate) && !self.wants_prerelease(version) {
             return Some(Objection::Prerelease);
+        }
+        if let (Some(channel), Some(latest)) = (&self.wish.channel, &self.channel_latest)
+            && latest.comparable(version)
+            && version > latest
+        {
+            return Some(Objection::BeyondChannel(channel.clone()));
         }
         if self.minimum.as_ref().is_some_and(|minimum| is_below(version, minimum)) {
             return Some(Objection::BelowMinimum);
