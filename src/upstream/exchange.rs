@@ -121,7 +121,11 @@ impl Exchange {
     }
 
     /// Asks once.
-    pub(crate) async fn once(&self, question: &Question<'_>, clock: &dyn Clock) -> Result<Answered, Refused> {
+    pub(crate) async fn once(
+        &self,
+        question: &Question<'_>,
+        clock: &(dyn Clock + Send + Sync),
+    ) -> Result<Answered, Refused> {
         match tokio::time::timeout(self.timeout, self.follow(question, clock)).await {
             Ok(answered) => answered,
             Err(_) => Err(Refused::for_now(format!(
@@ -132,7 +136,11 @@ impl Exchange {
         }
     }
 
-    async fn follow(&self, question: &Question<'_>, clock: &dyn Clock) -> Result<Answered, Refused> {
+    async fn follow(
+        &self,
+        question: &Question<'_>,
+        clock: &(dyn Clock + Send + Sync),
+    ) -> Result<Answered, Refused> {
         let mut url = question.url.clone();
         // Once another origin was asked, nobody gets credentials any more: who sent us there may
         // have chosen what we ask for on the way back.

@@ -66,3 +66,8 @@ pub fn authority(url: &Url) -> String {
         None => host.to_owned(),
     }
 }
+
+/// A defect of this program, told as a failure so that the rest of a report stands.
+pub fn internal(message: &str) -> UpstreamFailure {
+    failure(FailureClass::Permanent, format!("{message}; this is a defect, please report it"))
+}

@@ -5,14 +5,18 @@
 
 pub mod body;
 pub mod cache;
+pub mod client;
 pub mod context;
 pub mod credentials;
 mod exchange;
 pub mod failure;
 pub mod git_tags;
 pub mod github;
+pub mod helm_index;
 pub mod http;
+pub mod k3s;
 pub mod mapping;
+mod near;
 pub mod oci;
 pub mod osv;
 pub mod redact;
