@@ -226,6 +226,26 @@ mod tests {
     }
 
     #[test]
+    fn an_error_does_not_replace_a_stored_page() {
+        let (_folder, store) = store_with(b"[1]", "\"a\"");
+        for body in [&b"{\"message\":\"Server Error\"}"[..], b"[1, 2"] {
+            let mut writer = store.writer(&uri(), CacheKey::ETag("\"b\"".to_owned()), HeaderMap::new());
+            writer.write_body(body);
+            drop(writer);
+            assert_eq!(store.try_hit(&uri()), Some(CacheKey::ETag("\"a\"".to_owned())));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_what_is_stored() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_folder, store) = store_with(b"[1]", "\"a\"");
+        let mode = fs::metadata(store.file(&uri())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+
+    #[test]
     fn a_damaged_file_counts_as_absent() {
         let (_folder, store) = store_with(b"[1]", "\"a\"");
         let whole = fs::read(store.file(&uri())).unwrap();

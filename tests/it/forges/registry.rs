@@ -107,6 +107,22 @@ async fn the_challenge_is_asked_once_and_a_token_once_a_repository() {
 }
 
 #[tokio::test]
+async fn an_expired_token_is_replaced() {
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    fake.door(Door::AnonymousToken);
+    fake.tags("app", ["1.0"]);
+    let context = Setting::default().plain_http(&registry).context();
+    for _ in 0..2 {
+        let answer = oci::tags(&context, &registry, "app", false).await.unwrap();
+        assert_eq!(versions(&answer), ["1.0"]);
+        fake.expire_tokens();
+    }
+    let tokens = fake.seen().iter().filter(|request| request.target.starts_with("/token?")).count();
+    assert_eq!(tokens, 2);
+}
+
+#[tokio::test]
 async fn the_second_run_finds_what_another_token_unlocked() {
     let folder = tempfile::tempdir().unwrap();
     let fake = FakeRegistry::start().await;

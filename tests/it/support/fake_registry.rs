@@ -132,6 +132,11 @@ impl FakeRegistry {
         });
     }
 
+    /// All tokens expire.
+    pub(crate) fn expire_tokens(&self) {
+        self.change(|registry| registry.tokens.clear());
+    }
+
     /// The requests since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.change(|registry| std::mem::take(&mut registry.seen))
