@@ -1,0 +1,4 @@
+//! Tests against real processes, files and sockets, without a network.
+
+mod support;
+mod upstream;
