@@ -19,7 +19,7 @@ use super::body::{Body, BodyFile, Check, IN_MEMORY};
 use super::cache::{Description, create_new, unique};
 use super::failure::{denied, not_found, permanent, rate_limited, transient};
 use super::http::{Got, HttpOptions};
-use super::redact::redact;
+use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
 use crate::domain::upstream::UpstreamFailure;
@@ -103,8 +103,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(options: &HttpOptions) -> Result<Self, reqwest::Error> {
         // Fails only where a provider is installed already, which then is ours or the program's.
-        let _: Result<(), Arc<rustls::crypto::CryptoProvider>> =
-            rustls::crypto::ring::default_provider().install_default();
+        rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
             .user_agent(&options.user_agent)
             .connect_timeout(options.connect_timeout)
@@ -216,7 +215,7 @@ fn redirected(url: &Url, response: &Response) -> Result<Url, Refused> {
         )));
     }
     // A user in a redirect would become credentials that nobody configured.
-    super::http::strip(&mut next);
+    strip(&mut next);
     Ok(next)
 }
 

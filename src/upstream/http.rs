@@ -21,7 +21,7 @@ use super::credentials::{Credential, Credentials, identity};
 use super::exchange::{Again, Answered, Content, Exchange, Question};
 use super::failure::{failure, not_found, permanent};
 use super::mapping::{Mapping, Resolved};
-use super::redact::redact;
+use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
@@ -430,14 +430,6 @@ impl Http {
 pub struct Turn {
     _host: Option<OwnedSemaphorePermit>,
     _all: Option<OwnedSemaphorePermit>,
-}
-
-/// Takes away what is not part of the question: the user, who goes into a header, and the fragment.
-pub(crate) fn strip(url: &mut Url) {
-    // Both fail only for URLs that cannot have a user.
-    let _: Result<(), ()> = url.set_username("");
-    let _: Result<(), ()> = url.set_password(None);
-    url.set_fragment(None);
 }
 
 /// The stored answer, unread.

@@ -7,10 +7,7 @@ use url::Url;
 /// Query values of download links are often signatures that stand for a credential.
 pub fn redact(url: &Url) -> String {
     let mut shown = url.clone();
-    // Both fail only for URLs that cannot have a user, which then have nothing to remove.
-    let _: Result<(), ()> = shown.set_username("");
-    let _: Result<(), ()> = shown.set_password(None);
-    shown.set_fragment(None);
+    strip(&mut shown);
     if let Some(query) = url.query() {
         let hidden: Vec<String> = query
             .split('&')
@@ -35,6 +32,15 @@ pub fn redact_text(text: &str) -> String {
             _ => text.to_owned(),
         },
     }
+}
+
+/// Takes away what is no part of a question to a server: the user, who goes into a header, and the
+/// fragment.
+pub(crate) fn strip(url: &mut Url) {
+    // Both fail only for URLs that cannot have a user, which then have nothing to take away.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.set_fragment(None);
 }
 
 #[cfg(test)]

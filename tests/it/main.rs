@@ -6,6 +6,7 @@ mod architecture;
 mod forges;
 mod repo;
 mod support;
+mod upstream;
 
 /// A file in `tests/it` that is not a module here would never be compiled, let alone run.
 #[test]
@@ -25,3 +26,5 @@ fn every_file_of_this_folder_is_a_module() {
     }
     assert!(seen >= 3, "the folder was not read: {seen} files");
 }
+//! Tests against real processes, files and sockets, without a network.
+

@@ -12,3 +12,6 @@ pub(crate) mod git;
 pub(crate) mod sandbox;
 pub(crate) mod served;
 pub(crate) mod snapshot;
+//! What the tests stand on.
+
+pub(crate) mod fake_upstream;
