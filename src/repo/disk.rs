@@ -14,7 +14,7 @@ use super::ignores::Ignores;
 use super::links::{self, Look, Target, Tree};
 use super::listing::{FileEntry, Listing, MAX_DEPTH, MAX_SEEN, ReadOptions};
 use super::objects::{note_link, note_submodule};
-use super::text;
+use super::text::{self, over_total, too_large};
 use crate::domain::problem::{Category, Problem};
 
 /// A directory on disk, and the repository that it is the work tree of.
@@ -453,19 +453,4 @@ fn is_below(path: &[u8], folder: &[u8]) -> bool {
 
 fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
-}
-
-/// Says that a file is too large, and what to do.
-pub(super) fn too_large(size: Option<u64>, limit: u64) -> String {
-    match size {
-        Some(size) => {
-            format!("not read: {size} bytes, more than the limit of {limit}; exclude it or make it smaller")
-        }
-        None => format!("not read: more than the limit of {limit} bytes, and growing while it was read"),
-    }
-}
-
-/// Says that the files together are too large.
-pub(super) fn over_total(limit: u64) -> String {
-    format!("not read: the files together have more than {limit} bytes; exclude what need not be read")
 }

@@ -3,11 +3,12 @@
 use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::disk::{Disk, over_total, too_large};
+use super::disk::Disk;
 use super::links::Target;
 use super::listing::{DEFAULT_MAX_SIZE, FileEntry, Listing, ReadOptions};
 use super::objects::causes;
 use super::open::{Location, Repo, Source};
+use super::text::{over_total, too_large};
 use super::{Error, dirty};
 use crate::domain::problem::Problem;
 

@@ -1,4 +1,4 @@
-//! Paths as text that is safe to show.
+//! Paths as text that is safe to show, and what is said in two places.
 
 use std::borrow::Cow;
 
@@ -32,6 +32,21 @@ fn is_unsafe(character: char) -> bool {
 /// Bytes of a path as text: itself when it is UTF-8, else with replacement characters.
 pub(super) fn lossy(path: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(path)
+}
+
+/// Says that a file is too large, and what to do.
+pub(super) fn too_large(size: Option<u64>, limit: u64) -> String {
+    match size {
+        Some(size) => {
+            format!("not read: {size} bytes, more than the limit of {limit}; exclude it or make it smaller")
+        }
+        None => format!("not read: more than the limit of {limit} bytes, and growing while it was read"),
+    }
+}
+
+/// Says that the files together are too large.
+pub(super) fn over_total(limit: u64) -> String {
+    format!("not read: the files together have more than {limit} bytes; exclude what need not be read")
 }
 
 #[cfg(test)]

@@ -969,6 +969,28 @@ fn no_program_named_by_the_repository_is_run() {
     assert!(mark.exists());
 }
 
+/// As in a container whose volume belongs to another user. Only the superuser can make such a
+/// repository, so elsewhere this is the plain case once more.
+#[test]
+fn repository_of_somebody_else_is_read_all_the_same() {
+    let fixture = Fixture::new();
+    let git = &fixture.git;
+    git.write("a.yaml", "a: 1\n").write(".gitignore", "b.yaml\n");
+    let head = git.commit_all("Start");
+    git.write("b.yaml", "b: 1\n");
+    let nobody = rustix::fs::Uid::from_raw(65534);
+    for path in [git.dir().join(".git"), git.dir().join(".git/config"), git.dir().to_owned()] {
+        if rustix::fs::chown(&path, Some(nobody), None).is_err() {
+            break;
+        }
+    }
+    for outcome in [read(git.dir()), read_at(git.dir(), "HEAD")] {
+        assert_eq!(outcome.paths(), ["a.yaml"]);
+        assert_eq!(outcome.revision.as_deref(), Some(&*head));
+        assert_eq!(outcome.complaints(), [""; 0]);
+    }
+}
+
 #[test]
 fn work_tree_named_by_the_configuration_must_hold_the_path() {
     let fixture = Fixture::new();
