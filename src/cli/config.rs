@@ -20,9 +20,9 @@ pub(super) enum ConfigCommand {
 
 /// Write a commented example
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The file is `.gitops-updater.yaml` in the working directory, or what --output says\n(`-` for stdout); an existing file is never overwritten."
-)]
+#[command(after_help = "\
+The file is `.gitops-updater.yaml` in the working directory, or what --output
+says (`-` for stdout); an existing file is never overwritten")]
 pub(super) struct InitArgs {}
 
 /// Check a configuration and tell everything that is wrong with it
@@ -66,10 +66,7 @@ fn init(global: &GlobalArgs) -> Result<(), CommandError> {
         .open(&path)
         .and_then(|mut file| std::io::Write::write_all(&mut file, EXAMPLE.as_bytes()));
     match written {
-        Ok(()) => {
-            tracing::info!(path = %path.display(), "configuration written");
-            Ok(())
-        }
+        Ok(()) => Output::Stdout.write(&format!("wrote `{}`\n", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(CommandError::failed(Error::Exists { path }).hint("print the example with `--output -`"))
         }

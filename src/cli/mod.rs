@@ -17,6 +17,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::Selector;
@@ -41,52 +42,41 @@ Exit codes:
   1   failed: file, Git or network; safe to run again
   2   wrong use of the command line
   3   configuration or rule file invalid
-  10  updates are available (only with `detect --exit-code`)";
+  10  updates are available (only with `detect --exit-code`)
+
+Most options can be given in the environment, too, --log-format for example as
+GITOPS_UPDATER_LOG_FORMAT";
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
     /// Read the configuration from FILE instead of `.gitops-updater.yaml` in the repository
-    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_CONFIG", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_CONFIG", hide_env = true)]
     config: Option<PathBuf>,
 
     /// Only components with this id, kind or pattern, such as `k3s` or `helm/monitoring/*` (repeatable)
     #[arg(long = "component", value_name = "ID", global = true, value_parser = Selector::read)]
-    #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env_values = true, value_delimiter = ',')]
+    #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env = true, value_delimiter = ',')]
     components: Vec<Selector>,
 
     /// Form of the report
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        global = true,
-        env = "GITOPS_UPDATER_FORMAT",
-        hide_env_values = true
-    )]
+    #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_FORMAT", hide_env = true)]
     format: ReportFormat,
 
     /// Write to FILE instead of stdout; `-` is stdout
-    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env = true)]
     output: Option<PathBuf>,
 
     /// Ask no upstream, use cached answers only
-    #[arg(long, global = true, env = "GITOPS_UPDATER_OFFLINE", hide_env_values = true)]
+    #[arg(long, global = true, env = "GITOPS_UPDATER_OFFLINE", hide_env = true, value_parser = FalseyValueParser::new())]
     offline: bool,
 
-    /// Use colours
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        global = true,
-        env = "GITOPS_UPDATER_COLOR",
-        hide_env_values = true
-    )]
+    /// Use colours; `auto` is on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_COLOR", hide_env = true)]
     color: ColorChoice,
 
-    /// Say more: in text reports every place of a version, in the log debug (`-vv`: trace)
+    /// Say more in text reports and in the log (-vv: yet more)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
 
@@ -95,9 +85,8 @@ struct GlobalArgs {
         short,
         long,
         global = true,
-        conflicts_with = "verbose",
         env = "GITOPS_UPDATER_QUIET",
-        hide_env_values = true
+        hide_env = true, value_parser = FalseyValueParser::new()
     )]
     quiet: bool,
 
@@ -108,12 +97,12 @@ struct GlobalArgs {
         default_value_t,
         global = true,
         env = "GITOPS_UPDATER_LOG_FORMAT",
-        hide_env_values = true
+        hide_env = true
     )]
     log_format: LogFormat,
 
     /// Directives for the log, finer than -v and -q
-    #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env_values = true, hide = true)]
+    #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env = true, hide = true)]
     log_filter: Option<String>,
 }
 
@@ -133,7 +122,6 @@ enum ReportFormat {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
     Always,
@@ -217,6 +205,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(app: &App) -> Result<Outcome, CommandError> {
+    // Not left to clap, for which `GITOPS_UPDATER_QUIET=0` conflicts, too.
+    if app.global.quiet && app.global.verbose > 0 {
+        return Err(CommandError::usage("--quiet and --verbose cannot be used together"));
+    }
     telemetry::init(&app.global.telemetry()).map_err(CommandError::usage)?;
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),

@@ -386,45 +386,17 @@ fn example_is_valid_and_changes_no_default_but_those_of_k3s() {
 
 #[test]
 fn commented_parts_of_the_example_are_valid_too() {
-    let mut text = String::new();
-    let mut inside = false;
-    for line in EXAMPLE.lines() {
-        // Prose is at the margin or ends a sentence; what could be uncommented looks like YAML.
-        let bare = line.trim_start();
-        let commented = bare.strip_prefix('#').filter(|rest| {
-            rest.contains(": ")
-                && !rest.trim_end().ends_with(['.', ','])
-                && line.starts_with([' ', '#'])
-                && !rest.starts_with(" What")
-                || (rest.trim_end().ends_with(':') && !rest.contains(". "))
-        });
-        match commented {
-            Some(rest)
-                if rest.starts_with("  - {name")
-                    || rest.starts_with("  - {from")
-                    || rest.starts_with("   ")
-                    || line.starts_with("  # ") =>
-            {
-                inside = true;
-                let indent = if line.starts_with("  #") { "  " } else { "" };
-                let rest = if rest.starts_with("  - ") {
-                    &rest[1..]
-                } else {
-                    rest.strip_prefix(' ').unwrap_or(rest)
-                };
-                text.push_str(&format!("{indent}{rest}\n"));
-            }
-            _ => text.push_str(&format!(
-                "{}\n",
-                line.replace("map: []", "map:")
-                    .replace("hosts: {}", "hosts:")
-                    .replace("clusters: []", "clusters:")
-            )),
-        }
-    }
-    assert!(inside);
-    let config = read(&text);
-    assert_eq!(config.clusters.len(), 2, "{text}");
+    let uncommented: Vec<String> = EXAMPLE
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => line.replacen('#', "", 1),
+            _ => line.to_owned(),
+        })
+        .collect();
+    let config = read(&uncommented.join("\n"));
+    assert_eq!(config.clusters.len(), 2);
+    assert_eq!(config.architectures, ["amd64", "arm64"]);
+    assert_eq!(config.files.exclude.len(), 2);
     assert_eq!(config.upstreams.map.len(), 2);
     assert_eq!(config.upstreams.hosts.len(), 1);
     assert!(!config.settings_for("helm/apps/old-thing", "helm").enabled.value);

@@ -44,7 +44,7 @@ impl<'a> Checker<'a> {
         if self.findings.is_empty() {
             return Ok(());
         }
-        self.findings.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        self.findings.sort_by_key(|finding| (finding.line, finding.column));
         self.findings.dedup();
         self.findings.truncate(MAX_ERRORS);
         Err(self.findings)
@@ -186,14 +186,13 @@ impl<'a> Checker<'a> {
             .filter(|text| self.checked(&key(path, "minimum_version"), values::version(text)).is_some());
         let allowed =
             raw.allowed.filter(|text| self.checked(&key(path, "allowed"), values::range(text)).is_some());
-        let ignored = raw.ignored.map(|ignored| {
+        let ignored = raw.ignored.inspect(|ignored| {
             let paths = self.item_paths(&key(path, "ignored"), ignored.len());
             for (text, path) in ignored.iter().zip(&paths) {
                 if values::version(text).is_err() {
                     self.checked(path, values::range(text));
                 }
             }
-            ignored
         });
         let ignore = raw.ignore.map(|ignore| match ignore {
             FlagOrText::Flag(flag) => flag.then(|| "the configuration says so".to_owned()),
