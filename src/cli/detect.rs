@@ -12,7 +12,7 @@ use super::error::{CommandError, Outcome};
 use super::github_actions::{Actions, annotations};
 use super::output::Output;
 use super::progress::Bar;
-use super::{GlobalArgs, ReportFormat};
+use super::{GlobalArgs, ReportFormat, load_named, repository_root};
 use crate::app::detect::DetectRequest;
 use crate::app::ports::{Clock, Progress};
 use crate::clock::AnyClock;
@@ -98,7 +98,7 @@ pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, Com
 /// The configuration that `--config` names, else that of the folder, else that of the repository around it.
 fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, CommandError> {
     if let Some(path) = &global.config {
-        return Ok(config::load(path, None)?);
+        return load_named(path, &args.path);
     }
     if args.rev.is_some() {
         return configuration_of_revision(args);
@@ -109,12 +109,6 @@ fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, Comma
         Some(path) => Ok(config::load(&path, Some(root.as_deref().unwrap_or(&args.path)))?),
         None => Ok(Config::default()),
     }
-}
-
-/// The nearest folder at or above `path` that holds a working tree of Git.
-fn repository_root(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    path.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok()).map(Path::to_path_buf)
 }
 
 /// Writes the report, and in GitHub Actions what the workflow reads.

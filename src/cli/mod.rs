@@ -14,13 +14,13 @@ mod output;
 pub mod progress;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::Selector;
+use crate::config::{Config, Selector};
 use crate::telemetry;
 use error::{CommandError, Outcome};
 use output::Output;
@@ -215,6 +215,22 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Config(command) => config::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),
     }
+}
+
+/// Loads a configuration that the user named, for looking at `path`.
+///
+/// A file inside what is looked at stays a part of it: naming it (in a workflow, say) does not make it the user's
+/// own, because whoever may open a pull request may still change it.
+fn load_named(file: &Path, path: &Path) -> Result<Config, CommandError> {
+    let root = repository_root(path).or_else(|| path.canonicalize().ok());
+    let inside = |root: &PathBuf| file.canonicalize().is_ok_and(|file| file.starts_with(root));
+    Ok(crate::config::load(file, root.filter(inside).as_deref())?)
+}
+
+/// The nearest folder at or above `path` that holds a working tree of Git.
+fn repository_root(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    path.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok()).map(Path::to_path_buf)
 }
 
 /// The command line as clap knows it, for documentation made from it.

@@ -43,6 +43,7 @@ fn init_prints_the_example_on_request() {
 #[test]
 fn check_tells_what_was_understood() {
     let folder = folder();
+    fs::create_dir(folder.path().join("repo")).unwrap();
     fs::write(
         folder.path().join("mirror.yaml"),
         "detection: {helm/a/*: {ignore: true}, flux: {enabled: false}}
@@ -55,7 +56,7 @@ upstreams:
 ",
     )
     .unwrap();
-    insta::assert_snapshot!(run(&folder, &["config", "check", "--config", "mirror.yaml"]), @r#"
+    insta::assert_snapshot!(run(&folder, &["config", "check", "repo", "--config", "mirror.yaml"]), @r#"
     exit_code: 0
     --- stdout
     mirror.yaml: ok
@@ -84,8 +85,23 @@ fn file_judged_as_part_of_a_repository_may_do_less() {
     --- stdout
     --- stderr
     error: configuration `c.yaml` has 1 error
-      c.yaml:1:47: upstreams.hosts["evil.example"].token_env: a configuration in the repository may only name `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_TOKEN`, `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_USERNAME` and `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_PASSWORD` here; name the file with `--config` to allow others
+      c.yaml:1:47: upstreams.hosts["evil.example"].token_env: a configuration in the repository may only name `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_TOKEN`, `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_USERNAME` and `GITOPS_UPDATER_HOST_EVIL_EXAMPLE_PASSWORD` here; only a configuration outside the repository, named with `--config`, may do this
     "#);
+}
+
+#[test]
+fn naming_a_file_of_the_repository_does_not_make_it_the_users_own() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("repo")).unwrap();
+    let text = "upstreams: {credential_helpers: true}\n";
+    fs::write(folder.path().join("own.yaml"), text).unwrap();
+    fs::write(folder.path().join("repo/theirs.yaml"), text).unwrap();
+    for (file, code) in [("own.yaml", 0), ("repo/theirs.yaml", 3)] {
+        let text = run(&folder, &["config", "check", "repo", "--config", file]);
+        assert!(text.starts_with(&format!("exit_code: {code}\n")), "{text}");
+    }
+    let text = run(&folder, &["detect", "repo", "--config", "repo/theirs.yaml"]);
+    assert!(text.starts_with("exit_code: 3\n"), "{text}");
 }
 
 #[test]

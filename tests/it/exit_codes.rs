@@ -38,7 +38,7 @@ fn wrong_use_is_2() {
         &["frobnicate"],
         &["detect", "--no-such-option"],
         &["detect", "--format", "pdf"],
-        &["detect", "--component", "helm/[a"],
+        &["detect", "--component", ""],
         &["detect", "--now", "yesterday"],
         &["detect", "--no-cache", "--offline"],
         &["config", "check", "-q", "-v"],
