@@ -280,6 +280,14 @@ fn repository_replaces_the_upstream_and_keeps_the_kind_of_list() {
 }
 
 #[test]
+fn kinds_of_a_repositorys_own_rules_are_accepted() {
+    read("detection: {fluxcd: {}, k3os: {}, cilium: {}, talos: {}, helmfile: {}, githooks: {}}\n");
+    for word in ["longhron", "helms", "releases", "fluxx"] {
+        assert_eq!(errors(&format!("detection: {{{word}: {{}}}}\n")).len(), 1, "{word}");
+    }
+}
+
+#[test]
 fn selectors_know_two_wildcards_and_no_other() {
     for (selector, id, matches) in [
         ("helm/*", "helm/a/b", true),

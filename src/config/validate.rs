@@ -296,10 +296,13 @@ pub(super) fn inside(text: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The kind that a word was probably meant to be; a digit more or less is another word (`k3os`).
+/// The kind that a word was probably meant to be. Stricter than for fields: rules of a repository may make kinds of
+/// their own, such as `fluxcd`.
 fn near_kind(word: &str) -> Option<&'static str> {
-    let close = close_word(word, KINDS)?;
-    (word.len() >= 4 && close.len() >= 4).then_some(close)
+    if word.len() < 4 || word.len() > 60 {
+        return None;
+    }
+    similar::get_close_matches(word, KINDS, 1, 0.85).first().copied().filter(|kind| kind.len() >= 4)
 }
 
 /// `detection` takes any key as a component; a plain value there is a mistyped setting.

@@ -116,6 +116,22 @@ fn check_without_a_file_says_how_to_get_one() {
 }
 
 #[test]
+fn configuration_of_the_folder_comes_before_that_of_the_repository() {
+    let folder = folder();
+    let root = folder.path();
+    fs::create_dir_all(root.join("repo/.git")).unwrap();
+    fs::create_dir_all(root.join("repo/sub/deep")).unwrap();
+    fs::write(root.join("repo/.gitops-updater.yaml"), "of_root: 1\n").unwrap();
+    fs::write(root.join("repo/sub/.gitops-updater.yaml"), "of_sub: 1\n").unwrap();
+    for (path, named) in [("repo", "of_root"), ("repo/sub", "of_sub"), ("repo/sub/deep", "of_root")] {
+        let text = run(&folder, &["detect", path]);
+        assert!(text.starts_with("exit_code: 3\n") && text.contains(named), "{path}: {text}");
+    }
+    fs::write(root.join(".gitops-updater.yaml"), "of_nobody: 1\n").unwrap();
+    assert!(!run(&folder, &["detect", "repo/sub/deep"]).contains("of_nobody"));
+}
+
+#[test]
 fn configuration_that_is_a_link_is_not_followed() {
     let folder = folder();
     fs::write(folder.path().join("secret"), "password: hunter2\n").unwrap();

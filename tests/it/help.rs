@@ -11,6 +11,13 @@ fn every_command(command: &clap::Command, path: &[String], found: &mut Vec<Vec<S
     }
 }
 
+fn snapshot(name: &str, text: &str) {
+    // Beside the tests, not among their modules.
+    insta::with_settings!({snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true}, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
 #[test]
 fn help_of_every_command_fits_80_columns() {
     let folder = folder();
@@ -70,10 +77,10 @@ fn help_says_what_it_said() {
         };
         all.push_str(&format!("$ gitops-updater {}\n{text}\n", arguments.join(" ")));
     }
-    insta::assert_snapshot!(all);
+    snapshot("help", &all);
 }
 
 #[test]
 fn environment_variables_are_listed_for_the_readme() {
-    insta::assert_snapshot!(gitops_updater::cli::environment_table());
+    snapshot("environment", &gitops_updater::cli::environment_table());
 }
