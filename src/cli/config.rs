@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::output::Output;
+use super::{GlobalArgs, load_named, repository_root};
 use crate::config::{self, Config, EXAMPLE, FILE_NAME};
 
 /// Write, check and describe the configuration
@@ -20,9 +20,9 @@ pub(super) enum ConfigCommand {
 
 /// Write a commented example
 #[derive(Debug, Args)]
-#[command(
-    after_help = "The file is `.gitops-updater.yaml` in the working directory, or what --output says\n(`-` for stdout); an existing file is never overwritten."
-)]
+#[command(after_help = "\
+The file is `.gitops-updater.yaml` in the working directory, or what --output
+says (`-` for stdout); an existing file is never overwritten")]
 pub(super) struct InitArgs {}
 
 /// Check a configuration and tell everything that is wrong with it
@@ -66,10 +66,7 @@ fn init(global: &GlobalArgs) -> Result<(), CommandError> {
         .open(&path)
         .and_then(|mut file| std::io::Write::write_all(&mut file, EXAMPLE.as_bytes()));
     match written {
-        Ok(()) => {
-            tracing::info!(path = %path.display(), "configuration written");
-            Ok(())
-        }
+        Ok(()) => Output::Stdout.write(&format!("wrote `{}`\n", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(CommandError::failed(Error::Exists { path }).hint("print the example with `--output -`"))
         }
@@ -78,21 +75,23 @@ fn init(global: &GlobalArgs) -> Result<(), CommandError> {
 }
 
 fn check(args: &CheckArgs, global: &GlobalArgs) -> Result<(), CommandError> {
-    // A file that the user names for a check is judged as what it will be: part of a repository, unless it is the
-    // one that `--config` names.
-    let (path, repository) = match &global.config {
-        Some(path) => (path.clone(), None),
-        None if args.path.is_dir() => (args.path.join(FILE_NAME), Some(args.path.clone())),
+    let (path, config) = match &global.config {
+        Some(path) => (path.clone(), load_named(path, &args.path)),
+        // What is given as PATH is judged as part of a repository.
         None => {
-            let folder = args.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            (args.path.clone(), Some(folder.unwrap_or(Path::new(".")).to_path_buf()))
+            let path = if args.path.is_dir() { args.path.join(FILE_NAME) } else { args.path.clone() };
+            let folder =
+                path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let root = repository_root(folder).unwrap_or_else(|| folder.to_path_buf());
+            let config = config::load(&path, Some(&root)).map_err(CommandError::from);
+            (path, config)
         }
     };
     if path.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Err(CommandError::configuration(Error::Missing { path })
             .hint("`gitops-updater config init` writes a commented example"));
     }
-    let config = config::load(&path, repository.as_deref())?;
+    let config = config?;
     global.output().write(&format!("{}: ok\n{}", path.display(), understood(&config)))
 }
 

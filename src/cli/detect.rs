@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use jiff::Timestamp;
 
 use super::access::{Access, default_cache_dir};
@@ -11,7 +12,7 @@ use super::error::{CommandError, Outcome};
 use super::github_actions::{Actions, annotations};
 use super::output::Output;
 use super::progress::Bar;
-use super::{GlobalArgs, ReportFormat};
+use super::{GlobalArgs, ReportFormat, load_named, repository_root};
 use crate::app::detect::DetectRequest;
 use crate::app::ports::{Clock, Progress};
 use crate::clock::AnyClock;
@@ -22,7 +23,7 @@ use crate::domain::report::Report;
 #[derive(Debug, Args)]
 pub(super) struct DetectArgs {
     /// Repository or folder
-    #[arg(default_value = ".", value_name = "PATH", env = "GITOPS_UPDATER_PATH", hide_env_values = true)]
+    #[arg(default_value = ".", value_name = "PATH")]
     path: PathBuf,
 
     /// Read this revision (branch, tag, commit) instead of the working tree
@@ -30,23 +31,23 @@ pub(super) struct DetectArgs {
     rev: Option<String>,
 
     /// Also ask for archive, platforms, date and source of each target
-    #[arg(long, env = "GITOPS_UPDATER_DEEP", hide_env_values = true)]
+    #[arg(long, env = "GITOPS_UPDATER_DEEP", hide_env = true, value_parser = FalseyValueParser::new())]
     deep: bool,
 
     /// Exit with 10 when updates are available
-    #[arg(long, env = "GITOPS_UPDATER_EXIT_CODE", hide_env_values = true)]
+    #[arg(long, env = "GITOPS_UPDATER_EXIT_CODE", hide_env = true, value_parser = FalseyValueParser::new())]
     exit_code: bool,
 
     /// Keep answers of upstreams in DIR [default: ~/.cache/gitops-updater]
-    #[arg(long, value_name = "DIR", env = "GITOPS_UPDATER_CACHE_DIR", hide_env_values = true)]
+    #[arg(long, value_name = "DIR", env = "GITOPS_UPDATER_CACHE_DIR", hide_env = true)]
     cache_dir: Option<PathBuf>,
 
-    /// Keep no answers and use none that were kept
-    #[arg(long, conflicts_with_all = ["cache_dir", "offline"], env = "GITOPS_UPDATER_NO_CACHE", hide_env_values = true)]
+    /// Keep no answers and use none that were kept, whatever --cache-dir says
+    #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true)]
     no_cache: bool,
 
     /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
-    #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env_values = true)]
+    #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
     now: Option<Timestamp>,
 }
 
@@ -62,6 +63,10 @@ enum Error {
 }
 
 pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    if args.no_cache && global.offline {
+        return Err(CommandError::usage("--no-cache and --offline cannot be used together")
+            .hint("--offline answers from the cache; leave --no-cache out"));
+    }
     args.path
         .metadata()
         .map_err(|source| CommandError::failed(Error::Path { path: args.path.clone(), source }))?;
@@ -93,7 +98,7 @@ pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, Com
 /// The configuration that `--config` names, else that of the folder, else that of the repository around it.
 fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, CommandError> {
     if let Some(path) = &global.config {
-        return Ok(config::load(path, None)?);
+        return load_named(path, &args.path);
     }
     if args.rev.is_some() {
         return configuration_of_revision(args);
@@ -104,12 +109,6 @@ fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, Comma
         Some(path) => Ok(config::load(&path, Some(root.as_deref().unwrap_or(&args.path)))?),
         None => Ok(Config::default()),
     }
-}
-
-/// The nearest folder at or above `path` that holds a working tree of Git.
-fn repository_root(path: &Path) -> Option<PathBuf> {
-    let path = path.canonicalize().ok()?;
-    path.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok()).map(Path::to_path_buf)
 }
 
 /// Writes the report, and in GitHub Actions what the workflow reads.

@@ -14,12 +14,13 @@ mod output;
 pub mod progress;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::config::Selector;
+use crate::config::{Config, Selector};
 use crate::telemetry;
 use error::{CommandError, Outcome};
 use output::Output;
@@ -41,52 +42,41 @@ Exit codes:
   1   failed: file, Git or network; safe to run again
   2   wrong use of the command line
   3   configuration or rule file invalid
-  10  updates are available (only with `detect --exit-code`)";
+  10  updates are available (only with `detect --exit-code`)
+
+Most options can be given in the environment, too, --log-format for example as
+GITOPS_UPDATER_LOG_FORMAT";
 
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
     /// Read the configuration from FILE instead of `.gitops-updater.yaml` in the repository
-    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_CONFIG", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_CONFIG", hide_env = true)]
     config: Option<PathBuf>,
 
     /// Only components with this id, kind or pattern, such as `k3s` or `helm/monitoring/*` (repeatable)
     #[arg(long = "component", value_name = "ID", global = true, value_parser = Selector::read)]
-    #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env_values = true, value_delimiter = ',')]
+    #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env = true, value_delimiter = ',')]
     components: Vec<Selector>,
 
     /// Form of the report
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        global = true,
-        env = "GITOPS_UPDATER_FORMAT",
-        hide_env_values = true
-    )]
+    #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_FORMAT", hide_env = true)]
     format: ReportFormat,
 
     /// Write to FILE instead of stdout; `-` is stdout
-    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env = true)]
     output: Option<PathBuf>,
 
     /// Ask no upstream, use cached answers only
-    #[arg(long, global = true, env = "GITOPS_UPDATER_OFFLINE", hide_env_values = true)]
+    #[arg(long, global = true, env = "GITOPS_UPDATER_OFFLINE", hide_env = true, value_parser = FalseyValueParser::new())]
     offline: bool,
 
-    /// Use colours
-    #[arg(
-        long,
-        value_enum,
-        default_value_t,
-        global = true,
-        env = "GITOPS_UPDATER_COLOR",
-        hide_env_values = true
-    )]
+    /// Use colours; `auto` is on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_COLOR", hide_env = true)]
     color: ColorChoice,
 
-    /// Say more: in text reports every place of a version, in the log debug (`-vv`: trace)
+    /// Say more in text reports and in the log (-vv: yet more)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
 
@@ -95,9 +85,8 @@ struct GlobalArgs {
         short,
         long,
         global = true,
-        conflicts_with = "verbose",
         env = "GITOPS_UPDATER_QUIET",
-        hide_env_values = true
+        hide_env = true, value_parser = FalseyValueParser::new()
     )]
     quiet: bool,
 
@@ -108,12 +97,12 @@ struct GlobalArgs {
         default_value_t,
         global = true,
         env = "GITOPS_UPDATER_LOG_FORMAT",
-        hide_env_values = true
+        hide_env = true
     )]
     log_format: LogFormat,
 
     /// Directives for the log, finer than -v and -q
-    #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env_values = true, hide = true)]
+    #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env = true, hide = true)]
     log_filter: Option<String>,
 }
 
@@ -133,7 +122,6 @@ enum ReportFormat {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
     #[default]
     Auto,
     Always,
@@ -217,12 +205,32 @@ pub fn main() -> ExitCode {
 }
 
 fn run(app: &App) -> Result<Outcome, CommandError> {
+    // Not left to clap, for which `GITOPS_UPDATER_QUIET=0` conflicts, too.
+    if app.global.quiet && app.global.verbose > 0 {
+        return Err(CommandError::usage("--quiet and --verbose cannot be used together"));
+    }
     telemetry::init(&app.global.telemetry()).map_err(CommandError::usage)?;
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),
     }
+}
+
+/// Loads a configuration that the user named, for looking at `path`.
+///
+/// A file inside what is looked at stays a part of it: naming it (in a workflow, say) does not make it the user's
+/// own, because whoever may open a pull request may still change it.
+fn load_named(file: &Path, path: &Path) -> Result<Config, CommandError> {
+    let root = repository_root(path).or_else(|| path.canonicalize().ok());
+    let inside = |root: &PathBuf| file.canonicalize().is_ok_and(|file| file.starts_with(root));
+    Ok(crate::config::load(file, root.filter(inside).as_deref())?)
+}
+
+/// The nearest folder at or above `path` that holds a working tree of Git.
+fn repository_root(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    path.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok()).map(Path::to_path_buf)
 }
 
 /// The command line as clap knows it, for documentation made from it.

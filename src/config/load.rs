@@ -59,7 +59,7 @@ pub fn find(folders: &[&Path]) -> Option<PathBuf> {
 
 /// Reads a configuration file.
 ///
-/// `repository` is the folder of the repository that the file was found in; `None` where the user named the file.
+/// `repository` is the folder of the repository that the file lies in; `None` where the user named a file outside.
 ///
 /// # Errors
 ///
@@ -81,7 +81,14 @@ pub fn load(path: &Path, repository: Option<&Path>) -> Result<Config, Error> {
         .map_err(|source| Error::Read { path: path_of(), source })?;
     let name = path.display().to_string();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    from_bytes(bytes, &Origin { name: &name, trust, folder: Some(folder), repository })
+    let Some(repository) = repository else {
+        return from_bytes(bytes, &Origin { name: &name, trust, folder: Some(folder), repository: None });
+    };
+    // In one form, so that it can be said whether a folder lies in the repository.
+    let absolute =
+        |folder: &Path| folder.canonicalize().map_err(|source| Error::Read { path: path_of(), source });
+    let (folder, repository) = (absolute(folder)?, absolute(repository)?);
+    from_bytes(bytes, &Origin { name: &name, trust, folder: Some(&folder), repository: Some(&repository) })
 }
 
 /// Reads the bytes of a configuration, such as those of a file at a revision.

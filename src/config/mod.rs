@@ -8,18 +8,21 @@ mod de;
 mod detection;
 mod hosts;
 mod load;
+mod overrides;
 mod raw;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_upstreams;
 mod values;
 
 use std::fmt;
 use std::path::Path;
 
-pub use detection::{Channel, Decided, Detection, KINDS, Repository, Selector, Settings};
+pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
+pub use overrides::{Channel, Repository};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 
 /// Commented example, written by `config init`.
@@ -34,7 +37,7 @@ pub enum Trust {
     /// It was found in the repository that is looked at: whoever may open a pull request may have written it. It
     /// may not read files outside the repository, run programs, or choose who is sent which secret.
     Repository,
-    /// The user named it with `--config`.
+    /// The user named it with `--config`, and it lies outside the repository.
     User,
 }
 
@@ -144,3 +147,5 @@ pub fn schema() -> serde_json::Value {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trust_tests;

@@ -223,10 +223,10 @@ pub(super) struct RawUpstreams {
     #[schemars(range(min = 1, max = 64))]
     pub(super) concurrency: Option<u32>,
     /// Use the credentials of `docker login`: `true`, `false`, or the path of another `config.json` (only in a file
-    /// named with `--config`). Default: `true`.
+    /// outside the repository, named with `--config`). Default: `true`.
     pub(super) docker_config: Option<FlagOrText>,
-    /// Run the credential helpers that `config.json` names (only in a file named with `--config`, because helpers are
-    /// programs). Default: `false`.
+    /// Run the credential helpers that `config.json` names (only in a file outside the repository, named with
+    /// `--config`, because helpers are programs). Default: `false`.
     pub(super) credential_helpers: Option<bool>,
     /// The GitHub API. Default: `api.github.com`, with the token of the environment if there is one.
     pub(super) github: RawGithub,
@@ -257,7 +257,8 @@ pub(super) struct RawHost {
     pub(super) username_env: Option<String>,
     /// Environment variable that holds the password for basic authentication; same rule. Default: none.
     pub(super) password_env: Option<String>,
-    /// Ask this host by `http://`. Credentials are sent that way only if the file was named with `--config`.
+    /// Ask this host by `http://`. Credentials are sent that way only if the file lies outside the
+    /// repository and was named with `--config`.
     /// Default: `false`.
     pub(super) plain_http: Option<bool>,
     /// Requests at the same time to this host. Default: `upstreams.concurrency`.

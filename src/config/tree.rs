@@ -380,8 +380,11 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_reader_panic(text in r##"[-a:{}\[\]&*!|>'"#\n\t %?<,0-9\\]{0,80}"##) {
-            let _ = read(&text);
+        fn any_text_gives_a_bounded_tree_or_an_error_with_a_place(text in r##"[-a:{}\[\]&*!|>'"#\n\t %?<,0-9\\]{0,80}"##) {
+            match read(&text) {
+                Ok(tree) => proptest::prop_assert!(tree.root.is_none_or(|root| root.depth() <= MAX_DEPTH)),
+                Err(error) => proptest::prop_assert!(error.place.line >= 1 && error.place.column >= 1),
+            }
         }
     }
 }

@@ -6,30 +6,23 @@ use std::path::{Component, Path as FilePath};
 use globset::GlobBuilder;
 
 use super::de::{self, MAX_ERRORS, What, close_word, suggestion};
-use super::detection::{Channel, Detection, KINDS, Overrides, Repository, Selector};
-use super::hosts::Host;
-use super::raw::{
-    DETECTION_FIELDS, FlagOrText, RawCluster, RawComponent, RawConfig, RawDetection, RawFiles, RawGithub,
-    RawHost, RawMapping, RawUpstreams,
-};
+use super::detection::{Detection, KINDS, Selector};
+use super::overrides::{Channel, Overrides, Repository};
+use super::raw::{DETECTION_FIELDS, FlagOrText, RawCluster, RawComponent, RawConfig, RawDetection, RawFiles};
 use super::tree::{self, Kind, Node, Path, Place, Step, path_text, shorten};
-use super::upstreams::{
-    CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams, is_variable,
-    web_url,
-};
-use super::{Cluster, Config, Files, Finding, MAX_BYTES, Origin, Trust, values};
+use super::{Cluster, Config, Files, Finding, MAX_BYTES, Origin, values};
 
 /// Patterns, mirrors and clusters in one file; each costs time for every file or URL.
-const MAX_LIST: usize = 1_000;
+pub(super) const MAX_LIST: usize = 1_000;
 
 pub(super) struct Checker<'a> {
-    origin: &'a Origin<'a>,
-    root: Option<Node>,
+    pub(super) origin: &'a Origin<'a>,
+    pub(super) root: Option<Node>,
     left_out: BTreeSet<Path>,
     findings: Vec<Finding>,
 }
 
-fn key(path: &[Step], key: &str) -> Path {
+pub(super) fn key(path: &[Step], key: &str) -> Path {
     let mut path = path.to_vec();
     path.push(Step::Key(key.to_owned()));
     path
@@ -44,7 +37,7 @@ impl<'a> Checker<'a> {
         if self.findings.is_empty() {
             return Ok(());
         }
-        self.findings.sort_by(|a, b| (a.line, a.column).cmp(&(b.line, b.column)));
+        self.findings.sort_by_key(|finding| (finding.line, finding.column));
         self.findings.dedup();
         self.findings.truncate(MAX_ERRORS);
         Err(self.findings)
@@ -102,7 +95,7 @@ impl<'a> Checker<'a> {
         raw
     }
 
-    fn wrong(&mut self, path: &[Step], message: impl Into<String>) {
+    pub(super) fn wrong(&mut self, path: &[Step], message: impl Into<String>) {
         let place = self.root.as_ref().map_or(Place::START, |root| root.place_of(path));
         self.find(place, path, message);
     }
@@ -117,12 +110,12 @@ impl<'a> Checker<'a> {
         });
     }
 
-    fn checked<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
+    pub(super) fn checked<T>(&mut self, path: &[Step], result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.wrong(path, message)).ok()
     }
 
     /// Paths of the items of a list that were read; those that were left out keep their number.
-    fn item_paths(&self, list: &[Step], items: usize) -> Vec<Path> {
+    pub(super) fn item_paths(&self, list: &[Step], items: usize) -> Vec<Path> {
         (0..)
             .map(|index| {
                 let mut path = list.to_vec();
@@ -133,8 +126,6 @@ impl<'a> Checker<'a> {
             .take(items)
             .collect()
     }
-
-    // ---- detection
 
     fn detection(&mut self, raw: RawDetection) -> Detection {
         let top = key(&[], "detection");
@@ -186,14 +177,13 @@ impl<'a> Checker<'a> {
             .filter(|text| self.checked(&key(path, "minimum_version"), values::version(text)).is_some());
         let allowed =
             raw.allowed.filter(|text| self.checked(&key(path, "allowed"), values::range(text)).is_some());
-        let ignored = raw.ignored.map(|ignored| {
+        let ignored = raw.ignored.inspect(|ignored| {
             let paths = self.item_paths(&key(path, "ignored"), ignored.len());
             for (text, path) in ignored.iter().zip(&paths) {
                 if values::version(text).is_err() {
                     self.checked(path, values::range(text));
                 }
             }
-            ignored
         });
         let ignore = raw.ignore.map(|ignore| match ignore {
             FlagOrText::Flag(flag) => flag.then(|| "the configuration says so".to_owned()),
@@ -218,7 +208,12 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn duration(&mut self, path: &[Step], text: Option<&str>, most: &str) -> Option<std::time::Duration> {
+    pub(super) fn duration(
+        &mut self,
+        path: &[Step],
+        text: Option<&str>,
+        most: &str,
+    ) -> Option<std::time::Duration> {
         let duration = self.checked(path, values::duration(text?))?;
         let within = values::duration(most).is_ok_and(|most| duration <= most);
         if !within {
@@ -226,8 +221,6 @@ impl<'a> Checker<'a> {
         }
         within.then_some(duration)
     }
-
-    // ---- files, clusters
 
     fn files(&mut self, raw: RawFiles) -> Files {
         let top = key(&[], "files");
@@ -282,227 +275,10 @@ impl<'a> Checker<'a> {
         }
         clusters
     }
-
-    // ---- upstreams
-
-    fn upstreams(&mut self, raw: RawUpstreams) -> Upstreams {
-        let top = key(&[], "upstreams");
-        let defaults = Upstreams::default();
-        let timeout = self.duration(&key(&top, "timeout"), raw.timeout.as_deref(), "1h");
-        if timeout.is_some_and(|timeout| timeout.is_zero()) {
-            self.wrong(&key(&top, "timeout"), "no time at all");
-        }
-        if raw.retries.is_some_and(|retries| retries > 10) {
-            self.wrong(&key(&top, "retries"), "more than 10");
-        }
-        let concurrency = self.concurrency(&key(&top, "concurrency"), raw.concurrency);
-        Upstreams {
-            map: self.mappings(&key(&top, "map"), raw.map),
-            hosts: self.hosts(&key(&top, "hosts"), raw.hosts),
-            timeout: timeout.unwrap_or(defaults.timeout),
-            retries: raw.retries.unwrap_or(defaults.retries),
-            concurrency: concurrency.unwrap_or(defaults.concurrency),
-            docker_config: self.docker_config(&key(&top, "docker_config"), raw.docker_config),
-            credential_helpers: self
-                .credential_helpers(&key(&top, "credential_helpers"), raw.credential_helpers),
-            github: self.github(&key(&top, "github"), raw.github),
-        }
-    }
-
-    fn concurrency(&mut self, path: &[Step], value: Option<u32>) -> Option<usize> {
-        match value {
-            Some(value @ 1..=64) => Some(value as usize),
-            Some(_) => {
-                self.wrong(path, "not between 1 and 64");
-                None
-            }
-            None => None,
-        }
-    }
-
-    fn mappings(&mut self, path: &[Step], raw: Vec<RawMapping>) -> Vec<Mapping> {
-        if raw.len() > MAX_LIST {
-            self.wrong(path, format!("more than {MAX_LIST} mirrors"));
-            return vec![];
-        }
-        let paths = self.item_paths(path, raw.len());
-        let mut mappings: Vec<Mapping> = vec![];
-        for (mapping, path) in raw.into_iter().zip(paths) {
-            let from = self.checked(&key(&path, "from"), web_url(&mapping.from));
-            let to = self.map_target(&key(&path, "to"), &mapping.to);
-            let (Some(from), Some(to)) = (from, to) else { continue };
-            if mappings.iter().any(|earlier| earlier.from == from) {
-                self.wrong(&key(&path, "from"), "mapped twice");
-                continue;
-            }
-            mappings.push(Mapping { from, to });
-        }
-        mappings
-    }
-
-    fn map_target(&mut self, path: &[Step], text: &str) -> Option<MapTarget> {
-        if text.contains("://") {
-            return self.checked(path, web_url(text)).map(MapTarget::Url);
-        }
-        if text.is_empty() || text.contains('\0') {
-            self.wrong(path, "neither a URL nor a folder");
-            return None;
-        }
-        let Some(folder) = self.origin.folder else {
-            self.wrong(
-                path,
-                "a folder, but the configuration is read from a revision; name the file with `--config`",
-            );
-            return None;
-        };
-        match self.origin.trust {
-            Trust::User => Some(MapTarget::Path { path: folder.join(text), within: None }),
-            Trust::Repository => {
-                let repository = self.origin.repository.unwrap_or(folder);
-                let prefix = folder.strip_prefix(repository).ok()?;
-                if inside(&prefix.join(text).to_string_lossy()).is_none() {
-                    self.wrong(
-                        path,
-                        "leads out of the repository; name the file with `--config` to allow this",
-                    );
-                    return None;
-                }
-                Some(MapTarget::Path { path: folder.join(text), within: Some(repository.to_path_buf()) })
-            }
-        }
-    }
-
-    fn hosts(&mut self, path: &[Step], raw: BTreeMap<String, RawHost>) -> BTreeMap<Host, HostSettings> {
-        let mut hosts = BTreeMap::new();
-        for (name, raw) in raw {
-            let path = key(path, &name);
-            let Some(host) = self.checked(&path, Host::read(&name)) else { continue };
-            let named_by_user = self.origin.trust == Trust::User;
-            let plain_http = raw.plain_http.unwrap_or(false);
-            let concurrency = self.concurrency(&key(&path, "concurrency"), raw.concurrency);
-            let credentials = self.credentials(&path, &host, raw);
-            if plain_http && !named_by_user && credentials.is_some() {
-                self.wrong(
-                    &key(&path, "plain_http"),
-                    "would send credentials unencrypted; name the file with `--config` to allow this",
-                );
-            }
-            let settings = HostSettings {
-                credentials,
-                plain_http,
-                credentials_by_http: plain_http && named_by_user,
-                concurrency,
-            };
-            if hosts.insert(host, settings).is_some() {
-                self.wrong(&path, "given twice, written differently");
-            }
-        }
-        hosts
-    }
-
-    fn credentials(&mut self, path: &Path, host: &Host, raw: RawHost) -> Option<CredentialVariables> {
-        let token = self.variable(&key(path, "token_env"), raw.token_env, Some(host));
-        let username = self.variable(&key(path, "username_env"), raw.username_env, Some(host));
-        let password = self.variable(&key(path, "password_env"), raw.password_env, Some(host));
-        match (token, username, password) {
-            (Some(token), None, None) => Some(CredentialVariables::Token(token)),
-            (None, Some(username), Some(password)) => Some(CredentialVariables::Basic { username, password }),
-            (None, None, None) => None,
-            (Some(_), _, _) => {
-                self.wrong(path, "give `token_env`, or `username_env` and `password_env`, not both");
-                None
-            }
-            (None, Some(_), None) => {
-                self.missing_variable(path, "password_env");
-                None
-            }
-            (None, None, Some(_)) => {
-                self.missing_variable(path, "username_env");
-                None
-            }
-        }
-    }
-
-    fn missing_variable(&mut self, path: &Path, field: &str) {
-        // Given but refused is named already.
-        let given = self.root.as_ref().is_some_and(|root| has_key(root, &key(path, field)));
-        if !given {
-            self.wrong(path, format!("`{field}` is missing; user name and password go together"));
-        }
-    }
-
-    fn variable(&mut self, path: &[Step], name: Option<String>, host: Option<&Host>) -> Option<String> {
-        let name = name?;
-        if !is_variable(&name) {
-            self.wrong(path, "not the name of an environment variable (the name, not the secret itself)");
-            return None;
-        }
-        if self.origin.trust == Trust::User {
-            return Some(name);
-        }
-        match host.and_then(Host::variable_prefix) {
-            Some(prefix) if name.strip_prefix(prefix.as_str()).is_some_and(is_credential_word) => Some(name),
-            Some(prefix) => {
-                self.wrong(
-                    path,
-                    format!(
-                        "a configuration in the repository may only name `{prefix}TOKEN`, `{prefix}USERNAME` and `{prefix}PASSWORD` here; name the file with `--config` to allow others"
-                    ),
-                );
-                None
-            }
-            None => {
-                self.wrong(path, "name the file with `--config` to give this host credentials");
-                None
-            }
-        }
-    }
-
-    fn docker_config(&mut self, path: &[Step], value: Option<FlagOrText>) -> DockerConfig {
-        match (value, self.origin.folder) {
-            (None | Some(FlagOrText::Flag(true)), _) => DockerConfig::Default,
-            (Some(FlagOrText::Flag(false)), _) => DockerConfig::Off,
-            (Some(FlagOrText::Text(text)), Some(folder))
-                if self.origin.trust == Trust::User && !text.is_empty() =>
-            {
-                DockerConfig::File(folder.join(text))
-            }
-            (Some(FlagOrText::Text(_)), _) => {
-                self.wrong(
-                    path,
-                    "a path is allowed only in a file named with `--config`; here it is `true` or `false`",
-                );
-                DockerConfig::Off
-            }
-        }
-    }
-
-    fn credential_helpers(&mut self, path: &[Step], value: Option<bool>) -> bool {
-        let wanted = value.unwrap_or(false);
-        if wanted && self.origin.trust == Trust::Repository {
-            self.wrong(path, "runs programs, which only a file named with `--config` may ask for");
-            return false;
-        }
-        wanted
-    }
-
-    fn github(&mut self, path: &Path, raw: RawGithub) -> Github {
-        let api_url = raw.api_url.and_then(|text| self.checked(&key(path, "api_url"), web_url(&text)));
-        let host = api_url.as_ref().map_or_else(|| Host::read("api.github.com").ok(), Host::of);
-        let token_variable = self.variable(&key(path, "token_env"), raw.token_env, host.as_ref());
-        let usual = api_url.as_ref().is_none_or(|url| {
-            url.scheme() == "https" && url.host_str() == Some("api.github.com") && url.port().is_none()
-        });
-        Github { api_url, token_variable, trusts_api_url: usual || self.origin.trust == Trust::User }
-    }
-}
-
-fn is_credential_word(word: &str) -> bool {
-    matches!(word, "TOKEN" | "USERNAME" | "PASSWORD")
 }
 
 /// A path that stays within the folder it is relative to, in its plain form.
-fn inside(text: &str) -> Option<String> {
+pub(super) fn inside(text: &str) -> Option<String> {
     let mut parts: Vec<&str> = vec![];
     if text.contains(['\0', '\\']) {
         return None;
@@ -520,10 +296,13 @@ fn inside(text: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// The kind that a word was probably meant to be; a digit more or less is another word (`k3os`).
+/// The kind that a word was probably meant to be. Stricter than for fields: rules of a repository may make kinds of
+/// their own, such as `fluxcd`.
 fn near_kind(word: &str) -> Option<&'static str> {
-    let close = close_word(word, KINDS)?;
-    (word.len() >= 4 && close.len() >= 4).then_some(close)
+    if word.len() < 4 || word.len() > 60 {
+        return None;
+    }
+    similar::get_close_matches(word, KINDS, 1, 0.85).first().copied().filter(|kind| kind.len() >= 4)
 }
 
 /// `detection` takes any key as a component; a plain value there is a mistyped setting.
@@ -543,7 +322,7 @@ fn mistyped_field(root: &Node, path: &[Step]) -> Option<String> {
     })
 }
 
-fn value_at<'n>(root: &'n Node, path: &[Step]) -> Option<&'n Node> {
+pub(super) fn value_at<'n>(root: &'n Node, path: &[Step]) -> Option<&'n Node> {
     path.iter().try_fold(root, |node, step| match (&node.kind, step) {
         (Kind::Mapping(entries), Step::Key(key)) => {
             entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value)
@@ -551,10 +330,6 @@ fn value_at<'n>(root: &'n Node, path: &[Step]) -> Option<&'n Node> {
         (Kind::Sequence(items), Step::Index(index)) => items.get(*index),
         _ => None,
     })
-}
-
-fn has_key(root: &Node, path: &[Step]) -> bool {
-    value_at(root, path).is_some_and(|node| !node.is_null())
 }
 
 fn key_place(root: &Node, path: &[Step]) -> Place {

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod config;
+mod exit_codes;
 mod forges;
+mod help;
 mod repo;
 mod support;
 mod upstream;
@@ -27,4 +30,8 @@ fn every_file_of_this_folder_is_a_module() {
     assert!(seen >= 3, "the folder was not read: {seen} files");
 }
 //! Tests against real processes, files and sockets, without a network.
+
+//! Tests of the built program and of the parts together.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
