@@ -150,7 +150,7 @@ impl Exchange {
             if !(question.follow && is_redirect(response.status())) {
                 return read(question, &url, response, authorization.is_some(), clock.now()).await;
             }
-            let next = redirected(&url, &response)?;
+            let next = redirected(&url, response.headers().get(LOCATION))?;
             at_home = at_home && next.origin() == question.url.origin();
             url = next;
         }
@@ -197,11 +197,9 @@ fn is_redirect(status: StatusCode) -> bool {
 }
 
 /// Where a redirect leads, if it may be followed.
-fn redirected(url: &Url, response: &Response) -> Result<Url, Refused> {
+fn redirected(url: &Url, location: Option<&HeaderValue>) -> Result<Url, Refused> {
     let refused = |why: String| Refused::for_good(permanent(format!("`{}` redirects {why}", redact(url))));
-    let location = response
-        .headers()
-        .get(LOCATION)
+    let location = location
         .and_then(|location| std::str::from_utf8(location.as_bytes()).ok())
         .ok_or_else(|| refused("without saying where".to_owned()))?;
     let mut next = url.join(location).map_err(|_| refused("to something that is no URL".to_owned()))?;
@@ -384,5 +382,37 @@ impl<'a> Spool<'a> {
                 (Body::Memory(self.memory.into()), check, start)
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_to_https_or_stay_on_http_and_lose_their_user() {
+        let table = [
+            ("https://a.example/x/y", "z", Ok("https://a.example/x/z")),
+            ("https://a.example/x", "https://b.example/", Ok("https://b.example/")),
+            ("https://a.example/x", "//me:pw@b.example/z#f", Ok("https://b.example/z")),
+            ("http://a.example/x", "https://a.example/x", Ok("https://a.example/x")),
+            ("http://a.example/x", "http://b.example/x", Ok("http://b.example/x")),
+            ("https://a.example/x", "http://a.example/x", Err("from https to")),
+            ("https://a.example/x", "file:///etc/passwd", Err("not http or https")),
+            ("https://a.example/x", "http://", Err("no URL")),
+        ];
+        for (from, location, expected) in table {
+            let location = HeaderValue::from_static(location);
+            match (redirected(&Url::parse(from).unwrap(), Some(&location)), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url.as_str(), expected, "{from} {location:?}"),
+                (Err(refused), Err(part)) => {
+                    assert!(refused.failure.message.contains(part), "{}", refused.failure);
+                    assert_eq!(refused.again, Again::Never);
+                }
+                (Ok(url), Err(_)) => panic!("{from} was redirected to {url}"),
+                (Err(refused), Ok(_)) => panic!("{from}: {}", refused.failure),
+            }
+        }
+        assert!(redirected(&Url::parse("https://a.example").unwrap(), None).is_err());
     }
 }

@@ -19,8 +19,10 @@ use super::body::{BodyFile, IN_MEMORY};
 use super::cache::{About, Cache, Keeping, Key, Stored};
 use super::credentials::{Credential, Credentials, identity};
 use super::exchange::{Again, Answered, Content, Exchange, Question};
-use super::failure::{failure, not_found, permanent};
+use super::failure::{failure, permanent};
+use super::local::local;
 use super::mapping::{Mapping, Resolved};
+pub use super::options::HttpOptions;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
@@ -28,45 +30,6 @@ use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Requests in flight at once, over all hosts.
 const AT_ONCE: usize = 32;
-
-/// What may be configured.
-#[derive(Debug, Clone)]
-pub struct HttpOptions {
-    /// `User-Agent` of every request.
-    pub user_agent: String,
-    /// Where answers are kept between runs; nothing is kept without.
-    pub cache_dir: Option<PathBuf>,
-    /// Answer from the cache only, whatever its age.
-    pub offline: bool,
-    /// For one whole request with its body, each attempt anew.
-    pub timeout: Duration,
-    /// For the connection, TLS included.
-    pub connect_timeout: Duration,
-    /// Concurrent requests to one host and port.
-    pub per_host: usize,
-    /// Further attempts after the first one failed for a passing reason.
-    pub retries: u32,
-    /// What is answered from elsewhere.
-    pub mapping: Mapping,
-    /// Who we are to which host.
-    pub credentials: Credentials,
-}
-
-impl Default for HttpOptions {
-    fn default() -> Self {
-        Self {
-            user_agent: concat!("gitops-updater/", env!("CARGO_PKG_VERSION")).to_owned(),
-            cache_dir: None,
-            offline: false,
-            timeout: Duration::from_secs(120),
-            connect_timeout: Duration::from_secs(10),
-            per_host: 6,
-            retries: 3,
-            mapping: Mapping::default(),
-            credentials: Credentials::new(),
-        }
-    }
-}
 
 /// One question.
 #[derive(Debug, Clone, Copy)]
@@ -245,15 +208,16 @@ impl Http {
     /// Everything but a 2xx answer, and content that is too large, broken, or a web page.
     pub async fn get(&self, get: Get<'_>) -> Result<Got, UpstreamFailure> {
         let (got, key) = self.answer(get, true).await?;
+        let got = in_memory(got);
         if got.from_cache && !sound(&got.body) {
             // Damage on disk must not cost an answer: ask as if nothing were stored.
             tracing::debug!(url = %redact(get.url), "damaged cache entry");
             if let (Some(cache), Some(key)) = (&self.shared.cache, &key) {
                 cache.forget(key);
             }
-            return self.answer(get, true).await.map(|(got, _)| in_memory(got));
+            return self.answer(get, true).await.map(|(got, _)| got);
         }
-        Ok(in_memory(got))
+        Ok(got)
     }
 
     /// As [`Http::get`], but stored content is left on disk unread; its reader verifies it.
@@ -457,6 +421,9 @@ fn serve(get: &Get<'_>, stored: &Stored, stale: bool) -> Got {
 
 /// Whether a stored body is what was stored. Bodies over the limit count as sound: they fail later.
 fn sound(body: &Body) -> bool {
+    if matches!(body, Body::Memory(_)) {
+        return true;
+    }
     let copied = body.reader().and_then(|mut reader| std::io::copy(&mut reader, &mut std::io::sink()));
     match copied {
         Ok(_) => true,
@@ -464,38 +431,10 @@ fn sound(body: &Body) -> bool {
     }
 }
 
-/// Small stored bodies are as easy to use as fresh ones.
-fn in_memory(got: Got) -> Got {
+/// Small stored bodies are as easy to use as fresh ones; what cannot be read stays where it is.
+pub(crate) fn in_memory(got: Got) -> Got {
     match got.body.bytes(IN_MEMORY) {
         Ok(bytes) => Got { body: Body::Memory(bytes), ..got },
         Err(_) => got,
     }
-}
-
-/// The answer of a mapped file.
-fn local(get: &Get<'_>, path: PathBuf) -> Result<Got, UpstreamFailure> {
-    let shown = redact(get.url);
-    let metadata = match std::fs::metadata(&path) {
-        Ok(metadata) if metadata.is_file() => metadata,
-        _ => {
-            return Err(not_found(format!(
-                "`{shown}` is mapped to `{}`, and there is no such file; add it or change `upstreams.mapping`",
-                path.display()
-            )));
-        }
-    };
-    let gzip = path.extension().is_some_and(|extension| extension == "gz");
-    if !gzip && metadata.len() > get.limit {
-        return Err(permanent(format!("`{shown}` is larger than {} bytes", get.limit)));
-    }
-    let file = BodyFile { path, gzip, check: None, temporary: false, limit: get.limit };
-    Ok(in_memory(Got {
-        status: 200,
-        headers: HeaderMap::new(),
-        url: get.url.clone(),
-        body: Body::File(Arc::new(file)),
-        from_cache: false,
-        stale: false,
-        stored: None,
-    }))
 }

@@ -266,7 +266,12 @@ async fn credentials_go_to_their_host_only_whatever_redirects_say() {
 
     home.fail("/a", Fault::Redirect(302, other.url("/back").to_string()));
     assert_eq!(text(&http, &home.url("/a")).await.unwrap(), "end");
-    assert_eq!(home.take_log()[1].header("authorization"), None, "not on the way back either");
+    let back = home.take_log().pop().unwrap();
+    assert_eq!(
+        (back.path.as_str(), back.header("authorization")),
+        ("/end", None),
+        "not on the way back either"
+    );
 
     let given = bearer("given");
     let start = home.url("/a");

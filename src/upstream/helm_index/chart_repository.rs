@@ -1,6 +1,6 @@
 //! Asks a chart repository for some of its charts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use url::Url;
@@ -129,13 +129,13 @@ fn extracted_here(got: &Got, charts: &BTreeSet<String>) -> Result<Index, Error> 
         Some(known) => extract::missing(known, &wanted),
         None => wanted,
     };
-    if let Some(known) = known.as_ref().filter(|_| missing.is_empty()) {
-        return Ok(known.clone());
-    }
+    let known = match known {
+        Some(known) if missing.is_empty() => return Ok(known),
+        Some(known) => known.charts,
+        None => BTreeMap::new(),
+    };
     let mut index = read(|| got.body.reader(), &missing)?;
-    if let Some(known) = known {
-        index.charts.extend(known.charts);
-    }
+    index.charts.extend(known);
     if let Some(stored) = &got.stored
         && let Err(cause) = extract::save(stored, &index)
     {
