@@ -1,10 +1,28 @@
-//! What `detect` is asked to do.
+//! Detect: what a repository runs, and what is newer.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::ports::{Clock, Upstreams, Wanted};
 use crate::config::{Config, Selector};
+use crate::domain::assess::{self, Settings};
+use crate::domain::component::{Component, Given, Inventory};
+use crate::domain::notes;
+use crate::domain::problem::{Category, Problem};
+use crate::domain::report::{Entry, Report, Repository, SCHEMA, Status, Summary, UpdateReport};
+use crate::domain::resolve::{self, Options};
+use crate::domain::scan::{self, FileScan};
+use crate::domain::select::{Ignored, Wish};
+use crate::domain::upstream::{Answer, FailureClass, UpstreamFailure, UpstreamRef};
+use crate::domain::version::range::Range;
+use crate::repo::{self, ReadOptions, Repo};
+use crate::rules::{REPOSITORY_FOLDER, Registry};
+
+/// Most bytes of one rule file of the repository.
+const LARGEST_RULE: usize = 1 << 20;
 
 /// What to look at, and how.
 #[derive(Debug, Clone)]
@@ -34,6 +52,294 @@ impl DetectRequest {
     }
 }
 
+/// What a repository runs, before anybody is asked.
+#[derive(Debug)]
+pub struct Found {
+    /// Components, sorted by id.
+    pub components: Vec<Component>,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+    /// Objects per kind.
+    pub inventory: Inventory,
+    /// Files read.
+    pub files_read: usize,
+    /// The revision, for repositories.
+    pub revision: Option<String>,
+    /// Rules in force.
+    pub registry: Registry,
+}
+
+/// Reads a repository and finds its components.
+///
+/// # Errors
+///
+/// The repository cannot be listed, or an `exclude` pattern is wrong. Single files that cannot be
+/// read are problems of what is found.
+pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Result<Found, repo::Error> {
+    let files = &request.config.files;
+    let options = ReadOptions::new(is_wanted)
+        .max_size(files.max_size)
+        .include_ignored(files.include_ignored)
+        .exclude(&files.exclude)?;
+    let listing = repository.files(&options)?;
+    let (registry, mut problems) = rules(repository, &listing.entries);
+    problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
+    let reading = repository.read_each(&listing, threads, |file, bytes| {
+        scan::scan_file(&file.path, bytes, registry.rules())
+    });
+    problems.extend(reading.problems);
+    let mut scans: Vec<FileScan> = reading.files.into_iter().map(|(_, scan)| scan).collect();
+    scans.sort_by(|one, other| one.path.cmp(&other.path));
+    let clusters =
+        request.config.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.path.clone())).collect();
+    let resolved = resolve::resolve(&scans, registry.rules(), &Options { clusters });
+    problems.extend(resolved.problems);
+    Ok(Found {
+        components: resolved.components,
+        problems,
+        inventory: resolved.inventory,
+        files_read: scans.len(),
+        revision: repository.revision(&listing),
+        registry,
+    })
+}
+
+/// The files that can hold manifests: YAML and JSON, and templates of YAML.
+fn is_wanted(path: &str) -> bool {
+    let name = path.strip_suffix(".j2").or_else(|| path.strip_suffix(".tpl")).or_else(|| path.strip_suffix(".tmpl"));
+    let name = name.unwrap_or(path);
+    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// The embedded rules and those of the repository.
+fn rules(repository: &Repo, entries: &[repo::FileEntry]) -> (Registry, Vec<Problem>) {
+    let mut texts = Vec::new();
+    let mut problems = Vec::new();
+    for entry in entries {
+        let own = entry.path.strip_prefix(REPOSITORY_FOLDER).is_some_and(|rest| rest.starts_with('/'));
+        if !own || !(entry.path.ends_with(".yaml") || entry.path.ends_with(".yml")) {
+            continue;
+        }
+        match repository.read(&entry.path) {
+            Ok(bytes) if bytes.len() > LARGEST_RULE => {
+                problems.push(Problem::in_file(&entry.path, None, "is too large for a rule (1 MiB)"));
+            }
+            Ok(bytes) => texts.push((entry.path.clone(), String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) => problems.push(Problem::in_file(&entry.path, None, error.to_string())),
+        }
+    }
+    let (registry, wrong) = Registry::load(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+    problems.extend(wrong);
+    (registry, problems)
+}
+
+/// Asks the upstreams and makes the report.
+pub async fn report<U: Upstreams>(
+    found: Found,
+    request: &DetectRequest,
+    upstreams: &U,
+    clock: &(impl Clock + ?Sized),
+) -> Report {
+    let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    components.retain(|component| request.wants(&component.id, &component.kind));
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();
+    let mut wanted: BTreeMap<UpstreamRef, Wanted> = BTreeMap::new();
+    for mut component in components {
+        let (settings, fresh_for) = configure(&mut component, request);
+        match &component.upstream {
+            Ok(upstream) if assess::needs_answer(&component, &settings) => {
+                let installed = match &component.given {
+                    Given::Exact(text) => Some(text.clone()),
+                    Given::Range(_) | Given::Channel(_) | Given::Nothing(_) => None,
+                };
+                wanted
+                    .entry(upstream.clone())
+                    .and_modify(|known| {
+                        known.fresh_for = known.fresh_for.min(fresh_for);
+                        known.installed.take_if(|text| Some(&*text) != installed.as_ref());
+                    })
+                    .or_insert(Wanted { fresh_for, installed });
+                waiting.entry(upstream.clone()).or_default().push((component, settings));
+            }
+            _ => {
+                let entry = assess::assess_unasked(&component, &settings);
+                entries.insert(component.id, entry);
+            }
+        }
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    let mut failures: BTreeSet<Problem> = BTreeSet::new();
+    upstreams
+        .ask_all(wanted, &mut |upstream, answer| {
+            failures.extend(problems_of(upstream, &answer, request));
+            for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
+                let entry = assess::assess(&component, answer.as_ref(), &settings);
+                targets.extend(Target::of(&component, &entry, &registry, upstream));
+                entries.insert(component.id, entry);
+            }
+        })
+        .await;
+    for (component, settings) in waiting.into_values().flatten() {
+        let entry = assess::assess_unasked(&component, &settings);
+        entries.insert(component.id, entry);
+    }
+    look_closer(targets, request, upstreams, &mut entries).await;
+    problems.extend(failures);
+    problems.sort_by(|one, other| (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line)));
+    problems.dedup();
+    let summary = Summary::of(&entries, files_read, inventory, &problems);
+    Report {
+        update_report: UpdateReport {
+            schema: SCHEMA.to_owned(),
+            timestamp: request.now,
+            scan_duration: duration(request.now, clock.now()),
+            repository: Repository { path: request.path.display().to_string(), revision },
+            components: entries,
+            summary,
+            problems,
+        },
+    }
+}
+
+/// Applies the configuration to a component.
+fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, Duration) {
+    let settings = request.config.settings_for(&component.id, &component.kind);
+    if let Some(repository) = &settings.repository.value {
+        let replaced = repository.upstream_instead_of(component.upstream.as_ref().ok());
+        // A version without a value stays unknown, whoever publishes it.
+        if component.upstream.is_ok() || !matches!(component.given, Given::Nothing(_)) {
+            component.upstream = Ok(replaced);
+        }
+    }
+    let mut channel = None;
+    if let (Some(name), Ok(UpstreamRef::K3s { channel: asked })) = (&settings.channel.value, &mut component.upstream)
+        && asked.is_none()
+    {
+        channel = Some(name.to_string());
+        *asked = Some(name.to_string());
+    }
+    let wish = Wish {
+        prereleases: settings.check_prereleases.value,
+        minimum_version: settings.minimum_version.value,
+        // The configuration was validated: a range that cannot be read here was refused there.
+        allowed: settings.allowed.value.as_deref().and_then(|text| Range::parse(text).ok()),
+        ignored: settings.ignored.value.iter().filter_map(|text| Ignored::parse(text).ok()).collect(),
+        channel,
+        tag_prefix: None,
+        architectures: request.config.architectures.iter().cloned().collect(),
+    };
+    (
+        Settings { ignored: settings.ignore.value, wish, changelog_url: None },
+        settings.check_interval.value,
+    )
+}
+
+/// What a failure, or an answer with reservations, tells the reader of the report.
+fn problems_of(
+    upstream: &UpstreamRef,
+    answer: &Result<Answer, UpstreamFailure>,
+    request: &DetectRequest,
+) -> Vec<Problem> {
+    let problem = |category, message: String| Problem {
+        category,
+        file: None,
+        line: None,
+        upstream: Some(upstream.url()),
+        message,
+    };
+    match answer {
+        Ok(answer) => {
+            let stale = answer.stale && !request.offline;
+            let stale = stale.then(|| "the upstream could not be asked; an earlier answer was used".to_owned());
+            let notes = answer.notes.iter().cloned().chain(stale);
+            notes.map(|note| problem(Category::Upstream, note)).collect()
+        }
+        Err(failure) => {
+            let category = match failure.class {
+                FailureClass::Denied => Category::Authentication,
+                FailureClass::RateLimited { .. } => Category::RateLimit,
+                FailureClass::Transient
+                | FailureClass::Permanent
+                | FailureClass::NotFound
+                | FailureClass::Offline => Category::Upstream,
+            };
+            vec![problem(category, failure.message.clone())]
+        }
+    }
+}
+
+/// An update worth a closer look.
+struct Target {
+    id: String,
+    upstream: UpstreamRef,
+    version: String,
+    /// Module and versions for the advisory database.
+    module: Option<(String, String, String)>,
+}
+
+impl Target {
+    fn of(component: &Component, entry: &Entry, registry: &Registry, upstream: &UpstreamRef) -> Option<Self> {
+        if entry.status != Status::UpdateAvailable {
+            return None;
+        }
+        let version = entry.available_version.clone()?;
+        let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind);
+        let module = rule.and_then(|rule| rule.advisories.clone()).zip(entry.current_version.clone());
+        Some(Self {
+            id: component.id.clone(),
+            upstream: upstream.clone(),
+            module: module.map(|(module, from)| (module, from, version.clone())),
+            version,
+        })
+    }
+}
+
+/// Asks what needs a request of its own: advisories of what the cluster runs on, and with `--deep` the target.
+async fn look_closer<U: Upstreams>(
+    targets: Vec<Target>,
+    request: &DetectRequest,
+    upstreams: &U,
+    entries: &mut BTreeMap<String, Entry>,
+) {
+    for target in targets {
+        let Some(entry) = entries.get_mut(&target.id) else { continue };
+        if let Some((module, from, to)) = &target.module {
+            match upstreams.advisories(module, from, to).await {
+                Ok(found) => add_advisories(entry, found),
+                // Without an answer the notes stand alone: unknown stays unknown.
+                Err(failure) => tracing::debug!(component = %target.id, %failure, "advisories could not be asked"),
+            }
+        }
+        if request.deep {
+            match upstreams.inspect(&target.upstream, &target.version).await {
+                Ok(checks) => entry.deep = Some(checks),
+                Err(failure) => entry.warnings.push(format!("the target could not be looked at: {failure}")),
+            }
+        }
+    }
+}
+
+fn add_advisories(entry: &mut Entry, found: Vec<String>) {
+    let known: BTreeSet<String> =
+        entry.security_advisories.drain(..).chain(found.into_iter().filter(|id| notes::is_advisory(id))).collect();
+    if !known.is_empty() {
+        entry.security_update = Some(true);
+    }
+    entry.security_advisories = known.into_iter().collect();
+}
+
+/// `0.4s`, `45s`, `2m 5s`.
+fn duration(from: Timestamp, to: Timestamp) -> String {
+    let milliseconds = (to.as_millisecond() - from.as_millisecond()).max(0);
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
+        10..120 => format!("{seconds}s"),
+        _ => format!("{}m {}s", seconds / 60, seconds % 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,6 +365,29 @@ mod tests {
             ("flux", "flux", false),
         ] {
             assert_eq!(request.wants(id, kind), wanted, "{id}");
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let at = |milliseconds| Timestamp::from_millisecond(milliseconds).unwrap();
+        for (milliseconds, text) in [(0, "0.0s"), (1_234, "1.2s"), (45_900, "45s"), (125_000, "2m 5s")] {
+            assert_eq!(duration(at(0), at(milliseconds)), text);
+        }
+    }
+
+    #[test]
+    fn manifests_and_their_templates_are_read() {
+        for (path, wanted) in [
+            ("a.yaml", true),
+            ("a/b.yml", true),
+            ("a.json", true),
+            ("a.yaml.j2", true),
+            ("a.conf.j2", false),
+            ("a.json5", false),
+            ("README.md", false),
+        ] {
+            assert_eq!(is_wanted(path), wanted, "{path}");
         }
     }
 }

@@ -8,17 +8,25 @@ use jiff::Timestamp;
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
 
+/// What is wanted of one list of versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// How old a kept answer may be to be used without asking.
+    pub fresh_for: Duration,
+    /// The version that everything on this list has installed: what is much older need not be read. `None` where
+    /// several are installed.
+    pub installed: Option<String>,
+}
+
 /// Called for every upstream as soon as its answer is in, so that answers need not be kept.
 pub type OnAnswer<'a> = &'a mut (dyn FnMut(&UpstreamRef, Result<Answer, UpstreamFailure>) + Send);
 
 /// Release servers, chart repositories, registries and forges.
 pub trait Upstreams {
     /// Asks for every list once, concurrently with a bound per host, and reports each as it comes.
-    ///
-    /// With each list stands how old a kept answer may be to be used without asking.
     fn ask_all(
         &self,
-        wanted: BTreeMap<UpstreamRef, Duration>,
+        wanted: BTreeMap<UpstreamRef, Wanted>,
         on_answer: OnAnswer<'_>,
     ) -> impl Future<Output = ()> + Send;
 

@@ -2,30 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 
 use super::context::Context;
 use super::failure::internal;
 use super::{git_tags, github, helm_index, k3s, oci};
-use crate::app::ports::{OnAnswer, Upstreams};
+use crate::app::ports::{OnAnswer, Progress, Upstreams, Wanted};
+use crate::domain::notes::is_advisory;
+use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
-
-/// Told how far asking has come, for people who wait.
-pub trait Progress: Send + Sync {
-    /// So many upstreams are about to be asked.
-    fn started(&self, total: usize);
-    /// This one has answered or failed.
-    fn finished(&self, upstream: &UpstreamRef);
-}
 
 /// Tells nobody.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct NoProgress;
+struct NoProgress;
 
 impl Progress for NoProgress {
     fn started(&self, _: usize) {}
-    fn finished(&self, _: &UpstreamRef) {}
+    fn finished(&self, _: &str) {}
 }
 
 /// The real upstreams.
@@ -49,7 +44,7 @@ impl UpstreamClient {
 }
 
 impl Upstreams for UpstreamClient {
-    async fn ask_all(&self, wanted: BTreeSet<UpstreamRef>, on_answer: OnAnswer<'_>) {
+    async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
         self.progress.started(wanted.len());
         let mut asked: HashMap<Id, Vec<UpstreamRef>> = HashMap::new();
         let mut running = JoinSet::new();
@@ -67,13 +62,13 @@ impl Upstreams for UpstreamClient {
                     asked.remove(&id);
                     for (upstream, answer) in answers {
                         on_answer(&upstream, answer);
-                        self.progress.finished(&upstream);
+                        self.progress.finished(&upstream.name());
                     }
                 }
                 Err(panicked) => {
                     for upstream in asked.remove(&panicked.id()).unwrap_or_default() {
                         on_answer(&upstream, Err(internal("asking ended early")));
-                        self.progress.finished(&upstream);
+                        self.progress.finished(&upstream.name());
                     }
                 }
             }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -12,7 +13,8 @@ use url::Url;
 use super::http::Http;
 use super::oci::Tokens;
 
-/// Everything a question to an upstream needs.
+/// Everything a question to an upstream needs. Clones share what was learnt.
+#[derive(Clone)]
 pub struct Context {
     /// The one HTTP client: cache, bounds, mapping, credentials.
     pub http: Http,
@@ -25,13 +27,19 @@ pub struct Context {
     /// The OSV vulnerability database.
     pub osv: OsvOptions,
     /// Challenges and tokens of registries, kept for the run.
-    pub tokens: Tokens,
+    pub tokens: Arc<Tokens>,
 }
 
 impl Context {
+    /// The same context, for questions whose kept answers may be as old as this without being checked.
+    #[must_use]
+    pub fn with_fresh_for(&self, fresh_for: Duration) -> Self {
+        Self { http: self.http.with_fresh_for(fresh_for), ..self.clone() }
+    }
+
     /// A context for one run.
     pub fn new(http: Http, github: GithubOptions, git: GitOptions, oci: OciOptions, osv: OsvOptions) -> Self {
-        Self { http, github, git, oci, osv, tokens: Tokens::default() }
+        Self { http, github, git, oci, osv, tokens: Arc::default() }
     }
 }
 

@@ -150,6 +150,7 @@ impl Http {
         };
         let exchange = Exchange::new(&options).map_err(Error::Client)?;
         Ok(Self {
+            fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
                 exchange,
                 cache,
@@ -159,6 +160,22 @@ impl Http {
                 options,
             }),
         })
+    }
+
+    /// The same client, for questions whose kept answers may be as old as this without being checked.
+    #[must_use]
+    pub fn with_fresh_for(&self, fresh_for: Duration) -> Self {
+        Self { shared: self.shared.clone(), fresh_for }
+    }
+
+    /// How old kept answers may be without being checked, unless a question says so itself.
+    pub fn fresh_for(&self) -> Duration {
+        self.fresh_for
+    }
+
+    /// What time it is, for the age of what is kept.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.shared.clock.now()
     }
 
     /// What is answered from elsewhere.
@@ -270,7 +287,7 @@ impl Http {
         }
         if let Some(stored) = &stored {
             let fresh =
-                get.fresh_for.unwrap_or_default().max(Duration::from_secs(stored.description.max_age));
+                get.fresh_for.unwrap_or(self.fresh_for).max(Duration::from_secs(stored.description.max_age));
             if stored.age < fresh {
                 return Ok((serve(&get, stored, false), Some(key)));
             }

@@ -10,8 +10,6 @@ mod help;
 mod repo;
 mod support;
 mod upstream;
-#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
-
 
 /// A file in `tests/it` that is not a module here would never be compiled, let alone run.
 #[test]

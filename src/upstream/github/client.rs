@@ -112,6 +112,9 @@ impl<'a> Client<'a> {
                 message: format!("{what} are not in the cache and `--offline` forbids to ask"),
             });
         }
+        if let Some(page) = self.fresh(&uri) {
+            return Ok(page);
+        }
         let mut wait = self.options.first_wait;
         let mut tries_left = self.options.retries;
         loop {
@@ -138,6 +141,15 @@ impl<'a> Client<'a> {
             tries_left -= 1;
             wait *= 2;
         }
+    }
+
+    /// The stored page, where it is young enough not to be checked.
+    fn fresh(&self, uri: &Uri) -> Option<Page> {
+        let limit = SignedDuration::try_from(self.http.fresh_for()).ok().filter(|limit| !limit.is_zero())?;
+        let store = self.store.as_ref()?;
+        let age = self.http.now().duration_since(store.checked_at(uri)?);
+        let page = (age < limit).then(|| store.page(uri))??;
+        Some(Page { body: page.body.into(), headers: page.headers, stale: None })
     }
 
     fn stored(&self, uri: &Uri, reason: &str) -> Option<Page> {

@@ -51,6 +51,11 @@ impl Store {
         self.folder.join(format!("{name}.page"))
     }
 
+    /// When the stored page was last written.
+    pub(super) fn checked_at(&self, uri: &Uri) -> Option<jiff::Timestamp> {
+        fs::metadata(self.file(uri)).ok()?.modified().ok()?.try_into().ok()
+    }
+
     /// The stored page, where there is a whole one.
     pub(super) fn page(&self, uri: &Uri) -> Option<CachedResponse> {
         self.read(uri).map(|(_, response)| response)
