@@ -288,6 +288,22 @@ fn kinds_of_a_repositorys_own_rules_are_accepted() {
 }
 
 #[test]
+fn lists_without_end_are_refused() {
+    let many = |line: fn(usize) -> String| (0..1_001).map(line).collect::<String>();
+    for (head, lines) in [
+        ("detection:\n", many(|n| format!("  a/{n}*: {{}}\n"))),
+        ("clusters:\n", many(|n| format!("- {{name: c{n}, path: c{n}}}\n"))),
+        ("files:\n  exclude:\n", many(|n| format!("  - a{n}\n"))),
+        ("upstreams:\n  map:\n", many(|n| format!("  - {{from: 'https://h{n}', to: ./a}}\n"))),
+        ("upstreams:\n  hosts:\n", many(|n| format!("    h{n}: {{}}\n"))),
+    ] {
+        let told = errors(&format!("{head}{lines}"));
+        assert_eq!(told.len(), 1, "{head}");
+        assert!(told[0].contains("more than 1000"), "{told:?}");
+    }
+}
+
+#[test]
 fn selectors_know_two_wildcards_and_no_other() {
     for (selector, id, matches) in [
         ("helm/*", "helm/a/b", true),

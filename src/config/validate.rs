@@ -12,7 +12,7 @@ use super::raw::{DETECTION_FIELDS, FlagOrText, RawCluster, RawComponent, RawConf
 use super::tree::{self, Kind, Node, Path, Place, Step, path_text, shorten};
 use super::{Cluster, Config, Files, Finding, MAX_BYTES, Origin, values};
 
-/// Patterns, mirrors and clusters in one file; each costs time for every file or URL.
+/// Components, patterns, mirrors, hosts and clusters in one file; each costs time for every file or URL.
 pub(super) const MAX_LIST: usize = 1_000;
 
 pub(super) struct Checker<'a> {
@@ -96,6 +96,10 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn wrong(&mut self, path: &[Step], message: impl Into<String>) {
+        // Enough to fill the list; the rest of a hostile file is not looked up.
+        if self.findings.len() >= 4 * MAX_ERRORS {
+            return;
+        }
         let place = self.root.as_ref().map_or(Place::START, |root| root.place_of(path));
         self.find(place, path, message);
     }
@@ -137,6 +141,10 @@ impl<'a> Checker<'a> {
             ..Overrides::default()
         };
         let mut components = vec![];
+        if raw.direct.len() + raw.components.len() > MAX_LIST {
+            self.wrong(&top, format!("more than {MAX_LIST} components"));
+            return Detection::default();
+        }
         for name in raw.direct.keys().filter(|name| raw.components.contains_key(*name)) {
             self.wrong(&key(&below, name), format!("given twice, also as `{}`", path_text(&key(&top, name))));
         }
@@ -255,10 +263,14 @@ impl<'a> Checker<'a> {
 
     fn clusters(&mut self, raw: Vec<RawCluster>) -> Vec<Cluster> {
         let top = key(&[], "clusters");
+        if raw.len() > MAX_LIST {
+            self.wrong(&top, format!("more than {MAX_LIST} clusters"));
+            return vec![];
+        }
         let paths = self.item_paths(&top, raw.len());
         let mut names: BTreeMap<String, usize> = BTreeMap::new();
         let mut clusters = vec![];
-        for (cluster, path) in raw.into_iter().zip(paths).take(MAX_LIST) {
+        for (cluster, path) in raw.into_iter().zip(paths) {
             let name_path = key(&path, "name");
             let plain =
                 cluster.name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));

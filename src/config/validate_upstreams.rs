@@ -84,6 +84,7 @@ impl Checker<'_> {
             self.wrong(path, format!("a folder, but the configuration is read from a revision; {OUTSIDE}"));
             return None;
         };
+        let text = text.strip_prefix("./").unwrap_or(text);
         match self.origin.trust {
             Trust::User => Some(MapTarget::Path { path: folder.join(text), within: None }),
             Trust::Repository => {
@@ -100,6 +101,10 @@ impl Checker<'_> {
 
     fn hosts(&mut self, path: &[Step], raw: BTreeMap<String, RawHost>) -> BTreeMap<Host, HostSettings> {
         let mut hosts = BTreeMap::new();
+        if raw.len() > MAX_LIST {
+            self.wrong(path, format!("more than {MAX_LIST} hosts"));
+            return hosts;
+        }
         for (name, raw) in raw {
             let path = key(path, &name);
             let Some(host) = self.checked(&path, Host::read(&name)) else { continue };
