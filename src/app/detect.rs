@@ -84,15 +84,15 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
     let listing = repository.files(&options)?;
     let (registry, mut problems) = rules(repository, &listing.entries);
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
-    let reading = repository.read_each(&listing, threads, |file, bytes| {
-        scan::scan_file(&file.path, bytes, registry.rules())
-    });
+    let reading = repository
+        .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
     problems.extend(reading.problems);
     let mut scans: Vec<FileScan> = reading.files.into_iter().map(|(_, scan)| scan).collect();
     scans.sort_by(|one, other| one.path.cmp(&other.path));
     let clusters =
         request.config.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.path.clone())).collect();
-    let resolved = resolve::resolve(&scans, registry.rules(), &Options { clusters });
+    let options = Options { clusters, root: repository.prefix().to_owned() };
+    let resolved = resolve::resolve(&scans, registry.rules(), &options);
     problems.extend(resolved.problems);
     Ok(Found {
         components: resolved.components,
@@ -106,7 +106,8 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
 
 /// The files that can hold manifests: YAML and JSON, and templates of YAML.
 fn is_wanted(path: &str) -> bool {
-    let name = path.strip_suffix(".j2").or_else(|| path.strip_suffix(".tpl")).or_else(|| path.strip_suffix(".tmpl"));
+    let name =
+        path.strip_suffix(".j2").or_else(|| path.strip_suffix(".tpl")).or_else(|| path.strip_suffix(".tmpl"));
     let name = name.unwrap_or(path);
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
@@ -186,7 +187,9 @@ pub async fn report<U: Upstreams>(
     }
     look_closer(targets, request, upstreams, &mut entries).await;
     problems.extend(failures);
-    problems.sort_by(|one, other| (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line)));
+    problems.sort_by(|one, other| {
+        (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line))
+    });
     problems.dedup();
     let summary = Summary::of(&entries, files_read, inventory, &problems);
     Report {
@@ -213,7 +216,8 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         }
     }
     let mut channel = None;
-    if let (Some(name), Ok(UpstreamRef::K3s { channel: asked })) = (&settings.channel.value, &mut component.upstream)
+    if let (Some(name), Ok(UpstreamRef::K3s { channel: asked })) =
+        (&settings.channel.value, &mut component.upstream)
         && asked.is_none()
     {
         channel = Some(name.to_string());
@@ -229,10 +233,7 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         tag_prefix: None,
         architectures: request.config.architectures.iter().cloned().collect(),
     };
-    (
-        Settings { ignored: settings.ignore.value, wish, changelog_url: None },
-        settings.check_interval.value,
-    )
+    (Settings { ignored: settings.ignore.value, wish, changelog_url: None }, settings.check_interval.value)
 }
 
 /// What a failure, or an answer with reservations, tells the reader of the report.
@@ -251,7 +252,8 @@ fn problems_of(
     match answer {
         Ok(answer) => {
             let stale = answer.stale && !request.offline;
-            let stale = stale.then(|| "the upstream could not be asked; an earlier answer was used".to_owned());
+            let stale =
+                stale.then(|| "the upstream could not be asked; an earlier answer was used".to_owned());
             let notes = answer.notes.iter().cloned().chain(stale);
             notes.map(|note| problem(Category::Upstream, note)).collect()
         }
@@ -308,7 +310,9 @@ async fn look_closer<U: Upstreams>(
             match upstreams.advisories(module, from, to).await {
                 Ok(found) => add_advisories(entry, found),
                 // Without an answer the notes stand alone: unknown stays unknown.
-                Err(failure) => tracing::debug!(component = %target.id, %failure, "advisories could not be asked"),
+                Err(failure) => {
+                    tracing::debug!(component = %target.id, %failure, "advisories could not be asked")
+                }
             }
         }
         if request.deep {
@@ -321,8 +325,11 @@ async fn look_closer<U: Upstreams>(
 }
 
 fn add_advisories(entry: &mut Entry, found: Vec<String>) {
-    let known: BTreeSet<String> =
-        entry.security_advisories.drain(..).chain(found.into_iter().filter(|id| notes::is_advisory(id))).collect();
+    let known: BTreeSet<String> = entry
+        .security_advisories
+        .drain(..)
+        .chain(found.into_iter().filter(|id| notes::is_advisory(id)))
+        .collect();
     if !known.is_empty() {
         entry.security_update = Some(true);
     }

@@ -64,6 +64,6 @@ pub trait Clock {
 pub trait Progress: Send + Sync {
     /// `total` upstreams are going to be asked.
     fn started(&self, total: usize);
-    /// One of them answered or failed; `name` is for people.
-    fn finished(&self, name: &str);
+    /// This one answered or failed.
+    fn finished(&self, upstream: &UpstreamRef);
 }

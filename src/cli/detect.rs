@@ -12,12 +12,14 @@ use super::error::{CommandError, Outcome};
 use super::github_actions::{Actions, annotations};
 use super::output::Output;
 use super::progress::Bar;
-use super::{GlobalArgs, ReportFormat, load_named, repository_root};
-use crate::app::detect::DetectRequest;
+use super::{GlobalArgs, adapters, load_named, repository_root};
+use crate::app::detect::{self, DetectRequest};
 use crate::app::ports::{Clock, Progress};
 use crate::clock::AnyClock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Origin, Trust};
 use crate::domain::report::Report;
+use crate::repo;
+use crate::report::{self, Format, RenderOptions};
 
 /// Report what a repository runs and what is newer upstream
 #[derive(Debug, Args)]
@@ -51,15 +53,16 @@ pub(super) struct DetectArgs {
     now: Option<Timestamp>,
 }
 
+/// Threads that ask upstreams: asking waits, it does not compute.
+const MOST_WORKERS: usize = 2;
+
 /// Why detection could not begin.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot open `{}`", path.display())]
     Path { path: PathBuf, source: std::io::Error },
-    #[error("cannot write the report as {format}")]
-    Render { format: &'static str, source: serde_json::Error },
-    #[error("{0} is not part of this build")]
-    Missing(&'static str),
+    #[error("cannot start the threads that ask upstreams")]
+    Runtime { source: std::io::Error },
 }
 
 pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -89,8 +92,9 @@ pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, Com
         );
     }
 
+    let repository = open(args)?;
     let bar = Arc::new(Bar::new(global.shows_progress()));
-    let report = detect(&request, &access, bar.clone());
+    let report = detect(&request, &repository, &access, clock, bar.clone());
     bar.clear();
     deliver(&report?, &request, args, global)
 }
@@ -119,9 +123,10 @@ fn deliver(
     global: &GlobalArgs,
 ) -> Result<Outcome, CommandError> {
     let output = global.output();
-    output.write(&render(report, global, &output)?)?;
+    output.write(&render(report, global.format, request.now, global, &output)?)?;
     if let Some(actions) = Actions::from_environment() {
-        actions.write(report, &step_summary(report)?, output.path())?;
+        let summary = render(report, Format::StepSummary, request.now, global, &output)?;
+        actions.write(report, &summary, output.path())?;
         // The runner reads commands from stdout and stderr alike; stdout may be the report.
         let commands = annotations(report, &request.config);
         let _nobody_reads =
@@ -131,32 +136,53 @@ fn deliver(
     Ok(if args.exit_code && updates { Outcome::UpdatesAvailable } else { Outcome::Done })
 }
 
-// ---- Seams: what other modules supply. Each is one function; nothing above changes when it is filled.
-
-/// Seam: `crate::repo::open(&args.path, rev)?.read(config::FILE_NAME)`, then
-/// `config::from_bytes(bytes, &Origin { trust: Trust::Repository, folder: None, repository: None, .. })`.
-fn configuration_of_revision(_: &DetectArgs) -> Result<Config, CommandError> {
-    Ok(Config::default())
-}
-
-/// Seam: builds the adapters from `request.config.upstreams` and `access`, and runs `crate::app::detect`.
-fn detect(_: &DetectRequest, _: &Access, _: Arc<dyn Progress>) -> Result<Report, CommandError> {
-    Err(CommandError::failed(Error::Missing("detection")))
-}
-
-/// Seam: `crate::report::render(report, format, &RenderOptions { color: output.wants_color(), verbose, now, .. })`.
-fn render(report: &Report, global: &GlobalArgs, output: &Output) -> Result<String, CommandError> {
-    let _color = output.wants_color();
-    match global.format {
-        ReportFormat::Json => serde_json::to_string_pretty(report)
-            .map(|text| text + "\n")
-            .map_err(|source| CommandError::failed(Error::Render { format: "JSON", source })),
-        _ => Err(CommandError::failed(Error::Missing("this report format"))),
+/// The configuration that the revision itself holds, at its top.
+fn configuration_of_revision(args: &DetectArgs) -> Result<Config, CommandError> {
+    let repository = open(args)?;
+    match repository.read(config::FILE_NAME) {
+        Ok(bytes) => {
+            let origin =
+                Origin { name: config::FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            Ok(config::from_bytes(bytes, &origin)?)
+        }
+        // A revision without a configuration is as good as one that cannot be read here: the defaults hold.
+        Err(_) => Ok(Config::default()),
     }
 }
 
-/// Seam: `crate::report::render(report, Format::StepSummary, …)`.
-fn step_summary(report: &Report) -> Result<String, CommandError> {
-    let summary = &report.update_report.summary;
-    Ok(format!("{} updates, {} of them security updates\n", summary.total_updates, summary.security_updates))
+fn open(args: &DetectArgs) -> Result<repo::Repo, CommandError> {
+    repo::open(&args.path, args.rev.as_deref()).map_err(CommandError::failed)
+}
+
+/// Reads the repository, asks the upstreams and makes the report.
+fn detect(
+    request: &DetectRequest,
+    repository: &repo::Repo,
+    access: &Access,
+    clock: AnyClock,
+    progress: Arc<dyn Progress>,
+) -> Result<Report, CommandError> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let found = detect::read(repository, request, threads).map_err(CommandError::failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.min(MOST_WORKERS))
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::failed(Error::Runtime { source }))?;
+    runtime.block_on(async {
+        let upstreams = adapters::upstreams(&request.config, request.offline, access, progress)?;
+        Ok(detect::report(found, request, &upstreams, &clock).await)
+    })
+}
+
+fn render(
+    report: &Report,
+    format: Format,
+    now: Timestamp,
+    global: &GlobalArgs,
+    output: &Output,
+) -> Result<String, CommandError> {
+    let options =
+        RenderOptions { color: output.wants_color(), verbose: global.verbose > 0, ..RenderOptions::new(now) };
+    report::render(report, format, &options).map_err(CommandError::failed)
 }

@@ -4,6 +4,7 @@
 //! to stderr.
 
 pub mod access;
+mod adapters;
 mod completions;
 mod config;
 mod detect;
@@ -21,6 +22,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Selector};
+use crate::report::Format;
 use crate::telemetry;
 use error::{CommandError, Outcome};
 use output::Output;
@@ -62,7 +64,7 @@ struct GlobalArgs {
 
     /// Form of the report
     #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_FORMAT", hide_env = true)]
-    format: ReportFormat,
+    format: Format,
 
     /// Write to FILE instead of stdout; `-` is stdout
     #[arg(long, value_name = "FILE", global = true, env = "GITOPS_UPDATER_OUTPUT", hide_env = true)]
@@ -104,19 +106,6 @@ struct GlobalArgs {
     /// Directives for the log, finer than -v and -q
     #[arg(long, value_name = "FILTER", global = true, env = "RUST_LOG", hide_env = true, hide = true)]
     log_filter: Option<String>,
-}
-
-/// Form of a report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    #[default]
-    Text,
-    Json,
-    Yaml,
-    Csv,
-    Html,
-    Xml,
-    Markdown,
 }
 
 /// When to use colours.

@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::app::ports::Progress;
+use crate::domain::upstream::UpstreamRef;
 
 /// A bar on a terminal, or nothing.
 #[derive(Debug)]
@@ -30,9 +31,10 @@ impl Progress for Bar {
         self.bar.inc_length(total as u64);
     }
 
-    fn finished(&self, name: &str) {
+    fn finished(&self, upstream: &UpstreamRef) {
         // Names come from repositories; they must not steer the terminal.
-        self.bar.set_message(name.chars().filter(|c| !c.is_control()).take(60).collect::<String>());
+        self.bar
+            .set_message(upstream.name().chars().filter(|c| !c.is_control()).take(60).collect::<String>());
         self.bar.inc(1);
     }
 }
@@ -45,9 +47,12 @@ mod tests {
     fn bar_counts_what_is_finished() {
         let bar = Bar::new(false);
         bar.started(3);
-        bar.finished("charts.example.com\u{1b}[2J");
+        bar.finished(&UpstreamRef::HelmChart {
+            repository: "https://charts.example.com".to_owned(),
+            chart: "web\u{1b}[2J".to_owned(),
+        });
         assert_eq!((bar.bar.length(), bar.bar.position()), (Some(3), 1));
-        assert_eq!(bar.bar.message(), "charts.example.com[2J");
+        assert_eq!(bar.bar.message(), "web[2J");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Texts of the configuration that mean durations, sizes, versions and ranges.
 
+use crate::domain::version::range::Range;
 use std::time::Duration;
 
 /// A humane duration: `90s`, `6h`, `1h30m`, `2d`; units are `s`, `m`, `h`, `d` and `w`.
@@ -75,44 +76,11 @@ pub(super) fn version(text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether text is a range in the grammar that Helm and Flux read (Masterminds/semver constraints).
-///
-/// Only the grammar is looked at; what a range holds is decided by `domain::version`.
+/// Whether text is a range as Helm and Flux read it.
 pub(super) fn range(text: &str) -> Result<(), String> {
-    let wrong =
-        || format!("`{}` is not a range such as `>=1.6 <2`, `~1.9` or `1.x`", super::tree::shorten(text));
-    if text.trim().is_empty() || text.len() > 256 {
-        return Err(wrong());
-    }
-    for alternative in text.split("||") {
-        let mut words: Vec<&str> = alternative.split([' ', ',']).filter(|word| !word.is_empty()).collect();
-        if words.is_empty() {
-            return Err(wrong());
-        }
-        // `1.2 - 1.4` is one range; an operator may stand apart from its version.
-        words.retain(|word| {
-            !matches!(*word, "-" | "=" | "!=" | ">" | "<" | ">=" | "=>" | "<=" | "=<" | "~" | "~>" | "^")
-        });
-        if words.is_empty() || !words.iter().all(|word| range_word(word)) {
-            return Err(wrong());
-        }
-    }
-    Ok(())
-}
-
-fn range_word(word: &str) -> bool {
-    const OPERATORS: &[&str] = &["!=", ">=", "=>", "<=", "=<", "~>", "=", ">", "<", "~", "^"];
-    let bare = OPERATORS.iter().find_map(|operator| word.strip_prefix(operator)).unwrap_or(word);
-    let bare = bare.strip_prefix('v').unwrap_or(bare);
-    let end = bare.find(['-', '+']).unwrap_or(bare.len());
-    let (numbers, rest) = bare.split_at(end);
-    let mut parts = 0;
-    let understood = numbers.split('.').all(|part| {
-        parts += 1;
-        matches!(part, "x" | "X" | "*")
-            || (!part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit()))
-    });
-    understood && parts <= 3 && (rest.is_empty() || version(&format!("1{rest}")).is_ok())
+    Range::parse(text).map(drop).map_err(|_| {
+        format!("`{}` is not a range such as `>=1.6 <2`, `~1.9` or `1.x`", super::tree::shorten(text))
+    })
 }
 
 #[cfg(test)]

@@ -129,7 +129,14 @@ fn select_exact<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     selection.not_comparable = answer.candidates.len() - known.len();
     warn_about_current(&mut selection, text, &current, &known, newest, answer);
     warn_about_deprecation(&mut selection, newest);
-    let judge = judge(request.wish, reading, Some(&current), request.wish.prereleases, answer.channel_latest.as_deref(), &mut selection);
+    let judge = judge(
+        request.wish,
+        reading,
+        Some(&current),
+        request.wish.prereleases,
+        answer.channel_latest.as_deref(),
+        &mut selection,
+    );
     let newer: Vec<_> = known.iter().filter(|known| is_newer(known, &current, listed)).collect();
     if let Some(target) = choose(newer, &judge, &mut selection) {
         selection.outcome = Outcome::Update;
@@ -203,7 +210,8 @@ fn select_range<'a>(request: &Request<'_>, text: &str, answer: &'a Answer) -> Se
     }
     let prereleases = request.wish.prereleases || range.names_prerelease();
     let current = resolved.map(|known| &known.version);
-    let judge = judge(request.wish, Reading::Plain(Scheme::Semver), current, prereleases, None, &mut selection);
+    let judge =
+        judge(request.wish, Reading::Plain(Scheme::Semver), current, prereleases, None, &mut selection);
     let outside = |known: &&Known<'_>| {
         current.is_none_or(|current| known.version > *current) && !range.matches(&known.version.for_range())
     };
@@ -233,8 +241,14 @@ fn select_channel<'a>(request: &Request<'_>, name: &str, answer: &'a Answer) -> 
     selection.current = listed_as(&known, &current, latest).map(|known| known.candidate);
     selection.not_comparable = answer.candidates.len() - known.len();
     let prereleases = request.wish.prereleases;
-    let judge =
-        judge(request.wish, Reading::Plain(request.scheme), Some(&current), prereleases, None, &mut selection);
+    let judge = judge(
+        request.wish,
+        Reading::Plain(request.scheme),
+        Some(&current),
+        prereleases,
+        None,
+        &mut selection,
+    );
     offer_outside(&known, |known| known.version > current, Some(&current), &judge, &mut selection);
     selection
 }

@@ -66,7 +66,8 @@ impl Repo {
         &self.location
     }
 
-    pub(super) fn prefix(&self) -> &str {
+    /// The part of the repository that is read, `/`-separated; empty for all.
+    pub fn prefix(&self) -> &str {
         match &self.location {
             Location::WorkTree { prefix, .. }
             | Location::Revision { prefix, .. }

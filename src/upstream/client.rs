@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::{Id, JoinSet};
 
 use super::context::Context;
 use super::failure::internal;
-use super::{git_tags, github, helm_index, k3s, oci};
+use super::{git_tags, github, helm_index, k3s, oci, osv};
 use crate::app::ports::{OnAnswer, Progress, Upstreams, Wanted};
 use crate::domain::notes::is_advisory;
 use crate::domain::report::DeepChecks;
@@ -20,7 +19,7 @@ struct NoProgress;
 
 impl Progress for NoProgress {
     fn started(&self, _: usize) {}
-    fn finished(&self, _: &str) {}
+    fn finished(&self, _: &UpstreamRef) {}
 }
 
 /// The real upstreams.
@@ -48,11 +47,11 @@ impl Upstreams for UpstreamClient {
         self.progress.started(wanted.len());
         let mut asked: HashMap<Id, Vec<UpstreamRef>> = HashMap::new();
         let mut running = JoinSet::new();
-        for question in questions(wanted) {
-            let context = self.context.clone();
-            let upstreams = question.upstreams();
+        for Question { topic, wanted } in questions(wanted) {
+            let context = self.context.with_fresh_for(wanted.fresh_for);
+            let upstreams = topic.upstreams();
             // Bounds are those of the HTTP client, so that a slow host holds up nobody but itself.
-            let task = running.spawn(async move { question.ask(&context).await });
+            let task = running.spawn(async move { topic.ask(&context, wanted.installed.as_deref()).await });
             asked.insert(task.id(), upstreams);
         }
         // Answers are handed on and dropped as they come: all together they are large.
@@ -62,23 +61,58 @@ impl Upstreams for UpstreamClient {
                     asked.remove(&id);
                     for (upstream, answer) in answers {
                         on_answer(&upstream, answer);
-                        self.progress.finished(&upstream.name());
+                        self.progress.finished(&upstream);
                     }
                 }
                 Err(panicked) => {
                     for upstream in asked.remove(&panicked.id()).unwrap_or_default() {
                         on_answer(&upstream, Err(internal("asking ended early")));
-                        self.progress.finished(&upstream.name());
+                        self.progress.finished(&upstream);
                     }
                 }
             }
         }
     }
+
+    async fn advisories(&self, module: &str, from: &str, to: &str) -> Result<Vec<String>, UpstreamFailure> {
+        let found = osv::advisories(&self.context, "Go", module, from, to).await?;
+        // One vulnerability has several names; people look for the CVE.
+        Ok(found
+            .into_iter()
+            .filter_map(|advisory| {
+                let mut names: Vec<String> = advisory.aliases.into_iter().chain([advisory.id]).collect();
+                names.sort_by_key(|name| !name.starts_with("CVE-"));
+                names.into_iter().find(|name| is_advisory(name))
+            })
+            .collect())
+    }
+
+    async fn inspect(&self, upstream: &UpstreamRef, version: &str) -> Result<DeepChecks, UpstreamFailure> {
+        match upstream {
+            UpstreamRef::Oci { registry, repository, chart } => {
+                let tag = if *chart { version.replace('+', "_") } else { version.to_owned() };
+                oci::inspect(&self.context, registry, repository, &tag).await
+            }
+            UpstreamRef::HelmChart { repository, chart } => {
+                helm_index::inspect(&self.context.http, repository, chart, version).await
+            }
+            UpstreamRef::K3s { .. }
+            | UpstreamRef::GithubReleases { .. }
+            | UpstreamRef::GithubTags { .. }
+            | UpstreamRef::GitTags { .. } => Ok(DeepChecks::default()),
+        }
+    }
 }
 
-/// What is asked together because one answer serves it all.
+/// What is asked together because one answer serves it all, and what is wanted of that answer.
 #[derive(Debug, PartialEq, Eq)]
-enum Question {
+struct Question {
+    topic: Topic,
+    wanted: Wanted,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Topic {
     /// Charts of one repository.
     Charts { repository: String, charts: BTreeSet<String> },
     /// Releases of k3s, for all channels.
@@ -87,32 +121,48 @@ enum Question {
     One(UpstreamRef),
 }
 
-fn questions(wanted: BTreeSet<UpstreamRef>) -> Vec<Question> {
-    let mut repositories: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut channels = BTreeSet::new();
+fn questions(wanted: BTreeMap<UpstreamRef, Wanted>) -> Vec<Question> {
+    let mut repositories: BTreeMap<String, (BTreeSet<String>, Wanted)> = BTreeMap::new();
+    let mut k3s: Option<(BTreeSet<Option<String>>, Wanted)> = None;
     let mut questions = Vec::new();
-    for upstream in wanted {
+    for (upstream, wanted) in wanted {
         match upstream {
             UpstreamRef::HelmChart { repository, chart } => {
-                repositories.entry(repository).or_default().insert(chart);
+                let (charts, known) = repositories.entry(repository).or_default();
+                merge(known, wanted, charts.is_empty());
+                charts.insert(chart);
             }
             UpstreamRef::K3s { channel } => {
+                let (channels, known) = k3s.get_or_insert_with(Default::default);
+                merge(known, wanted, channels.is_empty());
                 channels.insert(channel);
             }
-            other => questions.push(Question::One(other)),
+            other => questions.push(Question { topic: Topic::One(other), wanted }),
         }
     }
-    if !channels.is_empty() {
-        questions.push(Question::K3s { channels });
+    if let Some((channels, wanted)) = k3s {
+        questions.push(Question { topic: Topic::K3s { channels }, wanted });
     }
+    questions.extend(repositories.into_iter().map(|(repository, (charts, wanted))| Question {
+        topic: Topic::Charts { repository, charts },
+        wanted,
+    }));
     questions
-        .extend(repositories.into_iter().map(|(repository, charts)| Question::Charts { repository, charts }));
-    questions
+}
+
+/// Of two wishes the one that asks for more counts.
+fn merge(known: &mut Wanted, other: Wanted, first: bool) {
+    if first {
+        *known = other;
+        return;
+    }
+    known.fresh_for = known.fresh_for.min(other.fresh_for);
+    known.installed.take_if(|text| Some(&*text) != other.installed.as_ref());
 }
 
 type Answers = Vec<(UpstreamRef, Result<Answer, UpstreamFailure>)>;
 
-impl Question {
+impl Topic {
     fn upstreams(&self) -> Vec<UpstreamRef> {
         match self {
             Self::Charts { repository, charts } => {
@@ -125,16 +175,16 @@ impl Question {
         }
     }
 
-    async fn ask(self, context: &Context) -> Answers {
+    async fn ask(self, context: &Context, installed: Option<&str>) -> Answers {
         match self {
             Self::Charts { repository, charts } => helm_index::charts(&context.http, &repository, charts)
                 .await
                 .into_iter()
                 .map(|(chart, answer)| (helm_chart(&repository, &chart), answer))
                 .collect(),
-            Self::K3s { channels } => k3s_channels(context, channels).await,
+            Self::K3s { channels } => k3s_channels(context, channels, installed).await,
             Self::One(upstream) => {
-                let answer = one(context, &upstream).await;
+                let answer = one(context, &upstream, installed).await;
                 vec![(upstream, answer)]
             }
         }
@@ -145,12 +195,18 @@ fn helm_chart(repository: &str, chart: &str) -> UpstreamRef {
     UpstreamRef::HelmChart { repository: repository.to_owned(), chart: chart.to_owned() }
 }
 
-async fn one(context: &Context, upstream: &UpstreamRef) -> Result<Answer, UpstreamFailure> {
+async fn one(
+    context: &Context,
+    upstream: &UpstreamRef,
+    installed: Option<&str>,
+) -> Result<Answer, UpstreamFailure> {
     match upstream {
         UpstreamRef::GithubReleases { host, owner, name } => {
-            github::releases(context, host, owner, name, None).await
+            github::releases(context, host, owner, name, installed).await
         }
-        UpstreamRef::GithubTags { host, owner, name } => github::tags(context, host, owner, name, None).await,
+        UpstreamRef::GithubTags { host, owner, name } => {
+            github::tags(context, host, owner, name, installed).await
+        }
         UpstreamRef::GitTags { url } => git_tags::tags(context, url).await,
         UpstreamRef::Oci { registry, repository, chart } => {
             oci::tags(context, registry, repository, *chart).await
@@ -163,8 +219,12 @@ async fn one(context: &Context, upstream: &UpstreamRef) -> Result<Answer, Upstre
 
 /// The releases are asked once; a channel that cannot be asked costs its own component only, because
 /// without it nobody knows what that component runs.
-async fn k3s_channels(context: &Context, channels: BTreeSet<Option<String>>) -> Answers {
-    let releases = github::releases(context, "github.com", "k3s-io", "k3s", None).await;
+async fn k3s_channels(
+    context: &Context,
+    channels: BTreeSet<Option<String>>,
+    installed: Option<&str>,
+) -> Answers {
+    let releases = github::releases(context, "github.com", "k3s-io", "k3s", installed).await;
     let mut answers = Vec::with_capacity(channels.len());
     for channel in channels {
         let answer = match (&releases, &channel) {
@@ -194,10 +254,12 @@ mod tests {
             UpstreamRef::K3s { channel: Some("stable".into()) },
             oci.clone(),
         ]);
-        let questions = questions(wanted.clone());
+        let questions =
+            questions(wanted.iter().map(|upstream| (upstream.clone(), Wanted::default())).collect());
         assert_eq!(questions.len(), 4);
-        assert!(questions.contains(&Question::One(oci)));
-        let covered: BTreeSet<UpstreamRef> = questions.iter().flat_map(Question::upstreams).collect();
+        assert!(questions.iter().any(|question| question.topic == Topic::One(oci.clone())));
+        let covered: BTreeSet<UpstreamRef> =
+            questions.iter().flat_map(|question| question.topic.upstreams()).collect();
         assert_eq!(covered, wanted);
     }
 }

@@ -108,6 +108,8 @@ pub enum Error {
 #[derive(Clone)]
 pub struct Http {
     shared: Arc<Shared>,
+    /// How old kept answers may be without being checked, where a question does not say it.
+    fresh_for: Duration,
 }
 
 struct Shared {

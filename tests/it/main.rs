@@ -29,9 +29,3 @@ fn every_file_of_this_folder_is_a_module() {
     }
     assert!(seen >= 3, "the folder was not read: {seen} files");
 }
-//! Tests against real processes, files and sockets, without a network.
-
-//! Tests of the built program and of the parts together.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
-

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use gitops_updater::app::ports::{Clock, Upstreams as _};
+use gitops_updater::app::ports::{Clock, Progress, Upstreams as _, Wanted};
 use gitops_updater::domain::upstream::{FailureClass, UpstreamFailure, UpstreamRef};
-use gitops_updater::upstream::client::{Progress, UpstreamClient};
+use gitops_updater::upstream::client::UpstreamClient;
 use gitops_updater::upstream::context::{Context, GitOptions, GithubOptions, OciOptions, OsvOptions};
 use gitops_updater::upstream::credentials::{Credential, Credentials};
 use gitops_updater::upstream::helm_index;
@@ -654,13 +654,16 @@ async fn every_upstream_is_asked_once_and_one_that_fails_costs_no_other() {
         let client = UpstreamClient::new(Arc::new(context)).with_progress(progress.clone());
         let (mut good, mut bad) = (0, 0);
         client
-            .ask_all(wanted.clone(), &mut |_, answer| match answer {
-                Ok(answer) => {
-                    assert_eq!(answer.candidates.len(), 4);
-                    good += 1;
-                }
-                Err(_) => bad += 1,
-            })
+            .ask_all(
+                wanted.iter().map(|upstream| (upstream.clone(), Wanted::default())).collect(),
+                &mut |_, answer| match answer {
+                    Ok(answer) => {
+                        assert_eq!(answer.candidates.len(), 4);
+                        good += 1;
+                    }
+                    Err(_) => bad += 1,
+                },
+            )
             .await;
         assert_eq!((good, bad), (100, 2), "round {round}");
         assert_eq!(*progress.0.lock().unwrap(), (102, wanted.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::paths;
+use super::{Options, paths};
 use crate::domain::scan::{FileScan, FluxKustomization, PatchTarget};
 
 /// Kustomize refuses deeper nesting long before; a bound for hostile trees.
@@ -50,9 +50,9 @@ impl Graph {
         !scan.template && (!self.any || !self.of(file).is_empty())
     }
 
-    /// Walks the repository. `configured` are clusters with their path, named by the configuration.
-    pub(super) fn build(scans: &[FileScan], configured: &[(String, String)]) -> Self {
-        Builder::new(scans).run(configured)
+    /// Walks the repository.
+    pub(super) fn build(scans: &[FileScan], options: &Options) -> Self {
+        Builder::new(scans, &options.root).run(&options.clusters)
     }
 }
 
@@ -61,6 +61,8 @@ struct Builder<'a> {
     files: BTreeMap<&'a str, usize>,
     kustomize: BTreeMap<&'a str, usize>,
     own_sources: BTreeSet<(&'a str, &'a str)>,
+    /// The part of the repository that was read.
+    root: &'a str,
 }
 
 /// A file met on a walk.
@@ -72,7 +74,7 @@ struct Visit {
 }
 
 impl<'a> Builder<'a> {
-    fn new(scans: &'a [FileScan]) -> Self {
+    fn new(scans: &'a [FileScan], root: &'a str) -> Self {
         let files = scans.iter().enumerate().map(|(file, scan)| (scan.path.as_str(), file)).collect();
         let kustomize = scans
             .iter()
@@ -80,7 +82,7 @@ impl<'a> Builder<'a> {
             .filter(|(_, scan)| scan.kustomize.is_some() && !scan.template)
             .map(|(file, scan)| (paths::folder(&scan.path), file))
             .collect();
-        let mut builder = Self { scans, files, kustomize, own_sources: BTreeSet::new() };
+        let mut builder = Self { scans, files, kustomize, own_sources: BTreeSet::new(), root };
         builder.own_sources = builder.find_own_sources();
         builder
     }
@@ -97,8 +99,7 @@ impl<'a> Builder<'a> {
         let mut own = BTreeSet::new();
         for (_, found) in self.kustomizations() {
             let (kind, name) = (found.source.0.as_str(), found.source.1.as_str());
-            let path = paths::join("", &found.path).unwrap_or_default();
-            let exists = !path.is_empty() && self.exists(&path);
+            let exists = self.folder(&found.path).is_some_and(|folder| folder != self.root);
             if name == "flux-system" || (kind == "GitRepository" && exists) {
                 own.insert((kind, name));
             }
@@ -158,13 +159,20 @@ impl<'a> Builder<'a> {
 
     /// The folder of this repository that a Kustomization applies.
     fn folder_of(&self, (file, _): KustomizationId, found: &FluxKustomization) -> Option<String> {
-        let path = paths::join("", &found.path)?;
         let (kind, name) = (found.source.0.as_str(), found.source.1.as_str());
         if kind == "ExternalArtifact" {
-            return self.folder_in_artifact(file, name, &path);
+            return self.folder_in_artifact(file, name, &paths::join("", &found.path)?);
         }
-        let applies = self.own_sources.contains(&(kind, name));
-        (applies && (path.is_empty() || self.exists(&path))).then_some(path)
+        self.own_sources.contains(&(kind, name)).then(|| self.folder(&found.path))?
+    }
+
+    /// A folder as Flux objects name it: from the top of the repository, or, where a part of a larger
+    /// repository stands for a whole one, from the top of what was read.
+    fn folder(&self, path: &str) -> Option<String> {
+        [self.root, ""].into_iter().find_map(|base| {
+            let folder = paths::join(base, path.trim_start_matches('/'))?;
+            (folder == self.root || self.exists(&folder)).then_some(folder)
+        })
     }
 
     /// An ArtifactGenerator copies folders; the one beside the Kustomization is meant where several
@@ -184,8 +192,7 @@ impl<'a> Builder<'a> {
             } else {
                 path.strip_prefix(copy.to.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'))?
             };
-            let folder = paths::join(&copy.from, rest.trim_start_matches('/'))?;
-            (folder.is_empty() || self.exists(&folder)).then_some(folder)
+            self.folder(&paths::join(&copy.from, rest.trim_start_matches('/'))?)
         })
     }
 
@@ -198,7 +205,7 @@ impl<'a> Builder<'a> {
         if !configured.is_empty() {
             return configured
                 .iter()
-                .filter_map(|(name, path)| Some((name.clone(), paths::join("", path)?)))
+                .filter_map(|(name, path)| Some((name.clone(), self.folder(path)?)))
                 .collect();
         }
         let mut folders = BTreeSet::new();
@@ -210,8 +217,8 @@ impl<'a> Builder<'a> {
             }
         }
         for scan in self.scans.iter().filter(|scan| !scan.template) {
-            let synced = scan.syncs.iter().filter_map(|sync| paths::join("", &sync.path));
-            folders.extend(synced.filter(|path| !path.is_empty() && self.exists(path)));
+            let synced = scan.syncs.iter().filter_map(|sync| self.folder(&sync.path));
+            folders.extend(synced.filter(|folder| folder != self.root));
         }
         // The layout of `flux bootstrap --path=clusters/NAME`, where its own Kustomization is not at hand.
         for (id, _) in self.kustomizations() {
@@ -391,7 +398,7 @@ mod tests {
 
     fn graph(files: &[(&str, &str)]) -> (Vec<FileScan>, Graph) {
         let scans: Vec<_> = files.iter().map(|(path, text)| scan_file(path, text.as_bytes(), &[])).collect();
-        let graph = Graph::build(&scans, &[]);
+        let graph = Graph::build(&scans, &Options::default());
         (scans, graph)
     }
 

@@ -24,6 +24,8 @@ use variables::Variables;
 pub struct Options {
     /// Name and folder of each cluster; found by itself where empty.
     pub clusters: Vec<(String, String)>,
+    /// The part of the repository that was read; paths in Flux objects may be meant from there.
+    pub root: String,
 }
 
 /// What a repository runs.
@@ -50,7 +52,7 @@ struct World<'a> {
 
 /// Makes components of the scans of a repository, whose order must be that of the paths.
 pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolved {
-    let graph = Graph::build(scans, &options.clusters);
+    let graph = Graph::build(scans, options);
     let variables = Variables::new(scans, &graph);
     let sources = sources::Sources::new(scans, &graph, &variables);
     let world = World { scans, rules, graph: &graph, variables, sources };

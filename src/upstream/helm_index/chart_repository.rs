@@ -50,7 +50,7 @@ pub async fn charts(
     }
 }
 
-fn index_url(repository: &str) -> Result<Url, UpstreamFailure> {
+pub(super) fn index_url(repository: &str) -> Result<Url, UpstreamFailure> {
     let refused = || permanent(format!("`{}` is not the URL of a chart repository", redact_text(repository)));
     let mut url = Url::parse(repository.trim()).map_err(|_| refused())?;
     if !matches!(url.scheme(), "http" | "https") {

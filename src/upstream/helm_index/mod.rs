@@ -8,6 +8,7 @@ pub(crate) mod block;
 mod chart_repository;
 pub(crate) mod entry;
 pub(crate) mod extract;
+mod inspect;
 pub(crate) mod scan;
 pub(crate) mod whole;
 
@@ -24,6 +25,7 @@ use self::scan::Scan;
 use super::body::Bounded;
 
 pub use self::chart_repository::charts;
+pub use self::inspect::inspect;
 
 /// The largest index that is read, in bytes, unpacked. The largest public ones have 30 to 60 MB.
 const LARGEST_INDEX: u64 = 96 * 1024 * 1024;

@@ -7,6 +7,7 @@ pub(crate) mod broken;
 pub(crate) mod fake_git;
 pub(crate) mod fake_github;
 pub(crate) mod fake_registry;
+pub(crate) mod fake_upstream;
 pub(crate) mod git;
 pub(crate) mod sandbox;
 pub(crate) mod served;
