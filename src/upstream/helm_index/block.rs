@@ -71,8 +71,9 @@ enum Below {
     Ignored,
     /// The rest of a wanted value: not plainly on one line.
     Wanted,
-    /// Elements of `urls`.
-    Urls,
+    /// Elements of a wanted list, whose dashes stand at this indentation once one was seen. A dash further
+    /// right goes on with the element before it.
+    List(Option<usize>),
 }
 
 struct Item {
@@ -125,13 +126,14 @@ impl Item {
         } else {
             match self.below {
                 Below::Ignored => {}
-                Below::Urls if element => match scalar(&content[1..]) {
-                    Scalar::Text(url) => self.entry.names_archive |= !url.trim().is_empty(),
-                    Scalar::Null | Scalar::Unusual => self.unusual = true,
-                },
-                // A long URL goes on.
-                Below::Urls if self.entry.names_archive => {}
-                Below::Wanted | Below::Urls => self.unusual = true,
+                Below::List(dashes) if element && dashes.is_none_or(|dashes| dashes == indent) => {
+                    self.below = Below::List(Some(indent));
+                    match scalar(&content[1..]) {
+                        Scalar::Text(url) => self.entry.names_archive |= !url.trim().is_empty(),
+                        Scalar::Null | Scalar::Unusual => self.unusual = true,
+                    }
+                }
+                Below::Wanted | Below::List(_) => self.unusual = true,
             }
         }
     }
@@ -164,7 +166,7 @@ impl Item {
         self.below = Below::Wanted;
         if name == b"urls" {
             match value.trim_ascii() {
-                b"" => self.below = Below::Urls,
+                b"" => self.below = Below::List(None),
                 b"[]" | b"null" | b"~" => {}
                 _ => self.unusual = true,
             }
@@ -204,43 +206,58 @@ impl Item {
 
     /// The link of the entry in `text`; `None` where the whole index is needed to say.
     fn link(&self, text: &[u8]) -> Option<Option<String>> {
-        if self.unusual {
-            return Some(parsed(text)?.link());
+        match self.plain_link(text) {
+            Some(link) => Some(link),
+            None => Some(parsed(text)?.link()),
         }
-        let keys = self.keys?;
-        let (mut home, mut source, mut in_sources) = (None, None, false);
-        for (_, line) in lines(text) {
-            let mut indent = indentation(line);
-            if line.get(indent) == Some(&b'-') && indent < keys {
-                indent = keys;
-            }
+    }
+
+    /// The link, if all that it may come from stands plainly in the entry.
+    fn plain_link(&self, text: &[u8]) -> Option<Option<String>> {
+        let keys = self.keys.filter(|_| !self.unusual)?;
+        let mut entry = Entry::default();
+        let mut sources: Option<Vec<Option<String>>> = None;
+        let mut seen_home = false;
+        // What lines that are not keys mean; only elements of `sources` are wanted.
+        let mut below = Below::Ignored;
+        for (place, line) in lines(text) {
+            // The first line has the entry's dash before its key.
+            let indent = if place == 0 { keys } else { indentation(line) };
             let content = line.get(indent..).unwrap_or_default();
             if content.is_empty() || content[0] == b'#' {
                 continue;
             }
-            if in_sources && content.starts_with(b"- ") {
-                match scalar(&content[1..]) {
-                    Scalar::Text(text) if text.starts_with("https://github.com/") && source.is_none() => {
-                        source = Some(text.to_owned());
+            let element = content[0] == b'-' && matches!(content.get(1), None | Some(b' '));
+            if indent > keys || element {
+                match below {
+                    Below::Ignored => {}
+                    Below::Wanted => return None,
+                    Below::List(dashes) if element && dashes.is_none_or(|dashes| dashes == indent) => {
+                        below = Below::List(Some(indent));
+                        let source = scalar(&content[1..]).text()?;
+                        sources.get_or_insert_default().push(source.map(str::to_owned));
                     }
-                    Scalar::Text(_) | Scalar::Null => {}
-                    Scalar::Unusual => return Some(parsed(text)?.link()),
+                    Below::List(_) => return None,
                 }
-            } else if indent == keys && content[0] != b'-' {
-                let (name, value) = split(content)?;
-                in_sources = name == b"sources" && value.trim_ascii().is_empty();
-                match (name, scalar(value)) {
-                    (b"home", Scalar::Text(text)) if home.is_none() => home = Some(text.to_owned()),
-                    (b"home" | b"sources", Scalar::Null) => {}
-                    (b"home" | b"sources", _) => return Some(parsed(text)?.link()),
-                    _ => {}
-                }
-            } else if in_sources {
-                return Some(parsed(text)?.link());
+                continue;
             }
+            let (name, value) = split(content)?;
+            below = match name {
+                b"home" if !seen_home => {
+                    seen_home = true;
+                    entry.home = scalar(value).text()?.map(str::to_owned);
+                    Below::Wanted
+                }
+                b"sources" if sources.is_none() && value.trim_ascii().is_empty() => {
+                    sources = Some(Vec::new());
+                    Below::List(None)
+                }
+                b"home" | b"sources" => return None,
+                _ => Below::Ignored,
+            };
         }
-        let web = |url: &String| url.starts_with("https://") || url.starts_with("http://");
-        Some(source.or(home.filter(web)))
+        entry.sources = sources;
+        Some(entry.link())
     }
 }
 
@@ -264,6 +281,17 @@ enum Scalar<'a> {
     Null,
     /// Not plainly on this line.
     Unusual,
+}
+
+impl<'a> Scalar<'a> {
+    /// The text or nothing, if that is plain.
+    fn text(self) -> Option<Option<&'a str>> {
+        match self {
+            Self::Text(text) => Some(Some(text)),
+            Self::Null => Some(None),
+            Self::Unusual => None,
+        }
+    }
 }
 
 /// Reads a value that stands on one line without anything to unescape.

@@ -311,19 +311,100 @@ fn generated_index() -> impl Strategy<Value = String> {
         prop::collection::vec(item, 0..4),
     )
         .prop_map(|(name, items)| format!("  {name}:\n{}", items.concat()));
-    (prop::collection::vec(chart, 0..4), any::<bool>()).prop_map(|(charts, crlf)| {
+    (prop::collection::vec(chart, 1..3), any::<bool>()).prop_map(|(charts, crlf)| {
         let text = format!("apiVersion: v1\nentries:\n{}generated: \"x\"\n", charts.concat());
         if crlf { text.replace('\n', "\r\n") } else { text }
     })
 }
 
+#[derive(Debug, Clone)]
+enum Damage {
+    Remove,
+    Repeat,
+    Indent(usize),
+    Outdent(usize),
+    Insert(&'static str),
+}
+
+impl Damage {
+    fn apply(&self, lines: &mut Vec<String>, place: prop::sample::Index) {
+        if lines.is_empty() {
+            return;
+        }
+        let place = place.index(lines.len());
+        match self {
+            Self::Remove => drop(lines.remove(place)),
+            Self::Repeat => lines.insert(place, lines[place].clone()),
+            Self::Indent(by) => lines[place].insert_str(0, &" ".repeat(*by)),
+            Self::Outdent(by) => {
+                let spaces = lines[place].len() - lines[place].trim_start_matches(' ').len();
+                lines[place].drain(..spaces.min(*by));
+            }
+            Self::Insert(line) => lines.insert(place, (*line).to_owned()),
+        }
+    }
+}
+
+fn damage() -> impl Strategy<Value = (prop::sample::Index, Damage)> {
+    let line = prop::sample::select(vec![
+        "",
+        "---",
+        "...",
+        "# c",
+        "      # c",
+        "\t",
+        "    \t",
+        "  -",
+        "  - version: 5.0.0",
+        "    version: 6.0.0",
+        "  demo:",
+        "  \"demo\":",
+        "entries:",
+        "  <<: *a",
+        "    <<: {version: 7.0.0}",
+        "    version: |",
+        "    - x",
+        "    urls:",
+        "  ? complex",
+        "    'version': 8.0.0",
+        "        - version: 9.0.0",
+        "%YAML 1.2",
+        "    &a b: c",
+        "    \"",
+    ]);
+    let damage = prop_oneof![
+        Just(Damage::Remove),
+        Just(Damage::Repeat),
+        (1..5_usize).prop_map(Damage::Indent),
+        (1..5_usize).prop_map(Damage::Outdent),
+        line.prop_map(Damage::Insert),
+    ];
+    (any::<prop::sample::Index>(), damage)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
     /// Where the parser reads an index, the fast reader reads the same or leaves it to the parser.
     #[test]
     fn fast_reader_agrees_with_the_parser(text in generated_index()) {
         let wanted = BTreeSet::from(["demo", "a.b-c_d"]);
+        if let Some(fast) = fast(text.as_bytes(), &wanted)
+            && let Ok(parsed) = whole::yaml(text.as_bytes(), LARGEST_PARSED, &wanted)
+        {
+            prop_assert_eq!(comparable(fast), comparable(parsed), "{}", text);
+        }
+    }
+
+    /// The same for indexes that were damaged line by line, as hands and bad merges do it.
+    #[test]
+    fn fast_reader_agrees_with_the_parser_on_damaged_indexes(damages in prop::collection::vec(damage(), 1..4)) {
+        let mut lines: Vec<String> = CANONICAL.lines().map(str::to_owned).collect();
+        for (place, damage) in damages {
+            damage.apply(&mut lines, place);
+        }
+        let text = lines.join("\n") + "\n";
+        let wanted = BTreeSet::from(["demo", "other"]);
         if let Some(fast) = fast(text.as_bytes(), &wanted)
             && let Ok(parsed) = whole::yaml(text.as_bytes(), LARGEST_PARSED, &wanted)
         {
