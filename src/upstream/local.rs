@@ -18,7 +18,7 @@ pub(crate) fn local(get: &Get<'_>, path: PathBuf) -> Result<Got, UpstreamFailure
         Ok(metadata) if metadata.is_file() => metadata,
         _ => {
             return Err(not_found(format!(
-                "`{shown}` is mapped to `{}`, and there is no such file; add it or change `upstreams.mapping`",
+                "`{shown}` is mapped to `{}`, and there is no such file; add it or change `upstreams.map`",
                 path.display()
             )));
         }
