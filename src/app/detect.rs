@@ -171,12 +171,36 @@ pub async fn report<U: Upstreams>(
     }
     let mut targets: Vec<Target> = Vec::new();
     let mut failures: BTreeSet<Problem> = BTreeSet::new();
+    let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
             failures.extend(problems_of(upstream, &answer, request));
             for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
+                if let (Ok(answer), Some(notes)) = (&answer, notes_of(&component, &registry)) {
+                    without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
+                    continue;
+                }
                 let entry = assess::assess(&component, answer.as_ref(), &settings);
                 targets.extend(Target::of(&component, &entry, &registry, upstream));
+                entries.insert(component.id, entry);
+            }
+        })
+        .await;
+    let wanted = without_notes
+        .iter()
+        .map(|(notes, waiting)| (notes.clone(), wanted_notes(waiting, request)))
+        .collect();
+    upstreams
+        .ask_all(wanted, &mut |upstream, notes| {
+            failures.extend(problems_of(upstream, &notes, request));
+            for (component, settings, mut answer) in without_notes.remove(upstream).unwrap_or_default() {
+                if let Ok(notes) = &notes {
+                    answer.adopt_notes(notes);
+                }
+                let entry = assess::assess(&component, Ok(&answer), &settings);
+                if let Ok(upstream) = &component.upstream {
+                    targets.extend(Target::of(&component, &entry, &registry, upstream));
+                }
                 entries.insert(component.id, entry);
             }
         })
@@ -195,7 +219,7 @@ pub async fn report<U: Upstreams>(
     Report {
         update_report: UpdateReport {
             schema: SCHEMA.to_owned(),
-            timestamp: request.now,
+            timestamp: whole_second(request.now),
             scan_duration: duration(request.now, clock.now()),
             repository: Repository { path: request.path.display().to_string(), revision },
             components: entries,
@@ -203,6 +227,32 @@ pub async fn report<U: Upstreams>(
             problems,
         },
     }
+}
+
+/// Where the release notes of a component are, when its own upstream has none (charts, OCI tags).
+fn notes_of(component: &Component, registry: &Registry) -> Option<UpstreamRef> {
+    let published_without = matches!(
+        component.upstream,
+        Ok(UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { .. } | UpstreamRef::GitTags { .. })
+    );
+    let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind)?;
+    let (owner, name) = rule.notes.as_deref().filter(|_| published_without)?.split_once('/')?;
+    let host = "github.com".to_owned();
+    Some(UpstreamRef::GithubReleases { host, owner: owner.to_owned(), name: name.to_owned() })
+}
+
+fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectRequest) -> Wanted {
+    let intervals = waiting.iter().map(|(component, ..)| {
+        request.config.settings_for(&component.id, &component.kind).check_interval.value
+    });
+    let installed = match waiting {
+        // Releases carry a leading `v`, charts do not.
+        [(Component { given: Given::Exact(text), .. }, ..)] => {
+            Some(format!("v{}", text.trim_start_matches('v')))
+        }
+        _ => None,
+    };
+    Wanted { fresh_for: intervals.min().unwrap_or_default(), installed }
 }
 
 /// Applies the configuration to a component.
@@ -334,6 +384,11 @@ fn add_advisories(entry: &mut Entry, found: Vec<String>) {
         entry.security_update = Some(true);
     }
     entry.security_advisories = known.into_iter().collect();
+}
+
+/// Reports are compared and read; nobody needs their nanoseconds.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// `0.4s`, `45s`, `2m 5s`.
