@@ -355,22 +355,32 @@ async fn look_closer<U: Upstreams>(
     upstreams: &U,
     entries: &mut BTreeMap<String, Entry>,
 ) {
-    for target in targets {
-        let Some(entry) = entries.get_mut(&target.id) else { continue };
-        if let Some((module, from, to)) = &target.module {
-            match upstreams.advisories(module, from, to).await {
-                Ok(found) => add_advisories(entry, found),
-                // Without an answer the notes stand alone: unknown stays unknown.
-                Err(failure) => {
-                    tracing::debug!(component = %target.id, %failure, "advisories could not be asked")
-                }
-            }
+    // All at once: the client bounds how many requests are on the way.
+    let looks = targets.into_iter().map(|target| async move {
+        let advisories = match &target.module {
+            Some((module, from, to)) => Some(upstreams.advisories(module, from, to).await),
+            None => None,
+        };
+        let checks = match request.deep {
+            true => Some(upstreams.inspect(&target.upstream, &target.version).await),
+            false => None,
+        };
+        (target.id, advisories, checks)
+    });
+    for (id, advisories, checks) in join_all(looks).await {
+        let Some(entry) = entries.get_mut(&id) else { continue };
+        match advisories {
+            Some(Ok(found)) => add_advisories(entry, found),
+            // Without an answer the notes stand alone: unknown stays unknown.
+            Some(Err(failure)) => tracing::debug!(component = %id, %failure, "advisories could not be asked"),
+            None => {}
         }
-        if request.deep {
-            match upstreams.inspect(&target.upstream, &target.version).await {
-                Ok(checks) => entry.deep = Some(checks),
-                Err(failure) => entry.warnings.push(format!("the target could not be looked at: {failure}")),
+        match checks {
+            Some(Ok(checks)) => entry.deep = Some(checks),
+            Some(Err(failure)) => {
+                entry.warnings.push(format!("the target could not be looked at: {failure}"));
             }
+            None => {}
         }
     }
 }
