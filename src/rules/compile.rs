@@ -84,6 +84,7 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         component,
         scheme: raw.scheme,
         advisories: raw.advisories,
+        notes: raw.notes,
         claims,
         pins,
         examples,

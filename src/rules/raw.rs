@@ -27,6 +27,9 @@ pub(super) struct RawRule {
     /// Go module by which advisories name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) advisories: Option<String>,
+    /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) notes: Option<String>,
     /// What other rules find that belongs to this component.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) claims: Vec<RawClaim>,

@@ -90,6 +90,9 @@ fn text(rule: &Rule, raw: &RawRule, source: &Source) -> String {
     if let Some(module) = &raw.advisories {
         fact(&mut text, "advisories", &format!("of the Go module {module}"));
     }
+    if let Some(repository) = &raw.notes {
+        fact(&mut text, "notes", &format!("of the releases of github.com/{repository}"));
+    }
     for claim in &raw.claims {
         fact(&mut text, "claims", &claimed(claim));
     }
