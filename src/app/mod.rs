@@ -2,3 +2,4 @@
 
 pub mod detect;
 pub mod ports;
+pub mod rules;

@@ -8,6 +8,7 @@ mod exit_codes;
 mod forges;
 mod help;
 mod repo;
+mod rules;
 mod support;
 mod upstream;
 
