@@ -32,6 +32,8 @@ pub struct Rule {
     pub claims: Vec<Claim>,
     /// Go module by which advisories name it (`github.com/k3s-io/k3s`).
     pub advisories: Option<String>,
+    /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
+    pub notes: Option<String>,
 }
 
 /// A manifest that shows a rule at work; also its test.

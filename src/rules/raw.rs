@@ -34,6 +34,8 @@ pub(super) struct RawRule {
     scheme: Scheme,
     /// Go module by which advisories name it.
     advisories: Option<String>,
+    /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
+    notes: Option<String>,
     /// What other rules find that belongs to this component.
     #[serde(default)]
     claims: Vec<RawClaim>,
@@ -270,6 +272,7 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         component: component(raw.component),
         scheme: raw.scheme,
         advisories: raw.advisories,
+        notes: raw.notes,
         claims,
         pins,
         examples,
