@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use crate::config::{Config, Selector};
 use crate::domain::assess::{self, Settings};
@@ -82,8 +83,10 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let listing = repository.files(&options)?;
+    let mut listing = repository.files(&options)?;
     let (registry, mut problems) = rules(repository, &listing.entries);
+    // Rules are no manifests: their examples would be found, and their mistakes told twice.
+    listing.entries.retain(|entry| !is_rule(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
     let reading = repository
         .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
@@ -113,13 +116,17 @@ fn is_wanted(path: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// Whether a file lies among the repository's own rules.
+fn is_rule(path: &str) -> bool {
+    path.strip_prefix(REPOSITORY_FOLDER).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The embedded rules and those of the repository.
 fn rules(repository: &Repo, entries: &[repo::FileEntry]) -> (Registry, Vec<Problem>) {
     let mut texts = Vec::new();
     let mut problems = Vec::new();
     for entry in entries {
-        let own = entry.path.strip_prefix(REPOSITORY_FOLDER).is_some_and(|rest| rest.starts_with('/'));
-        if !own || !(entry.path.ends_with(".yaml") || entry.path.ends_with(".yml")) {
+        if !is_rule(&entry.path) || !(entry.path.ends_with(".yaml") || entry.path.ends_with(".yml")) {
             continue;
         }
         match repository.read(&entry.path) {
@@ -143,6 +150,8 @@ pub async fn report<U: Upstreams>(
     clock: &(impl Clock + ?Sized),
 ) -> Report {
     let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    problems.extend(named::unknown(&components, request));
+    named::warn_of_unused(&components, request);
     components.retain(|component| request.wants(&component.id, &component.kind));
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();

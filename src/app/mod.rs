@@ -1,4 +1,5 @@
 //! Use cases, generic over the ports.
 
 pub mod detect;
+mod named;
 pub mod ports;

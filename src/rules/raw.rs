@@ -213,8 +213,13 @@ struct RawExample {
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
     /// It is no rule file.
-    #[error("cannot read the rule: {0}")]
-    Syntax(String),
+    #[error("cannot read the rule: {message}")]
+    Syntax {
+        /// 1-based, where the reader knows it.
+        line: Option<usize>,
+        /// What is wrong, in one line.
+        message: String,
+    },
     /// A route pattern is wrong.
     #[error("`{field}`: {source}")]
     Route {
@@ -242,8 +247,22 @@ pub enum RuleError {
 }
 
 pub(super) fn parse(text: &str) -> Result<Rule, RuleError> {
-    let raw: RawRule = serde_saphyr::from_str(text).map_err(|error| RuleError::Syntax(error.to_string()))?;
+    let raw: RawRule = serde_saphyr::from_str(text).map_err(|error| RuleError::Syntax {
+        line: error.location().and_then(|location| usize::try_from(location.line()).ok()),
+        // The reader's own picture of the place would fill five lines of a report.
+        message: error.without_snippet().to_string(),
+    })?;
     rule(raw)
+}
+
+impl RuleError {
+    /// Line of the file that is wrong, 1-based, where it is known.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { line, .. } => *line,
+            _ => None,
+        }
+    }
 }
 
 fn rule(raw: RawRule) -> Result<Rule, RuleError> {

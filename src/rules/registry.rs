@@ -35,19 +35,19 @@ impl Registry {
     pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> (Self, Vec<Problem>) {
         let mut rules = Vec::new();
         let mut problems = Vec::new();
-        let mut refuse = |path: &str, message: String| {
+        let mut refuse = |path: &str, error: &raw::RuleError| {
             problems.push(Problem {
                 category: Category::Configuration,
                 file: Some(path.to_owned()),
-                line: None,
+                line: error.line(),
                 upstream: None,
-                message,
+                message: error.to_string(),
             });
         };
         for (path, text) in EMBEDDED {
             match raw::parse(text) {
                 Ok(rule) => rules.push(rule),
-                Err(error) => refuse(path, error.to_string()),
+                Err(error) => refuse(path, &error),
             }
         }
         let mut own = Vec::new();
@@ -57,7 +57,7 @@ impl Registry {
                     Some(known) => *known = rule,
                     None => own.push(rule),
                 },
-                Err(error) => refuse(path, error.to_string()),
+                Err(error) => refuse(path, &error),
             }
         }
         // A repository's own rule is more specific than any that is embedded.
