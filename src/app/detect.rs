@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
@@ -82,8 +83,10 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let listing = repository.files(&options)?;
+    let mut listing = repository.files(&options)?;
     let (registry, mut problems) = rules_of(repository);
+    // Rules are no manifests: their examples would be found, and their mistakes told twice.
+    listing.entries.retain(|entry| !is_rule_file(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
     let reading = repository
         .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
@@ -130,6 +133,8 @@ pub async fn report<U: Upstreams>(
     let configured = &request.config.architectures;
     let architectures =
         if configured.is_empty() { architectures } else { configured.iter().cloned().collect() };
+    problems.extend(named::unknown(&components, request));
+    named::warn_of_unused(&components, request);
     components.retain(|component| request.wants(&component.id, &component.kind));
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();

@@ -123,6 +123,10 @@ fn deliver(
     global: &GlobalArgs,
 ) -> Result<Outcome, CommandError> {
     let output = global.output();
+    let problems = report.update_report.problems.len();
+    if global.format == Format::Csv && problems > 0 {
+        tracing::warn!(problems, "CSV has no place for problems; every other format shows them");
+    }
     output.write(&render(report, global.format, request.now, global, &output)?)?;
     if let Some(actions) = Actions::from_environment() {
         let summary = render(report, Format::StepSummary, request.now, global, &output)?;
