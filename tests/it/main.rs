@@ -7,6 +7,7 @@ mod config;
 mod exit_codes;
 mod forges;
 mod help;
+mod readme;
 mod repo;
 mod rules;
 mod support;
