@@ -64,6 +64,8 @@ pub struct Found {
     pub files_read: usize,
     /// The revision, for repositories.
     pub revision: Option<String>,
+    /// Architectures of nodes that manifests ask for.
+    pub architectures: BTreeSet<String>,
     /// Rules in force.
     pub registry: Registry,
 }
@@ -99,6 +101,7 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         inventory: resolved.inventory,
         files_read: scans.len(),
         revision: repository.revision(&listing),
+        architectures: resolved.architectures,
         registry,
     })
 }
@@ -121,13 +124,18 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
+        found;
+    // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
+    let configured = &request.config.architectures;
+    let architectures =
+        if configured.is_empty() { architectures } else { configured.iter().cloned().collect() };
     components.retain(|component| request.wants(&component.id, &component.kind));
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();
     let mut wanted: BTreeMap<UpstreamRef, Wanted> = BTreeMap::new();
     for mut component in components {
-        let (settings, fresh_for) = configure(&mut component, request);
+        let (settings, fresh_for) = configure(&mut component, request, &architectures);
         match &component.upstream {
             Ok(upstream) if assess::needs_answer(&component, &settings) => {
                 let installed = match &component.given {
@@ -236,7 +244,11 @@ fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectReque
 }
 
 /// Applies the configuration to a component.
-fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, Duration) {
+fn configure(
+    component: &mut Component,
+    request: &DetectRequest,
+    architectures: &BTreeSet<String>,
+) -> (Settings, Duration) {
     let settings = request.config.settings_for(&component.id, &component.kind);
     if let Some(repository) = &settings.repository.value {
         let replaced = repository.upstream_instead_of(component.upstream.as_ref().ok());
@@ -261,7 +273,7 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         ignored: settings.ignored.value.iter().filter_map(|text| Ignored::parse(text).ok()).collect(),
         channel,
         tag_prefix: None,
-        architectures: request.config.architectures.iter().cloned().collect(),
+        architectures: architectures.iter().cloned().collect(),
     };
     (Settings { ignored: settings.ignore.value, wish, changelog_url: None }, settings.check_interval.value)
 }

@@ -171,15 +171,18 @@ fn pin(position: usize, raw: RawPin, scheme: Scheme) -> Result<PinRule, RuleErro
 
 fn scope(field: &str, raw: RawScope) -> Result<Scope, RuleError> {
     let object = raw.objects || raw.kind.is_some() || raw.group.is_some();
-    let chosen = [object, raw.kustomize, raw.file.is_some(), !raw.lines.is_empty()];
+    let chosen = [object, raw.kustomize, raw.values, raw.file.is_some(), !raw.lines.is_empty()];
     if chosen.iter().filter(|chosen| **chosen).count() != 1 {
         return Err(choice(
             field,
-            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `file`, `lines`",
+            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `values`, `file`, `lines`",
         ));
     }
     if raw.kustomize {
         return Ok(Scope::KustomizeFile);
+    }
+    if raw.values {
+        return Ok(Scope::Values);
     }
     if let Some(file) = raw.file {
         return Ok(Scope::FileName(file));

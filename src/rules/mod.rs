@@ -10,3 +10,6 @@ mod show;
 pub use error::{Fault, RuleError};
 pub use registry::{REPOSITORY_FOLDER, Registry, Source};
 pub use schema::schema;
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,7 @@ pub(super) struct RawPin {
     pub(super) scheme: Option<Scheme>,
 }
 
-/// Objects (`group`, `kind`, `except`), or one of `kustomize`, `file`, `lines`.
+/// Objects (`group`, `kind`, `except`), or one of `kustomize`, `values`, `file`, `lines`.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawScope {
@@ -140,6 +140,10 @@ pub(super) struct RawScope {
     /// Kustomize's own files.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) kustomize: bool,
+    /// Values of charts: files that a Kustomize file names or that stand beside a `Chart.yaml`, and
+    /// `*values.yaml` in ConfigMaps.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) values: bool,
     /// Files of this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<String>,

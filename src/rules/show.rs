@@ -193,6 +193,9 @@ fn scope(scope: &RawScope) -> String {
     if scope.kustomize {
         return "Kustomize's own files".to_owned();
     }
+    if scope.values {
+        return "values of charts".to_owned();
+    }
     if let Some(file) = &scope.file {
         return format!("files named {file}");
     }
