@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_finds_in_its_examples_what_it_says_and_each_pin_has_an_example() {
+    fn every_rule_finds_in_its_examples_what_it_says_and_nothing_else_and_each_pin_has_an_example() {
         let (registry, _) = Registry::load([]);
         for rule in registry.rules() {
             assert!(!rule.examples.is_empty(), "{} has no example", rule.id);
@@ -172,6 +172,18 @@ mod tests {
             for example in &rule.examples {
                 let scan = scan_file(&example.file, example.text.as_bytes(), registry.rules());
                 assert_eq!(scan.problems, [], "{} {}", rule.id, example.file);
+                // The first pin of a place has it.
+                let mut places = BTreeSet::new();
+                let found: BTreeSet<&str> = scan
+                    .found
+                    .iter()
+                    .filter(|found| found.site.as_ref().is_none_or(|site| places.insert(site.span.start)))
+                    .filter(|found| registry.rules()[found.rule].id == rule.id)
+                    .map(|found| rule.pins[found.pin].id.as_str())
+                    .collect();
+                for pin in found {
+                    assert!(example.finds.contains_key(pin), "{} {}: {pin}", rule.id, example.file);
+                }
                 for (pin, expected) in &example.finds {
                     let found: Vec<_> = scan
                         .found

@@ -125,6 +125,9 @@ fn text(rule: &Rule, raw: &RawRule, source: &Source) -> String {
             text.push_str(format!("  {line}").trim_end());
             text.push('\n');
         }
+        if example.finds.is_empty() {
+            text.push_str("  finds nothing\n");
+        }
         for (pin, found) in &example.finds {
             let found = if found.is_empty() { "that no version is given" } else { found };
             paragraph(&mut text, "  finds ", 8, &format!("{found} ({pin})"));

@@ -9,6 +9,7 @@ mod detect;
 mod exit_codes;
 mod forges;
 mod help;
+mod readme;
 mod repo;
 mod rules;
 mod support;
