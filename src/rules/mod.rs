@@ -3,5 +3,5 @@
 mod raw;
 mod registry;
 
-pub use raw::RuleError;
+pub use raw::{RuleError, parse};
 pub use registry::{REPOSITORY_FOLDER, Registry};

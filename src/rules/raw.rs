@@ -239,7 +239,12 @@ pub enum RuleError {
     },
 }
 
-pub(super) fn parse(text: &str) -> Result<Rule, RuleError> {
+/// Reads one rule file.
+///
+/// # Errors
+///
+/// See [`RuleError`]: what is no rule file, and patterns that cannot be used.
+pub fn parse(text: &str) -> Result<Rule, RuleError> {
     let raw: RawRule = serde_saphyr::from_str(text).map_err(|error| RuleError::Syntax(error.to_string()))?;
     rule(raw)
 }
