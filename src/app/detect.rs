@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::ports::{Clock, Upstreams, Wanted};
@@ -65,6 +66,8 @@ pub struct Found {
     pub files_read: usize,
     /// The revision, for repositories.
     pub revision: Option<String>,
+    /// Architectures of nodes that manifests ask for.
+    pub architectures: BTreeSet<String>,
     /// Rules in force.
     pub registry: Registry,
 }
@@ -100,6 +103,7 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         inventory: resolved.inventory,
         files_read: scans.len(),
         revision: repository.revision(&listing),
+        architectures: resolved.architectures,
         registry,
     })
 }
@@ -141,13 +145,18 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
+        found;
+    // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
+    let configured = &request.config.architectures;
+    let architectures =
+        if configured.is_empty() { architectures } else { configured.iter().cloned().collect() };
     components.retain(|component| request.wants(&component.id, &component.kind));
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();
     let mut wanted: BTreeMap<UpstreamRef, Wanted> = BTreeMap::new();
     for mut component in components {
-        let (settings, fresh_for) = configure(&mut component, request);
+        let (settings, fresh_for) = configure(&mut component, request, &architectures);
         match &component.upstream {
             Ok(upstream) if assess::needs_answer(&component, &settings) => {
                 let installed = match &component.given {
@@ -171,12 +180,36 @@ pub async fn report<U: Upstreams>(
     }
     let mut targets: Vec<Target> = Vec::new();
     let mut failures: BTreeSet<Problem> = BTreeSet::new();
+    let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
             failures.extend(problems_of(upstream, &answer, request));
             for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
+                if let (Ok(answer), Some(notes)) = (&answer, notes_of(&component, &registry)) {
+                    without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
+                    continue;
+                }
                 let entry = assess::assess(&component, answer.as_ref(), &settings);
                 targets.extend(Target::of(&component, &entry, &registry, upstream));
+                entries.insert(component.id, entry);
+            }
+        })
+        .await;
+    let wanted = without_notes
+        .iter()
+        .map(|(notes, waiting)| (notes.clone(), wanted_notes(waiting, request)))
+        .collect();
+    upstreams
+        .ask_all(wanted, &mut |upstream, notes| {
+            failures.extend(problems_of(upstream, &notes, request));
+            for (component, settings, mut answer) in without_notes.remove(upstream).unwrap_or_default() {
+                if let Ok(notes) = &notes {
+                    answer.adopt_notes(notes);
+                }
+                let entry = assess::assess(&component, Ok(&answer), &settings);
+                if let Ok(upstream) = &component.upstream {
+                    targets.extend(Target::of(&component, &entry, &registry, upstream));
+                }
                 entries.insert(component.id, entry);
             }
         })
@@ -195,7 +228,7 @@ pub async fn report<U: Upstreams>(
     Report {
         update_report: UpdateReport {
             schema: SCHEMA.to_owned(),
-            timestamp: request.now,
+            timestamp: whole_second(request.now),
             scan_duration: duration(request.now, clock.now()),
             repository: Repository { path: request.path.display().to_string(), revision },
             components: entries,
@@ -205,8 +238,38 @@ pub async fn report<U: Upstreams>(
     }
 }
 
+/// Where the release notes of a component are, when its own upstream has none (charts, OCI tags).
+fn notes_of(component: &Component, registry: &Registry) -> Option<UpstreamRef> {
+    let published_without = matches!(
+        component.upstream,
+        Ok(UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { .. } | UpstreamRef::GitTags { .. })
+    );
+    let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind)?;
+    let (owner, name) = rule.notes.as_deref().filter(|_| published_without)?.split_once('/')?;
+    let host = "github.com".to_owned();
+    Some(UpstreamRef::GithubReleases { host, owner: owner.to_owned(), name: name.to_owned() })
+}
+
+fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectRequest) -> Wanted {
+    let intervals = waiting.iter().map(|(component, ..)| {
+        request.config.settings_for(&component.id, &component.kind).check_interval.value
+    });
+    let installed = match waiting {
+        // Releases carry a leading `v`, charts do not.
+        [(Component { given: Given::Exact(text), .. }, ..)] => {
+            Some(format!("v{}", text.trim_start_matches('v')))
+        }
+        _ => None,
+    };
+    Wanted { fresh_for: intervals.min().unwrap_or_default(), installed }
+}
+
 /// Applies the configuration to a component.
-fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, Duration) {
+fn configure(
+    component: &mut Component,
+    request: &DetectRequest,
+    architectures: &BTreeSet<String>,
+) -> (Settings, Duration) {
     let settings = request.config.settings_for(&component.id, &component.kind);
     if let Some(repository) = &settings.repository.value {
         let replaced = repository.upstream_instead_of(component.upstream.as_ref().ok());
@@ -231,7 +294,7 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         ignored: settings.ignored.value.iter().filter_map(|text| Ignored::parse(text).ok()).collect(),
         channel,
         tag_prefix: None,
-        architectures: request.config.architectures.iter().cloned().collect(),
+        architectures: architectures.iter().cloned().collect(),
     };
     (Settings { ignored: settings.ignore.value, wish, changelog_url: None }, settings.check_interval.value)
 }
@@ -304,22 +367,32 @@ async fn look_closer<U: Upstreams>(
     upstreams: &U,
     entries: &mut BTreeMap<String, Entry>,
 ) {
-    for target in targets {
-        let Some(entry) = entries.get_mut(&target.id) else { continue };
-        if let Some((module, from, to)) = &target.module {
-            match upstreams.advisories(module, from, to).await {
-                Ok(found) => add_advisories(entry, found),
-                // Without an answer the notes stand alone: unknown stays unknown.
-                Err(failure) => {
-                    tracing::debug!(component = %target.id, %failure, "advisories could not be asked")
-                }
-            }
+    // All at once: the client bounds how many requests are on the way.
+    let looks = targets.into_iter().map(|target| async move {
+        let advisories = match &target.module {
+            Some((module, from, to)) => Some(upstreams.advisories(module, from, to).await),
+            None => None,
+        };
+        let checks = match request.deep {
+            true => Some(upstreams.inspect(&target.upstream, &target.version).await),
+            false => None,
+        };
+        (target.id, advisories, checks)
+    });
+    for (id, advisories, checks) in join_all(looks).await {
+        let Some(entry) = entries.get_mut(&id) else { continue };
+        match advisories {
+            Some(Ok(found)) => add_advisories(entry, found),
+            // Without an answer the notes stand alone: unknown stays unknown.
+            Some(Err(failure)) => tracing::debug!(component = %id, %failure, "advisories could not be asked"),
+            None => {}
         }
-        if request.deep {
-            match upstreams.inspect(&target.upstream, &target.version).await {
-                Ok(checks) => entry.deep = Some(checks),
-                Err(failure) => entry.warnings.push(format!("the target could not be looked at: {failure}")),
+        match checks {
+            Some(Ok(checks)) => entry.deep = Some(checks),
+            Some(Err(failure)) => {
+                entry.warnings.push(format!("the target could not be looked at: {failure}"));
             }
+            None => {}
         }
     }
 }
@@ -334,6 +407,11 @@ fn add_advisories(entry: &mut Entry, found: Vec<String>) {
         entry.security_update = Some(true);
     }
     entry.security_advisories = known.into_iter().collect();
+}
+
+/// Reports are compared and read; nobody needs their nanoseconds.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// `0.4s`, `45s`, `2m 5s`.

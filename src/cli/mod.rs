@@ -157,7 +157,8 @@ impl GlobalArgs {
         let said = self.quiet || self.verbose > 0;
         let filter = self.log_filter.clone().filter(|filter| !said && !filter.is_empty());
         telemetry::Options {
-            filter: filter.unwrap_or_else(|| level.to_owned()),
+            // Libraries log failures that are handled, and reported, here.
+            filter: filter.unwrap_or_else(|| format!("{level},octocrab=off,tower=off")),
             json: self.log_format == LogFormat::Json,
             color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
         }

@@ -173,6 +173,11 @@ impl<'text> Document<'text> {
         self.text[node.span.start..].starts_with(['|', '>'])
     }
 
+    /// The text that the document was read from.
+    pub fn source(&self) -> &'text str {
+        &self.text[self.chunk.clone()]
+    }
+
     /// Byte range in the file of everything the document holds.
     pub fn extent(&self) -> Range<usize> {
         self.chunk.clone()
