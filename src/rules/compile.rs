@@ -20,7 +20,7 @@ const MAX_REGEX: usize = 1 << 20;
 /// # Errors
 ///
 /// What is wrong, with field and line.
-pub(super) fn parse(text: &str) -> Result<Rule, RuleError> {
+pub fn parse(text: &str) -> Result<Rule, RuleError> {
     rule(read(text)?).map_err(|error| error.placed_in(text))
 }
 
