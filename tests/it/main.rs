@@ -4,6 +4,7 @@
 
 mod architecture;
 mod config;
+mod corpus;
 mod exit_codes;
 mod forges;
 mod help;
