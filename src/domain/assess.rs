@@ -61,7 +61,6 @@ pub fn assess(
         }
     };
     let mut wish = settings.wish.clone();
-    wish.prereleases |= component.prereleases;
     if component.tag_prefix.is_some() {
         wish.tag_prefix.clone_from(&component.tag_prefix);
     }

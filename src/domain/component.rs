@@ -69,8 +69,6 @@ pub struct Component {
     pub digest: Option<String>,
     /// Set where something else owns the version (Flux image automation, Renovate `ignore`, …), with the reason.
     pub managed_elsewhere: Option<String>,
-    /// Pre-releases are wanted by an annotation or a range.
-    pub prereleases: bool,
     /// The upstream's tags carry this prefix before the version (`kube-prometheus-stack-41.5.1`).
     pub tag_prefix: Option<String>,
     /// What a person should know about how the version is written (copies that differ, two owners).

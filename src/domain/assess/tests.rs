@@ -19,7 +19,6 @@ fn chart(current: &str) -> Component {
         }),
         digest: None,
         managed_elsewhere: None,
-        prereleases: false,
         warnings: Vec::new(),
         tag_prefix: None,
         pins: vec![Pin {
@@ -215,7 +214,7 @@ fn range_reports_what_it_gives_and_what_lies_outside() {
 fn settings_and_component_both_shape_the_wish() {
     let answer =
         answer(vec![release("app-1.7.2", ""), release("app-1.8.0", ""), release("app-2.0.0-rc1", "")]);
-    let mut component = Component { tag_prefix: Some("app-".to_owned()), ..chart("1.7.2") };
+    let component = Component { tag_prefix: Some("app-".to_owned()), ..chart("1.7.2") };
     let mut settings = Settings::default();
     let target = |component: &Component, settings: &Settings| {
         assess(component, Ok(&answer), settings).available_version
@@ -223,7 +222,7 @@ fn settings_and_component_both_shape_the_wish() {
     assert_eq!(target(&component, &settings).as_deref(), Some("1.8.0"));
     settings.wish.ignored = vec![Ignored::parse("1.8.x").unwrap()];
     assert_eq!(target(&component, &settings), None);
-    component.prereleases = true;
+    settings.wish.prereleases = true;
     assert_eq!(target(&component, &settings).as_deref(), Some("2.0.0-rc1"));
     settings.wish.allowed = Some(Range::parse("1.x").unwrap());
     assert_eq!(target(&component, &settings), None);

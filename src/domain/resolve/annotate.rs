@@ -239,11 +239,14 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         tag_prefix: prefix.or_else(|| site.as_ref().and_then(|site| tag_prefix(&site.text))),
         pin: site.map(|site| pin(scan, site, RENOVATE, applied)),
         inherits: false,
-        overlay: None,
-        clusters: world.graph.of(file).iter().flat_map(|reach| reach.clusters.iter().cloned()).collect(),
+        subject: None,
+        replaces: None,
+        ways: Vec::new(),
+        clusters: world.clusters(file),
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
+        warnings: Vec::new(),
     })
 }
 
@@ -280,11 +283,14 @@ fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
         tag_prefix: None,
         pin: site.map(|site| pin(scan, site, IMAGE_POLICY, world.graph.applied(scan, file))),
         inherits: false,
-        overlay: None,
-        clusters: Default::default(),
+        subject: None,
+        replaces: None,
+        ways: Vec::new(),
+        clusters: world.clusters(file),
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
+        warnings: Vec::new(),
     })
 }
 

@@ -1,12 +1,11 @@
 //! What Flux applies: from Kustomizations through Kustomize files to manifests, per cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use super::{Options, paths};
-use crate::domain::scan::{FileScan, FluxKustomization, PatchTarget};
-
-/// Kustomize refuses deeper nesting long before; a bound for hostile trees.
-const MAX_DEPTH: usize = 64;
+use super::walk::{Scopes, Visit, Walk, Walker};
+use super::{Options, locate, paths};
+use crate::domain::scan::{FileScan, FluxKustomization, Object, PatchTarget};
 
 /// Position of a Flux Kustomization: file and place in [`FileScan::kustomizations`].
 pub(super) type KustomizationId = (usize, usize);
@@ -14,26 +13,49 @@ pub(super) type KustomizationId = (usize, usize);
 /// One way on which a file reaches the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reach {
-    /// The Flux Kustomization that applies it; `None` for what a FluxInstance or the configuration names.
-    pub(super) kustomization: Option<KustomizationId>,
+    /// The Flux Kustomizations that apply it so, alike in all that matters; none for what a
+    /// FluxInstance or the configuration names.
+    pub(super) kustomizations: Rc<[KustomizationId]>,
     /// Namespace that Kustomize files set; the outermost wins.
-    pub(super) namespace: Option<String>,
+    pub(super) namespace: Option<Rc<str>>,
     /// `targetNamespace` of the Flux Kustomization.
-    pub(super) target_namespace: Option<String>,
+    pub(super) target_namespace: Option<Rc<str>>,
     /// Set where the file is applied as a patch.
-    pub(super) patch: Option<PatchTarget>,
+    pub(super) patch: Option<Rc<PatchTarget>>,
     /// Set where a generator or a chart of a Kustomize file takes the file's text.
     pub(super) text: bool,
-    /// How many Kustomize files lie between: a patch nearer to the top wins.
-    pub(super) depth: usize,
+    /// Its place in the build.
+    pub(super) way: Way,
+}
+
+impl Reach {
+    /// The namespace that an object lands in: its own, else what a Kustomize file or Flux sets.
+    pub(super) fn namespace_of(&self, object: &Object) -> Option<String> {
+        let set = || self.namespace.as_deref().or(self.target_namespace.as_deref()).map(str::to_owned);
+        object.namespace.clone().or_else(set)
+    }
+}
+
+/// A place in a build: what comes later in the same or an outer scope wins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Number of the build.
+    pub(super) build: usize,
+    /// Part of the build.
+    pub(super) scope: usize,
+    /// When it is applied.
+    pub(super) order: usize,
     /// Clusters that it belongs to; empty when the repository describes one.
-    pub(super) clusters: BTreeSet<String>,
+    pub(super) clusters: Rc<BTreeSet<String>>,
 }
 
 /// The ways of every file.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     reaches: Vec<Vec<Reach>>,
+    /// What patches in a Flux Kustomization itself reach.
+    own: BTreeMap<KustomizationId, Reach>,
+    scopes: Scopes,
     /// Whether anything in the repository is applied by something in it.
     any: bool,
     /// Names of the clusters; empty when there is one.
@@ -46,6 +68,18 @@ impl Graph {
         self.reaches.get(file).map_or(&[], Vec::as_slice)
     }
 
+    /// The way of patches that stand in a Flux Kustomization: they come last, over all it builds.
+    pub(super) fn of_kustomization(&self, id: KustomizationId) -> Option<&Reach> {
+        self.own.get(&id)
+    }
+
+    /// Whether what stands at one way changes what stands at the other.
+    pub(super) fn overrides(&self, upper: &Way, lower: &Way) -> bool {
+        upper.build == lower.build
+            && upper.order > lower.order
+            && self.scopes.covers(upper.scope, lower.scope)
+    }
+
     /// Whether Flux applies a file, as far as the repository says: where nothing in it says anything
     /// (plain manifests), everything counts as applied.
     pub(super) fn applied(&self, scan: &FileScan, file: usize) -> bool {
@@ -56,113 +90,167 @@ impl Graph {
     pub(super) fn build(scans: &[FileScan], options: &Options) -> Self {
         Builder::new(scans, &options.root).run(&options.clusters)
     }
+
+    fn add(&mut self, visit: &Visit, way: Way, from: &Rc<[KustomizationId]>, target: Option<&Rc<str>>) {
+        self.any = true;
+        self.reaches[visit.file].push(Reach {
+            kustomizations: Rc::clone(from),
+            namespace: visit.namespace.clone(),
+            target_namespace: target.cloned(),
+            patch: visit.patch.clone(),
+            text: visit.text,
+            way,
+        });
+    }
 }
 
 struct Builder<'a> {
     scans: &'a [FileScan],
-    files: BTreeMap<&'a str, usize>,
-    kustomize: BTreeMap<&'a str, usize>,
+    walker: Walker<'a>,
     own_sources: BTreeSet<(&'a str, &'a str)>,
     /// The part of the repository that was read.
     root: &'a str,
 }
 
-/// A file met on a walk.
-struct Visit {
-    file: usize,
-    namespace: Option<String>,
-    patch: Option<PatchTarget>,
-    text: bool,
-    depth: usize,
-}
+/// What each Kustomization builds: the folder, and the build of it.
+type Builds = BTreeMap<KustomizationId, (String, Rc<Walk>)>;
 
 impl<'a> Builder<'a> {
     fn new(scans: &'a [FileScan], root: &'a str) -> Self {
-        let files = scans.iter().enumerate().map(|(file, scan)| (scan.path.as_str(), file)).collect();
-        let kustomize = scans
-            .iter()
-            .enumerate()
-            .filter(|(_, scan)| scan.kustomize.is_some() && !scan.template)
-            .map(|(file, scan)| (paths::folder(&scan.path), file))
-            .collect();
-        let mut builder = Self { scans, files, kustomize, own_sources: BTreeSet::new(), root };
+        let mut builder = Self { scans, walker: Walker::new(scans), own_sources: BTreeSet::new(), root };
         builder.own_sources = builder.find_own_sources();
         builder
     }
 
-    fn kustomizations(&self) -> impl Iterator<Item = (KustomizationId, &'a FluxKustomization)> {
-        self.scans.iter().enumerate().filter(|(_, scan)| !scan.template).flat_map(|(file, scan)| {
+    fn kustomizations(&self) -> impl Iterator<Item = (KustomizationId, &'a FluxKustomization)> + use<'a> {
+        let files = self.scans.iter().enumerate().filter(|(_, scan)| !scan.template);
+        files.flat_map(|(file, scan)| {
             scan.kustomizations.iter().enumerate().map(move |(place, found)| ((file, place), found))
         })
     }
 
     /// Sources that stand for this repository: the one of `flux bootstrap`, and those whose
-    /// Kustomizations name folders that exist here. Anything else brings manifests from elsewhere.
+    /// Kustomizations name folders that exist here. Anything else brings manifests from elsewhere,
+    /// as does a source at another URL than that of the bootstrap, or one held at a version.
     fn find_own_sources(&self) -> BTreeSet<(&'a str, &'a str)> {
+        let mut places: BTreeMap<&str, BTreeSet<Option<(String, String)>>> = BTreeMap::new();
+        let mut held = BTreeSet::new();
+        for scan in self.scans.iter().filter(|scan| !scan.template) {
+            for source in &scan.sources {
+                let object = &scan.objects[source.object];
+                if object.kind == "GitRepository" && !source.url.is_empty() {
+                    let place = locate::git_place(&source.url.to_lowercase());
+                    places.entry(object.name.as_str()).or_default().insert(place);
+                    if scan
+                        .found
+                        .iter()
+                        .any(|found| found.object == Some(source.object) && found.site.is_some())
+                    {
+                        held.insert(object.name.as_str());
+                    }
+                }
+            }
+        }
+        let bootstrap = places.get(BOOTSTRAP);
+        let foreign = |name: &str| {
+            held.contains(name)
+                || matches!((bootstrap, places.get(name)), (Some(own), Some(found)) if own.is_disjoint(found))
+        };
         let mut own = BTreeSet::new();
         for (_, found) in self.kustomizations() {
             let (kind, name) = (found.source.0.as_str(), found.source.1.as_str());
-            let exists = self.folder(&found.path).is_some_and(|folder| folder != self.root);
-            if name == "flux-system" || (kind == "GitRepository" && exists) {
+            let exists = || self.folder(&found.path).is_some_and(|folder| folder != self.root);
+            if name == BOOTSTRAP || (kind == "GitRepository" && !foreign(name) && exists()) {
                 own.insert((kind, name));
             }
         }
         own
     }
 
-    fn exists(&self, folder: &str) -> bool {
-        let prefix = format!("{folder}/");
-        self.files.range(prefix.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&prefix))
-    }
-
-    fn run(&self, configured: &[(String, String)]) -> Graph {
-        let mut visits: BTreeMap<KustomizationId, Vec<Visit>> = BTreeMap::new();
+    fn run(mut self, configured: &[(String, String)]) -> Graph {
+        let mut builds = Builds::new();
         for (id, found) in self.kustomizations() {
             if let Some(path) = self.folder_of(id, found) {
-                let mut visits_of = self.walk(&path);
                 // Kustomize Components, by paths relative to `path` (kustomize-controller, `spec.components`).
-                let components = found.components.iter().filter_map(|entry| paths::join(&path, entry));
-                visits_of.extend(components.flat_map(|folder| self.walk(&folder)));
-                visits.insert(id, visits_of);
+                let components: Vec<_> =
+                    found.components.iter().filter_map(|entry| paths::join(&path, entry)).collect();
+                let walk = self.walker.walk(&path, &components);
+                builds.insert(id, (path, walk));
             }
         }
-        let roots = self.roots(configured, &visits);
+        let roots = self.roots(configured, &builds);
         let mut graph = Graph { reaches: vec![Vec::new(); self.scans.len()], ..Graph::default() };
         let several = roots.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len() > 1;
         if several {
             graph.clusters = roots.iter().map(|(name, _)| name.clone()).collect();
         }
-        let clusters = if several { self.clusters(&roots, &visits) } else { BTreeMap::new() };
-        let mut add = |visit: &Visit, kustomization: Option<KustomizationId>, clusters: BTreeSet<String>| {
-            let target_namespace = kustomization
-                .and_then(|(file, place)| self.scans[file].kustomizations[place].target_namespace.clone());
-            let reach = Reach {
-                kustomization,
-                namespace: visit.namespace.clone(),
-                target_namespace,
-                patch: visit.patch.clone(),
-                text: visit.text,
-                depth: visit.depth,
-                clusters,
-            };
-            graph.any = true;
-            let reaches = &mut graph.reaches[visit.file];
-            if !reaches.contains(&reach) {
-                reaches.push(reach);
+        let clusters = if several { self.clusters(&roots, &builds) } else { BTreeMap::new() };
+        let none = Rc::new(BTreeSet::new());
+        // Kustomizations that build the same in the same way are one: hundreds of them may stand in a tree.
+        let mut alike: BTreeMap<_, Vec<KustomizationId>> = BTreeMap::new();
+        for (id, (path, walk)) in &builds {
+            let found = &self.scans[id.0].kustomizations[id.1];
+            let clusters = clusters.get(id).unwrap_or(&none);
+            let apart = (!self.is_plain(*id)).then_some(*id);
+            let key = (path, walk.scope, &found.target_namespace, clusters, apart);
+            alike.entry(key).or_default().push(*id);
+        }
+        let mut number = 0;
+        for ((_, _, target, clusters, _), ids) in &alike {
+            number += 1;
+            let walk = &builds[&ids[0]].1;
+            let (from, target) = (Rc::from(ids.as_slice()), target.as_deref().map(Rc::from));
+            let way = |scope, order| Way { build: number, scope, order, clusters: Rc::clone(clusters) };
+            for visit in &walk.visits {
+                graph.add(visit, way(visit.scope, visit.order), &from, target.as_ref());
             }
-        };
-        for (id, list) in &visits {
-            for visit in list {
-                add(visit, Some(*id), clusters.get(id).cloned().unwrap_or_default());
+            for id in ids {
+                let reach = Reach {
+                    kustomizations: Rc::clone(&from),
+                    namespace: None,
+                    target_namespace: target.clone(),
+                    patch: None,
+                    text: false,
+                    way: way(walk.scope, usize::MAX),
+                };
+                graph.own.insert(*id, reach);
             }
         }
         for (name, path) in &roots {
-            let clusters = if several { BTreeSet::from([name.clone()]) } else { BTreeSet::new() };
-            for visit in self.walk(path) {
-                add(&visit, None, clusters.clone());
+            let built = |(_, (built, _)): &(&KustomizationId, &(String, Rc<Walk>))| built == path;
+            let known = builds
+                .iter()
+                .filter(built)
+                .any(|(id, _)| !several || clusters.get(id).is_some_and(|clusters| clusters.contains(name)));
+            // The Kustomization that builds the root says more than the bare folder.
+            if known {
+                continue;
+            }
+            number += 1;
+            let clusters = Rc::new(if several { BTreeSet::from([name.clone()]) } else { BTreeSet::new() });
+            for visit in &self.walker.walk(path, &[]).visits {
+                let (scope, order) = (visit.scope, visit.order);
+                let way = Way { build: number, scope, order, clusters: Rc::clone(&clusters) };
+                graph.add(visit, way, &Rc::from([]), None);
             }
         }
+        graph.scopes = self.walker.into_scopes();
         graph
+    }
+
+    /// Whether a Kustomization changes nothing of what it builds but the namespace.
+    fn is_plain(&self, (file, place): KustomizationId) -> bool {
+        let scan = &self.scans[file];
+        let found = &scan.kustomizations[place];
+        let document = scan.objects[found.object].document;
+        found.substitute.is_none()
+            && found.substitute_from.is_empty()
+            && !scan.found.iter().any(|pin| pin.object == Some(found.object))
+            && !scan.objects.iter().any(|object| object.patch.is_some() && object.document == document)
+            && !scan
+                .patches
+                .iter()
+                .any(|patch| patch.values.iter().any(|(_, site)| site.document == document))
     }
 
     /// The folder of this repository that a Kustomization applies.
@@ -179,7 +267,7 @@ impl<'a> Builder<'a> {
     fn folder(&self, path: &str) -> Option<String> {
         [self.root, ""].into_iter().find_map(|base| {
             let folder = paths::join(base, path.trim_start_matches('/'))?;
-            (folder == self.root || self.exists(&folder)).then_some(folder)
+            (folder == self.root || self.walker.exists(&folder)).then_some(folder)
         })
     }
 
@@ -205,11 +293,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The clusters' entry points: name and folder.
-    fn roots(
-        &self,
-        configured: &[(String, String)],
-        visits: &BTreeMap<KustomizationId, Vec<Visit>>,
-    ) -> Vec<(String, String)> {
+    fn roots(&mut self, configured: &[(String, String)], builds: &Builds) -> Vec<(String, String)> {
         if !configured.is_empty() {
             return configured
                 .iter()
@@ -217,153 +301,96 @@ impl<'a> Builder<'a> {
                 .collect();
         }
         let mut folders = BTreeSet::new();
-        for ((file, place), list) in visits {
+        for ((file, _), (path, walk)) in builds {
             // `flux bootstrap`: the Kustomization applies the folder that holds it.
-            if list.iter().any(|visit| visit.file == *file) {
-                let found = &self.scans[*file].kustomizations[*place];
-                folders.extend(self.folder_of((*file, *place), found));
+            if walk.visits.iter().any(|visit| visit.file == *file) {
+                folders.insert(path.clone());
             }
         }
         for scan in self.scans.iter().filter(|scan| !scan.template) {
             let synced = scan.syncs.iter().filter_map(|sync| self.folder(&sync.path));
             folders.extend(synced.filter(|folder| folder != self.root));
         }
-        // The layout of `flux bootstrap --path=clusters/NAME`, where its own Kustomization is not at hand.
-        for (id, _) in self.kustomizations() {
-            let path = self.scans[id.0].path.as_str();
-            if let Some(folder) = conventional_root(path)
-                && !folders.iter().any(|known: &String| known.starts_with(folder))
-            {
-                folders.insert(folder.to_owned());
-            }
-        }
+        self.add_conventional(&mut folders, builds);
         // A folder inside another one is a part of that cluster.
         let all = folders.clone();
-        folders.retain(|folder| {
-            !all.iter().any(|other| {
-                other != folder && (other.is_empty() || folder.starts_with(&format!("{other}/")))
-            })
-        });
+        folders.retain(|folder| !all.iter().any(|other| other != folder && is_within(folder, other)));
         name_clusters(&folders)
     }
 
-    /// Which clusters each Kustomization belongs to, by following what applies what.
+    /// The layout of `flux bootstrap --path=clusters/NAME`, where its own Kustomization is not at hand.
+    /// What another entry point applies is a part of that one's cluster (`clusters/common`).
+    fn add_conventional(&mut self, folders: &mut BTreeSet<String>, builds: &Builds) {
+        let mut candidates: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for (id, _) in self.kustomizations() {
+            if let Some(folder) = conventional_root(&self.scans[id.0].path)
+                && !folders.iter().any(|known| is_within(known, folder))
+            {
+                candidates.entry(folder).or_default().insert(id.0);
+            }
+        }
+        if candidates.is_empty() {
+            return;
+        }
+        let mut taken = BTreeSet::new();
+        for folder in folders.iter() {
+            taken.extend(self.applied_from(folder, builds));
+        }
+        candidates.retain(|_, files| files.is_disjoint(&taken));
+        let reached: Vec<_> =
+            candidates.keys().map(|folder| (*folder, self.applied_from(folder, builds))).collect();
+        for (folder, files) in &candidates {
+            let own = reached.iter().find(|(other, _)| other == folder).map(|(_, reached)| reached);
+            let inside = reached.iter().any(|(other, reached)| {
+                let back = own.is_some_and(|own| candidates[other].iter().any(|file| own.contains(file)));
+                other != folder && !back && files.iter().any(|file| reached.contains(file))
+            });
+            if !inside {
+                folders.insert((*folder).to_owned());
+            }
+        }
+    }
+
+    /// Every file that is applied from a folder on, by following what applies what.
+    fn applied_from(&mut self, folder: &str, builds: &Builds) -> BTreeSet<usize> {
+        let mut queue: Vec<usize> =
+            self.walker.walk(folder, &[]).visits.iter().map(|visit| visit.file).collect();
+        let mut seen = BTreeSet::new();
+        while let Some(file) = queue.pop() {
+            if seen.insert(file) {
+                for (_, (_, walk)) in builds.range((file, 0)..(file + 1, 0)) {
+                    queue.extend(walk.visits.iter().map(|visit| visit.file));
+                }
+            }
+        }
+        seen
+    }
+
+    /// Which clusters each Kustomization belongs to.
     fn clusters(
-        &self,
+        &mut self,
         roots: &[(String, String)],
-        visits: &BTreeMap<KustomizationId, Vec<Visit>>,
-    ) -> BTreeMap<KustomizationId, BTreeSet<String>> {
+        builds: &Builds,
+    ) -> BTreeMap<KustomizationId, Rc<BTreeSet<String>>> {
         let mut clusters: BTreeMap<KustomizationId, BTreeSet<String>> = BTreeMap::new();
         for (name, path) in roots {
-            let mut queue: Vec<usize> = self.walk(path).into_iter().map(|visit| visit.file).collect();
-            let mut seen = BTreeSet::new();
-            while let Some(file) = queue.pop() {
-                if !seen.insert(file) {
-                    continue;
-                }
+            for file in self.applied_from(path, builds) {
                 for place in 0..self.scans[file].kustomizations.len() {
                     clusters.entry((file, place)).or_default().insert(name.clone());
-                    let next = visits.get(&(file, place)).into_iter().flatten();
-                    queue.extend(next.map(|visit| visit.file));
                 }
             }
         }
-        clusters
+        clusters.into_iter().map(|(id, names)| (id, Rc::new(names))).collect()
     }
+}
 
-    fn walk(&self, folder: &str) -> Vec<Visit> {
-        let mut visits = Vec::new();
-        let mut seen = BTreeSet::new();
-        self.build(folder, None, 0, &mut seen, &mut visits);
-        visits
-    }
+/// The name that `flux bootstrap` gives its source.
+const BOOTSTRAP: &str = "flux-system";
 
-    /// `kustomize build` of a folder; without a Kustomize file, as kustomize-controller generates one.
-    fn build(
-        &self,
-        folder: &str,
-        namespace: Option<&str>,
-        depth: usize,
-        seen: &mut BTreeSet<String>,
-        visits: &mut Vec<Visit>,
-    ) {
-        if depth > MAX_DEPTH || !seen.insert(folder.to_owned()) {
-            return;
-        }
-        let Some(&file) = self.kustomize.get(folder) else {
-            self.generate(folder, namespace, depth, seen, visits);
-            return;
-        };
-        let Some(found) = &self.scans[file].kustomize else { return };
-        let namespace = namespace.or(found.namespace.as_deref());
-        let mut visit = |file: usize, patch: Option<PatchTarget>, text: bool| {
-            visits.push(Visit { file, namespace: namespace.map(str::to_owned), patch, text, depth });
-        };
-        visit(file, None, false);
-        let mut folders = Vec::new();
-        for entry in &found.resources {
-            if paths::is_remote(entry) {
-                continue;
-            }
-            let Some(path) = paths::join(folder, entry) else { continue };
-            match self.files.get(path.as_str()) {
-                Some(file) => visit(*file, None, false),
-                None => folders.push(path),
-            }
-        }
-        for patch in &found.patches {
-            if let Some(file) =
-                paths::join(folder, &patch.path).and_then(|path| self.files.get(path.as_str()))
-            {
-                visit(*file, Some(patch.target.clone()), false);
-            }
-        }
-        for entry in &found.files {
-            if let Some(file) = paths::join(folder, entry).and_then(|path| self.files.get(path.as_str())) {
-                visit(*file, None, true);
-            }
-        }
-        for path in folders {
-            self.build(&path, namespace, depth + 1, seen, visits);
-        }
-    }
-
-    /// Every manifest below a folder; folders with a Kustomize file of their own are built.
-    fn generate(
-        &self,
-        folder: &str,
-        namespace: Option<&str>,
-        depth: usize,
-        seen: &mut BTreeSet<String>,
-        visits: &mut Vec<Visit>,
-    ) {
-        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        let mut nested = BTreeSet::new();
-        for (path, file) in self.files.range(prefix.as_str()..) {
-            let Some(rest) = path.strip_prefix(&prefix) else { break };
-            // The topmost folder with a Kustomize file takes everything below it.
-            let built = rest.match_indices('/').find_map(|(at, _)| {
-                let candidate = &path[..prefix.len() + at];
-                self.kustomize.contains_key(candidate).then_some(candidate)
-            });
-            match built {
-                Some(candidate) => {
-                    nested.insert(candidate);
-                }
-                None if is_manifest(path) && !rest.starts_with('.') => visits.push(Visit {
-                    file: *file,
-                    namespace: namespace.map(str::to_owned),
-                    patch: None,
-                    text: false,
-                    depth,
-                }),
-                None => {}
-            }
-        }
-        for candidate in nested {
-            self.build(candidate, namespace, depth + 1, seen, visits);
-        }
-    }
+/// Whether a folder is another one or lies in it.
+fn is_within(folder: &str, outer: &str) -> bool {
+    outer.is_empty()
+        || folder.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// `a/clusters/NAME` of `a/clusters/NAME/apps.yaml`.
@@ -375,10 +402,6 @@ fn conventional_root(path: &str) -> Option<&str> {
         let length: usize = parts[..at + 2].iter().map(|part| part.len() + 1).sum();
         &path[..length - 1]
     })
-}
-
-fn is_manifest(path: &str) -> bool {
-    [".yaml", ".yml"].iter().any(|ending| path.ends_with(ending))
 }
 
 /// Clusters are named by the last part of their folder, by more of it where two are alike.

@@ -1,22 +1,27 @@
-//! From places to components: what moves together, which place decides, which are copies.
+//! From places to components: what moves together, and which are copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotate::RENOVATE;
+use super::compete::is_live;
 use super::graph::Graph;
 use super::instance::Instance;
 use crate::domain::component::{Component, Given, Pin};
 
+/// More namespaces are counted, not named.
+const MOST_NAMED: usize = 5;
+
 /// Makes components with unique ids, sorted by id.
 pub(super) fn components(instances: Vec<Instance>, graph: &Graph) -> Vec<Component> {
     let mut by_id: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
-    for instance in one_per_place(instances) {
+    for instance in one_per_place(one_namespace(instances)) {
         by_id.entry(instance.id.clone()).or_default().push(instance);
     }
+    let mut ids = Ids::default();
     let mut components = BTreeMap::new();
     for (id, group) in by_id {
-        for (id, cluster, members) in split(id, group, graph) {
-            let id = unique(id, &members, &components);
+        for (base, cluster, members) in split(id, group, graph) {
+            let id = ids.unique(base, &members);
             if let Some(component) = component(id.clone(), cluster, members) {
                 components.insert(id, component);
             }
@@ -25,28 +30,86 @@ pub(super) fn components(instances: Vec<Instance>, graph: &Graph) -> Vec<Compone
     components.into_values().collect()
 }
 
-/// Two ways may lead to the same bytes (a variable that is used and looks like a version): the
-/// applied one has them.
+/// The bytes of a pin.
+type Bytes = (String, usize);
+
+fn bytes(instance: &Instance) -> Option<Bytes> {
+    instance.pin.as_ref().map(|pin| (pin.file.clone(), pin.span.0))
+}
+
+/// One manifest may land in several namespaces: the version is written once, so it is one component,
+/// named for the first namespace.
+fn one_namespace(mut instances: Vec<Instance>) -> Vec<Instance> {
+    let mut places: BTreeMap<(Bytes, String, String), Vec<usize>> = BTreeMap::new();
+    for (at, instance) in instances.iter().enumerate().filter(|(_, instance)| is_live(instance)) {
+        if let Some(bytes) = bytes(instance) {
+            let key = (bytes, instance.kind.clone(), instance.name.clone());
+            places.entry(key).or_default().push(at);
+        }
+    }
+    for members in places.into_values() {
+        let first = members.iter().copied().min_by_key(|at| {
+            let instance = &instances[*at];
+            (instance.namespace.is_none(), &instance.namespace, &instance.id)
+        });
+        let Some(first) = first.map(|at| instances[at].clone()) else { continue };
+        if members.iter().all(|at| instances[*at].id == first.id) {
+            continue;
+        }
+        let others: BTreeSet<String> = members
+            .iter()
+            .filter_map(|at| instances[*at].namespace.clone())
+            .filter(|namespace| Some(namespace) != first.namespace.as_ref())
+            .collect();
+        for at in members {
+            let instance = &mut instances[at];
+            instance.id.clone_from(&first.id);
+            instance.namespace.clone_from(&first.namespace);
+            instance.upstream = first.upstream.clone();
+            instance.warnings.extend(also_in(&others));
+        }
+    }
+    instances
+}
+
+fn also_in(namespaces: &BTreeSet<String>) -> Option<String> {
+    let named: Vec<_> = namespaces.iter().take(MOST_NAMED).map(|name| format!("`{name}`")).collect();
+    let more = match namespaces.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| format!("the same manifest is also applied in {}{more}", named.join(", ")))
+}
+
+/// Several ways may lead to the same bytes (other clusters, a variable that is used and looks like a
+/// version): they are one place, and the applied way has it.
 fn one_per_place(instances: Vec<Instance>) -> Vec<Instance> {
-    let mut places: BTreeMap<(String, usize, String), usize> = BTreeMap::new();
+    let mut places: BTreeMap<(Bytes, String), usize> = BTreeMap::new();
+    let mut unpinned: BTreeMap<String, usize> = BTreeMap::new();
     let mut kept: Vec<Instance> = Vec::new();
     for instance in instances {
-        let Some(pin) = &instance.pin else {
+        let at = match bytes(&instance) {
+            // One variable may be the version of several things: then each has its pin there.
+            Some(bytes) => places.entry((bytes, instance.id.clone())).or_insert(kept.len()),
+            None => {
+                let said = (&instance.id, &instance.origin, &instance.given, &instance.upstream);
+                unpinned.entry(format!("{said:?}")).or_insert(kept.len())
+            }
+        };
+        let Some(known) = kept.get_mut(*at) else {
             kept.push(instance);
             continue;
         };
-        // One variable may be the version of several things: then each has its pin there.
-        let key = (pin.file.clone(), pin.span.0, instance.id.clone());
-        match places.get(&key) {
-            Some(&at) => {
-                let better = pin.applied && !kept[at].pin.as_ref().is_some_and(|pin| pin.applied);
-                if better {
-                    kept[at] = instance;
+        match (is_live(known), is_live(&instance)) {
+            (false, true) => *known = instance,
+            (true, false) => {}
+            _ => {
+                known.clusters.extend(instance.clusters);
+                for warning in instance.warnings {
+                    if !known.warnings.contains(&warning) {
+                        known.warnings.push(warning);
+                    }
                 }
-            }
-            None => {
-                places.insert(key, kept.len());
-                kept.push(instance);
             }
         }
     }
@@ -57,8 +120,7 @@ fn one_per_place(instances: Vec<Instance>) -> Vec<Instance> {
 type Part = (String, Option<String>, Vec<Instance>);
 
 fn split(id: String, group: Vec<Instance>, graph: &Graph) -> Vec<Part> {
-    let (mut live, rest): (Vec<_>, Vec<_>) = group.into_iter().partition(is_live);
-    let mut copies = rest;
+    let (mut live, mut copies): (Vec<_>, Vec<_>) = group.into_iter().partition(is_live);
     if live.is_empty() {
         // Nothing applies it: the manifests stand for themselves, templates only where annotated.
         let (files, templates): (Vec<_>, Vec<_>) =
@@ -69,171 +131,127 @@ fn split(id: String, group: Vec<Instance>, graph: &Graph) -> Vec<Part> {
         (live, copies) =
             if files.is_empty() { (annotated, unused) } else { (files, [annotated, unused].concat()) };
     }
+    // A manifest without a version says nothing where another one of the thing has it.
+    if live.iter().any(|member| member.pin.is_some()) {
+        live.retain(|member| member.pin.is_some());
+    }
     if live.is_empty() {
         return Vec::new();
     }
-    inherit(&mut live);
-    let mut parts = by_cluster(&id, live, graph);
-    parts = parts.into_iter().flat_map(|(id, cluster, members)| by_text(&id, cluster, members)).collect();
+    let mut parts: Vec<Part> = by_cluster(&id, live, graph)
+        .into_iter()
+        .flat_map(|(id, cluster, members)| by_text(&id, &cluster, members))
+        .collect();
+    let mut texts: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, (_, _, members)) in parts.iter().enumerate() {
+        for text in members.iter().filter_map(text) {
+            texts.entry(text).or_insert(at);
+        }
+    }
     for copy in copies {
-        let same = |members: &[Instance]| members.iter().any(|member| text(member) == text(&copy));
-        let at = parts.iter().position(|(_, _, members)| same(members)).unwrap_or(0);
+        let at = text(&copy).and_then(|text| texts.get(&text).copied()).unwrap_or_default();
         parts[at].2.push(copy);
     }
     parts
 }
 
-/// Applied from here: pins say so; what has no pin is as live as its object.
-fn is_live(instance: &Instance) -> bool {
-    match &instance.pin {
-        Some(pin) => pin.applied,
-        None => !instance.template,
-    }
+fn text(instance: &Instance) -> Option<String> {
+    instance.pin.as_ref().map(|pin| pin.text.clone())
 }
 
-fn text(instance: &Instance) -> Option<&str> {
-    instance.pin.as_ref().map(|pin| pin.text.as_str())
-}
-
-/// A patch knows its version, and what it patches knows the upstream.
-fn inherit(members: &mut [Instance]) {
-    let known = members
-        .iter()
-        .find(|member| member.upstream.is_ok())
-        .map(|member| (member.upstream.clone(), member.scheme, member.kind.clone(), member.name.clone()));
-    let Some((upstream, scheme, kind, name)) = known else { return };
-    for member in members
-        .iter_mut()
-        .filter(|member| member.upstream.is_err() && (member.inherits || member.pin.is_some()))
-    {
-        if !matches!(member.given, Given::Nothing(_)) {
-            (member.upstream, member.scheme, member.kind, member.name) =
-                (upstream.clone(), scheme, kind.clone(), name.clone());
-        }
-    }
-}
-
-/// Per cluster, the place that decides: the nearest patch, else what is patched.
+/// Clusters that write their versions apart have a component each; what several share is one.
 fn by_cluster(id: &str, members: Vec<Instance>, graph: &Graph) -> Vec<Part> {
-    let concerned: BTreeSet<String> =
-        members.iter().flat_map(|member| member.clusters.iter().cloned()).collect();
+    let concerned: BTreeSet<&String> = members.iter().flat_map(|member| &member.clusters).collect();
     if graph.clusters.is_empty() || concerned.len() < 2 {
-        let chosen = deciding(&members, |_| true);
-        return vec![(id.to_owned(), None, keep(members, &chosen))];
+        return vec![(id.to_owned(), None, members)];
     }
     let mut by_choice: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
-    for cluster in &concerned {
-        let chosen =
-            deciding(&members, |member| member.clusters.is_empty() || member.clusters.contains(cluster));
+    for cluster in concerned {
+        let here = |member: &Instance| member.clusters.is_empty() || member.clusters.contains(cluster);
+        let chosen = (0..members.len()).filter(|at| here(&members[*at])).collect();
         by_choice.entry(chosen).or_default().push(cluster.clone());
     }
-    if by_choice.len() == 1 {
-        let chosen = by_choice.into_keys().next().unwrap_or_default();
-        return vec![(id.to_owned(), None, keep(members, &chosen))];
-    }
-    by_choice
-        .into_iter()
-        .map(|(chosen, clusters)| {
-            let picked = chosen.iter().map(|at| members[*at].clone()).collect();
-            match clusters.as_slice() {
-                [cluster] => (format!("{cluster}:{id}"), Some(cluster.clone()), picked),
-                several => (id.to_owned(), Some(several.join("+")), picked),
-            }
-        })
-        .collect()
-}
-
-/// Positions of the members that decide, of those wanted.
-fn deciding(members: &[Instance], wanted: impl Fn(&Instance) -> bool) -> Vec<usize> {
-    let wanted: Vec<usize> = (0..members.len()).filter(|at| wanted(&members[*at])).collect();
-    let overlays =
-        wanted.iter().filter(|at| members[**at].pin.is_some()).filter_map(|at| members[*at].overlay);
-    if let Some(nearest) = overlays.min() {
-        return wanted
-            .into_iter()
-            .filter(|at| members[*at].pin.is_some() && members[*at].overlay == Some(nearest))
-            .collect();
-    }
-    // A manifest without a version says nothing where another one has it.
-    let pinned: Vec<usize> = wanted.iter().copied().filter(|at| members[*at].pin.is_some()).collect();
-    if pinned.is_empty() { wanted } else { pinned }
-}
-
-/// The deciding members first; other places stay as copies that are not applied.
-fn keep(members: Vec<Instance>, chosen: &[usize]) -> Vec<Instance> {
-    let mut kept = Vec::new();
-    let mut others = Vec::new();
-    for (at, mut member) in members.into_iter().enumerate() {
-        if chosen.contains(&at) {
-            kept.push(member);
-        } else if let Some(pin) = &mut member.pin {
-            pin.applied = false;
-            others.push(member);
+    // Each place belongs to one component: clusters that share one of theirs go together.
+    let mut together: Vec<(BTreeSet<usize>, Vec<String>)> = Vec::new();
+    for (chosen, clusters) in by_choice {
+        let mut merged = (BTreeSet::from_iter(chosen), clusters);
+        let (meeting, apart): (Vec<_>, Vec<_>) =
+            together.into_iter().partition(|(places, _)| !places.is_disjoint(&merged.0));
+        together = apart;
+        for (places, clusters) in meeting {
+            merged.0.extend(places);
+            merged.1.extend(clusters);
         }
+        together.push(merged);
     }
-    kept.append(&mut others);
-    kept
+    if together.len() == 1 {
+        return vec![(id.to_owned(), None, members)];
+    }
+    let part = |(places, clusters): (BTreeSet<usize>, Vec<String>)| {
+        let picked = places.iter().map(|at| members[*at].clone()).collect();
+        match clusters.as_slice() {
+            [cluster] => (format!("{cluster}:{id}"), Some(cluster.clone()), picked),
+            _ => (id.to_owned(), None, picked),
+        }
+    };
+    together.into_iter().map(part).collect()
 }
 
 /// Different things may share an id: images of one repository at different versions, releases of
-/// one name in unrelated folders. The largest group keeps the plain id, the others are told apart
-/// by their folder.
-fn by_text(id: &str, cluster: Option<String>, members: Vec<Instance>) -> Vec<Part> {
-    let applied = |member: &Instance| member.pin.as_ref().is_none_or(|pin| pin.applied);
+/// one name in unrelated folders. The first in the order of files keeps the plain id.
+fn by_text(id: &str, cluster: &Option<String>, members: Vec<Instance>) -> Vec<Part> {
     if !members.iter().all(|member| member.splits) {
-        return vec![(id.to_owned(), cluster, members)];
+        return vec![(id.to_owned(), cluster.clone(), members)];
     }
-    let any_applied = members.iter().any(|member| member.pin.as_ref().is_some_and(|pin| pin.applied));
-    let mut keys = Vec::new();
-    let mut groups: Vec<Vec<Instance>> = Vec::new();
-    let mut copies = Vec::new();
+    let mut groups: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
     for member in members {
-        if any_applied && !applied(&member) {
-            copies.push(member);
-            continue;
+        let upstream = member.upstream.as_ref().ok();
+        let key = format!("{:?}", (upstream, &member.given, &member.digest, member.managed.is_some()));
+        groups.entry(key).or_default().push(member);
+    }
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|members| members.iter().map(place).min());
+    groups.into_iter().map(|members| (id.to_owned(), cluster.clone(), members)).collect()
+}
+
+/// The order of places: never by what is written there.
+fn place(member: &Instance) -> Bytes {
+    bytes(member).unwrap_or_else(|| (member.origin.clone(), 0))
+}
+
+/// Makes ids unique by what the version belongs to, so that they stay when versions change.
+#[derive(Default)]
+struct Ids {
+    taken: BTreeSet<String>,
+    counts: BTreeMap<String, usize>,
+}
+
+impl Ids {
+    fn unique(&mut self, id: String, members: &[Instance]) -> String {
+        if self.taken.insert(id.clone()) {
+            return id;
         }
-        let key = (format!("{:?}", member.upstream.as_ref().ok()), format!("{:?}", member.given));
-        match keys.iter().position(|known| *known == key) {
-            Some(at) => groups[at].push(member),
-            None => {
-                keys.push(key);
-                groups.push(vec![member]);
+        let owner = members.iter().min_by_key(|member| place(member));
+        let object = owner.and_then(|owner| owner.subject.as_ref()).and_then(|subject| {
+            let name = subject.name.as_ref().filter(|name| !name.is_empty())?;
+            Some(format!("{}/{name}", subject.namespace.as_deref().unwrap_or("-")))
+        });
+        let file = owner.map(place).map(|(file, _)| file).unwrap_or_default();
+        for suffix in object.into_iter().chain([file]) {
+            let candidate = format!("{id}#{suffix}");
+            if !suffix.is_empty() && self.taken.insert(candidate.clone()) {
+                return candidate;
+            }
+        }
+        loop {
+            let count = self.counts.entry(id.clone()).or_insert(1);
+            *count += 1;
+            let candidate = format!("{id}#{count}");
+            if self.taken.insert(candidate.clone()) {
+                return candidate;
             }
         }
     }
-    let largest = (0..groups.len()).max_by_key(|at| (groups[*at].len(), std::cmp::Reverse(*at))).unwrap_or(0);
-    groups.swap(0, largest);
-    groups[0].append(&mut copies);
-    groups
-        .into_iter()
-        .enumerate()
-        .map(|(at, group)| {
-            let id = if at == 0 { id.to_owned() } else { format!("{id}#{}", folder(&group)) };
-            (id, cluster.clone(), group)
-        })
-        .collect()
-}
-
-/// The folder of the first place.
-fn folder(members: &[Instance]) -> String {
-    super::paths::folder(origin(members)).to_owned()
-}
-
-fn origin(members: &[Instance]) -> &str {
-    let pin = members.iter().find_map(|member| member.pin.as_ref()).map(|pin| pin.file.as_str());
-    pin.or_else(|| members.first().map(|member| member.origin.as_str())).unwrap_or_default()
-}
-
-fn unique(id: String, members: &[Instance], taken: &BTreeMap<String, Component>) -> String {
-    if !taken.contains_key(&id) {
-        return id;
-    }
-    let base = id.split('#').next().unwrap_or(&id).to_owned();
-    let by_file = format!("{base}#{}", origin(members));
-    if !taken.contains_key(&by_file) {
-        return by_file;
-    }
-    (2..).map(|count| format!("{by_file}#{count}")).find(|id| !taken.contains_key(id)).unwrap_or(by_file)
 }
 
 fn component(id: String, cluster: Option<String>, mut members: Vec<Instance>) -> Option<Component> {
@@ -248,48 +266,50 @@ fn component(id: String, cluster: Option<String>, mut members: Vec<Instance>) ->
         };
         (!applied, given, member.pin.as_ref().map(|pin| (pin.file.clone(), pin.span)))
     };
-    members.sort_by_key(rank);
-    let first = members.first()?.clone();
+    members.sort_by_cached_key(rank);
     let warnings = warnings(&members);
-    let upstream = members
-        .iter()
-        .find(|member| member.upstream.is_ok())
-        .map_or(&first.upstream, |member| &member.upstream);
-    let upstream = if first.upstream.is_ok() { first.upstream.clone() } else { upstream.clone() };
+    let first = members.first()?.clone();
+    let known = members.iter().find(|member| member.upstream.is_ok());
+    let upstream = match known.filter(|_| first.upstream.is_err()) {
+        Some(known) if !first.splits && !matches!(first.given, Given::Nothing(_)) => known.upstream.clone(),
+        _ => first.upstream.clone(),
+    };
     let pins: BTreeSet<(bool, &Pin)> =
         members.iter().filter_map(|member| member.pin.as_ref()).map(|pin| (!pin.applied, pin)).collect();
     Some(Component {
-        kind: first.kind.clone(),
-        name: first.name.clone(),
-        namespace: first.namespace.clone(),
+        kind: first.kind,
+        name: first.name,
+        namespace: first.namespace,
         cluster,
-        given: first.given.clone(),
+        given: first.given,
         scheme: first.scheme,
-        upstream: if matches!(first.given, Given::Nothing(_)) { first.upstream.clone() } else { upstream },
-        digest: first.digest.clone(),
-        managed_elsewhere: members.iter().find_map(|member| member.managed.clone()),
-        prereleases: false,
-        tag_prefix: first.tag_prefix.clone(),
+        upstream,
+        digest: first.digest,
+        managed_elsewhere: members
+            .iter()
+            .filter(|member| is_live(member))
+            .find_map(|member| member.managed.clone()),
+        tag_prefix: first.tag_prefix,
         warnings,
         pins: pins.into_iter().map(|(_, pin)| pin.clone()).collect(),
         id,
     })
 }
 
-/// Places that say something else than the one that decides.
+/// Places that say something else than the one that decides, and what the places themselves say.
 fn warnings(members: &[Instance]) -> Vec<String> {
     let Some(decides) = members.first().and_then(|member| member.pin.as_ref()) else { return Vec::new() };
-    let mut warnings: Vec<String> = members
+    let differing = members
         .iter()
         .filter_map(|member| member.pin.as_ref())
         .filter(|pin| plain(&pin.text) != plain(&decides.text))
         .map(|pin| {
             let what = if pin.applied { "also says" } else { "is a copy that says" };
             format!("{}:{} {what} `{}`", pin.file, pin.line, pin.text)
-        })
-        .collect();
-    warnings.dedup();
-    warnings
+        });
+    let own = members.iter().filter(|member| is_live(member)).flat_map(|member| member.warnings.clone());
+    let mut seen = BTreeSet::new();
+    differing.chain(own).filter(|warning| seen.insert(warning.clone())).collect()
 }
 
 /// Container tags of k3s write `+` as `-`, and a leading `v` is a matter of taste.

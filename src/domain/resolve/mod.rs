@@ -2,15 +2,20 @@
 //! stands, and who publishes newer ones.
 
 mod annotate;
+mod compete;
 mod graph;
 mod group;
+mod inputs;
 mod instance;
 mod locate;
 mod patch;
 mod paths;
+mod place;
 mod publisher;
 mod sources;
 mod variables;
+mod view;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,6 +88,11 @@ impl<'a> World<'a> {
         homes.first().filter(|_| homes.len() == 1)
     }
 
+    /// The clusters that a file belongs to.
+    fn clusters(&self, file: usize) -> BTreeSet<String> {
+        self.graph.of(file).iter().flat_map(|reach| reach.way.clusters.iter().cloned()).collect()
+    }
+
     /// Whether a file's text becomes values of a chart.
     fn is_values(&self, file: usize) -> bool {
         let path = self.scans[file].path.as_str();
@@ -98,6 +108,7 @@ pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolve
     let world = World::new(scans, rules, &graph);
     let mut instances = instance::all(&world);
     annotate::standalone(&world, &mut instances);
+    let instances = compete::decide(instances, &graph);
     let components = group::components(instances, &graph);
     let mut resolved = Resolved { components, clusters: graph.clusters.clone(), ..Resolved::default() };
     for scan in scans {

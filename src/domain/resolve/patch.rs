@@ -1,7 +1,9 @@
 //! Versions that JSON 6902 patches (RFC 6902) write.
 
-use super::instance::{Captures, Instance, Uses, clusters, pin};
+use super::instance::{Captures, Instance, Subject, Uses, pin};
+use super::place::{is_plain_name, rank};
 use super::sources::Lookup;
+use super::view::View;
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
 use crate::domain::manifest::route::{self, Pattern, Segment};
@@ -16,19 +18,20 @@ pub(super) fn patched(
     file: usize,
     patch: &JsonPatch,
     uses: &Uses,
+    views: &[View],
     instances: &mut Vec<Instance>,
 ) {
-    let reaches = world.graph.of(file);
-    let targets: Vec<(PatchTarget, usize)> = match &patch.target {
-        Some(target) => {
-            vec![(target.clone(), reaches.iter().map(|reach| reach.depth).min().unwrap_or_default())]
+    let targets: Vec<(PatchTarget, View)> = match (&patch.target, patch.values.first()) {
+        (Some(target), Some((_, site))) => {
+            let views = world.views_of_changes(file, site.document, views);
+            views.into_iter().map(|view| (target.clone(), view)).collect()
         }
-        None => reaches.iter().filter_map(|reach| Some((reach.patch.clone()?, reach.depth))).collect(),
+        _ => views.iter().filter_map(|view| Some((view.patch()?.as_ref().clone(), view.clone()))).collect(),
     };
-    for (target, depth) in targets {
+    for (target, view) in &targets {
         for (pointer, site) in &patch.values {
             let spec = world.rules.iter().find_map(|rule| {
-                let spec = rule.pins.iter().find(|spec| writes(spec, &target, pointer))?;
+                let spec = rule.pins.iter().find(|spec| writes(spec, target, pointer))?;
                 Some((rule, spec))
             });
             let Some((rule, spec)) = spec else { continue };
@@ -43,10 +46,12 @@ pub(super) fn patched(
                 .namespace
                 .clone()
                 .or_else(|| name.and_then(|name| world.home(kind, name).cloned()))
-                .or_else(|| reaches.iter().find_map(|reach| reach.namespace.clone()));
+                .or_else(|| view.set_namespace());
             captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
             captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
-            let template = served(world, file, (kind, name), namespace.as_deref(), uses, &mut captures);
+            let template =
+                served(world, (file, view), (kind, name), namespace.as_deref(), uses, &mut captures);
+            let splits = template.is_some() || rule.component.id.contains('{');
             let template = template.unwrap_or_else(|| rule.component.clone());
             let Some(id) = fill(&template.id, &captures) else { continue };
             let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
@@ -69,11 +74,26 @@ pub(super) fn patched(
                 tag_prefix: None,
                 pin: Some(pin(&world.scans[file], site.clone(), &spec.id, applied)),
                 inherits: true,
-                overlay: Some(depth),
-                clusters: clusters(world, file),
+                subject: Some(Subject {
+                    object: (file, usize::MAX),
+                    group: target.group.clone().unwrap_or_default(),
+                    kind: kind.to_owned(),
+                    name: target.name.clone().filter(|name| is_plain_name(name)),
+                    namespace: target.namespace.clone(),
+                    rule: rule.id.clone(),
+                    pin: spec.id.clone(),
+                    image: None,
+                    container: false,
+                    overlay: true,
+                    rank: rank(spec),
+                }),
+                replaces: None,
+                ways: view.ways.clone(),
+                clusters: view.clusters.clone(),
                 template: world.scans[file].template,
-                splits: true,
+                splits,
                 origin: world.scans[file].path.clone(),
+                warnings: Vec::new(),
             });
         }
     }
@@ -82,14 +102,13 @@ pub(super) fn patched(
 /// The release that a patched chart object serves alone, or the Git repository that a patched source is of.
 fn served(
     world: &World<'_>,
-    file: usize,
+    (file, view): (usize, &View),
     (kind, name): (&str, Option<&str>),
     namespace: Option<&str>,
     uses: &Uses,
     captures: &mut Captures,
 ) -> Option<ComponentTemplate> {
-    let Lookup::Found(known) = world.sources.find((kind, name?), namespace, file, &clusters(world, file))
-    else {
+    let Lookup::Found(known) = world.sources.find((kind, name?), namespace, file, &view.clusters) else {
         return None;
     };
     if let Some((host, path)) = locate::git_place(&known.url) {

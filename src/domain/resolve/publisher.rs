@@ -1,14 +1,16 @@
 //! Who publishes newer versions of what stands at a place.
 
-use super::instance::{Captures, Place, clusters};
+use super::instance::Captures;
 use super::locate;
+use super::place::Place;
 use super::sources::Lookup;
+use super::view::View;
 use crate::domain::rule::{Claim, Rule, UpstreamTemplate, fill};
 use crate::domain::upstream::UpstreamRef;
 
 impl Place<'_> {
     /// The upstream that the rule names, filled with what the manifest says.
-    pub(super) fn upstream(&self, captures: &Captures) -> Result<UpstreamRef, String> {
+    pub(super) fn upstream(&self, captures: &Captures, view: &View) -> Result<UpstreamRef, String> {
         let need = |template: &str| {
             fill(template, captures).ok_or_else(|| format!("the manifest has nothing for `{template}`"))
         };
@@ -34,13 +36,18 @@ impl Place<'_> {
                 locate::oci(&format!("{}/{}", need("{registry}")?, need("{repository}")?), false)
             }
             UpstreamTemplate::FluxSource { chart, kind, name, namespace } => {
-                self.chart_of_source(captures, [chart, kind, name, namespace])
+                self.chart_of_source(captures, view, [chart, kind, name, namespace])
             }
             UpstreamTemplate::FluxChartRef { .. } => Err("the version stands in another object".to_owned()),
         }
     }
 
-    fn chart_of_source(&self, captures: &Captures, names: [&str; 4]) -> Result<UpstreamRef, String> {
+    fn chart_of_source(
+        &self,
+        captures: &Captures,
+        view: &View,
+        names: [&str; 4],
+    ) -> Result<UpstreamRef, String> {
         let [chart, kind, name, namespace] = names.map(|template| fill(template, captures));
         let (Some(chart), Some(name)) = (chart, name) else {
             return Err("nothing in the repository says which chart and source this release has".to_owned());
@@ -50,8 +57,7 @@ impl Place<'_> {
             return Err(format!("the chart comes from the {kind} `{name}`, whose version is the chart's"));
         }
         let namespace = namespace.or_else(|| captures.get("namespace").cloned());
-        let clusters = clusters(self.world, self.file);
-        match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &clusters) {
+        match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &view.clusters) {
             Lookup::Found(known) if known.oci => {
                 locate::chart(&format!("oci://{}", known.url.trim_start_matches("oci://")), &chart)
             }

@@ -44,23 +44,40 @@ impl Sources {
             }
             for source in &scan.sources {
                 let object = &scan.objects[source.object];
-                let patched = graph.of(file).iter().any(|reach| reach.patch.is_some());
                 // A patch carries a part of the object; a HelmChart has no URL of its own.
-                if patched || (source.url.is_empty() && object.kind != "HelmChart") {
+                if source.url.is_empty() && object.kind != "HelmChart" {
                     continue;
                 }
-                by_name.entry((object.kind.clone(), object.name.clone())).or_default().push(Known {
-                    file,
-                    object: source.object,
-                    url: variables.fill(file, &source.url),
-                    oci: source.oci,
-                    namespaces: namespaces(graph, file, object),
-                    clusters: graph
-                        .of(file)
-                        .iter()
-                        .flat_map(|reach| reach.clusters.iter().cloned())
-                        .collect(),
-                });
+                let known = by_name.entry((object.kind.clone(), object.name.clone())).or_default();
+                let mut add = |url: String, namespace: Option<String>, clusters: &BTreeSet<String>| {
+                    let same = |known: &Known| {
+                        known.file == file && known.object == source.object && known.url == url
+                    };
+                    let at = match known.iter().position(same) {
+                        Some(at) => at,
+                        None => {
+                            known.push(Known {
+                                file,
+                                object: source.object,
+                                url,
+                                oci: source.oci,
+                                namespaces: BTreeSet::new(),
+                                clusters: BTreeSet::new(),
+                            });
+                            known.len() - 1
+                        }
+                    };
+                    known[at].namespaces.extend(namespace);
+                    known[at].clusters.extend(clusters.iter().cloned());
+                };
+                let reaches = graph.of(file);
+                if reaches.is_empty() {
+                    add(variables.fill(&[], &source.url), object.namespace.clone(), &BTreeSet::new());
+                }
+                for reach in reaches.iter().filter(|reach| reach.patch.is_none()) {
+                    let url = variables.fill(&reach.kustomizations, &source.url);
+                    add(url, reach.namespace_of(object), &reach.way.clusters);
+                }
             }
         }
         Self { by_name }
@@ -104,9 +121,5 @@ pub(super) fn namespaces(graph: &Graph, file: usize, object: &Object) -> BTreeSe
     if let Some(own) = &object.namespace {
         return BTreeSet::from([own.clone()]);
     }
-    graph
-        .of(file)
-        .iter()
-        .filter_map(|reach| reach.namespace.clone().or_else(|| reach.target_namespace.clone()))
-        .collect()
+    graph.of(file).iter().filter_map(|reach| reach.namespace_of(object)).collect()
 }

@@ -1,8 +1,9 @@
 //! Flux's variable substitution: the real home of a version behind `${VAR}`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::graph::{Graph, KustomizationId};
+use super::sources::namespaces;
 use crate::domain::scan::{FileScan, Site};
 
 /// How a text names a variable.
@@ -37,15 +38,30 @@ pub(super) fn reference(text: &str) -> Option<Reference<'_>> {
 pub(super) struct Variables<'a> {
     scans: &'a [FileScan],
     graph: &'a Graph,
-    /// By name of the ConfigMap: file and place in [`FileScan::variables`].
-    config_maps: BTreeMap<&'a str, Vec<(usize, usize)>>,
+    /// By name.
+    config_maps: BTreeMap<&'a str, Vec<ConfigMap<'a>>>,
+}
+
+/// A ConfigMap that may give values.
+struct ConfigMap<'a> {
+    file: usize,
+    values: &'a BTreeMap<String, Site>,
+    namespaces: BTreeSet<String>,
+    clusters: BTreeSet<&'a str>,
 }
 
 /// What became of a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Home {
     /// The value stands in this file at this place.
-    At(usize, Site),
+    At {
+        /// The file.
+        file: usize,
+        /// The place.
+        site: Site,
+        /// A Secret that is read later and may say something else.
+        secret: Option<String>,
+    },
     /// Only the default of the reference itself gives a value.
     Default(std::ops::Range<usize>),
     /// Nothing in the repository gives a value; the reason for people.
@@ -56,36 +72,49 @@ impl<'a> Variables<'a> {
     pub(super) fn new(scans: &'a [FileScan], graph: &'a Graph) -> Self {
         let mut config_maps: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (file, scan) in scans.iter().enumerate().filter(|(_, scan)| !scan.template) {
-            for (place, set) in scan.variables.iter().enumerate() {
+            for set in &scan.variables {
                 let object = &scan.objects[set.object];
                 if object.kind == "ConfigMap" {
-                    config_maps.entry(object.name.as_str()).or_default().push((file, place));
+                    config_maps.entry(object.name.as_str()).or_default().push(ConfigMap {
+                        file,
+                        values: &set.values,
+                        namespaces: namespaces(graph, file, object),
+                        clusters: clusters(graph, file),
+                    });
                 }
             }
         }
         Self { scans, graph, config_maps }
     }
 
-    /// Finds the value of a variable that is used in `file`.
+    /// Finds the value of a variable in what these Kustomizations apply.
     ///
     /// In a Kustomization, `substitute` wins over `substituteFrom`, and of that list the last one
-    /// (Flux kustomize-controller, `postBuild`). Patches may add lists that cannot be seen here, so a
-    /// name that exactly one text in the repository defines is taken as a last resort.
-    pub(super) fn home(&self, file: usize, wanted: &Reference<'_>) -> Home {
+    /// (Flux kustomize-controller, `postBuild`). What applies a Kustomization often hands its own list
+    /// down by a patch, so a ConfigMap that it names counts where the Kustomization knows nothing
+    /// better. Where no Kustomization applies the text, a name that exactly one text in the repository
+    /// defines is taken.
+    pub(super) fn home(&self, applied_by: &[KustomizationId], wanted: &Reference<'_>) -> Home {
+        let name = wanted.name;
         let mut secret = None;
-        for reach in self.graph.of(file) {
-            let Some(id) = reach.kustomization else { continue };
-            if let Some(home) = self.in_kustomization(id, wanted.name, &mut secret) {
+        for id in applied_by {
+            if let Some(home) =
+                self.substituted(*id, name).or_else(|| self.listed(*id, *id, name, &mut secret))
+            {
                 return home;
             }
-        }
-        if let Some(home) = self.only_definition(wanted.name) {
-            return home;
         }
         if let Some(range) = &wanted.default {
             return Home::Default(range.clone());
         }
-        let name = wanted.name;
+        if let Some(home) = self.handed_down(applied_by, name, &mut secret) {
+            return home;
+        }
+        if applied_by.is_empty()
+            && let Some(home) = self.only_definition(name)
+        {
+            return home;
+        }
         Home::Unknown(match secret {
             Some(secret) => {
                 format!("the variable `{name}` may come from the Secret `{secret}`, which is not read")
@@ -96,26 +125,73 @@ impl<'a> Variables<'a> {
         })
     }
 
-    fn in_kustomization(
+    fn substituted(&self, (file, place): KustomizationId, name: &str) -> Option<Home> {
+        let found = &self.scans[file].kustomizations[place];
+        let site = found.substitute.and_then(|set| self.scans[file].variables[set].values.get(name))?;
+        Some(Home::At { file, site: site.clone(), secret: None })
+    }
+
+    /// A value from the list of one Kustomization, as it would be in another one.
+    fn listed(
         &self,
         (file, place): KustomizationId,
+        user: KustomizationId,
         name: &str,
         secret: &mut Option<String>,
     ) -> Option<Home> {
-        let found = &self.scans[file].kustomizations[place];
-        if let Some(site) = found.substitute.and_then(|set| self.scans[file].variables[set].values.get(name))
-        {
-            return Some(Home::At(file, site.clone()));
-        }
-        for (config_map, from) in found.substitute_from.iter().rev() {
+        for (config_map, from) in self.scans[file].kustomizations[place].substitute_from.iter().rev() {
             if !config_map {
                 secret.get_or_insert_with(|| from.clone());
-                continue;
+            } else if let Some((file, site)) = self.in_config_map(from, user, name) {
+                return Some(Home::At { file, site: site.clone(), secret: secret.clone() });
             }
-            for (file, place) in self.config_maps.get(from.as_str()).into_iter().flatten() {
-                if let Some(site) = self.scans[*file].variables[*place].values.get(name) {
-                    return Some(Home::At(*file, site.clone()));
+        }
+        None
+    }
+
+    /// The value in the ConfigMap of a Kustomization's own namespace and cluster.
+    fn in_config_map(
+        &self,
+        config_map: &str,
+        (file, place): KustomizationId,
+        name: &str,
+    ) -> Option<(usize, &'a Site)> {
+        let scan = &self.scans[file];
+        let wanted = namespaces(self.graph, file, &scan.objects[scan.kustomizations[place].object]);
+        let near = clusters(self.graph, file);
+        let meets = |found: &ConfigMap<'_>| {
+            let namespace =
+                wanted.is_empty() || found.namespaces.is_empty() || !wanted.is_disjoint(&found.namespaces);
+            let cluster = near.is_empty() || found.clusters.is_empty() || !near.is_disjoint(&found.clusters);
+            namespace && cluster
+        };
+        let known = self.config_maps.get(config_map)?.iter().filter(|found| meets(found));
+        // One that is applied somewhere says more than one that is not.
+        let mut values: Vec<_> = known
+            .filter_map(|found| Some((found.clusters.is_empty(), found.file, found.values.get(name)?)))
+            .collect();
+        values.sort_by_key(|(unknown, file, _)| (*unknown, *file));
+        values.first().map(|(_, file, site)| (*file, *site))
+    }
+
+    /// A value from a list of what applies these Kustomizations, near to far.
+    fn handed_down(
+        &self,
+        applied_by: &[KustomizationId],
+        name: &str,
+        secret: &mut Option<String>,
+    ) -> Option<Home> {
+        for id in applied_by {
+            let mut seen = BTreeSet::from([*id]);
+            let mut queue = VecDeque::from([*id]);
+            while let Some(at) = queue.pop_front() {
+                if at != *id
+                    && let Some(home) = self.listed(at, *id, name, secret)
+                {
+                    return Some(home);
                 }
+                let above = self.graph.of(at.0).iter().flat_map(|reach| reach.kustomizations.iter());
+                queue.extend(above.copied().filter(|above| seen.insert(*above)));
             }
         }
         None
@@ -127,20 +203,24 @@ impl<'a> Variables<'a> {
                 scan.variables.iter().filter_map(move |set| Some((file, set.values.get(name)?)))
             });
         let (file, first) = sites.next()?;
-        sites.all(|(_, site)| site.text == first.text).then(|| Home::At(file, first.clone()))
+        sites.all(|(_, site)| site.text == first.text).then(|| Home::At {
+            file,
+            site: first.clone(),
+            secret: None,
+        })
     }
 
     /// Fills the variables of a text that is no version, such as a URL; unknown ones stay.
-    pub(super) fn fill(&self, file: usize, text: &str) -> String {
+    pub(super) fn fill(&self, applied_by: &[KustomizationId], text: &str) -> String {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(open) = rest.find("${") {
             let Some(close) = rest[open..].find('}').map(|at| open + at + 1) else { break };
             filled.push_str(&rest[..open]);
             let variable = &rest[open..close];
-            let value = reference(variable).map(|wanted| self.home(file, &wanted));
+            let value = reference(variable).map(|wanted| self.home(applied_by, &wanted));
             match value {
-                Some(Home::At(_, site)) => filled.push_str(&site.text),
+                Some(Home::At { site, .. }) => filled.push_str(&site.text),
                 Some(Home::Default(range)) => filled.push_str(variable.get(range).unwrap_or_default()),
                 Some(Home::Unknown(_)) | None => filled.push_str(variable),
             }
@@ -149,6 +229,11 @@ impl<'a> Variables<'a> {
         filled.push_str(rest);
         filled
     }
+}
+
+/// The clusters that a file belongs to.
+fn clusters(graph: &Graph, file: usize) -> BTreeSet<&str> {
+    graph.of(file).iter().flat_map(|reach| reach.way.clusters.iter().map(String::as_str)).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ const MAX_LEAVES: usize = 256;
 pub struct KustomizeFile {
     /// Local files and folders: `resources`, `bases`, `components`, `crds`, as written.
     pub resources: Vec<String>,
+    /// `kind: Component`: it works on what its user has gathered.
+    pub component: bool,
     /// `namespace`.
     pub namespace: Option<String>,
     /// Patches in files of their own.
@@ -115,6 +117,7 @@ pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) 
         return;
     }
     let mut file = KustomizeFile {
+        component: document.scalar_at(root, &["kind"]) == Some("Component"),
         namespace: document.scalar_at(root, &["namespace"]).map(str::to_owned),
         ..KustomizeFile::default()
     };

@@ -21,8 +21,6 @@ pub struct Object {
     pub namespace: Option<String>,
     /// Set when the object is an inline patch: what it is a patch of.
     pub patch: Option<PatchTarget>,
-    /// Rows of values that fill `<< inputs.x >>` (ResourceSet); empty for ordinary objects.
-    pub inputs: Vec<(String, String)>,
 }
 
 /// The kind at the left margin of a document's text, without parsing it.
@@ -67,7 +65,6 @@ pub(super) fn identify(document: &Document<'_>, node: NodeId) -> Option<Object> 
         name: text("name").unwrap_or_default(),
         namespace: text("namespace").filter(|namespace| !namespace.is_empty()),
         patch: None,
-        inputs: Vec::new(),
     })
 }
 

@@ -57,7 +57,7 @@ fn annotations_that_lead_nowhere_are_listed_one_by_one() {
             "annotation/a/one.yaml-6 ? (the annotation stands in a manifest that is commented out)",
             &*format!("annotation/ceph-pools ? {nowhere}"),
             &*format!("annotation/kubernetes-views-pods ? {nowhere}"),
-            &*format!("annotation/kubernetes-views-pods#b ? {nowhere}"),
+            &*format!("annotation/kubernetes-views-pods#b/two.yaml ? {nowhere}"),
         ],
     );
 }

@@ -86,15 +86,15 @@ fn one_image_at_two_versions_is_two_components_with_ids_of_their_own() {
         &[("a/one.yaml", &one), ("b/also.yaml", &one), ("b/two.yaml", &two), ("c/three.yaml", &pod("3.0.0"))],
         &[
             &*format!("image/ghcr.io/example/web =1.0.0 {upstream}; a/one.yaml:4; b/also.yaml:4"),
-            &*format!("image/ghcr.io/example/web#b =2.0.0 {upstream}; b/two.yaml:4"),
-            &*format!("image/ghcr.io/example/web#c =3.0.0 {upstream}; c/three.yaml:4"),
+            &*format!("image/ghcr.io/example/web#-/a =2.0.0 {upstream}; b/two.yaml:4"),
+            &*format!("image/ghcr.io/example/web#c/three.yaml =3.0.0 {upstream}; c/three.yaml:4"),
         ],
     );
     finds(
         &[("a/one.yaml", &one), ("a/two.yaml", &two), ("a/three.yaml", &pod("3.0.0"))],
         &[
             &*format!("image/ghcr.io/example/web =1.0.0 {upstream}; a/one.yaml:4"),
-            &*format!("image/ghcr.io/example/web#a =3.0.0 {upstream}; a/three.yaml:4"),
+            &*format!("image/ghcr.io/example/web#-/a =3.0.0 {upstream}; a/three.yaml:4"),
             &*format!("image/ghcr.io/example/web#a/two.yaml =2.0.0 {upstream}; a/two.yaml:4"),
         ],
     );

@@ -53,8 +53,9 @@ fn several_clusters_are_told_apart() {
         ("apps/base/kustomization.yaml", "resources: [pod.yaml]\n"),
         ("apps/base/pod.yaml", POD),
     ]);
-    let clusters =
-        |file: usize| graph.of(file).iter().flat_map(|reach| reach.clusters.clone()).collect::<BTreeSet<_>>();
+    let clusters = |file: usize| {
+        graph.of(file).iter().flat_map(|reach| reach.way.clusters.iter().cloned()).collect::<BTreeSet<_>>()
+    };
     assert_eq!(clusters(6), BTreeSet::from(["production".to_owned()]));
     assert_eq!(clusters(8), BTreeSet::from(["production".to_owned(), "staging".to_owned()]));
 }
@@ -88,7 +89,7 @@ fn loops_of_kustomize_files_end() {
         ("b/kustomization.yaml", "resources: [../a, ../b, pod.yaml]\n"),
         ("b/pod.yaml", POD),
     ]);
-    assert_eq!(graph.of(3).iter().filter(|reach| reach.kustomization.is_some()).count(), 1);
+    assert_eq!(graph.of(3).iter().filter(|reach| !reach.kustomizations.is_empty()).count(), 1);
 }
 
 #[test]
