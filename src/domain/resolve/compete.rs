@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::graph::{Graph, Way};
 use super::instance::{ImageName, Instance, Subject};
+use super::paths;
 use crate::domain::component::Given;
 use crate::domain::upstream::UpstreamRef;
 
@@ -98,7 +99,8 @@ fn is_same_field(one: &Subject, other: &Subject) -> bool {
 /// Whether a patch comes over a base on any way; what nothing applies meets in plain folders.
 fn reaches(graph: &Graph, patch: &Instance, base: &Instance) -> bool {
     if patch.ways.is_empty() && base.ways.is_empty() {
-        return true;
+        // Nothing says what builds what, so only a patch of one name is sure enough.
+        return patch.subject.as_ref().is_some_and(|subject| subject.name.is_some());
     }
     patch.ways.iter().any(|upper| base.ways.iter().any(|lower| graph.overrides(upper, lower)))
 }
@@ -186,7 +188,12 @@ impl Arena<'_> {
         let lower = &self.instances[at];
         let place = (at, self.rank(at).1);
         if lower.ways.is_empty() {
-            let above = |upper: &&At| self.instances[**upper].ways.is_empty() && self.wins(**upper, place);
+            let above = |upper: &&At| {
+                let upper_one = &self.instances[**upper];
+                let near = upper_one.replaces.is_none()
+                    || paths::folder(&upper_one.origin) == paths::folder(&lower.origin);
+                upper_one.ways.is_empty() && near && self.wins(**upper, place)
+            };
             if let Some(winner) = uppers.iter().find(above) {
                 self.lost.insert(at, *winner);
             }

@@ -151,10 +151,21 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        let bootstrap = places.get(BOOTSTRAP);
+        // A Kustomization that applies the folder which holds it was set up by hand in the same way.
+        let itself = |(id, found): &(KustomizationId, &FluxKustomization)| {
+            let folder = self.folder(&found.path);
+            folder.is_some_and(|folder| {
+                folder != self.root && is_within(paths::folder(&self.scans[id.0].path), &folder)
+            })
+        };
+        let mut bootstrap: BTreeSet<_> = places.get(BOOTSTRAP).cloned().unwrap_or_default();
+        let set_up =
+            self.kustomizations().filter(itself).filter_map(|(_, found)| places.get(found.source.1.as_str()));
+        bootstrap.extend(set_up.flatten().cloned());
         let foreign = |name: &str| {
             held.contains(name)
-                || matches!((bootstrap, places.get(name)), (Some(own), Some(found)) if own.is_disjoint(found))
+                || (!bootstrap.is_empty()
+                    && places.get(name).is_some_and(|found| found.is_disjoint(&bootstrap)))
         };
         let mut own = BTreeSet::new();
         for (_, found) in self.kustomizations() {

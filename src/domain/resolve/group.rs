@@ -165,36 +165,18 @@ fn by_cluster(id: &str, members: Vec<Instance>, graph: &Graph) -> Vec<Part> {
     if graph.clusters.is_empty() || concerned.len() < 2 {
         return vec![(id.to_owned(), None, members)];
     }
-    let mut by_choice: BTreeMap<Vec<usize>, Vec<String>> = BTreeMap::new();
-    for cluster in concerned {
-        let here = |member: &Instance| member.clusters.is_empty() || member.clusters.contains(cluster);
-        let chosen = (0..members.len()).filter(|at| here(&members[*at])).collect();
-        by_choice.entry(chosen).or_default().push(cluster.clone());
+    // Each place belongs to one component: what several clusters share, or what one has alone.
+    let mut by_clusters: BTreeMap<BTreeSet<String>, Vec<Instance>> = BTreeMap::new();
+    for member in members {
+        let clusters =
+            if member.clusters.is_empty() { graph.clusters.clone() } else { member.clusters.clone() };
+        by_clusters.entry(clusters).or_default().push(member);
     }
-    // Each place belongs to one component: clusters that share one of theirs go together.
-    let mut together: Vec<(BTreeSet<usize>, Vec<String>)> = Vec::new();
-    for (chosen, clusters) in by_choice {
-        let mut merged = (BTreeSet::from_iter(chosen), clusters);
-        let (meeting, apart): (Vec<_>, Vec<_>) =
-            together.into_iter().partition(|(places, _)| !places.is_disjoint(&merged.0));
-        together = apart;
-        for (places, clusters) in meeting {
-            merged.0.extend(places);
-            merged.1.extend(clusters);
-        }
-        together.push(merged);
-    }
-    if together.len() == 1 {
-        return vec![(id.to_owned(), None, members)];
-    }
-    let part = |(places, clusters): (BTreeSet<usize>, Vec<String>)| {
-        let picked = places.iter().map(|at| members[*at].clone()).collect();
-        match clusters.as_slice() {
-            [cluster] => (format!("{cluster}:{id}"), Some(cluster.clone()), picked),
-            _ => (id.to_owned(), None, picked),
-        }
+    let part = |(clusters, members): (BTreeSet<String>, Vec<Instance>)| match clusters.first() {
+        Some(cluster) if clusters.len() == 1 => (format!("{cluster}:{id}"), Some(cluster.clone()), members),
+        _ => (id.to_owned(), None, members),
     };
-    together.into_iter().map(part).collect()
+    by_clusters.into_iter().map(part).collect()
 }
 
 /// Different things may share an id: images of one repository at different versions, releases of

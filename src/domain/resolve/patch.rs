@@ -60,7 +60,7 @@ pub(super) fn patched(
                 UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
                 _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
             };
-            let applied = world.graph.applied(&world.scans[file], file);
+            let applied = view.applies(world, file);
             instances.push(Instance {
                 kind: template.kind,
                 name: fill(&template.name, &captures).unwrap_or_else(|| id.clone()),

@@ -176,7 +176,7 @@ impl<'a> Place<'a> {
             // SOPS: what Flux decrypts is not for us to read, nor to write.
             return None;
         }
-        let applied = self.spec.applied && world.graph.applied(self.scan, self.file);
+        let applied = self.spec.applied && view.applies(world, self.file);
         let mut template = self.spec.component.as_ref().unwrap_or(&self.rule.component).clone();
         let mut scheme = self.spec.scheme.unwrap_or(self.rule.scheme);
         let mut upstream = self.upstream(&captures, view);

@@ -28,6 +28,9 @@ impl Place<'_> {
             UpstreamTemplate::Helm { repository, chart } => {
                 locate::chart(&fill(repository, captures).unwrap_or_default(), &need(chart)?)
             }
+            UpstreamTemplate::Oci { .. } if captures.contains_key("semver_filter") => {
+                Err("`ref.semverFilter` leaves out tags in a way that only Flux knows; see `kubectl get ocirepository`".to_owned())
+            }
             UpstreamTemplate::Oci { url } => {
                 let chart = captures.get("media_type").is_some_and(|kind| kind.contains("helm.chart"));
                 locate::oci(&need(url)?, chart)

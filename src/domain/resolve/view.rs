@@ -50,6 +50,12 @@ impl View {
         self.reach.as_ref()?.patch.as_ref()
     }
 
+    /// Whether what stands in a file counts on this view, as far as the repository says.
+    pub(super) fn applies(&self, world: &World<'_>, file: usize) -> bool {
+        let scan = &world.scans[file];
+        world.graph.applied(scan, file) || (!scan.template && !self.ways.is_empty())
+    }
+
     /// The namespace that Kustomize files set.
     pub(super) fn set_namespace(&self) -> Option<String> {
         self.reach.as_ref()?.namespace.as_deref().map(str::to_owned)
