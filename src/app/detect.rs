@@ -67,6 +67,8 @@ pub struct Found {
     pub files_read: usize,
     /// The revision, for repositories.
     pub revision: Option<String>,
+    /// Architectures of nodes that manifests ask for.
+    pub architectures: BTreeSet<String>,
     /// Rules in force.
     pub registry: Registry,
 }
@@ -83,15 +85,15 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let mut listing = repository.files(&options)?;
+    let listing = repository.files(&options)?;
     let (registry, mut problems) = rules(repository, &listing.entries);
-    // Rules are no manifests: their examples would be found, and their mistakes told twice.
-    listing.entries.retain(|entry| !is_rule(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
-    let reading = repository
-        .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
+    let reading = repository.read_each(&listing, threads, |file, bytes| {
+        // Rules are no manifests: their examples would be found, and their mistakes told twice.
+        (!is_rule(&file.path)).then(|| scan::scan_file(&file.path, bytes, registry.rules()))
+    });
     problems.extend(reading.problems);
-    let mut scans: Vec<FileScan> = reading.files.into_iter().map(|(_, scan)| scan).collect();
+    let mut scans: Vec<FileScan> = reading.files.into_iter().filter_map(|(_, scan)| scan).collect();
     scans.sort_by(|one, other| one.path.cmp(&other.path));
     let clusters =
         request.config.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.path.clone())).collect();
@@ -104,6 +106,7 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         inventory: resolved.inventory,
         files_read: scans.len(),
         revision: repository.revision(&listing),
+        architectures: resolved.architectures,
         registry,
     })
 }
@@ -149,7 +152,12 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
+        found;
+    // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
+    let configured = &request.config.architectures;
+    let architectures =
+        if configured.is_empty() { architectures } else { configured.iter().cloned().collect() };
     problems.extend(named::unknown(&components, request));
     named::warn_of_unused(&components, request);
     components.retain(|component| request.wants(&component.id, &component.kind));
@@ -157,7 +165,7 @@ pub async fn report<U: Upstreams>(
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();
     let mut wanted: BTreeMap<UpstreamRef, Wanted> = BTreeMap::new();
     for mut component in components {
-        let (settings, fresh_for) = configure(&mut component, request);
+        let (settings, fresh_for) = configure(&mut component, request, &architectures);
         match &component.upstream {
             Ok(upstream) if assess::needs_answer(&component, &settings) => {
                 let installed = match &component.given {
@@ -266,7 +274,11 @@ fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectReque
 }
 
 /// Applies the configuration to a component.
-fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, Duration) {
+fn configure(
+    component: &mut Component,
+    request: &DetectRequest,
+    architectures: &BTreeSet<String>,
+) -> (Settings, Duration) {
     let settings = request.config.settings_for(&component.id, &component.kind);
     if let Some(repository) = &settings.repository.value {
         let replaced = repository.upstream_instead_of(component.upstream.as_ref().ok());
@@ -291,7 +303,7 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         ignored: settings.ignored.value.iter().filter_map(|text| Ignored::parse(text).ok()).collect(),
         channel,
         tag_prefix: None,
-        architectures: request.config.architectures.iter().cloned().collect(),
+        architectures: architectures.iter().cloned().collect(),
     };
     (Settings { ignored: settings.ignore.value, wish, changelog_url: None }, settings.check_interval.value)
 }

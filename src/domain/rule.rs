@@ -85,6 +85,9 @@ pub enum Scope {
     KustomizeFile,
     /// Documents of files with this name (`Chart.yaml`).
     FileName(String),
+    /// Values of charts: files that a Kustomize file names or that stand beside a `Chart.yaml`, and
+    /// `*values.yaml` in ConfigMaps.
+    Values,
     /// Lines of text, in files of any form whose path matches.
     Lines {
         /// Path pattern; `*` and `**` as in `.gitignore`.

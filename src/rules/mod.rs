@@ -5,3 +5,6 @@ mod registry;
 
 pub use raw::RuleError;
 pub use registry::{REPOSITORY_FOLDER, Registry};
+
+#[cfg(test)]
+mod tests;

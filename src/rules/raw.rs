@@ -119,7 +119,7 @@ struct RawPin {
     scheme: Option<Scheme>,
 }
 
-/// Objects (`group`, `kind`, `except`), or one of `kustomize`, `file`, `lines`.
+/// Objects (`group`, `kind`, `except`), or one of `kustomize`, `values`, `file`, `lines`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawScope {
@@ -136,6 +136,10 @@ struct RawScope {
     /// Kustomize's own files.
     #[serde(default)]
     kustomize: bool,
+    /// Values of charts: files that a Kustomize file names or that stand beside a `Chart.yaml`, and
+    /// `*values.yaml` in ConfigMaps.
+    #[serde(default)]
+    values: bool,
     /// Files of this name.
     file: Option<String>,
     /// Lines of files whose path matches one of these patterns.
@@ -371,16 +375,19 @@ fn pin(raw: RawPin) -> Result<PinRule, RuleError> {
 
 fn scope(id: &str, raw: RawScope) -> Result<Scope, RuleError> {
     let object = raw.objects || raw.kind.is_some() || raw.group.is_some();
-    let chosen = [object, raw.kustomize, raw.file.is_some(), !raw.lines.is_empty()];
+    let chosen = [object, raw.kustomize, raw.values, raw.file.is_some(), !raw.lines.is_empty()];
     if chosen.iter().filter(|chosen| **chosen).count() != 1 {
         return Err(choice(
             id,
             "in",
-            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `file`, `lines`",
+            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `values`, `file`, `lines`",
         ));
     }
     if raw.kustomize {
         return Ok(Scope::KustomizeFile);
+    }
+    if raw.values {
+        return Ok(Scope::Values);
     }
     if let Some(file) = raw.file {
         return Ok(Scope::FileName(file));

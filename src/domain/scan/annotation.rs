@@ -17,6 +17,8 @@ const REACH: usize = 4;
 pub struct Annotation {
     /// 1-based line of the comment.
     pub line: usize,
+    /// The comment stands in lines that are comments themselves: what it speaks of is switched off.
+    pub commented_out: bool,
     /// `key=value` pairs; a known spelling for each key (`repos` and `repo` are `depName`).
     pub pairs: BTreeMap<String, String>,
     /// The text on the next line that may be a version, for values that no rule finds.
@@ -61,7 +63,8 @@ pub(super) fn read(context: &Context<'_>, scan: &mut FileScan) {
             continue;
         }
         let (value, reach) = below(context, line);
-        scan.annotations.push(Annotation { line, pairs, value, reach });
+        let commented_out = before.trim_end_matches('#').trim_start().starts_with('#');
+        scan.annotations.push(Annotation { line, commented_out, pairs, value, reach });
     }
     if memchr::memmem::find(bytes, b"$imagepolicy").is_none() {
         return;
@@ -203,6 +206,13 @@ mod tests {
         );
         let value = scan.annotations[0].value.clone().unwrap();
         assert_eq!((value.text.as_str(), value.route.as_str(), value.line), ("v1.2", "/a/VERSION", 4));
+    }
+
+    #[test]
+    fn annotations_in_commented_out_manifests_are_known_as_such() {
+        let scan = read("# # renovate: depName=a/b\n# version: 1\na: 1 # renovate: depName=c/d\n");
+        let commented: Vec<_> = scan.annotations.iter().map(|annotation| annotation.commented_out).collect();
+        assert_eq!(commented, [true, false]);
     }
 
     #[test]
