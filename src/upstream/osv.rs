@@ -150,7 +150,7 @@ async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>,
     loop {
         let asked = {
             let _turn = context.http.turn(url).await;
-            tokio::time::timeout(context.osv.timeout, post_json(context.http.client(), url, query)).await
+            tokio::time::timeout(context.osv.timeout, post_json(context.http.client()?, url, query)).await
         };
         let refused = match asked {
             Ok(Ok(body)) => return Ok(body),

@@ -20,7 +20,8 @@ pub(super) fn object(
     scan: &mut FileScan,
 ) {
     for (rule, pin) in pins(rules) {
-        if !in_scope(&rules[rule].pins[pin].scope, &scan.objects[object]) {
+        let Object { group, kind, .. } = &scan.objects[object];
+        if !rules[rule].pins[pin].scope.holds(group, kind) {
             continue;
         }
         apply(context, position, node, Some(object), (rule, pin), &rules[rule].pins[pin], scan);
@@ -83,12 +84,6 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
 
 fn pins(rules: &[Rule]) -> impl Iterator<Item = (usize, usize)> {
     rules.iter().enumerate().flat_map(|(rule, spec)| (0..spec.pins.len()).map(move |pin| (rule, pin)))
-}
-
-fn in_scope(scope: &Scope, object: &Object) -> bool {
-    let Scope::Object { group, kind, except } = scope else { return false };
-    group.as_ref().is_none_or(|group| *group == object.group)
-        && kind.as_ref().map_or_else(|| !except.contains(&object.kind), |kind| *kind == object.kind)
 }
 
 fn apply(
