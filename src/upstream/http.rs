@@ -91,9 +91,6 @@ pub struct Got {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS or proxy configuration of the machine is unusable.
-    #[error("cannot set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     /// The cache folder cannot be made.
     #[error("cannot make the cache folder `{path}`")]
     Cache {
@@ -114,8 +111,7 @@ pub struct Http {
 }
 
 pub(super) struct Shared {
-    exchange: Exchange,
-    pub(super) options: HttpOptions,
+    pub(super) exchange: Exchange,
     pub(super) cache: Option<Cache>,
     pub(super) clock: Arc<dyn Clock + Send + Sync>,
     pub(super) all: Arc<Semaphore>,
@@ -136,7 +132,7 @@ impl Http {
     /// A client with the machine's clock.
     ///
     /// # Errors
-    /// TLS, proxies or the cache folder cannot be set up.
+    /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
         Self::with_clock(options, Arc::new(SystemClock))
     }
@@ -152,17 +148,15 @@ impl Http {
             }
             None => None,
         };
-        let exchange = Exchange::new(&options).map_err(Error::Client)?;
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
-                exchange,
+                exchange: Exchange::new(options),
                 cache,
                 clock,
                 all: Arc::new(Semaphore::new(AT_ONCE)),
                 hosts: Mutex::new(HashMap::new()),
                 reach: Reach::default(),
-                options,
             }),
         })
     }
@@ -185,26 +179,29 @@ impl Http {
 
     /// What is answered from elsewhere.
     pub fn mapping(&self) -> &Mapping {
-        &self.shared.options.mapping
+        &self.shared.exchange.options().mapping
     }
 
     /// Who we are to which host.
     pub fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
+        &self.shared.exchange.options().credentials
     }
 
     /// Whether only the cache may answer.
     pub fn offline(&self) -> bool {
-        self.shared.options.offline
+        self.shared.exchange.options().offline
     }
 
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
-        self.shared.options.cache_dir.as_deref()
+        self.shared.exchange.options().cache_dir.as_deref()
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
-    pub fn client(&self) -> &reqwest::Client {
+    ///
+    /// # Errors
+    /// TLS or proxies of this machine cannot be set up.
+    pub fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
         self.shared.exchange.client()
     }
 
@@ -337,7 +334,7 @@ impl Http {
 
     /// Asks until there is an answer, a lasting failure, or no attempt left.
     async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.options.retries);
+        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
         loop {
             let refused = {
                 let turn = self.turn(question.url).await?;

@@ -11,6 +11,10 @@ use super::route::{self, Pattern, Segment};
 /// More nodes than any manifest has; a larger document is refused, not read for ever. Nodes that
 /// aliases repeat count each time: few bytes can stand for more nodes than anybody can visit.
 const MAX_NODES: usize = 2_000_000;
+/// A key and its value, with their indentation, rarely have fewer.
+const BYTES_A_NODE: usize = 12;
+/// More nodes than this are made room for as they come: most of a large text may be one scalar.
+const MOST_RESERVED: usize = 4_096;
 /// How many aliases or merge keys a look-up follows before it gives up.
 const MAX_HOPS: usize = 16;
 /// How many mappings a look-up searches by merge keys before it gives up.
@@ -77,7 +81,7 @@ impl<'text> Document<'text> {
     ///
     /// What is no YAML, or has more nodes than any manifest, those that aliases repeat included.
     pub fn parse(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
-        Builder::new(text, chunk.start).run(&text[chunk.clone()], chunk)
+        Builder::new(text, chunk.clone()).run(&text[chunk.clone()], chunk)
     }
 
     /// The root node; `None` for an empty document.
@@ -332,8 +336,9 @@ struct Builder<'text> {
 }
 
 impl<'text> Builder<'text> {
-    fn new(text: &'text str, base: usize) -> Self {
-        Self { text, base, nodes: Vec::new(), frames: Vec::new(), anchors: HashMap::new() }
+    fn new(text: &'text str, chunk: Range<usize>) -> Self {
+        let nodes = Vec::with_capacity((chunk.len() / BYTES_A_NODE).min(MOST_RESERVED));
+        Self { text, base: chunk.start, nodes, frames: Vec::new(), anchors: HashMap::new() }
     }
 
     fn run(mut self, body: &'text str, chunk: Range<usize>) -> Result<Document<'text>, ParseError> {
