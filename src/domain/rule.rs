@@ -32,6 +32,8 @@ pub struct Rule {
     pub claims: Vec<Claim>,
     /// Go module by which advisories name it (`github.com/k3s-io/k3s`).
     pub advisories: Option<String>,
+    /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
+    pub notes: Option<String>,
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -135,8 +137,8 @@ pub struct PinRule {
     pub applied: bool,
     /// The whole file is generated: no other rule looks into it.
     pub generated: bool,
-    /// Only texts that the scheme understands are pins.
-    pub strict: bool,
+    /// Only texts that this scheme understands are pins.
+    pub strict: Option<Scheme>,
     /// Who publishes newer versions.
     pub upstream: UpstreamTemplate,
     /// Overrides [`Rule::component`].
