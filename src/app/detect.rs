@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
+use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
@@ -19,10 +22,7 @@ use crate::domain::select::{Ignored, Wish};
 use crate::domain::upstream::{Answer, FailureClass, UpstreamFailure, UpstreamRef};
 use crate::domain::version::range::Range;
 use crate::repo::{self, ReadOptions, Repo};
-use crate::rules::{REPOSITORY_FOLDER, Registry};
-
-/// Most bytes of one rule file of the repository.
-const LARGEST_RULE: usize = 1 << 20;
+use crate::rules::Registry;
 
 /// What to look at, and how.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Found {
     pub files_read: usize,
     /// The revision, for repositories.
     pub revision: Option<String>,
+    /// Architectures of nodes that manifests ask for.
+    pub architectures: BTreeSet<String>,
     /// Rules in force.
     pub registry: Registry,
 }
@@ -81,8 +83,10 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let listing = repository.files(&options)?;
-    let (registry, mut problems) = rules(repository, &listing.entries);
+    let mut listing = repository.files(&options)?;
+    let (registry, mut problems) = rules_of(repository);
+    // Rules are no manifests: their examples would be found, and their mistakes told twice.
+    listing.entries.retain(|entry| !is_rule_file(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
     let reading = repository
         .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
@@ -100,38 +104,20 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         inventory: resolved.inventory,
         files_read: scans.len(),
         revision: repository.revision(&listing),
+        architectures: resolved.architectures,
         registry,
     })
 }
 
 /// The files that can hold manifests: YAML and JSON, and templates of YAML.
 fn is_wanted(path: &str) -> bool {
+    if is_rule_file(path) {
+        return false;
+    }
     let name =
         path.strip_suffix(".j2").or_else(|| path.strip_suffix(".tpl")).or_else(|| path.strip_suffix(".tmpl"));
     let name = name.unwrap_or(path);
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
-}
-
-/// The embedded rules and those of the repository.
-fn rules(repository: &Repo, entries: &[repo::FileEntry]) -> (Registry, Vec<Problem>) {
-    let mut texts = Vec::new();
-    let mut problems = Vec::new();
-    for entry in entries {
-        let own = entry.path.strip_prefix(REPOSITORY_FOLDER).is_some_and(|rest| rest.starts_with('/'));
-        if !own || !(entry.path.ends_with(".yaml") || entry.path.ends_with(".yml")) {
-            continue;
-        }
-        match repository.read(&entry.path) {
-            Ok(bytes) if bytes.len() > LARGEST_RULE => {
-                problems.push(Problem::in_file(&entry.path, None, "is too large for a rule (1 MiB)"));
-            }
-            Ok(bytes) => texts.push((entry.path.clone(), String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => problems.push(Problem::in_file(&entry.path, None, error.to_string())),
-        }
-    }
-    let (registry, wrong) = Registry::load(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    problems.extend(wrong);
-    (registry, problems)
 }
 
 /// Asks the upstreams and makes the report.
@@ -141,13 +127,20 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, registry } = found;
+    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
+        found;
+    // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
+    let configured = &request.config.architectures;
+    let architectures =
+        if configured.is_empty() { architectures } else { configured.iter().cloned().collect() };
+    problems.extend(named::unknown(&components, request));
+    named::warn_of_unused(&components, request);
     components.retain(|component| request.wants(&component.id, &component.kind));
     let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
     let mut waiting: BTreeMap<UpstreamRef, Vec<(Component, Settings)>> = BTreeMap::new();
     let mut wanted: BTreeMap<UpstreamRef, Wanted> = BTreeMap::new();
     for mut component in components {
-        let (settings, fresh_for) = configure(&mut component, request);
+        let (settings, fresh_for) = configure(&mut component, request, &architectures);
         match &component.upstream {
             Ok(upstream) if assess::needs_answer(&component, &settings) => {
                 let installed = match &component.given {
@@ -171,12 +164,36 @@ pub async fn report<U: Upstreams>(
     }
     let mut targets: Vec<Target> = Vec::new();
     let mut failures: BTreeSet<Problem> = BTreeSet::new();
+    let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
             failures.extend(problems_of(upstream, &answer, request));
             for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
+                if let (Ok(answer), Some(notes)) = (&answer, notes_of(&component, &registry)) {
+                    without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
+                    continue;
+                }
                 let entry = assess::assess(&component, answer.as_ref(), &settings);
                 targets.extend(Target::of(&component, &entry, &registry, upstream));
+                entries.insert(component.id, entry);
+            }
+        })
+        .await;
+    let wanted = without_notes
+        .iter()
+        .map(|(notes, waiting)| (notes.clone(), wanted_notes(waiting, request)))
+        .collect();
+    upstreams
+        .ask_all(wanted, &mut |upstream, notes| {
+            failures.extend(problems_of(upstream, &notes, request));
+            for (component, settings, mut answer) in without_notes.remove(upstream).unwrap_or_default() {
+                if let Ok(notes) = &notes {
+                    answer.adopt_notes(notes);
+                }
+                let entry = assess::assess(&component, Ok(&answer), &settings);
+                if let Ok(upstream) = &component.upstream {
+                    targets.extend(Target::of(&component, &entry, &registry, upstream));
+                }
                 entries.insert(component.id, entry);
             }
         })
@@ -195,7 +212,7 @@ pub async fn report<U: Upstreams>(
     Report {
         update_report: UpdateReport {
             schema: SCHEMA.to_owned(),
-            timestamp: request.now,
+            timestamp: whole_second(request.now),
             scan_duration: duration(request.now, clock.now()),
             repository: Repository { path: request.path.display().to_string(), revision },
             components: entries,
@@ -205,8 +222,38 @@ pub async fn report<U: Upstreams>(
     }
 }
 
+/// Where the release notes of a component are, when its own upstream has none (charts, OCI tags).
+fn notes_of(component: &Component, registry: &Registry) -> Option<UpstreamRef> {
+    let published_without = matches!(
+        component.upstream,
+        Ok(UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { .. } | UpstreamRef::GitTags { .. })
+    );
+    let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind)?;
+    let (owner, name) = rule.notes.as_deref().filter(|_| published_without)?.split_once('/')?;
+    let host = "github.com".to_owned();
+    Some(UpstreamRef::GithubReleases { host, owner: owner.to_owned(), name: name.to_owned() })
+}
+
+fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectRequest) -> Wanted {
+    let intervals = waiting.iter().map(|(component, ..)| {
+        request.config.settings_for(&component.id, &component.kind).check_interval.value
+    });
+    let installed = match waiting {
+        // Releases carry a leading `v`, charts do not.
+        [(Component { given: Given::Exact(text), .. }, ..)] => {
+            Some(format!("v{}", text.trim_start_matches('v')))
+        }
+        _ => None,
+    };
+    Wanted { fresh_for: intervals.min().unwrap_or_default(), installed }
+}
+
 /// Applies the configuration to a component.
-fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, Duration) {
+fn configure(
+    component: &mut Component,
+    request: &DetectRequest,
+    architectures: &BTreeSet<String>,
+) -> (Settings, Duration) {
     let settings = request.config.settings_for(&component.id, &component.kind);
     if let Some(repository) = &settings.repository.value {
         let replaced = repository.upstream_instead_of(component.upstream.as_ref().ok());
@@ -231,7 +278,7 @@ fn configure(component: &mut Component, request: &DetectRequest) -> (Settings, D
         ignored: settings.ignored.value.iter().filter_map(|text| Ignored::parse(text).ok()).collect(),
         channel,
         tag_prefix: None,
-        architectures: request.config.architectures.iter().cloned().collect(),
+        architectures: architectures.iter().cloned().collect(),
     };
     (Settings { ignored: settings.ignore.value, wish, changelog_url: None }, settings.check_interval.value)
 }
@@ -304,22 +351,32 @@ async fn look_closer<U: Upstreams>(
     upstreams: &U,
     entries: &mut BTreeMap<String, Entry>,
 ) {
-    for target in targets {
-        let Some(entry) = entries.get_mut(&target.id) else { continue };
-        if let Some((module, from, to)) = &target.module {
-            match upstreams.advisories(module, from, to).await {
-                Ok(found) => add_advisories(entry, found),
-                // Without an answer the notes stand alone: unknown stays unknown.
-                Err(failure) => {
-                    tracing::debug!(component = %target.id, %failure, "advisories could not be asked")
-                }
-            }
+    // All at once: the client bounds how many requests are on the way.
+    let looks = targets.into_iter().map(|target| async move {
+        let advisories = match &target.module {
+            Some((module, from, to)) => Some(upstreams.advisories(module, from, to).await),
+            None => None,
+        };
+        let checks = match request.deep {
+            true => Some(upstreams.inspect(&target.upstream, &target.version).await),
+            false => None,
+        };
+        (target.id, advisories, checks)
+    });
+    for (id, advisories, checks) in join_all(looks).await {
+        let Some(entry) = entries.get_mut(&id) else { continue };
+        match advisories {
+            Some(Ok(found)) => add_advisories(entry, found),
+            // Without an answer the notes stand alone: unknown stays unknown.
+            Some(Err(failure)) => tracing::debug!(component = %id, %failure, "advisories could not be asked"),
+            None => {}
         }
-        if request.deep {
-            match upstreams.inspect(&target.upstream, &target.version).await {
-                Ok(checks) => entry.deep = Some(checks),
-                Err(failure) => entry.warnings.push(format!("the target could not be looked at: {failure}")),
+        match checks {
+            Some(Ok(checks)) => entry.deep = Some(checks),
+            Some(Err(failure)) => {
+                entry.warnings.push(format!("the target could not be looked at: {failure}"));
             }
+            None => {}
         }
     }
 }
@@ -334,6 +391,11 @@ fn add_advisories(entry: &mut Entry, found: Vec<String>) {
         entry.security_update = Some(true);
     }
     entry.security_advisories = known.into_iter().collect();
+}
+
+/// Reports are compared and read; nobody needs their nanoseconds.
+fn whole_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// `0.4s`, `45s`, `2m 5s`.

@@ -1,4 +1,6 @@
 //! Use cases, generic over the ports.
 
 pub mod detect;
+mod named;
 pub mod ports;
+pub mod rules;

@@ -32,6 +32,8 @@ pub struct Rule {
     pub claims: Vec<Claim>,
     /// Go module by which advisories name it (`github.com/k3s-io/k3s`).
     pub advisories: Option<String>,
+    /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
+    pub notes: Option<String>,
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -83,6 +85,9 @@ pub enum Scope {
     KustomizeFile,
     /// Documents of files with this name (`Chart.yaml`).
     FileName(String),
+    /// Values of charts: files that a Kustomize file names or that stand beside a `Chart.yaml`, and
+    /// `*values.yaml` in ConfigMaps.
+    Values,
     /// Lines of text, in files of any form whose path matches.
     Lines {
         /// Path pattern; `*` and `**` as in `.gitignore`.
@@ -143,8 +148,8 @@ pub struct PinRule {
     pub applied: bool,
     /// The whole file is generated: no other rule looks into it.
     pub generated: bool,
-    /// Only texts that the scheme understands are pins.
-    pub strict: bool,
+    /// Only texts that this scheme understands are pins.
+    pub strict: Option<Scheme>,
     /// Who publishes newer versions.
     pub upstream: UpstreamTemplate,
     /// Overrides [`Rule::component`].

@@ -1,6 +1,11 @@
 //! Who publishes versions of a component, and what they answered.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
+
+/// The channels that k3s itself serves.
+pub const K3S_CHANNELS: &str = "https://update.k3s.io/v1-release/channels";
 
 /// Names one list of versions. Equal values are asked once a run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,9 +72,9 @@ impl UpstreamRef {
     /// The canonical URL, as people know it (configuration may map it elsewhere).
     pub fn url(&self) -> String {
         match self {
-            Self::K3s { channel } => {
-                channel.clone().unwrap_or_else(|| "https://update.k3s.io/v1-release/channels".to_owned())
-            }
+            Self::K3s { channel: None } => K3S_CHANNELS.to_owned(),
+            Self::K3s { channel: Some(url) } if url.contains("://") => url.clone(),
+            Self::K3s { channel: Some(name) } => format!("{K3S_CHANNELS}/{name}"),
             Self::GithubReleases { host, owner, name } | Self::GithubTags { host, owner, name } => {
                 format!("https://{host}/{owner}/{name}")
             }
@@ -137,6 +142,25 @@ pub struct Answer {
     pub notes: Vec<String>,
 }
 
+impl Answer {
+    /// Takes notes, their address and the date from releases of the same version, where it has none itself.
+    ///
+    /// Versions are the same that differ by a leading `v` only. A chart is released by its `appVersion`: the
+    /// numbers of the chart itself may be those of another release (`flux2` 2.8.5 holds Flux 2.1.2).
+    pub fn adopt_notes(&mut self, releases: &Self) {
+        let plain = |version: &str| version.trim_start_matches('v').to_owned();
+        let by_version: HashMap<String, &Candidate> =
+            releases.candidates.iter().map(|release| (plain(&release.version), release)).collect();
+        for candidate in &mut self.candidates {
+            let released_as = candidate.app_version.as_ref().unwrap_or(&candidate.version);
+            let Some(release) = by_version.get(&plain(released_as)) else { continue };
+            candidate.notes = candidate.notes.take().or_else(|| release.notes.clone());
+            candidate.notes_url = candidate.notes_url.take().or_else(|| release.notes_url.clone());
+            candidate.released_at = candidate.released_at.or(release.released_at);
+        }
+    }
+}
+
 /// How an upstream failed; decides retry, category and exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FailureClass {
@@ -165,4 +189,38 @@ pub struct UpstreamFailure {
     pub class: FailureClass,
     /// Redacted text for people.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_taken_from_the_release_of_the_same_version_only() {
+        let candidate = |version: &str, notes: Option<&str>| Candidate {
+            version: version.to_owned(),
+            notes: notes.map(str::to_owned),
+            ..Candidate::default()
+        };
+        let mut answer = Answer {
+            candidates: vec![
+                candidate("1.2.0", None),
+                candidate("1.3.0", Some("own")),
+                candidate("1.4.0", None),
+            ],
+            ..Answer::default()
+        };
+        answer.candidates[2].app_version = Some("9.9.9".to_owned());
+        let releases = Answer {
+            candidates: vec![
+                candidate("v1.4.0", Some("four")),
+                candidate("v1.2.0", Some("two")),
+                candidate("v1.3.0", Some("three")),
+            ],
+            ..Answer::default()
+        };
+        answer.adopt_notes(&releases);
+        let notes: Vec<_> = answer.candidates.iter().map(|candidate| candidate.notes.as_deref()).collect();
+        assert_eq!(notes, [Some("two"), Some("own"), None]);
+    }
 }

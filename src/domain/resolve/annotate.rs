@@ -1,6 +1,7 @@
 //! What comments say: who publishes a version (`# renovate:`), and who owns it (`$imagepolicy`).
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::instance::{Instance, claimed, pin, tag_prefix};
 use super::{World, locate};
@@ -17,13 +18,18 @@ const IMAGE_POLICY: &str = "imagepolicy-marker";
 
 type Pairs = BTreeMap<String, String>;
 
-/// The annotation that speaks of a value on a line: the nearest one above it.
-pub(super) fn near(scan: &FileScan, line: usize) -> Option<&Pairs> {
+/// The annotation that speaks of a value on these lines: the nearest one above it.
+pub(super) fn near<'a>(scan: &'a FileScan, lines: &RangeInclusive<usize>) -> Option<&'a Pairs> {
     scan.annotations
         .iter()
-        .filter(|annotation| annotation.reach.contains(&line))
+        .filter(|annotation| speaks(annotation, lines))
         .max_by_key(|annotation| annotation.line)
         .map(|annotation| &annotation.pairs)
+}
+
+fn speaks(annotation: &Annotation, lines: &RangeInclusive<usize>) -> bool {
+    let reach = &annotation.reach;
+    !annotation.commented_out && reach.start() <= lines.end() && lines.start() <= reach.end()
 }
 
 /// Flux image automation owns the value on a marked line.
@@ -65,12 +71,7 @@ pub(super) fn enrich(pairs: &Pairs, upstream: &mut Result<UpstreamRef, String>, 
 pub(super) fn standalone(world: &World<'_>, instances: &mut Vec<Instance>) {
     for (file, scan) in world.scans.iter().enumerate() {
         for annotation in &scan.annotations {
-            let spoken = scan
-                .found
-                .iter()
-                .filter_map(|found| found.site.as_ref())
-                .any(|site| annotation.reach.contains(&site.line));
-            if !spoken {
+            if !scan.found.iter().any(|found| speaks(annotation, &found.lines)) {
                 instances.extend(annotated(world, file, annotation));
             }
         }
@@ -103,7 +104,10 @@ struct Named {
 }
 
 fn named(world: &World<'_>, pairs: &Pairs) -> Named {
-    let dependency = pairs.get("packageName").or_else(|| pairs.get("depName")).cloned().unwrap_or_default();
+    let dependency = pairs.get("packageName").or_else(|| pairs.get("depName")).cloned();
+    // Some name what they speak of by a word of their own (`dashboardName`).
+    let other = || pairs.iter().find(|(key, _)| key.ends_with("Name")).map(|(_, name)| name.clone());
+    let dependency = dependency.or_else(other).unwrap_or_default();
     let datasource = pairs.get("datasource").map(String::as_str).unwrap_or_default();
     let registry = pairs.get("registryUrl").or_else(|| pairs.get("repository"));
     let chart = pairs.get("chart").cloned().unwrap_or_else(|| dependency.clone());
@@ -176,10 +180,11 @@ fn named(world: &World<'_>, pairs: &Pairs) -> Named {
 fn slug(text: &str) -> String {
     let mut slug = String::new();
     for letter in text.chars().map(|letter| letter.to_ascii_lowercase()) {
-        let keep = letter.is_ascii_alphanumeric() || "._/".contains(letter);
-        if keep {
+        // A slash between blanks is a mark of a title, not a step of a path.
+        let step = letter == '/' && !slug.ends_with(['-', '/']);
+        if letter.is_ascii_alphanumeric() || "._".contains(letter) || step {
             slug.push(letter);
-        } else if !slug.ends_with('-') {
+        } else if !slug.ends_with(['-', '/']) {
             slug.push('-');
         }
     }
@@ -188,10 +193,23 @@ fn slug(text: &str) -> String {
 
 fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<Instance> {
     let scan = &world.scans[file];
-    let mut found = named(world, &annotation.pairs);
+    let place = format!("{}:{}", scan.path, annotation.line);
+    let mut found = if annotation.commented_out {
+        Named {
+            component: ComponentTemplate {
+                id: "annotation/".into(),
+                kind: "annotation".into(),
+                name: String::new(),
+            },
+            scheme: Scheme::Loose,
+            upstream: Err("the annotation stands in a manifest that is commented out".to_owned()),
+        }
+    } else {
+        named(world, &annotation.pairs)
+    };
     if found.component.id.ends_with('/') {
         found.component.id.push_str(&slug(&format!("{}-{}", scan.path, annotation.line)));
-        found.component.name = format!("{}:{}", scan.path, annotation.line);
+        found.component.name.clone_from(&place);
     }
     let known = found.upstream.is_ok();
     let site = annotation.value.clone().filter(|site| {
@@ -212,7 +230,8 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         upstream: found.upstream,
         given: match &site {
             Some(site) => Given::Exact(site.text.clone()),
-            None => Given::Nothing("the value below the annotation is no version".to_owned()),
+            // With its place, so that annotations of one name stay apart.
+            None => Given::Nothing(format!("no version belongs to the annotation at {place}")),
         },
         digest: None,
         managed: None,
@@ -223,6 +242,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         clusters: world.graph.of(file).iter().flat_map(|reach| reach.clusters.iter().cloned()).collect(),
         template: scan.template,
         splits: true,
+        origin: scan.path.clone(),
     })
 }
 
@@ -263,6 +283,7 @@ fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
         clusters: Default::default(),
         template: scan.template,
         splits: true,
+        origin: scan.path.clone(),
     })
 }
 
@@ -279,7 +300,8 @@ mod tests {
 
     #[test]
     fn ids_are_made_of_any_text() {
-        assert_eq!(slug("Kubernetes / Views / Pods"), "kubernetes-/-views-/-pods");
+        assert_eq!(slug("Kubernetes / Views / Pods"), "kubernetes-views-pods");
+        assert_eq!(slug("example/app"), "example/app");
         assert_eq!(slug("Node Exporter Full"), "node-exporter-full");
     }
 }

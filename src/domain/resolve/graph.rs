@@ -22,6 +22,8 @@ pub(super) struct Reach {
     pub(super) target_namespace: Option<String>,
     /// Set where the file is applied as a patch.
     pub(super) patch: Option<PatchTarget>,
+    /// Set where a generator or a chart of a Kustomize file takes the file's text.
+    pub(super) text: bool,
     /// How many Kustomize files lie between: a patch nearer to the top wins.
     pub(super) depth: usize,
     /// Clusters that it belongs to; empty when the repository describes one.
@@ -70,6 +72,7 @@ struct Visit {
     file: usize,
     namespace: Option<String>,
     patch: Option<PatchTarget>,
+    text: bool,
     depth: usize,
 }
 
@@ -116,7 +119,11 @@ impl<'a> Builder<'a> {
         let mut visits: BTreeMap<KustomizationId, Vec<Visit>> = BTreeMap::new();
         for (id, found) in self.kustomizations() {
             if let Some(path) = self.folder_of(id, found) {
-                visits.insert(id, self.walk(&path));
+                let mut visits_of = self.walk(&path);
+                // Kustomize Components, by paths relative to `path` (kustomize-controller, `spec.components`).
+                let components = found.components.iter().filter_map(|entry| paths::join(&path, entry));
+                visits_of.extend(components.flat_map(|folder| self.walk(&folder)));
+                visits.insert(id, visits_of);
             }
         }
         let roots = self.roots(configured, &visits);
@@ -134,6 +141,7 @@ impl<'a> Builder<'a> {
                 namespace: visit.namespace.clone(),
                 target_namespace,
                 patch: visit.patch.clone(),
+                text: visit.text,
                 depth: visit.depth,
                 clusters,
             };
@@ -288,10 +296,10 @@ impl<'a> Builder<'a> {
         };
         let Some(found) = &self.scans[file].kustomize else { return };
         let namespace = namespace.or(found.namespace.as_deref());
-        let mut visit = |file: usize, patch: Option<PatchTarget>| {
-            visits.push(Visit { file, namespace: namespace.map(str::to_owned), patch, depth });
+        let mut visit = |file: usize, patch: Option<PatchTarget>, text: bool| {
+            visits.push(Visit { file, namespace: namespace.map(str::to_owned), patch, text, depth });
         };
-        visit(file, None);
+        visit(file, None, false);
         let mut folders = Vec::new();
         for entry in &found.resources {
             if paths::is_remote(entry) {
@@ -299,7 +307,7 @@ impl<'a> Builder<'a> {
             }
             let Some(path) = paths::join(folder, entry) else { continue };
             match self.files.get(path.as_str()) {
-                Some(file) => visit(*file, None),
+                Some(file) => visit(*file, None, false),
                 None => folders.push(path),
             }
         }
@@ -307,12 +315,12 @@ impl<'a> Builder<'a> {
             if let Some(file) =
                 paths::join(folder, &patch.path).and_then(|path| self.files.get(path.as_str()))
             {
-                visit(*file, Some(patch.target.clone()));
+                visit(*file, Some(patch.target.clone()), false);
             }
         }
         for entry in &found.files {
             if let Some(file) = paths::join(folder, entry).and_then(|path| self.files.get(path.as_str())) {
-                visit(*file, None);
+                visit(*file, None, true);
             }
         }
         for path in folders {
@@ -346,6 +354,7 @@ impl<'a> Builder<'a> {
                     file: *file,
                     namespace: namespace.map(str::to_owned),
                     patch: None,
+                    text: false,
                     depth,
                 }),
                 None => {}

@@ -214,13 +214,14 @@ fn by_text(id: &str, cluster: Option<String>, members: Vec<Instance>) -> Vec<Par
         .collect()
 }
 
+/// The folder of the first place.
 fn folder(members: &[Instance]) -> String {
-    let file = members
-        .iter()
-        .find_map(|member| member.pin.as_ref())
-        .map(|pin| pin.file.as_str())
-        .unwrap_or_default();
-    super::paths::folder(file).to_owned()
+    super::paths::folder(origin(members)).to_owned()
+}
+
+fn origin(members: &[Instance]) -> &str {
+    let pin = members.iter().find_map(|member| member.pin.as_ref()).map(|pin| pin.file.as_str());
+    pin.or_else(|| members.first().map(|member| member.origin.as_str())).unwrap_or_default()
 }
 
 fn unique(id: String, members: &[Instance], taken: &BTreeMap<String, Component>) -> String {
@@ -228,9 +229,7 @@ fn unique(id: String, members: &[Instance], taken: &BTreeMap<String, Component>)
         return id;
     }
     let base = id.split('#').next().unwrap_or(&id).to_owned();
-    let file =
-        members.iter().find_map(|member| member.pin.as_ref()).map(|pin| pin.file.clone()).unwrap_or_default();
-    let by_file = format!("{base}#{file}");
+    let by_file = format!("{base}#{}", origin(members));
     if !taken.contains_key(&by_file) {
         return by_file;
     }

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sources::{Lookup, namespaces};
+use super::sources::{Known, Lookup, namespaces};
 use super::variables::{Home, reference};
-use super::{World, annotate, locate};
+use super::{World, annotate, locate, patch};
 use crate::domain::component::{Given, Pin};
-use crate::domain::manifest::route::{Pattern, Segment};
 use crate::domain::rule::{
     Absent, Claim, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill,
 };
-use crate::domain::scan::{FileScan, Found, JsonPatch, PatchTarget, Site};
+use crate::domain::scan::{FileScan, Found, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -40,10 +39,12 @@ pub(super) struct Instance {
     pub(super) template: bool,
     /// Several places of one id with different texts are different things (images).
     pub(super) splits: bool,
+    /// Path of the file that it was found in.
+    pub(super) origin: String,
 }
 
 /// Releases that a chart object serves: file and object of the source → ids.
-type Uses = BTreeMap<(usize, usize), BTreeMap<String, Captures>>;
+pub(super) type Uses = BTreeMap<(usize, usize), BTreeMap<String, Captures>>;
 
 pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
     let uses = chart_uses(world);
@@ -52,6 +53,9 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
         let mut taken = BTreeSet::new();
         for found in &scan.found {
             let spec = &world.rules[found.rule].pins[found.pin];
+            if matches!(spec.scope, Scope::Values) && found.object.is_none() && !world.is_values(file) {
+                continue;
+            }
             // The first rule that finds a version at a place has it.
             if let Some(site) = &found.site
                 && spec.role != Role::Digest
@@ -63,7 +67,7 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
             place.instances(&mut instances);
         }
         for patch in &scan.patches {
-            patched(world, file, patch, &mut instances);
+            patch::patched(world, file, patch, &uses, &mut instances);
         }
     }
     instances
@@ -83,7 +87,7 @@ fn chart_uses(world: &World<'_>) -> Uses {
             let (Some(kind), Some(name)) = (fill(kind, &captures), fill(name, &captures)) else { continue };
             let namespace = fill(namespace, &captures).or_else(|| captures.get("namespace").cloned());
             if let Lookup::Found(known) =
-                world.sources.find(&kind, &name, namespace.as_deref(), &clusters(world, file))
+                world.sources.find((&kind, &name), namespace.as_deref(), file, &clusters(world, file))
                 && let Some(id) = fill(&rule.component.id, &captures)
             {
                 uses.entry((known.file, known.object)).or_default().insert(id, captures);
@@ -104,13 +108,16 @@ fn captures(world: &World<'_>, file: usize, found: &Found, row: Option<&Captures
             .or_else(|| world.graph.of(file).iter().find_map(|reach| reach.patch.as_ref()));
         let name = target.and_then(|target| target.name.clone()).filter(|name| is_plain_name(name));
         let name = name.unwrap_or_else(|| object.name.clone());
+        // An inline patch stands in a file whose namespace is not that of what it patches.
+        let inline = object.patch.is_some() && object.namespace.is_none();
+        let namespace = target
+            .and_then(|target| target.namespace.clone())
+            .or_else(|| inline.then(|| world.home(&object.kind, &name).cloned())?)
+            .or_else(|| namespaces(world.graph, file, object).into_iter().next());
+        captures.extend(namespace.map(|namespace| ("namespace".to_owned(), namespace)));
         if !name.is_empty() {
             captures.insert("name".to_owned(), name);
         }
-        let namespace = target
-            .and_then(|target| target.namespace.clone())
-            .or_else(|| namespaces(world.graph, file, object).into_iter().next());
-        captures.extend(namespace.map(|namespace| ("namespace".to_owned(), namespace)));
         captures.insert("kind".to_owned(), object.kind.clone());
     }
     captures.extend(found.captures.clone());
@@ -130,7 +137,7 @@ fn is_plain_name(name: &str) -> bool {
     name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
-fn clusters(world: &World<'_>, file: usize) -> BTreeSet<String> {
+pub(super) fn clusters(world: &World<'_>, file: usize) -> BTreeSet<String> {
     world.graph.of(file).iter().flat_map(|reach| reach.clusters.iter().cloned()).collect()
 }
 
@@ -199,8 +206,14 @@ impl Place<'_> {
     fn instance(&self, row: Option<&(Captures, BTreeMap<String, Site>)>) -> Option<Instance> {
         let world = self.world;
         let mut captures = captures(world, self.file, self.found, row.map(|(texts, _)| texts));
-        let url = captures.get("url").cloned().unwrap_or_default();
-        if let Some((host, path)) = locate::git_place(&url) {
+        let patched = self.patched_source(&captures);
+        let url = captures.entry("url".to_owned()).or_default();
+        if url.is_empty()
+            && let Some(known) = patched
+        {
+            url.clone_from(&known.url);
+        }
+        if let Some((host, path)) = locate::git_place(url) {
             captures.insert("git_host".to_owned(), host);
             captures.insert("git_path".to_owned(), path);
         }
@@ -214,9 +227,6 @@ impl Place<'_> {
         let mut home = (self.file, self.found.site.clone());
         let mut unknown = None;
         if let Some(site) = &self.found.site {
-            if site.text.starts_with("ENC[") {
-                return None;
-            }
             if let Some(name) = input_name(&site.text) {
                 match row.and_then(|(_, sites)| sites.get(name)) {
                     Some(value) => home.1 = Some(value.clone()),
@@ -235,15 +245,24 @@ impl Place<'_> {
                 ));
             }
         }
+        if home.1.as_ref().is_some_and(|site| site.text.starts_with("ENC[")) {
+            // SOPS: what Flux decrypts is not for us to read, nor to write.
+            return None;
+        }
         let applied = self.spec.applied && world.graph.applied(self.scan, self.file);
         let mut template = self.spec.component.as_ref().unwrap_or(&self.rule.component).clone();
         let mut scheme = self.spec.scheme.unwrap_or(self.rule.scheme);
         let mut upstream = self.upstream(&captures);
-        let annotation = self.found.site.as_ref().and_then(|site| annotate::near(self.scan, site.line));
-        if let Some(pairs) = annotation {
+        let known = unknown.is_none();
+        let unreadable =
+            |wanted: Scheme| home.1.as_ref().is_some_and(|site| wanted.parse(&site.text).is_none());
+        if known && self.spec.strict.is_some_and(unreadable) {
+            return None;
+        }
+        if let Some(pairs) = annotate::near(self.scan, &self.found.lines) {
             annotate::enrich(pairs, &mut upstream, self.found.site.as_ref());
         }
-        if let Some(serving) = self.serving() {
+        if let Some(serving) = self.serving(patched) {
             // A chart behind exactly one release is that release's version.
             scheme = Scheme::Semver;
             if let Ok(UpstreamRef::Oci { chart, .. }) = &mut upstream {
@@ -292,6 +311,7 @@ impl Place<'_> {
             inherits: overlay.is_some() && upstream.is_err(),
             clusters: clusters(world, self.file),
             template: self.scan.template,
+            origin: self.scan.path.clone(),
             splits: matches!(template.kind.as_str(), "image" | "helm" | "oci" | "git" | "release"),
             id,
             scheme,
@@ -303,8 +323,25 @@ impl Place<'_> {
     }
 
     /// The releases that this chart object serves.
-    fn serving(&self) -> Option<&BTreeMap<String, Captures>> {
-        self.uses.get(&(self.file, self.found.object?))
+    fn serving(&self, patched: Option<&Known>) -> Option<&BTreeMap<String, Captures>> {
+        let own = self.uses.get(&(self.file, self.found.object?));
+        own.or_else(|| patched.and_then(|known| self.uses.get(&(known.file, known.object))))
+    }
+
+    /// The source that this one is a patch of.
+    fn patched_source(&self, captures: &Captures) -> Option<&Known> {
+        let object = &self.scan.objects[self.found.object?];
+        if object.group != "source.toolkit.fluxcd.io" {
+            return None;
+        }
+        let (name, namespace) = (captures.get("name")?, captures.get("namespace").map(String::as_str));
+        let clusters = clusters(self.world, self.file);
+        match self.world.sources.find((&object.kind, name), namespace, self.file, &clusters) {
+            Lookup::Found(known) if (known.file, Some(known.object)) != (self.file, self.found.object) => {
+                Some(known)
+            }
+            _ => None,
+        }
     }
 
     /// A `chartRef` whose object is in the repository is that object's pin; else it is said.
@@ -315,7 +352,8 @@ impl Place<'_> {
         let (kind, name) = (fill(kind, captures)?, fill(name, captures)?);
         let namespace = fill(namespace, captures).or_else(|| captures.get("namespace").cloned());
         let clusters = clusters(self.world, self.file);
-        let reason = match self.world.sources.find(&kind, &name, namespace.as_deref(), &clusters) {
+        let reason = match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &clusters)
+        {
             Lookup::Found(_) => return None,
             Lookup::Missing => format!("the {kind} `{name}` that `chartRef` names is not in the repository"),
             Lookup::Ambiguous(count) => format!("{count} different {kind} objects are named `{name}`"),
@@ -338,6 +376,7 @@ impl Place<'_> {
             clusters,
             template: self.scan.template,
             splits: true,
+            origin: self.scan.path.clone(),
         })
     }
 
@@ -425,7 +464,8 @@ impl Place<'_> {
             return Err(format!("the chart comes from the {kind} `{name}`, whose version is the chart's"));
         }
         let namespace = namespace.or_else(|| captures.get("namespace").cloned());
-        match self.world.sources.find(&kind, &name, namespace.as_deref(), &clusters(self.world, self.file)) {
+        let clusters = clusters(self.world, self.file);
+        match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &clusters) {
             Lookup::Found(known) if known.oci => {
                 locate::chart(&format!("oci://{}", known.url.trim_start_matches("oci://")), &chart)
             }
@@ -481,87 +521,6 @@ pub(super) fn tag_prefix(text: &str) -> Option<String> {
     let head = &text[..number.0];
     let head = head.strip_suffix('v').unwrap_or(head);
     (head.len() > 1 && head.ends_with(['-', '/', '_'])).then(|| head.to_owned())
-}
-
-/// Versions that a JSON 6902 patch writes.
-fn patched(world: &World<'_>, file: usize, patch: &JsonPatch, instances: &mut Vec<Instance>) {
-    let reaches = world.graph.of(file);
-    let targets: Vec<(PatchTarget, usize)> = match &patch.target {
-        Some(target) => {
-            vec![(target.clone(), reaches.iter().map(|reach| reach.depth).min().unwrap_or_default())]
-        }
-        None => reaches.iter().filter_map(|reach| Some((reach.patch.clone()?, reach.depth))).collect(),
-    };
-    for (target, depth) in targets {
-        for (pointer, site) in &patch.values {
-            let spec = world.rules.iter().find_map(|rule| {
-                let spec = rule.pins.iter().find(|spec| writes(spec, &target, pointer))?;
-                Some((rule, spec))
-            });
-            let Some((rule, spec)) = spec else { continue };
-            let scheme = spec.scheme.unwrap_or(rule.scheme);
-            // Only the patched object could say whether the rule's other conditions hold.
-            if scheme.parse(&site.text).is_none() && Range::parse(&site.text).is_err() {
-                continue;
-            }
-            let mut captures = Captures::new();
-            let namespace =
-                target.namespace.clone().or_else(|| reaches.iter().find_map(|reach| reach.namespace.clone()));
-            captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
-            captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
-            let Some(id) = fill(&rule.component.id, &captures) else { continue };
-            let exact =
-                scheme != Scheme::Semver || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
-            let upstream = match &spec.upstream {
-                UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
-                _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
-            };
-            let applied = world.graph.applied(&world.scans[file], file);
-            instances.push(Instance {
-                kind: rule.component.kind.clone(),
-                name: fill(&rule.component.name, &captures).unwrap_or_else(|| id.clone()),
-                namespace,
-                id,
-                scheme,
-                upstream,
-                given: if exact { Given::Exact(site.text.clone()) } else { Given::Range(site.text.clone()) },
-                digest: None,
-                managed: annotate::managed(&world.scans[file], Some(site)),
-                tag_prefix: None,
-                pin: Some(pin(&world.scans[file], site.clone(), &spec.id, applied)),
-                inherits: true,
-                overlay: Some(depth),
-                clusters: clusters(world, file),
-                template: world.scans[file].template,
-                splits: true,
-            });
-        }
-    }
-}
-
-fn writes(spec: &PinRule, target: &PatchTarget, pointer: &str) -> bool {
-    let Scope::Object { kind: Some(kind), group, .. } = &spec.scope else { return false };
-    target.kind.as_deref() == Some(kind)
-        && target.group.as_ref().is_none_or(|wanted| group.as_ref() == Some(wanted))
-        && spec.role == Role::Version
-        && literal(&spec.at, &spec.version).as_deref() == Some(pointer)
-}
-
-/// The pointer that two patterns without wildcards name together.
-fn literal(at: &Pattern, version: &Pattern) -> Option<String> {
-    let parts = if version.absolute {
-        version.segments.clone()
-    } else {
-        [&at.segments[..], &version.segments].concat()
-    };
-    let mut pointer = String::new();
-    for part in parts {
-        match part {
-            Segment::Key(key) => crate::domain::manifest::route::push(&mut pointer, &key),
-            Segment::Any | Segment::Deep => return None,
-        }
-    }
-    Some(pointer)
 }
 
 #[cfg(test)]

@@ -44,6 +44,11 @@ impl Sources {
             }
             for source in &scan.sources {
                 let object = &scan.objects[source.object];
+                let patched = graph.of(file).iter().any(|reach| reach.patch.is_some());
+                // A patch carries a part of the object; a HelmChart has no URL of its own.
+                if patched || (source.url.is_empty() && object.kind != "HelmChart") {
+                    continue;
+                }
                 by_name.entry((object.kind.clone(), object.name.clone())).or_default().push(Known {
                     file,
                     object: source.object,
@@ -62,13 +67,13 @@ impl Sources {
     }
 
     /// The source that a reference means: of the namespace and, where several clusters have one of
-    /// that name, of the same cluster. A name that stands for one URL only needs no namespace: the
-    /// namespace may come from a place that is not in the repository.
+    /// that name, of the same cluster; else the one in the same file. A name that stands for one URL
+    /// only needs no namespace: the namespace may come from a place that is not in the repository.
     pub(super) fn find(
         &self,
-        kind: &str,
-        name: &str,
+        (kind, name): (&str, &str),
         namespace: Option<&str>,
+        file: usize,
         clusters: &BTreeSet<String>,
     ) -> Lookup<'_> {
         let Some(all) = self.by_name.get(&(kind.to_owned(), name.to_owned())) else { return Lookup::Missing };
@@ -80,6 +85,10 @@ impl Sources {
             .or_else(|| all.iter().find(within))
             .or_else(|| all.iter().find(|known| clusters.len() == 1 && near(known)));
         if let Some(known) = best {
+            return Lookup::Found(known);
+        }
+        let mut beside = all.iter().filter(|known| known.file == file);
+        if let (Some(known), None) = (beside.next(), beside.next()) {
             return Lookup::Found(known);
         }
         match all.as_slice() {

@@ -17,6 +17,8 @@ pub struct FluxKustomization {
     pub object: usize,
     /// `spec.path`, as written.
     pub path: String,
+    /// `spec.components`, as written.
+    pub components: Vec<String>,
     /// `spec.targetNamespace`.
     pub target_namespace: Option<String>,
     /// Kind and name of `spec.sourceRef`.
@@ -105,6 +107,12 @@ pub(super) fn read(
             scan.kustomizations.push(FluxKustomization {
                 object: position,
                 path: text(&["spec", "path"]).unwrap_or_else(|| "./".to_owned()),
+                components: parsed
+                    .at(node, &["spec", "components"])
+                    .into_iter()
+                    .flat_map(|list| parsed.children(list))
+                    .filter_map(|(_, item)| parsed.scalar(item).map(str::to_owned))
+                    .collect(),
                 target_namespace: text(&["spec", "targetNamespace"]),
                 source: (
                     text(&["spec", "sourceRef", "kind"]).unwrap_or_default(),

@@ -22,6 +22,9 @@ pub fn parse(text: &str) -> Option<ImageReference> {
     let offset =
         ["oci://", "docker://"].iter().find(|scheme| text.starts_with(**scheme)).map_or(0, |s| s.len());
     let body = &text[offset..];
+    if body.contains("://") {
+        return None;
+    }
     let (name, digest) = match body.split_once('@') {
         Some((name, digest)) => (name, Some(digest)),
         None => (body, None),
@@ -79,7 +82,7 @@ pub(super) fn locate(registry: &str, name: &str) -> Option<(String, String)> {
                     character.is_ascii_lowercase() || character.is_ascii_digit() || "._-".contains(character)
                 })
         })
-        && !host.is_empty()
+        && host.starts_with(|first: char| first.is_ascii_alphanumeric())
         && host.chars().all(|character| character.is_ascii_alphanumeric() || ".-:".contains(character));
     valid.then(|| (host.to_owned(), path))
 }

@@ -54,16 +54,25 @@ pub struct JsonPatch {
     pub values: Vec<(String, Site)>,
 }
 
-/// Text of a patch inside another document.
+/// What a text inside a document is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Inner {
+    /// A patch, and what it is applied to.
+    Patch(PatchTarget),
+    /// Values for a chart, in a ConfigMap.
+    Values,
+}
+
+/// YAML inside another document.
 pub(super) struct Embedded {
     /// Position of the holding document in the context.
     pub(super) holder: usize,
-    /// JSON Pointer of the scalar that holds the patch.
+    /// JSON Pointer of the scalar that holds it.
     pub(super) pointer: String,
-    /// Byte range in the file of the patch's lines.
+    /// Byte range in the file of its lines.
     pub(super) range: Range<usize>,
-    /// What it is applied to.
-    pub(super) target: PatchTarget,
+    /// What it is.
+    pub(super) inner: Inner,
 }
 
 /// Whether a file is read by Kustomize itself.
@@ -82,7 +91,9 @@ pub(super) fn is_kustomize_document(path: &str, document: &Document<'_>, root: N
     is_kustomize_file(path)
         && document.is_mapping(root)
         && document.get(root, "apiVersion").is_none()
-        && (document.get(root, "resources").is_some() || document.get(root, "images").is_some())
+        && ["resources", "components", "images", "patches", "helmCharts", "configMapGenerator"]
+            .iter()
+            .any(|key| document.get(root, key).is_some())
 }
 
 pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) {
@@ -91,7 +102,11 @@ pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) 
     if document.is_sequence(root) {
         let values = operations(context, position, root);
         if !values.is_empty() {
-            let target = context.documents[position].embedded.as_ref().map(|(_, target)| target.clone());
+            let target = match &context.documents[position].embedded {
+                Some((_, Inner::Patch(target))) => Some(target.clone()),
+                Some((_, Inner::Values)) => return,
+                None => None,
+            };
             scan.patches.push(JsonPatch { target, values });
         }
         return;
@@ -135,39 +150,50 @@ pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) 
     scan.kustomize = Some(file);
 }
 
-/// Patches written inside a document, in Kustomize files and in Flux Kustomizations.
+/// YAML inside a document: patches in Kustomize files and Flux Kustomizations, values in ConfigMaps.
 pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Vec<Embedded> {
     let Some(root) = document.root() else { return Vec::new() };
     let mut nodes = Vec::new();
+    let patch = |item| document.get(item, "patch").map(|patch| (patch, Inner::Patch(target(document, item))));
     if is_kustomize_document(path, document, root) {
         for list in ["patches", "patchesJson6902"] {
-            for (_, item) in children(document, root, list) {
-                nodes.extend(document.get(item, "patch").map(|patch| (patch, target(document, item))));
-            }
+            nodes.extend(children(document, root, list).filter_map(|(_, item)| patch(item)));
         }
         nodes.extend(
             children(document, root, "patchesStrategicMerge")
-                .map(|(_, patch)| (patch, PatchTarget::default())),
+                .map(|(_, text)| (text, Inner::Patch(PatchTarget::default()))),
         );
-    } else if document.scalar_at(root, &["kind"]) == Some("Kustomization")
-        && let Some(spec) = document.get(root, "spec")
-    {
-        for (_, item) in children(document, spec, "patches") {
-            nodes.extend(document.get(item, "patch").map(|patch| (patch, target(document, item))));
+    } else {
+        match document.scalar_at(root, &["kind"]) {
+            Some("Kustomization") => {
+                let spec = document.get(root, "spec");
+                let items = spec.into_iter().flat_map(|spec| children(document, spec, "patches"));
+                nodes.extend(items.filter_map(|(_, item)| patch(item)));
+            }
+            Some("ConfigMap") => nodes.extend(
+                children(document, root, "data")
+                    .filter(|(key, _)| key.is_some_and(is_values_name))
+                    .map(|(_, text)| (text, Inner::Values)),
+            ),
+            _ => {}
         }
     }
     nodes
         .into_iter()
-        .filter(|(node, _)| document.style(*node) == Some(Style::Block))
-        .filter_map(|(node, target)| {
-            Some(Embedded {
-                holder,
-                pointer: document.pointer(node),
-                range: document.block_lines(node)?,
-                target,
-            })
+        .filter_map(|(node, inner)| {
+            let range = match document.style(node)? {
+                Style::Block => document.block_lines(node)?,
+                // One line of JSON; the name of a file reads as a lone scalar.
+                Style::Quoted | Style::Plain => document.value_span(node)?,
+            };
+            Some(Embedded { holder, pointer: document.pointer(node), range, inner })
         })
         .collect()
+}
+
+/// Whether a key or file is named as values of charts are: `values.yaml`, `podinfo-values.yaml`.
+fn is_values_name(name: &str) -> bool {
+    (name.ends_with(".yaml") || name.ends_with(".yml")) && name.contains("values")
 }
 
 fn target(document: &Document<'_>, item: NodeId) -> PatchTarget {

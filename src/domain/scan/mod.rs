@@ -4,6 +4,7 @@
 //! is recorded here and put together by `domain::resolve`.
 
 mod annotation;
+mod architecture;
 mod flux;
 mod image;
 mod kustomize;
@@ -11,8 +12,9 @@ mod object;
 mod passed_over;
 mod pins;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeInclusive};
 
 use super::manifest::document::{Document, NodeId, Style};
 use super::manifest::place::Lines;
@@ -23,6 +25,7 @@ use super::rule::Rule;
 pub use annotation::{Annotation, Marker};
 pub use flux::{ArtifactCopy, FluxKustomization, Source, SyncRoot, VariableSet};
 pub use image::{ImageReference, parse as parse_image};
+pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
 pub use object::Object;
 
@@ -54,6 +57,8 @@ pub struct Found {
     pub object: Option<usize>,
     /// The version's place; `None` where it is absent and the rule says what that means.
     pub site: Option<Site>,
+    /// 1-based lines of the version, or of what should hold it where it is absent.
+    pub lines: RangeInclusive<usize>,
     /// What the rule remembered.
     pub captures: BTreeMap<String, String>,
 }
@@ -93,6 +98,8 @@ pub struct FileScan {
     pub problems: Vec<Problem>,
     /// Objects per kind.
     pub inventory: BTreeMap<String, usize>,
+    /// Architectures of nodes that manifests ask for (`amd64`, `arm64`).
+    pub architectures: BTreeSet<String>,
 }
 
 /// The text of a file with its documents.
@@ -100,15 +107,17 @@ pub(crate) struct Context<'a> {
     pub(crate) text: &'a str,
     pub(crate) lines: Lines<'a>,
     pub(crate) documents: Vec<Parsed<'a>>,
+    /// Filled when the first place is looked for, which most files never ask.
+    written: OnceCell<Vec<annotation::Written>>,
 }
 
-/// A parsed document, or a patch inside one.
+/// A parsed document, or YAML inside one.
 pub(crate) struct Parsed<'a> {
     /// 0-based document of the file.
     pub(crate) index: usize,
     pub(crate) document: Document<'a>,
-    /// For a patch inside a document: where it stands there, and what it is applied to.
-    pub(crate) embedded: Option<(String, PatchTarget)>,
+    /// For YAML inside a document: where it stands there, and what it is.
+    pub(crate) embedded: Option<(String, Inner)>,
 }
 
 impl Context<'_> {
@@ -169,11 +178,15 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileS
             return scan;
         }
     };
+    if path.ends_with(".json") && !is_json_manifest(text) {
+        return scan;
+    }
     pins::lines(text, rules, &mut scan);
     let interesting = !scan.generated;
     // What stands in a line or a comment gets its route from the parsed document.
     let speaks = !scan.found.is_empty() || annotation::is_in(text);
-    let mut context = Context { text, lines: Lines::of(text), documents: Vec::new() };
+    let mut context =
+        Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
         let body = &text[chunk.range.clone()];
         match object::quick_kind(body) {
@@ -195,6 +208,10 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileS
                 context.documents.push(Parsed { index: chunk.index, document, embedded: None });
             }
             Err(_) if scan.template => {}
+            // A template is said once, not for each of its documents.
+            Err(_)
+                if is_braced(body)
+                    && scan.problems.iter().any(|problem| problem.message.contains(TEMPLATE)) => {}
             Err(error) => {
                 let line = context.lines.line(error.offset.min(text.len()));
                 scan.problems.push(Problem::in_file(path, Some(line), not_yaml(body, &error.message)));
@@ -209,30 +226,47 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileS
     }
     annotation::read(&context, &mut scan);
     place_line_pins(&context, &mut scan);
+    if scan.template {
+        // Nothing applies a template as it stands, so nothing in it can be wrong yet.
+        scan.problems.clear();
+    }
     scan
 }
 
-/// Parses the patches inside documents; what is no YAML is no patch that Kustomize would take.
+/// Whether a JSON file may hold Kubernetes objects; dashboards, lock files and settings of tools do not.
+fn is_json_manifest(text: &str) -> bool {
+    ["\"apiVersion\"", "\"kind\""]
+        .iter()
+        .all(|key| memchr::memmem::find(text.as_bytes(), key.as_bytes()).is_some())
+}
+
+/// Parses YAML inside documents; what is no YAML is no patch that Kustomize would take.
 fn add_embedded(path: &str, context: &mut Context<'_>) {
-    let patches: Vec<_> = context
+    let embedded: Vec<_> = context
         .documents
         .iter()
         .enumerate()
         .flat_map(|(position, parsed)| kustomize::embedded(path, position, &parsed.document))
         .collect();
-    for patch in patches {
-        if let Ok(document) = Document::parse(context.text, patch.range) {
-            let index = context.documents[patch.holder].index;
-            context.documents.push(Parsed { index, document, embedded: Some((patch.pointer, patch.target)) });
+    for inside in embedded {
+        if let Ok(document) = Document::parse(context.text, inside.range) {
+            let index = context.documents[inside.holder].index;
+            context.documents.push(Parsed {
+                index,
+                document,
+                embedded: Some((inside.pointer, inside.inner)),
+            });
         }
     }
 }
 
 /// Gives pins found in lines of text their line, column and route.
 fn place_line_pins(context: &Context<'_>, scan: &mut FileScan) {
-    for site in scan.found.iter_mut().filter_map(|found| found.site.as_mut()).filter(|site| site.line == 0) {
+    for found in &mut scan.found {
+        let Some(site) = found.site.as_mut().filter(|site| site.line == 0) else { continue };
         let (document, route) = annotation::route_of(context, &site.span).unwrap_or_default();
         *site = context.site_at(document, route, site.span.clone());
+        found.lines = site.line..=site.line;
     }
 }
 
@@ -251,16 +285,24 @@ fn read_document(context: &Context<'_>, document: usize, rules: &[Rule], scan: &
         }
         return;
     }
+    let patch = match embedded {
+        Some((_, Inner::Patch(target))) => Some(target.clone()),
+        Some((_, Inner::Values)) => {
+            pins::values(context, document, rules, scan);
+            return;
+        }
+        None => None,
+    };
     kustomize::read(context, document, scan);
+    architecture::read(parsed, root, scan);
     for found in object::roots(parsed, root) {
         let position = scan.objects.len();
         let node = found.node;
-        let patch = embedded.as_ref().map(|(_, target)| target.clone());
         if patch.is_none() {
             *scan.inventory.entry(found.kind.clone()).or_default() += 1;
             flux::read(context, document, node, position, &found, scan);
         }
-        scan.objects.push(Object { document: *index, patch, ..found });
+        scan.objects.push(Object { document: *index, patch: patch.clone(), ..found });
         pins::object(context, document, node, position, rules, scan);
     }
     pins::plain(context, document, rules, scan);
@@ -273,9 +315,17 @@ fn not_text(bytes: &[u8], valid: usize) -> String {
     format!("is not UTF-8 text (byte {valid}); save it as UTF-8 or exclude it under `files.exclude`")
 }
 
+/// How the problem of a file with template braces begins.
+const TEMPLATE: &str = "is a template, not YAML";
+
+/// Whether a text has the braces of Go templates, Jinja or copier.
+fn is_braced(body: &str) -> bool {
+    body.contains("{{") || body.contains("{%") || body.contains("[[")
+}
+
 fn not_yaml(body: &str, message: &str) -> String {
-    if body.contains("{{") || body.contains("{%") || body.contains("[[") {
-        return format!("is a template, not YAML, and was left alone ({message})");
+    if is_braced(body) {
+        return format!("{TEMPLATE}, and was left alone ({message})");
     }
     format!("is not valid YAML: {message}")
 }
@@ -283,8 +333,10 @@ fn not_yaml(body: &str, message: &str) -> String {
 /// Whether a scalar is nothing (`null`, `~`, empty).
 pub(crate) fn is_nothing(document: &Document<'_>, node: NodeId) -> bool {
     match document.scalar(node) {
+        // Quoted or not, an empty text is to Kubernetes as good as no text.
+        Some("") => true,
         Some(text) => {
-            document.style(node) == Some(Style::Plain) && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+            document.style(node) == Some(Style::Plain) && matches!(text, "~" | "null" | "Null" | "NULL")
         }
         None => false,
     }

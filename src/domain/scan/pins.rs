@@ -34,14 +34,30 @@ pub(super) fn plain(context: &Context<'_>, position: usize, rules: &[Rule], scan
     let Some(root) = document.root() else { return };
     let name = scan.path.rsplit('/').next().unwrap_or(&scan.path).to_owned();
     let kustomize = kustomize::is_kustomize_document(&scan.path, document, root);
+    // Whether values are used as such is known when all files are.
+    let values = !kustomize && !scan.template && document.get(root, "apiVersion").is_none();
     for (rule, pin) in pins(rules) {
         let wanted = match &rules[rule].pins[pin].scope {
             Scope::KustomizeFile => kustomize,
             Scope::FileName(wanted) => *wanted == name,
+            Scope::Values => values,
             Scope::Object { .. } | Scope::Lines { .. } => false,
         };
         if wanted {
             apply(context, position, root, None, (rule, pin), &rules[rule].pins[pin], scan);
+        }
+    }
+}
+
+/// Pins in values that stand inside a ConfigMap.
+pub(super) fn values(context: &Context<'_>, position: usize, rules: &[Rule], scan: &mut FileScan) {
+    let parsed = &context.documents[position];
+    let Some(root) = parsed.document.root() else { return };
+    let holder =
+        scan.objects.iter().position(|object| object.document == parsed.index && object.kind == "ConfigMap");
+    for (rule, pin) in pins(rules) {
+        if matches!(rules[rule].pins[pin].scope, Scope::Values) {
+            apply(context, position, root, holder, (rule, pin), &rules[rule].pins[pin], scan);
         }
     }
 }
@@ -62,6 +78,9 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
         }
         for captures in regex.captures_iter(&text[..end]) {
             let Some(version) = captures.name("version") else { continue };
+            if !is_understood(spec, version.as_str()) {
+                continue;
+            }
             scan.generated |= spec.generated;
             scan.found.push(Found {
                 rule,
@@ -76,6 +95,7 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
                     column: 0,
                     text: version.as_str().to_owned(),
                 }),
+                lines: 0..=0,
                 captures: named(regex, &captures),
             });
         }
@@ -84,6 +104,12 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
 
 fn pins(rules: &[Rule]) -> impl Iterator<Item = (usize, usize)> {
     rules.iter().enumerate().flat_map(|(rule, spec)| (0..spec.pins.len()).map(move |pin| (rule, pin)))
+}
+
+/// Whether a strict pin has a text that its scheme can read; a variable may hold one.
+fn is_understood(spec: &PinRule, text: &str) -> bool {
+    spec.strict
+        .is_none_or(|scheme| text.contains("${") || text.contains("<<") || scheme.parse(text).is_some())
 }
 
 fn apply(
@@ -103,8 +129,11 @@ fn apply(
         if !spec.when.iter().all(|pattern| find(node, pattern).is_some()) {
             continue;
         }
-        let matches = spec.matches.iter().all(|(pattern, regex)| {
-            find(node, pattern).and_then(|at| document.scalar(at)).is_some_and(|text| regex.is_match(text))
+        // An object of a known kind that lacks the field carries a part of another, which has it.
+        let partial = matches!(spec.scope, Scope::Object { kind: Some(_), .. });
+        let matches = spec.matches.iter().all(|(pattern, regex)| match find(node, pattern) {
+            Some(at) => document.scalar(at).is_some_and(|text| regex.is_match(text)),
+            None => partial,
         });
         if !matches {
             continue;
@@ -133,6 +162,9 @@ fn apply(
                 }
             }
         };
+        if site.as_ref().is_some_and(|site| !is_understood(spec, &site.text)) {
+            continue;
+        }
         // A patch that says nothing of the version leaves the version where it is.
         let silent =
             spec.absent.is_none() || object.is_some_and(|object| scan.objects[object].patch.is_some());
@@ -142,8 +174,19 @@ fn apply(
         if site.is_none() && spec.role == Role::Digest {
             continue;
         }
-        scan.found.push(Found { rule, pin, object, site, captures });
+        let lines = match &site {
+            Some(site) => site.line..=site.line,
+            None => lines_of(context, document, node),
+        };
+        scan.found.push(Found { rule, pin, object, site, lines, captures });
     }
+}
+
+/// The lines of a node and of its own keys.
+fn lines_of(context: &Context<'_>, document: &Document<'_>, node: NodeId) -> std::ops::RangeInclusive<usize> {
+    let first = context.lines.line(document.span(node).start);
+    let last = document.children(node).map(|(_, child)| context.lines.line(document.span(child).start)).max();
+    first..=last.unwrap_or(first).max(first)
 }
 
 /// A version that is folded, escaped or a block cannot be edited byte for byte; it is said, not guessed.
@@ -155,7 +198,12 @@ fn unwritable(
     scan: &mut FileScan,
 ) {
     // Generic patterns meet many block scalars that are no versions.
-    if matches!(spec.format, Format::Image) {
+    let version = match &spec.format {
+        Format::Image => false,
+        Format::Regex(regex) => document.scalar(at).is_some_and(|text| regex.is_match(text)),
+        Format::Whole | Format::Tag => true,
+    };
+    if !version {
         return;
     }
     let line = context.lines.line(document.span(at).start);

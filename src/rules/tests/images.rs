@@ -1,0 +1,173 @@
+//! Images, Git sources and remote resources.
+
+use super::{finds, lines, resolved};
+
+const HUB: &str = "oci://docker.io";
+
+#[test]
+fn images_of_workloads_and_values_are_found_at_any_key() {
+    let workload = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: apps}\nspec:\n  template:\n    spec:\n      initContainers: [{name: i, image: 'busybox:1.37'}]\n      containers:\n      - {name: a, image: \"ghcr.io/example/web:1.2.3@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}\n      - {name: b, image: nginx}\n";
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: app, namespace: apps}\nspec:\n  values:\n    deep: {er: {image: {repository: ghcr.io/example/deep, tag: 1.30}}}\n    side: {image: {registry: quay.io, repository: example/side, tag: 2024}}\n    plain: {image: 'registry.example.com:5000/plain:v1'}\n";
+    finds(
+        &[("release.yaml", release), ("web.yaml", workload)],
+        &[
+            &*format!("image/docker.io/library/busybox =1.37 {HUB}/library/busybox; web.yaml:7"),
+            &*format!("image/docker.io/library/nginx ? {HUB}/library/nginx"),
+            "image/ghcr.io/example/deep =1.30 oci://ghcr.io/example/deep; release.yaml:6",
+            "image/ghcr.io/example/web =1.2.3 oci://ghcr.io/example/web; web.yaml:9",
+            "image/quay.io/example/side =2024 oci://quay.io/example/side; release.yaml:7",
+            "image/registry.example.com:5000/plain =v1 oci://registry.example.com:5000/plain; release.yaml:8",
+        ],
+    );
+}
+
+#[test]
+fn values_count_where_something_makes_values_of_them() {
+    let values = "image: {repository: ghcr.io/example/web, tag: 1.2.3}\nsidecar: {image: 'ghcr.io/example/side:4.5.6'}\n";
+    let side = |file: &str| format!("image/ghcr.io/example/side =4.5.6 oci://ghcr.io/example/side; {file}");
+    let web = |file: &str| format!("image/ghcr.io/example/web =1.2.3 oci://ghcr.io/example/web; {file}");
+    finds(&[("values.yaml", values)], &[]);
+    for kustomize in [
+        "configMapGenerator: [{name: values, files: [values.yaml=web.yaml]}]\n",
+        "helmCharts: [{name: web, repo: https://charts.example.com, version: 1.0.0, valuesFile: web.yaml}]\n",
+    ] {
+        let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./, sourceRef: {kind: GitRepository, name: flux-system}}\n";
+        let resolved =
+            resolved(&[("kustomization.yaml", kustomize), ("ks/root.yaml", root), ("web.yaml", values)]);
+        let found: Vec<_> =
+            lines(&resolved.components).into_iter().filter(|line| line.starts_with("image/")).collect();
+        assert_eq!(found, [side("web.yaml:2"), web("web.yaml:1")], "{kustomize}");
+    }
+    let chart = "apiVersion: v2\nname: web\nversion: 0.1.0\n";
+    finds(
+        &[("charts/web/Chart.yaml", chart), ("charts/web/values.yaml", values)],
+        &[&*side("charts/web/values.yaml:2"), &*web("charts/web/values.yaml:1")],
+    );
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: web-values, namespace: apps}}\ndata:\n  values.yaml: |\n    {}  notes.txt: |\n    image: ghcr.io/example/no:1.0.0\n",
+        values.trim_end().replace('\n', "\n    ") + "\n"
+    );
+    finds(&[("map.yaml", &map)], &[&*side("map.yaml:7"), &*web("map.yaml:6")]);
+}
+
+#[test]
+fn kustomize_and_flux_replace_images() {
+    let images = "[{name: web, newName: ghcr.io/example/web, newTag: 1.2.3}, {name: ghcr.io/example/api, newTag: '4.5'}, {name: ghcr.io/example/db, newName: ghcr.io/example/other}]";
+    let kustomize = format!("resources: [a.yaml]\nimages: {images}\n");
+    let flux = format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps}}\nspec: {{path: ./apps, images: {images}}}\n"
+    );
+    let rendered = format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec: {{postRenderers: [{{kustomize: {{images: {images}}}}}]}}\n"
+    );
+    for (path, text, line) in
+        [("kustomization.yaml", &kustomize, 2), ("ks.yaml", &flux, 4), ("release.yaml", &rendered, 4)]
+    {
+        finds(
+            &[(path, text)],
+            &[
+                &*format!("image/ghcr.io/example/api =4.5 oci://ghcr.io/example/api; {path}:{line}"),
+                &*format!("image/ghcr.io/example/web =1.2.3 oci://ghcr.io/example/web; {path}:{line}"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn one_image_at_two_versions_is_two_components_with_ids_of_their_own() {
+    let pod = |tag: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec: {{containers: [{{image: \"ghcr.io/example/web:{tag}\"}}]}}\n"
+        )
+    };
+    let (one, two) = (pod("1.0.0"), pod("2.0.0"));
+    let upstream = "oci://ghcr.io/example/web";
+    finds(
+        &[("a/one.yaml", &one), ("b/also.yaml", &one), ("b/two.yaml", &two), ("c/three.yaml", &pod("3.0.0"))],
+        &[
+            &*format!("image/ghcr.io/example/web =1.0.0 {upstream}; a/one.yaml:4; b/also.yaml:4"),
+            &*format!("image/ghcr.io/example/web#b =2.0.0 {upstream}; b/two.yaml:4"),
+            &*format!("image/ghcr.io/example/web#c =3.0.0 {upstream}; c/three.yaml:4"),
+        ],
+    );
+    finds(
+        &[("a/one.yaml", &one), ("a/two.yaml", &two), ("a/three.yaml", &pod("3.0.0"))],
+        &[
+            &*format!("image/ghcr.io/example/web =1.0.0 {upstream}; a/one.yaml:4"),
+            &*format!("image/ghcr.io/example/web#a =3.0.0 {upstream}; a/three.yaml:4"),
+            &*format!("image/ghcr.io/example/web#a/two.yaml =2.0.0 {upstream}; a/two.yaml:4"),
+        ],
+    );
+}
+
+#[test]
+fn git_sources_by_tag_range_commit_and_name() {
+    let source = |reference: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: crds, namespace: flux-system}}\nspec:\n  url: https://github.com/example/crds\n  ref: {reference}\n"
+        )
+    };
+    let commit = "363a6a8fe6a7f13e05d34c163b0ef02a777da20a";
+    let id = "git/github.com/example/crds";
+    for (reference, expected) in [
+        ("{tag: v1.2.3}", Some(format!("{id} =v1.2.3 https://github.com/example/crds; a.yaml:6"))),
+        ("{semver: '>=1.2 <2'}", Some(format!("{id} in >=1.2 <2 https://github.com/example/crds; a.yaml:6"))),
+        ("{name: refs/tags/v1.2.3}", Some(format!("{id} =v1.2.3 https://github.com/example/crds; a.yaml:6"))),
+        (
+            &format!("{{branch: main, commit: {commit}}}"),
+            Some(format!(
+                "{id} ={commit} (pinned to a commit, which cannot be compared with tags); a.yaml:6"
+            )),
+        ),
+        ("{branch: main}", None),
+        ("{name: refs/heads/main}", None),
+    ] {
+        finds(&[("a.yaml", &source(reference))], &expected.as_deref().into_iter().collect::<Vec<_>>());
+    }
+    let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./overlay, sourceRef: {kind: GitRepository, name: flux-system}}\n";
+    for (patches, line) in [
+        (
+            "patches: [{patch: '[{\"op\": \"replace\", \"path\": \"/spec/ref/tag\", \"value\": \"v1.3.0\"}]', target: {kind: GitRepository, name: crds}}]\n",
+            2,
+        ),
+        (
+            "patches:\n- patch: |\n    apiVersion: source.toolkit.fluxcd.io/v1\n    kind: GitRepository\n    metadata: {name: crds, namespace: flux-system}\n    spec: {ref: {tag: v1.3.0}}\n",
+            7,
+        ),
+    ] {
+        let kustomize = format!("resources: [../base/a.yaml]\n{patches}");
+        finds(
+            &[
+                ("base/a.yaml", &source("{tag: v1.2.3}")),
+                ("clusters/home/ks.yaml", root),
+                ("overlay/kustomization.yaml", &kustomize),
+            ],
+            &[&*format!(
+                "{id} =v1.3.0 https://github.com/example/crds; overlay/kustomization.yaml:{line}; base/a.yaml:6 copy"
+            )],
+        );
+    }
+}
+
+#[test]
+fn remote_resources_of_one_repository_move_together() {
+    finds(
+        &[(
+            "kustomization.yaml",
+            "resources:
+- https://github.com/example/a/releases/download/v1.2.3/crds.yaml
+- https://github.com/example/a/releases/download/v1.2.3/operator.yaml
+- https://raw.githubusercontent.com/example/b/v0.4.0/all.yaml
+- github.com/example/c//deploy?ref=v2.0.1
+- https://github.com/example/d//deploy?ref=main
+- https://git.example.com/group/e//deploy?ref=v3.0.0
+",
+        )],
+        &[
+            "git/git.example.com/group/e =v3.0.0 https://git.example.com/group/e; kustomization.yaml:7",
+            "release/example/a =v1.2.3 https://github.com/example/a; kustomization.yaml:2; kustomization.yaml:3",
+            "release/example/b =v0.4.0 https://github.com/example/b; kustomization.yaml:4",
+            "release/example/c =v2.0.1 https://github.com/example/c; kustomization.yaml:5",
+        ],
+    );
+}
