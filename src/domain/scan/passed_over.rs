@@ -19,14 +19,15 @@ pub(super) fn kind<'a>(path: &str, body: &'a str, rules: &[Rule]) -> Option<&'a 
     let group = version.rsplit_once('/').map_or("", |(group, _)| group);
     let links =
         LINKING.contains(&kind) || kind.ends_with("List") || FLUX.iter().any(|of| group.ends_with(of));
-    if links || has_escapes(body) {
+    let names_nodes = memchr::memmem::find(body.as_bytes(), b"kubernetes.io/arch").is_some();
+    if links || names_nodes || has_escapes(body) {
         return None;
     }
     let name = path.rsplit('/').next().unwrap_or(path);
     let concerns = |pin: &PinRule| match &pin.scope {
         Scope::Object { .. } => pin.scope.holds(group, kind) && has_keys(body, pin),
         Scope::FileName(wanted) => wanted == name,
-        // A Kustomize file is known by its group, values of charts have no kind, and lines are read whatever
+        // Kustomize files are known by their group, values are no objects, and lines are read whatever
         // the file's form.
         Scope::KustomizeFile | Scope::Values | Scope::Lines { .. } => false,
     };
@@ -145,7 +146,7 @@ mod tests {
             .map(|own| (named(own.object), &own.path, &own.substitute_from))
             .collect();
         format!(
-            "{found:#?}{sources:#?}{variables:#?}{kustomizations:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}",
+            "{found:#?}{sources:#?}{variables:#?}{kustomizations:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}{:#?}",
             scan.kustomize,
             scan.syncs,
             scan.artifacts,
@@ -153,7 +154,8 @@ mod tests {
             scan.annotations,
             scan.markers,
             scan.problems,
-            scan.inventory
+            scan.inventory,
+            scan.architectures
         )
     }
 
@@ -216,6 +218,7 @@ mod tests {
             Just("chart: {spec: {chart: c, version: 1.0.0, sourceRef: {kind: HelmRepository, name: r}}}\n"),
             Just("version: 1.2.3\nchart: c\nrepo: https://example.org\n"),
             Just("images: [{name: a, newTag: 1.2.3}]\n"),
+            Just("nodes: {nodeSelector: {kubernetes.io/arch: arm64}}\n"),
             Just("text: |\n  kind: Pod\n  image: a/b:1.8\n"),
             Just("values: {image: {repository: a/b, tag: 1.9}}\n"),
             Just("dependencies: [{name: a, version: 1.0.0, repository: \"https://example.org\"}]\n"),
