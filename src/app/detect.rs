@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
+use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
@@ -21,10 +22,7 @@ use crate::domain::select::{Ignored, Wish};
 use crate::domain::upstream::{Answer, FailureClass, UpstreamFailure, UpstreamRef};
 use crate::domain::version::range::Range;
 use crate::repo::{self, ReadOptions, Repo};
-use crate::rules::{REPOSITORY_FOLDER, Registry};
-
-/// Most bytes of one rule file of the repository.
-const LARGEST_RULE: usize = 1 << 20;
+use crate::rules::Registry;
 
 /// What to look at, and how.
 #[derive(Debug, Clone)]
@@ -86,11 +84,11 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
     let listing = repository.files(&options)?;
-    let (registry, mut problems) = rules(repository, &listing.entries);
+    let (registry, mut problems) = rules_of(repository);
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
     let reading = repository.read_each(&listing, threads, |file, bytes| {
         // Rules are no manifests: their examples would be found, and their mistakes told twice.
-        (!is_rule(&file.path)).then(|| scan::scan_file(&file.path, bytes, registry.rules()))
+        (!is_rule_file(&file.path)).then(|| scan::scan_file(&file.path, bytes, registry.rules()))
     });
     problems.extend(reading.problems);
     let mut scans: Vec<FileScan> = reading.files.into_iter().filter_map(|(_, scan)| scan).collect();
@@ -113,36 +111,13 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
 
 /// The files that can hold manifests: YAML and JSON, and templates of YAML.
 fn is_wanted(path: &str) -> bool {
+    if is_rule_file(path) {
+        return false;
+    }
     let name =
         path.strip_suffix(".j2").or_else(|| path.strip_suffix(".tpl")).or_else(|| path.strip_suffix(".tmpl"));
     let name = name.unwrap_or(path);
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
-}
-
-/// Whether a file lies among the repository's own rules.
-fn is_rule(path: &str) -> bool {
-    path.strip_prefix(REPOSITORY_FOLDER).is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The embedded rules and those of the repository.
-fn rules(repository: &Repo, entries: &[repo::FileEntry]) -> (Registry, Vec<Problem>) {
-    let mut texts = Vec::new();
-    let mut problems = Vec::new();
-    for entry in entries {
-        if !is_rule(&entry.path) || !(entry.path.ends_with(".yaml") || entry.path.ends_with(".yml")) {
-            continue;
-        }
-        match repository.read(&entry.path) {
-            Ok(bytes) if bytes.len() > LARGEST_RULE => {
-                problems.push(Problem::in_file(&entry.path, None, "is too large for a rule (1 MiB)"));
-            }
-            Ok(bytes) => texts.push((entry.path.clone(), String::from_utf8_lossy(&bytes).into_owned())),
-            Err(error) => problems.push(Problem::in_file(&entry.path, None, error.to_string())),
-        }
-    }
-    let (registry, wrong) = Registry::load(texts.iter().map(|(path, text)| (path.as_str(), text.as_str())));
-    problems.extend(wrong);
-    (registry, problems)
 }
 
 /// Asks the upstreams and makes the report.

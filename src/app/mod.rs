@@ -3,3 +3,4 @@
 pub mod detect;
 mod named;
 pub mod ports;
+pub mod rules;

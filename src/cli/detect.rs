@@ -45,7 +45,7 @@ pub(super) struct DetectArgs {
     cache_dir: Option<PathBuf>,
 
     /// Keep no answers and use none that were kept, whatever --cache-dir says
-    #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true)]
+    #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new())]
     no_cache: bool,
 
     /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated

@@ -137,8 +137,8 @@ pub struct PinRule {
     pub applied: bool,
     /// The whole file is generated: no other rule looks into it.
     pub generated: bool,
-    /// Only texts that the scheme understands are pins.
-    pub strict: bool,
+    /// Only texts that this scheme understands are pins.
+    pub strict: Option<Scheme>,
     /// Who publishes newer versions.
     pub upstream: UpstreamTemplate,
     /// Overrides [`Rule::component`].

@@ -9,7 +9,9 @@ mod detect;
 mod exit_codes;
 mod forges;
 mod help;
+mod readme;
 mod repo;
+mod rules;
 mod support;
 mod upstream;
 
