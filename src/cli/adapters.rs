@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{Access, Credential};
 use super::error::CommandError;
 use crate::app::ports::Progress;
-use crate::config::{Config, MapTarget};
+use crate::config::{Config, HostSettings, MapTarget, Upstreams};
 use crate::upstream::client::UpstreamClient;
 use crate::upstream::context::{Context, GitOptions, GithubHost, GithubOptions, OciOptions, OsvOptions};
 use crate::upstream::credentials::{self, Credentials};
@@ -37,22 +37,27 @@ pub(super) fn upstreams(
         offline,
         timeout: options.timeout,
         per_host: options.concurrency,
+        of_host: options
+            .hosts
+            .iter()
+            .filter_map(|(host, settings)| Some((host.to_string(), settings.concurrency?)))
+            .collect(),
         retries: options.retries,
         mapping: mapping(config)?,
-        credentials: all_credentials(access)?,
+        credentials: all_credentials(options, access)?,
         ..HttpOptions::default()
     })
     .map_err(|error| {
         CommandError::failed(Error::Http(error))
             .hint("name another folder with `--cache-dir`, or use `--no-cache`")
     })?;
+    let hosts_that = |wanted: fn(&HostSettings) -> bool| {
+        let hosts = options.hosts.iter().filter(|(_, settings)| wanted(settings));
+        hosts.map(|(host, _)| host.to_string()).collect()
+    };
     let oci = OciOptions {
-        plain_http: options
-            .hosts
-            .iter()
-            .filter(|(_, settings)| settings.plain_http)
-            .map(|(host, _)| host.to_string())
-            .collect(),
+        plain_http: hosts_that(|settings| settings.plain_http),
+        credentials_by_http: hosts_that(|settings| settings.credentials_by_http),
         docker_config: access.docker_config.clone().filter(|path| path.exists()),
         credential_helpers: options.credential_helpers,
     };
@@ -84,18 +89,22 @@ fn mapping(config: &Config) -> Result<Mapping, CommandError> {
     Ok(Mapping::new(entries))
 }
 
-fn all_credentials(access: &Access) -> Result<Credentials, CommandError> {
+fn all_credentials(options: &Upstreams, access: &Access) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::new();
     for (host, credential) in &access.credentials {
+        let by_http = options.hosts.get(host).is_some_and(|settings| settings.credentials_by_http);
+        let schemes: &[&str] = if by_http { &["https", "http"] } else { &["https"] };
         let credential = match credential {
             Credential::Token(token) => credentials::Credential::Bearer(token.clone()),
             Credential::Basic { username, password } => {
                 credentials::Credential::Basic { username: username.clone(), password: password.clone() }
             }
         };
-        credentials.add(&host.to_string(), credential).map_err(|source| {
-            CommandError::configuration(Error::Credentials { host: host.to_string(), source })
-        })?;
+        for scheme in schemes {
+            credentials.add(&format!("{scheme}://{host}"), credential.clone()).map_err(|source| {
+                CommandError::configuration(Error::Credentials { host: host.to_string(), source })
+            })?;
+        }
     }
     Ok(credentials)
 }

@@ -57,6 +57,7 @@ pub(crate) fn identity(header: &SecretString) -> String {
 
 #[derive(Debug, Clone)]
 struct Entry {
+    scheme: String,
     host: String,
     port: Option<u16>,
     path: String,
@@ -65,8 +66,8 @@ struct Entry {
 
 /// Credentials by host, port and path prefix.
 ///
-/// A key without port means the port of `https`. Credentials for plain `http` or another port must
-/// name the port, so that nothing secret is sent in the clear by accident.
+/// A key without port means the port of `https`. A key means `https` unless it begins with `http://`, so that
+/// nothing secret is sent in the clear by accident.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<Entry>,
@@ -97,8 +98,8 @@ impl Credentials {
         Self::default()
     }
 
-    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it; an entry
-    /// for the same key that is there already wins.
+    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it, `http://` before it where
+    /// it may be sent unencrypted; an entry for the same key that is there already wins.
     ///
     /// # Errors
     /// The key names no host.
@@ -110,18 +111,18 @@ impl Credentials {
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
             return Err(refused());
         }
-        let port = if scheme == "http" { Some(url.port().unwrap_or(80)) } else { url.port() };
         let entry = Entry {
+            scheme: url.scheme().to_owned(),
             host: host.to_owned(),
-            port,
+            port: url.port_or_known_default(),
             path: url.path().trim_end_matches('/').to_owned(),
             credential,
         };
-        if !self
-            .entries
-            .iter()
-            .any(|known| known.host == entry.host && known.port == entry.port && known.path == entry.path)
-        {
+        let same = |known: &Entry| {
+            (&known.scheme, &known.host, known.port, &known.path)
+                == (&entry.scheme, &entry.host, entry.port, &entry.path)
+        };
+        if !self.entries.iter().any(same) {
             self.entries.push(entry);
         }
         Ok(())
@@ -130,15 +131,13 @@ impl Credentials {
     /// The credential for exactly this host and port, the longest path prefix first.
     pub fn for_url(&self, url: &Url) -> Option<&Credential> {
         let host = url.host_str()?;
-        let port = url.port_or_known_default()?;
+        let port = url.port_or_known_default();
         self.entries
             .iter()
             .filter(|entry| {
-                entry.host == host
-                    && match entry.port {
-                        Some(own) => own == port,
-                        None => url.scheme() == "https" && port == 443,
-                    }
+                entry.scheme == url.scheme()
+                    && entry.host == host
+                    && entry.port == port
                     && within(&entry.path, url.path())
             })
             .max_by_key(|entry| entry.path.len())
@@ -232,6 +231,7 @@ mod tests {
         credentials.add("charts.example.com", bearer("a")).unwrap();
         credentials.add("charts.example.com/team", bearer("b")).unwrap();
         credentials.add("registry.lan:5000", bearer("c")).unwrap();
+        credentials.add("http://plain.lan:5000", bearer("d")).unwrap();
         for (url, expected) in [
             ("https://charts.example.com/index.yaml", Some("Bearer a")),
             ("https://charts.example.com:443/index.yaml", Some("Bearer a")),
@@ -242,8 +242,11 @@ mod tests {
             ("https://charts.example.com:8443/", None),
             ("https://charts.example.com.evil.org/", None),
             ("https://evil-charts.example.com/", None),
-            ("http://registry.lan:5000/v2/", Some("Bearer c")),
+            ("https://registry.lan:5000/v2/", Some("Bearer c")),
+            ("http://registry.lan:5000/v2/", None),
             ("https://registry.lan/v2/", None),
+            ("http://plain.lan:5000/v2/", Some("Bearer d")),
+            ("https://plain.lan:5000/v2/", None),
         ] {
             assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::instance::{Instance, claimed, pin, tag_prefix};
+use super::instance::{Instance, pin, tag_prefix};
+use super::publisher::claimed;
 use super::{World, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::ComponentTemplate;

@@ -8,6 +8,7 @@ mod instance;
 mod locate;
 mod patch;
 mod paths;
+mod publisher;
 mod sources;
 mod variables;
 

@@ -319,8 +319,10 @@ fn not_yaml(body: &str, message: &str) -> String {
 /// Whether a scalar is nothing (`null`, `~`, empty).
 pub(crate) fn is_nothing(document: &Document<'_>, node: NodeId) -> bool {
     match document.scalar(node) {
+        // Quoted or not, an empty text is to Kubernetes as good as no text.
+        Some("") => true,
         Some(text) => {
-            document.style(node) == Some(Style::Plain) && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+            document.style(node) == Some(Style::Plain) && matches!(text, "~" | "null" | "Null" | "NULL")
         }
         None => false,
     }

@@ -23,8 +23,10 @@ use crate::upstream::credentials::Credential;
 use crate::upstream::failure::{denied, failure, permanent, transient};
 use crate::upstream::http::{Get, Got};
 use crate::upstream::mapping::Resolved;
+use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact;
 use crate::upstream::retry;
+use crate::upstream::turn::Turn;
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
@@ -114,7 +116,7 @@ impl Repository<'_> {
                 may_ask_realm(realm, asked).map_err(|why| {
                     permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(realm), self.shown))
                 })?;
-                self.token(realm, service.as_deref(), login.as_ref()).await?
+                self.token(realm, service.as_deref(), login.as_ref(), asked).await?
             }
         };
         let key = (asked.origin().ascii_serialization(), self.path.to_owned());
@@ -135,8 +137,12 @@ impl Repository<'_> {
                 basic @ Credential::Basic { .. } => basic.header(),
             })));
         }
-        let Some(config) =
-            self.context.oci.docker_config.clone().filter(|_| asked.origin() == self.base.origin())
+        let Some(config) = self
+            .context
+            .oci
+            .docker_config
+            .clone()
+            .filter(|_| asked.origin() == self.base.origin() && self.is_private())
         else {
             return Ok(None);
         };
@@ -162,12 +168,18 @@ impl Repository<'_> {
         Ok(login)
     }
 
+    /// Whether credentials may be sent: nobody on the way reads them, or the user does not mind.
+    fn is_private(&self) -> bool {
+        self.base.scheme() == "https" || self.context.oci.credentials_by_http.contains(self.registry)
+    }
+
     /// One token for pulling from this repository.
     async fn token(
         &self,
         realm: &Url,
         service: Option<&str>,
         login: Option<&Login>,
+        asked: &Url,
     ) -> Result<SecretString, UpstreamFailure> {
         let http = &self.context.http;
         if http.offline() {
@@ -181,11 +193,12 @@ impl Repository<'_> {
         };
         let mut pauses = retry::pauses(TOKEN_RETRIES);
         loop {
-            let asked = {
-                let _turn = http.turn(&realm).await;
-                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login)).await
+            let answered = {
+                let turn = http.turn(&realm).await?;
+                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login, asked, &turn))
+                    .await
             };
-            let refused = match asked {
+            let refused = match answered {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(refused)) => refused,
                 Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
@@ -202,6 +215,8 @@ impl Repository<'_> {
         realm: &Url,
         service: Option<&str>,
         login: Option<&Login>,
+        asked: &Url,
+        turn: &Turn,
     ) -> Result<SecretString, UpstreamFailure> {
         let shown = redact(realm);
         let scope = format!("repository:{}:pull", self.path);
@@ -227,11 +242,16 @@ impl Repository<'_> {
             None => client.get(realm.clone()).query(&fields),
         };
         // reqwest's text may hold the URL; what failed is told without it.
-        let mut response =
-            request.send().await.map_err(|_| transient(format!("`{shown}` did not answer")))?;
+        let mut response = request.send().await.map_err(|error| {
+            if let Some(cause) = unconnected(&error) {
+                turn.unconnected(&cause);
+            }
+            transient(format!("`{shown}` did not answer"))
+        })?;
+        turn.answered();
         match response.status().as_u16() {
             200 => {}
-            401 | 403 => return Err(denied(&self.base, response.status().as_u16(), login.is_some())),
+            code @ (401 | 403) => return Err(denied(asked, code, login.is_some())),
             429 => {
                 return Err(failure(
                     FailureClass::RateLimited { reset: None },

@@ -167,7 +167,9 @@ fn assert_no_token_on_disk(folder: &std::path::Path) {
 fn credentials(host: &str) -> Credentials {
     let mut credentials = Credentials::new();
     let password = "pass".to_owned().into();
-    credentials.add(host, Credential::Basic { username: "user".to_owned(), password }).unwrap();
+    credentials
+        .add(&format!("http://{host}"), Credential::Basic { username: "user".to_owned(), password })
+        .unwrap();
     credentials
 }
 
@@ -200,10 +202,16 @@ async fn basic_credentials_come_from_docker_too() {
     let config = folder.path().join("config.json");
     let auths = json!({"auths": {registry.as_str(): {"auth": "dXNlcjpwYXNz"}}});
     std::fs::write(&config, auths.to_string()).unwrap();
-    let mut setting = Setting::default().plain_http(&registry);
-    setting.oci.docker_config = Some(config);
+    let mut setting = Setting::default().plain_http(&registry).trusts(&registry);
+    setting.oci.docker_config = Some(config.clone());
     let context = setting.context();
     assert!(oci::tags(&context, &registry, "app", false).await.is_ok());
+    fake.seen();
+    let mut in_the_clear = Setting::default().plain_http(&registry);
+    in_the_clear.oci.docker_config = Some(config);
+    let failure = oci::tags(&in_the_clear.context(), &registry, "app", false).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Denied);
+    assert!(fake.seen().iter().all(|seen| seen.header("authorization").is_none()));
     let without = Setting::default().plain_http(&registry).context();
     assert_eq!(oci::tags(&without, &registry, "app", false).await.unwrap_err().class, FailureClass::Denied);
 }
