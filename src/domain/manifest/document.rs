@@ -15,6 +15,8 @@ const MAX_NODES: usize = 2_000_000;
 const MAX_REPEATED: usize = 100_000;
 /// How many aliases or merge keys a look-up follows before it gives up.
 const MAX_HOPS: usize = 16;
+/// How many mappings a look-up searches by merge keys before it gives up.
+const MAX_MERGED: usize = 1_000;
 
 /// Index of a node in its [`Document`].
 pub type NodeId = u32;
@@ -199,11 +201,14 @@ impl<'text> Document<'text> {
 
     /// The value of a key of a mapping; merge keys (`<<`) are looked into.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        self.get_bounded(id, key, MAX_HOPS)
+        self.get_bounded(id, key, MAX_HOPS, &mut Vec::new())
     }
 
-    fn get_bounded(&self, id: NodeId, key: &str, hops: usize) -> Option<NodeId> {
-        if !self.is_mapping(id) {
+    /// `searched` are the mappings that were searched already: one that is merged in from several places
+    /// would else be searched from each, and again from each place that those are merged in from.
+    fn get_bounded(&self, id: NodeId, key: &str, hops: usize, searched: &mut Vec<NodeId>) -> Option<NodeId> {
+        let id = self.resolve(id);
+        if !self.is_mapping(id) || searched.len() >= MAX_MERGED || searched.contains(&id) {
             return None;
         }
         let mut merged = None;
@@ -217,12 +222,13 @@ impl<'text> Document<'text> {
             }
         }
         let merged = merged?;
+        searched.push(id);
         let hops = hops.checked_sub(1)?;
         if self.is_sequence(merged) {
             let sources: Vec<_> = self.children(merged).map(|(_, source)| source).collect();
-            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops));
+            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops, searched));
         }
-        self.get_bounded(merged, key, hops)
+        self.get_bounded(merged, key, hops, searched)
     }
 
     /// The node at a path of keys below `id`.
@@ -542,6 +548,20 @@ mod tests {
         assert!(text[error.offset..].starts_with("*a"), "{error:?}");
         let few: String = text.lines().take(4).map(|line| format!("{line}\n")).collect();
         assert_eq!(spans(&few, "/a3/0/*/*/1").len(), 100);
+    }
+
+    /// A look-up for a key that is nowhere searched nine mappings from each of nine, twelve levels deep.
+    #[test]
+    fn a_mapping_is_searched_once_however_often_it_is_merged_in() {
+        let mut text = String::from("l0: &l0 {a: 1}\n");
+        for level in 1..16 {
+            let below = vec![format!("*l{}", level - 1); 9].join(", ");
+            text.push_str(&format!("l{level}: &l{level} {{<<: [{below}], b{level}: 1}}\n"));
+        }
+        let document = Document::parse(&text, 0..text.len()).unwrap();
+        let deepest = document.get(document.root().unwrap(), "l15").unwrap();
+        assert_eq!(document.get(deepest, "nowhere"), None);
+        assert_eq!(document.scalar_at(deepest, &["a"]), Some("1"));
     }
 
     #[test]

@@ -252,8 +252,9 @@ impl Place<'_> {
         let mut scheme = self.spec.scheme.unwrap_or(self.rule.scheme);
         let mut upstream = self.upstream(&captures);
         let known = unknown.is_none();
-        if self.spec.strict && known && home.1.as_ref().is_some_and(|site| scheme.parse(&site.text).is_none())
-        {
+        let unreadable =
+            |wanted: Scheme| home.1.as_ref().is_some_and(|site| wanted.parse(&site.text).is_none());
+        if known && self.spec.strict.is_some_and(unreadable) {
             return None;
         }
         if let Some(pairs) = annotate::near(self.scan, &self.found.lines) {
