@@ -1,6 +1,6 @@
 //! What comments say: who publishes a version (`# renovate:`), and who owns it (`$imagepolicy`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use super::instance::{Instance, pin, tag_prefix};
@@ -8,7 +8,7 @@ use super::publisher::claimed;
 use super::{World, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::ComponentTemplate;
-use crate::domain::scan::{Annotation, FileScan, Marker, Site, parse_image};
+use crate::domain::scan::{Annotation, FileScan, Marker, REACH, Site, parse_image};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -21,10 +21,13 @@ type Pairs = BTreeMap<String, String>;
 
 /// The annotation that speaks of a value on these lines: the nearest one above it.
 pub(super) fn near<'a>(scan: &'a FileScan, lines: &RangeInclusive<usize>) -> Option<&'a Pairs> {
-    scan.annotations
+    // They stand in the order of their lines.
+    let above = scan.annotations.partition_point(|annotation| annotation.line < *lines.end());
+    scan.annotations[..above]
         .iter()
-        .filter(|annotation| speaks(annotation, lines))
-        .max_by_key(|annotation| annotation.line)
+        .rev()
+        .take_while(|annotation| annotation.line + REACH >= *lines.start())
+        .find(|annotation| speaks(annotation, lines))
         .map(|annotation| &annotation.pairs)
 }
 
@@ -35,8 +38,7 @@ fn speaks(annotation: &Annotation, lines: &RangeInclusive<usize>) -> bool {
 
 /// Flux image automation owns the value on a marked line.
 pub(super) fn managed(scan: &FileScan, site: Option<&Site>) -> Option<String> {
-    let line = site?.line;
-    scan.markers.iter().find(|marker| marker.line == line).map(reason)
+    marker_on(scan, site?.line).map(reason)
 }
 
 fn reason(marker: &Marker) -> String {
@@ -71,20 +73,50 @@ pub(super) fn enrich(pairs: &Pairs, upstream: &mut Result<UpstreamRef, String>, 
 /// Adds the versions that no rule found: annotated values, and marked ones.
 pub(super) fn standalone(world: &World<'_>, instances: &mut Vec<Instance>) {
     for (file, scan) in world.scans.iter().enumerate() {
+        if scan.annotations.is_empty() && scan.markers.is_empty() {
+            continue;
+        }
+        let found = FoundLines::of(scan);
         for annotation in &scan.annotations {
-            if !scan.found.iter().any(|found| speaks(annotation, &found.lines)) {
+            if annotation.commented_out || !found.any_within(&annotation.reach) {
                 instances.extend(annotated(world, file, annotation));
             }
         }
+        // Name, tag and digest of one image stand on lines of their own, and the first marker of a
+        // policy speaks for it.
+        let sites = scan.found.iter().filter_map(|found| found.site.as_ref());
+        let mut spoken: BTreeSet<&str> =
+            sites.filter_map(|site| marker_on(scan, site.line)).map(policy).collect();
         for marker in &scan.markers {
-            let spoken = scan.found.iter().filter_map(|found| found.site.as_ref()).any(|site| {
-                // Name, tag and digest of one image stand on lines of their own.
-                site.line == marker.line || base(scan, site.line) == Some(policy(marker))
-            });
-            if !spoken {
-                instances.extend(marked(world, file, marker));
+            if spoken.insert(policy(marker)) {
+                instances.push(marked(world, file, marker));
             }
         }
+    }
+}
+
+/// The lines that found versions stand on.
+struct FoundLines {
+    /// Where each begins, and the furthest end of those up to it; in order.
+    ranges: Vec<(usize, usize)>,
+}
+
+impl FoundLines {
+    fn of(scan: &FileScan) -> Self {
+        let mut ranges: Vec<_> =
+            scan.found.iter().map(|found| (*found.lines.start(), *found.lines.end())).collect();
+        ranges.sort_unstable();
+        let mut furthest = 0;
+        for (_, end) in &mut ranges {
+            furthest = furthest.max(*end);
+            *end = furthest;
+        }
+        Self { ranges }
+    }
+
+    fn any_within(&self, lines: &RangeInclusive<usize>) -> bool {
+        let before = self.ranges.partition_point(|(start, _)| start <= lines.end());
+        before.checked_sub(1).is_some_and(|last| self.ranges[last].1 >= *lines.start())
     }
 }
 
@@ -93,8 +125,10 @@ fn policy(marker: &Marker) -> &str {
     marker.policy.match_indices(':').nth(1).map_or(marker.policy.as_str(), |(at, _)| &marker.policy[..at])
 }
 
-fn base(scan: &FileScan, line: usize) -> Option<&str> {
-    scan.markers.iter().find(|marker| marker.line == line).map(policy)
+/// The marker on a line; a line has one at most, and they stand in their order.
+fn marker_on(scan: &FileScan, line: usize) -> Option<&Marker> {
+    let at = scan.markers.binary_search_by_key(&line, |marker| marker.line).ok()?;
+    scan.markers.get(at)
 }
 
 /// The thing that an annotation names: component, scheme and upstream.
@@ -255,16 +289,11 @@ fn literal_prefix(pattern: &str) -> Option<String> {
     (plain && head != "v").then(|| head.to_owned())
 }
 
-fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
+fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Instance {
     let scan = &world.scans[file];
-    // Only the first marker of a policy speaks for it.
-    let first = scan.markers.iter().find(|other| policy(other) == policy(marker))?;
-    if first.line != marker.line {
-        return None;
-    }
     let name = policy(marker).replace(':', "/");
     let site = marker.value.clone();
-    Some(Instance {
+    Instance {
         id: format!("imagepolicy/{name}"),
         kind: "image".to_owned(),
         name,
@@ -285,7 +314,7 @@ fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
-    })
+    }
 }
 
 #[cfg(test)]

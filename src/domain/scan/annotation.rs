@@ -15,7 +15,7 @@ use super::{Context, FileScan, Site};
 pub(super) type Written = (Range<usize>, usize, NodeId);
 
 /// How many lines below its comment an annotated value may stand.
-const REACH: usize = 4;
+pub(in crate::domain) const REACH: usize = 4;
 
 /// A `# renovate:` comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
