@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod broken;
 mod config;
+mod detect;
 mod exit_codes;
 mod forges;
 mod help;

@@ -1,0 +1,1 @@
+//! What is broken, hostile or odd in a repository costs itself only.
