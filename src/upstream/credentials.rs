@@ -2,13 +2,11 @@
 //!
 //! Plain data: who reads environment variables or docker's `config.json` builds this.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -65,11 +63,13 @@ struct Entry {
 
 /// Credentials by host, port and path prefix.
 ///
-/// A key without port means the port of `https`. Credentials for plain `http` or another port must
-/// name the port, so that nothing secret is sent in the clear by accident.
+/// A key without port means the port of `https`. Nothing secret goes by plain `http`, whatever port a key
+/// names, unless [`Credentials::allow_http`] was told the host.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<Entry>,
+    /// Hosts and ports that may be told secrets over plain `http`.
+    by_http: BTreeSet<(String, u16)>,
 }
 
 /// A key that names no host.
@@ -80,14 +80,6 @@ pub enum Error {
     Key {
         /// The key as written.
         key: String,
-    },
-    /// docker's configuration is not what docker writes.
-    #[error("cannot read docker configuration `{path}`: {detail}")]
-    Docker {
-        /// Path of the file.
-        path: String,
-        /// What is wrong, without any of its content.
-        detail: String,
     },
 }
 
@@ -104,16 +96,11 @@ impl Credentials {
     /// The key names no host.
     pub fn add(&mut self, key: &str, credential: Credential) -> Result<(), Error> {
         let refused = || Error::Key { key: super::redact::redact_text(key) };
-        let (scheme, rest) = key.split_once("://").unwrap_or(("https", key));
-        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| refused())?;
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(refused)?;
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
-            return Err(refused());
-        }
-        let port = if scheme == "http" { Some(url.port().unwrap_or(80)) } else { url.port() };
+        let url = key_url(key).ok_or_else(refused)?;
         let entry = Entry {
-            host: host.to_owned(),
-            port,
+            host: url.host_str().unwrap_or_default().to_owned(),
+            // The URL leaves out the port of `https`, which the key may have named.
+            port: url.port(),
             path: url.path().trim_end_matches('/').to_owned(),
             credential,
         };
@@ -127,89 +114,58 @@ impl Credentials {
         Ok(())
     }
 
+    /// Lets credentials for `host` (port 80) or `host:port` go by plain `http`, where everybody on the way can
+    /// read them. What is configured for the host without port counts for port 80, too.
+    ///
+    /// # Errors
+    /// The key names no host.
+    pub fn allow_http(&mut self, key: &str) -> Result<(), Error> {
+        let refused = || Error::Key { key: super::redact::redact_text(key) };
+        let url = key_url(key).filter(|url| url.path() == "/").ok_or_else(refused)?;
+        self.by_http.insert((url.host_str().unwrap_or_default().to_owned(), url.port().unwrap_or(80)));
+        Ok(())
+    }
+
+    /// Whether anything secret may be sent to `url`: it is `https`, or its host is one of
+    /// [`Credentials::allow_http`].
+    pub fn may_go_to(&self, url: &Url) -> bool {
+        match (url.scheme(), url.host_str(), url.port_or_known_default()) {
+            ("https", ..) => true,
+            ("http", Some(host), Some(port)) => self.by_http.contains(&(host.to_owned(), port)),
+            _ => false,
+        }
+    }
+
     /// The credential for exactly this host and port, the longest path prefix first.
     pub fn for_url(&self, url: &Url) -> Option<&Credential> {
         let host = url.host_str()?;
-        let port = url.port_or_known_default()?;
+        if !self.may_go_to(url) {
+            return None;
+        }
+        let named = |port| port == url.port() || port == url.port_or_known_default();
         self.entries
             .iter()
-            .filter(|entry| {
-                entry.host == host
-                    && match entry.port {
-                        Some(own) => own == port,
-                        None => url.scheme() == "https" && port == 443,
-                    }
-                    && within(&entry.path, url.path())
-            })
+            .filter(|entry| entry.host == host && named(entry.port) && within(&entry.path, url.path()))
             .max_by_key(|entry| entry.path.len())
             .map(|entry| &entry.credential)
     }
+}
 
-    /// Adds what docker's `config.json` holds in `auths`; what is configured already wins.
-    ///
-    /// Credential helpers are programs and are not run from here. Docker Hub's key
-    /// `https://index.docker.io/v1/` is bound to the hosts that Hub really uses.
-    ///
-    /// # Errors
-    /// The file cannot be read or is not docker's JSON.
-    pub fn add_docker_config(&mut self, path: &Path) -> Result<usize, Error> {
-        let error = |detail: String| Error::Docker { path: path.display().to_string(), detail };
-        let text = std::fs::read(path).map_err(|cause| error(cause.kind().to_string()))?;
-        let config: DockerConfig = serde_json::from_slice(&text)
-            // serde's own message may quote the value that it did not expect.
-            .map_err(|cause| error(format!("not docker's JSON at line {}", cause.line())))?;
-        let mut added = 0;
-        for (key, auth) in config.auths {
-            let Some(credential) = auth.credential() else { continue };
-            let keys: &[&str] = if key.contains("index.docker.io") {
-                &["registry-1.docker.io", "auth.docker.io", "index.docker.io"]
-            } else {
-                &[key.as_str()]
-            };
-            for key in keys {
-                // docker accepts keys that no registry can have; they concern nobody here.
-                added += usize::from(self.add(key, credential.clone()).is_ok());
-            }
-        }
-        Ok(added)
-    }
+/// A key as the URL that it stands for; `None` if it names no host, or holds more than one.
+fn key_url(key: &str) -> Option<Url> {
+    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
+    let url = Url::parse(&format!("https://{rest}")).ok()?;
+    let is_plain = url.host_str().is_some_and(|host| !host.is_empty())
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none();
+    is_plain.then_some(url)
 }
 
 /// Whether `path` is `prefix` or lies under it, by whole path elements.
 fn within(prefix: &str, path: &str) -> bool {
     path.strip_prefix(prefix)
         .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
-}
-
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerAuth>,
-}
-
-#[derive(Deserialize)]
-struct DockerAuth {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    registrytoken: Option<String>,
-}
-
-impl DockerAuth {
-    fn credential(self) -> Option<Credential> {
-        if let Some(token) = self.registrytoken {
-            return Some(Credential::Bearer(SecretString::from(token)));
-        }
-        if let (Some(username), Some(password)) = (self.username, self.password) {
-            return Some(Credential::Basic { username, password: SecretString::from(password) });
-        }
-        let pair = String::from_utf8(STANDARD.decode(self.auth?.trim()).ok()?).ok()?;
-        let (username, password) = pair.split_once(':')?;
-        Some(Credential::Basic {
-            username: username.to_owned(),
-            password: SecretString::from(password.trim_end_matches('\0').to_owned()),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -242,11 +198,42 @@ mod tests {
             ("https://charts.example.com:8443/", None),
             ("https://charts.example.com.evil.org/", None),
             ("https://evil-charts.example.com/", None),
-            ("http://registry.lan:5000/v2/", Some("Bearer c")),
+            ("https://registry.lan:5000/v2/", Some("Bearer c")),
+            ("http://registry.lan:5000/v2/", None),
             ("https://registry.lan/v2/", None),
         ] {
             assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
         }
+    }
+
+    /// A key with a port was taken for any scheme, so that an `http://` URL with that port got the token in
+    /// clear; and a host that may be asked by plain `http` got nothing on port 80.
+    #[test]
+    fn plain_http_needs_to_be_allowed_for_host_and_port() {
+        let mut credentials = Credentials::new();
+        credentials.add("registry.lan:5000", bearer("c")).unwrap();
+        credentials.add("charts.lan", bearer("d")).unwrap();
+        credentials.add("other.lan", bearer("e")).unwrap();
+        for url in ["http://registry.lan:5000/", "http://charts.lan/", "http://charts.lan:443/"] {
+            assert_eq!(chosen(&credentials, url), None, "{url}");
+        }
+        credentials.allow_http("registry.lan:5000").unwrap();
+        credentials.allow_http("charts.lan").unwrap();
+        credentials.add("eighty.lan:80", bearer("f")).unwrap();
+        credentials.allow_http("eighty.lan:80").unwrap();
+        for (url, expected) in [
+            ("http://registry.lan:5000/v2/", Some("Bearer c")),
+            ("http://registry.lan:5001/v2/", None),
+            ("http://registry.lan/v2/", None),
+            ("http://charts.lan/index.yaml", Some("Bearer d")),
+            ("https://charts.lan/index.yaml", Some("Bearer d")),
+            ("http://charts.lan:8080/index.yaml", None),
+            ("http://other.lan/index.yaml", None),
+            ("http://eighty.lan/index.yaml", Some("Bearer f")),
+        ] {
+            assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
+        }
+        assert!(credentials.allow_http("me:secret@example.com").is_err());
     }
 
     #[test]
@@ -261,34 +248,6 @@ mod tests {
     fn key_with_a_password_is_refused_without_showing_it() {
         let message = Credentials::new().add("me:secret@example.com", bearer("x")).unwrap_err().to_string();
         assert!(!message.contains("secret"), "{message}");
-    }
-
-    #[test]
-    fn docker_config_gives_basic_credentials_and_maps_docker_hub() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(
-            &path,
-            r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cHc="},"ghcr.io":{"username":"u","password":"p"},"empty.io":{}}}"#,
-        )
-        .unwrap();
-        let mut credentials = Credentials::new();
-        assert_eq!(credentials.add_docker_config(&path).unwrap(), 4);
-        assert_eq!(
-            chosen(&credentials, "https://registry-1.docker.io/v2/").as_deref(),
-            Some("Basic bWU6cHc=")
-        );
-        assert_eq!(chosen(&credentials, "https://ghcr.io/v2/").as_deref(), Some("Basic dTpw"));
-        assert_eq!(chosen(&credentials, "https://empty.io/v2/"), None);
-    }
-
-    #[test]
-    fn broken_docker_config_is_named_without_its_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(&path, r#"{"auths":{"ghcr.io":"c2VjcmV0"}}"#).unwrap();
-        let message = Credentials::new().add_docker_config(&path).unwrap_err().to_string();
-        assert!(message.contains("config.json") && !message.contains("c2VjcmV0"), "{message}");
     }
 
     #[test]
