@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::access::{Access, Credential};
 use super::error::CommandError;
 use crate::app::ports::Progress;
-use crate::config::{Config, Host, MapTarget};
+use crate::config::{Config, HostSettings, MapTarget, Upstreams};
 use crate::upstream::client::UpstreamClient;
 use crate::upstream::context::{Context, GitOptions, GithubHost, GithubOptions, OciOptions, OsvOptions};
 use crate::upstream::credentials::{self, Credentials};
@@ -44,22 +44,27 @@ pub(super) fn upstreams(
         offline,
         timeout: options.timeout,
         per_host: options.concurrency,
+        of_host: options
+            .hosts
+            .iter()
+            .filter_map(|(host, settings)| Some((host.to_string(), settings.concurrency?)))
+            .collect(),
         retries: options.retries,
         mapping: mapping(config)?,
-        credentials: all_credentials(config, access)?,
+        credentials: all_credentials(options, access)?,
         ..HttpOptions::default()
     })
     .map_err(|error| {
         CommandError::failed(Error::Http(error))
             .hint("name another folder with `--cache-dir`, or use `--no-cache`")
     })?;
+    let hosts_that = |wanted: fn(&HostSettings) -> bool| {
+        let hosts = options.hosts.iter().filter(|(_, settings)| wanted(settings));
+        hosts.map(|(host, _)| host.to_string()).collect()
+    };
     let oci = OciOptions {
-        plain_http: options
-            .hosts
-            .iter()
-            .filter(|(_, settings)| settings.plain_http)
-            .map(|(host, _)| host.to_string())
-            .collect(),
+        plain_http: hosts_that(|settings| settings.plain_http),
+        credentials_by_http: hosts_that(|settings| settings.credentials_by_http),
         docker_config: access.docker_config.clone().filter(|path| path.exists()),
         credential_helpers: options.credential_helpers,
     };
@@ -91,21 +96,14 @@ fn mapping(config: &Config) -> Result<Mapping, CommandError> {
     Ok(Mapping::new(entries))
 }
 
-fn all_credentials(config: &Config, access: &Access) -> Result<Credentials, CommandError> {
-    let refused = |host: &Host| {
-        let host = host.to_string();
-        move |source| CommandError::configuration(Error::Credentials { host, source })
-    };
+fn all_credentials(options: &Upstreams, access: &Access) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::new();
-    for (host, settings) in &config.upstreams.hosts {
-        if settings.credentials_by_http {
-            credentials.allow_http(&host.to_string()).map_err(refused(host))?;
-        }
-    }
     // What is named for the registry itself is added before what is named for another name of it, and so wins.
     let (other_names, own_names): (Vec<_>, Vec<_>) =
         access.credentials.iter().partition(|(host, _)| DOCKER_HUB.contains(&host.to_string().as_str()));
     for (host, credential) in own_names.into_iter().chain(other_names) {
+        let by_http = options.hosts.get(host).is_some_and(|settings| settings.credentials_by_http);
+        let schemes: &[&str] = if by_http { &["https", "http"] } else { &["https"] };
         let credential = match credential {
             Credential::Token(token) => credentials::Credential::Bearer(token.clone()),
             Credential::Basic { username, password } => {
@@ -114,7 +112,11 @@ fn all_credentials(config: &Config, access: &Access) -> Result<Credentials, Comm
         };
         let key = host.to_string();
         let key = if DOCKER_HUB.contains(&key.as_str()) { DOCKER_HUB_REGISTRY } else { &key };
-        credentials.add(key, credential).map_err(refused(host))?;
+        for scheme in schemes {
+            credentials.add(&format!("{scheme}://{key}"), credential.clone()).map_err(|source| {
+                CommandError::configuration(Error::Credentials { host: host.to_string(), source })
+            })?;
+        }
     }
     Ok(credentials)
 }
@@ -165,7 +167,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::config::{Origin, Trust, parse};
+    use crate::config::{Host, Origin, Trust, parse};
 
     fn secret(text: &str) -> SecretString {
         SecretString::from(text.to_owned())
@@ -230,7 +232,7 @@ mod tests {
                     .collect(),
                 ..Access::default()
             };
-            let credentials = all_credentials(&Config::default(), &access).unwrap();
+            let credentials = all_credentials(&Upstreams::default(), &access).unwrap();
             credentials.for_url(&hub).map(|credential| credential.header().expose_secret().to_owned())
         };
         assert_eq!(sent(&["docker.io"]).as_deref(), Some("Bearer docker.io"));

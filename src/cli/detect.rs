@@ -45,7 +45,7 @@ pub(super) struct DetectArgs {
     cache_dir: Option<PathBuf>,
 
     /// Keep no answers and use none that were kept, whatever --cache-dir says
-    #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true)]
+    #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new())]
     no_cache: bool,
 
     /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
@@ -123,6 +123,10 @@ fn deliver(
     global: &GlobalArgs,
 ) -> Result<Outcome, CommandError> {
     let output = global.output();
+    let problems = report.update_report.problems.len();
+    if global.format == Format::Csv && problems > 0 {
+        tracing::warn!(problems, "CSV has no place for problems; every other format shows them");
+    }
     output.write(&render(report, global.format, request.now, global, &output)?)?;
     if let Some(actions) = Actions::from_environment() {
         let summary = render(report, Format::StepSummary, request.now, global, &output)?;

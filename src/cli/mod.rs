@@ -13,6 +13,7 @@ pub mod error;
 mod github_actions;
 mod output;
 pub mod progress;
+mod rules;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,8 @@ enum Command {
     Detect(detect::DetectArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
     Completions(completions::CompletionsArgs),
 }
 
@@ -203,6 +206,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
+        Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),
     }
 }

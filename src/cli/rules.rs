@@ -6,6 +6,10 @@ use clap::{Args, Subcommand};
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
+use crate::app::rules::rules_of;
+use crate::domain::problem::Problem;
+use crate::repo;
+use crate::report::Format;
 use crate::rules::Registry;
 
 /// Show what the program knows about components
@@ -17,14 +21,16 @@ pub(super) enum RulesCommand {
 
 /// List the rules, those of the repository included
 #[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
 pub(super) struct ListArgs {
     /// Repository whose `.gitops-updater/rules/` are read, too
     #[arg(default_value = ".", value_name = "PATH")]
     path: PathBuf,
 }
 
-/// Show one rule
+/// Show one rule: what it finds, why, and an example
 #[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
 pub(super) struct ShowArgs {
     /// Id of the rule
     id: String,
@@ -34,47 +40,103 @@ pub(super) struct ShowArgs {
     path: PathBuf,
 }
 
+const FORMATS: &str = "\
+Rules are shown as text, json or yaml; `show --format yaml` prints the rule's
+file, ready to be changed and put into `.gitops-updater/rules/`";
+
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("there is no rule `{0}`")]
     Unknown(String),
-    #[error("a rule file is invalid")]
-    Invalid,
+    #[error("{} of the repository cannot be used", files(*.0))]
+    Invalid(usize),
+    #[error("cannot write the rules as data")]
+    Data(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How rules are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Yaml,
 }
 
 pub(super) fn run(command: &RulesCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let form = form(global.format)?;
     let path = match command {
         RulesCommand::List(args) => &args.path,
         RulesCommand::Show(args) => &args.path,
     };
-    let (registry, problems) = Registry::load(Some(path));
+    let repository = repo::open(path, None).map_err(CommandError::failed)?;
+    let (registry, problems) = rules_of(&repository);
     let text = match command {
-        RulesCommand::List(_) => {
-            let width = registry.rules().iter().map(|rule| rule.id.len()).max().unwrap_or(0);
-            registry.rules().iter().map(|rule| format!("{:width$}  {}\n", rule.id, rule.title)).collect()
-        }
-        RulesCommand::Show(args) => {
-            let rule = registry.rules().iter().find(|rule| rule.id == args.id);
-            let unknown = || {
-                CommandError::failed(Error::Unknown(args.id.clone())).hint("`gitops-updater rules list` lists all")
-            };
-            rule.ok_or_else(unknown)?.to_string()
-        }
+        RulesCommand::List(_) => Some(list(&registry, form)?),
+        RulesCommand::Show(args) => show(&registry, &args.id, form)?,
     };
-    global.output().write(&text)?;
-    if problems.is_empty() {
-        return Ok(Outcome::Done);
+    match (&text, command) {
+        (Some(text), _) => global.output().write(text)?,
+        // It may be the rule that cannot be used: then that is what to tell.
+        (None, RulesCommand::Show(args)) if problems.is_empty() => {
+            return Err(CommandError::failed(Error::Unknown(args.id.clone()))
+                .hint("`gitops-updater rules list` lists all"));
+        }
+        (None, _) => {}
     }
-    let mut error = CommandError::configuration(Error::Invalid);
+    if problems.is_empty() { Ok(Outcome::Done) } else { Err(invalid(&problems)) }
+}
+
+fn form(format: Format) -> Result<Form, CommandError> {
+    match format {
+        Format::Text => Ok(Form::Text),
+        Format::Json => Ok(Form::Json),
+        Format::Yaml => Ok(Form::Yaml),
+        Format::Csv | Format::Html | Format::Xml | Format::Markdown | Format::StepSummary => {
+            Err(CommandError::usage("rules cannot be shown in this format")
+                .hint("use `--format text`, `json` or `yaml`"))
+        }
+    }
+}
+
+fn list(registry: &Registry, form: Form) -> Result<String, CommandError> {
+    match form {
+        Form::Text => Ok(registry.list_text()),
+        Form::Json => json(&registry.list_data()),
+        Form::Yaml => serde_yaml::to_string(&registry.list_data()).map_err(data),
+    }
+}
+
+fn show(registry: &Registry, id: &str, form: Form) -> Result<Option<String>, CommandError> {
+    match form {
+        Form::Text => Ok(registry.show_text(id)),
+        Form::Json => registry.show_data(id).map(|rule| json(&rule)).transpose(),
+        Form::Yaml => Ok(registry.show_file(id)),
+    }
+}
+
+fn json(value: &serde_json::Value) -> Result<String, CommandError> {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(data)
+}
+
+fn data(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandError {
+    CommandError::failed(Error::Data(error.into()))
+}
+
+fn invalid(problems: &[Problem]) -> CommandError {
+    let mut error = CommandError::configuration(Error::Invalid(problems.len()));
     error.details = problems
         .iter()
         .map(|problem| {
-            let file = problem.file.as_deref().unwrap_or("rules");
+            let file = problem.file.as_deref().unwrap_or_default();
             match problem.line {
                 Some(line) => format!("{file}:{line}: {}", problem.message),
                 None => format!("{file}: {}", problem.message),
             }
         })
         .collect();
-    Err(error)
+    error.hint("rules/README.md of the program explains every field")
+}
+
+fn files(number: usize) -> String {
+    if number == 1 { "1 rule file".to_owned() } else { format!("{number} rule files") }
 }

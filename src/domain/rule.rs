@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::component::Component;
 use super::manifest::route::Pattern;
+use super::upstream::UpstreamRef;
 use super::version::Scheme;
 
 /// One rule file: a kind of component and the places of its versions.
@@ -34,6 +36,36 @@ pub struct Rule {
     pub advisories: Option<String>,
     /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
     pub notes: Option<String>,
+}
+
+impl Rule {
+    /// Whether the rule claims what is published there.
+    pub fn claims_what_is_at(&self, upstream: &UpstreamRef) -> bool {
+        self.claims.iter().any(|claim| match (claim, upstream) {
+            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
+            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
+                repository.rsplit('/').next() == Some(wanted)
+            }
+            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
+                *wanted == format!("{registry}/{repository}")
+            }
+            (
+                Claim::Release(wanted),
+                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
+            ) => *wanted == format!("{owner}/{name}"),
+            _ => false,
+        })
+    }
+
+    /// Whether a component is the rule's own: of its id, where that is fixed, or of what it claims.
+    ///
+    /// The kind alone says nothing: rules may share one.
+    pub fn owns(&self, component: &Component) -> bool {
+        // The name of a cluster may stand before an id, and what tells namesakes apart behind it.
+        let id = component.id.split_once(':').map_or(component.id.as_str(), |(_, id)| id);
+        let fixed = !self.component.id.contains('{') && self.component.id == id;
+        fixed || component.upstream.as_ref().is_ok_and(|upstream| self.claims_what_is_at(upstream))
+    }
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -137,8 +169,8 @@ pub struct PinRule {
     pub applied: bool,
     /// The whole file is generated: no other rule looks into it.
     pub generated: bool,
-    /// Only texts that the scheme understands are pins.
-    pub strict: bool,
+    /// Only texts that this scheme understands are pins.
+    pub strict: Option<Scheme>,
     /// Who publishes newer versions.
     pub upstream: UpstreamTemplate,
     /// Overrides [`Rule::component`].

@@ -38,6 +38,21 @@ impl Repo {
         })
     }
 
+    /// Lists the files below one folder of the tree, whether or not it is in the part that is read; nothing
+    /// where there is no such folder.
+    pub fn files_below(&self, folder: &str, options: &ReadOptions) -> Listing {
+        match &self.source {
+            Source::Disk(disk) => match disk.find(folder) {
+                Err(Target::Directory(folder)) => disk.list(&folder, options),
+                _ => Listing::default(),
+            },
+            Source::Objects(objects) => match objects.find(folder) {
+                Err(Target::Directory(folder)) => objects.list(&folder, options),
+                _ => Listing::default(),
+            },
+        }
+    }
+
     /// The commit that is read; with `-dirty` when a file of `listing` differs from it, is missing, or is
     /// not tracked. `None` for a plain folder and before the first commit.
     ///

@@ -4,6 +4,7 @@
 //! come from strangers (manifests, indexes, release notes), so each format neutralises what its
 //! readers would act upon: escape sequences, markup, formulas, mentions, links.
 
+use clap::builder::PossibleValue;
 use jiff::Timestamp;
 
 use crate::domain::report::Report;
@@ -25,7 +26,7 @@ mod yaml;
 pub const STEP_SUMMARY_LIMIT: usize = 1 << 20;
 
 /// How a report is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// For a terminal.
     #[default]
@@ -43,8 +44,28 @@ pub enum Format {
     /// GitHub flavoured Markdown.
     Markdown,
     /// Markdown within [`STEP_SUMMARY_LIMIT`], for `$GITHUB_STEP_SUMMARY`.
-    #[value(skip)]
     StepSummary,
+}
+
+impl clap::ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Text, Self::Json, Self::Yaml, Self::Csv, Self::Html, Self::Xml, Self::Markdown]
+    }
+
+    // By name alone: derived from the comments above, help would take a page for each command.
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let name = match self {
+            Self::Text => "text",
+            Self::Json => "json",
+            Self::Yaml => "yaml",
+            Self::Csv => "csv",
+            Self::Html => "html",
+            Self::Xml => "xml",
+            Self::Markdown => "markdown",
+            Self::StepSummary => return None,
+        };
+        Some(PossibleValue::new(name))
+    }
 }
 
 /// How a report is shown; only the time matters to formats that are not for people.

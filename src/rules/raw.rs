@@ -1,166 +1,172 @@
-//! The file form of a rule, and its way to a checked [`Rule`].
+//! The file form of a rule. The comments are the descriptions of `schema/rule.v1.json`.
 
 use std::collections::BTreeMap;
 
-use globset::{GlobBuilder, GlobSetBuilder};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::manifest::route::{Pattern, PatternError};
-use crate::domain::rule::{
-    Absent, Claim, ComponentTemplate, Format, PinRule, Role, Rule, RuleExample, Scope, UpstreamTemplate,
-};
 use crate::domain::version::Scheme;
 
-/// Larger compiled expressions than any rule needs are refused.
-const MAX_REGEX: usize = 1 << 20;
-
 /// One rule file.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRule {
     /// Stable id in kebab-case; a file with the id of an embedded rule replaces it.
-    id: String,
+    pub(super) id: String,
     /// One line for people.
-    title: String,
+    pub(super) title: String,
     /// Why versions are found and judged like this.
-    why: String,
+    pub(super) why: String,
     /// Documentation of the fields that the rule reads.
-    #[serde(default)]
-    references: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) references: Vec<String>,
     /// The component that a found version belongs to.
-    component: RawComponent,
+    pub(super) component: RawComponent,
     /// Order and grammar of the versions.
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     /// Go module by which advisories name it.
-    advisories: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advisories: Option<String>,
     /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
-    notes: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) notes: Option<String>,
     /// What other rules find that belongs to this component.
-    #[serde(default)]
-    claims: Vec<RawClaim>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) claims: Vec<RawClaim>,
     /// Where versions live.
-    #[serde(default)]
-    pins: Vec<RawPin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pins: Vec<RawPin>,
     /// Manifests with the pins that must be found in them.
-    #[serde(default)]
-    examples: Vec<RawExample>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) examples: Vec<RawExample>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawComponent {
+pub(super) struct RawComponent {
     /// Such as `helm/{namespace?}/{name}`.
-    id: String,
+    pub(super) id: String,
     /// Such as `helm`.
-    kind: String,
+    pub(super) kind: String,
     /// Such as `{name}`.
-    name: String,
+    pub(super) name: String,
 }
 
 /// Exactly one of the keys.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawClaim {
+pub(super) struct RawClaim {
     /// Name of a Helm chart.
-    chart: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) chart: Option<String>,
     /// `owner/name` on GitHub, as annotations name it.
-    release: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) release: Option<String>,
     /// `host/path` of an OCI repository.
-    oci: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) oci: Option<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawPin {
+pub(super) struct RawPin {
     /// Stable id in kebab-case, shown with every pin.
-    id: String,
+    pub(super) id: String,
     /// Which documents.
     #[serde(rename = "in")]
-    scope: RawScope,
+    pub(super) scope: RawScope,
     /// Nodes that hold a version, seen from the object; default: the object.
-    #[serde(default)]
-    at: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) at: String,
     /// The scalar with the version, seen from `at` (or from the object, with a leading `/`).
-    #[serde(default)]
-    version: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(super) version: String,
     /// Nodes that must exist.
-    #[serde(default)]
-    when: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) when: Vec<String>,
     /// Scalars that must match a regular expression.
-    #[serde(default)]
-    matches: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) matches: BTreeMap<String, String>,
     /// `whole` (default), `image`, or `tag` (the repository stands beside it).
-    #[serde(default)]
-    format: RawFormat,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) format: RawFormat,
     /// Regular expression with the group `version`; other named groups are captures.
-    pattern: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pattern: Option<String>,
     /// What a missing version means; without it a missing version is no pin.
-    absent: Option<RawAbsent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) absent: Option<RawAbsent>,
     /// Scalars to remember, by name.
-    #[serde(default)]
-    capture: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) capture: BTreeMap<String, String>,
     /// `version` (default), `range`, `channel`, `commit` or `digest`.
-    #[serde(default)]
-    role: RawRole,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(super) role: RawRole,
     /// Whether Flux applies the value from here; default `true`.
-    applied: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) applied: Option<bool>,
     /// The whole file is generated, and no other rule looks into it; default `false`.
-    #[serde(default)]
-    generated: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) generated: bool,
     /// Only texts that the scheme understands are pins; default `false`.
-    #[serde(default)]
-    strict: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) strict: bool,
     /// Who publishes newer versions.
-    upstream: RawUpstream,
+    pub(super) upstream: RawUpstream,
     /// Overrides the rule's component.
-    component: Option<RawComponent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) component: Option<RawComponent>,
     /// Overrides the rule's scheme.
-    scheme: Option<Scheme>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scheme: Option<Scheme>,
 }
 
 /// Objects (`group`, `kind`, `except`), or one of `kustomize`, `values`, `file`, `lines`.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawScope {
+pub(super) struct RawScope {
     /// API group without version, `""` for the core group.
-    group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) group: Option<String>,
     /// Kind of the object.
-    kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<String>,
     /// Kinds left out where no `kind` is given.
-    #[serde(default)]
-    except: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) except: Vec<String>,
     /// Any Kubernetes object.
-    #[serde(default)]
-    objects: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) objects: bool,
     /// Kustomize's own files.
-    #[serde(default)]
-    kustomize: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) kustomize: bool,
     /// Values of charts: files that a Kustomize file names or that stand beside a `Chart.yaml`, and
     /// `*values.yaml` in ConfigMaps.
-    #[serde(default)]
-    values: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) values: bool,
     /// Files of this name.
-    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
     /// Lines of files whose path matches one of these patterns.
-    #[serde(default)]
-    lines: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) lines: Vec<String>,
     /// With `lines`: only this many bytes from the start of the file.
-    within: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) within: Option<usize>,
 }
 
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum RawFormat {
+pub(super) enum RawFormat {
     #[default]
     Whole,
     Image,
     Tag,
 }
 
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum RawRole {
+pub(super) enum RawRole {
     #[default]
     Version,
     Range,
@@ -170,18 +176,20 @@ enum RawRole {
 }
 
 /// Exactly one of the keys.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawAbsent {
+pub(super) struct RawAbsent {
     /// The newest of this range is installed.
-    range: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) range: Option<String>,
     /// Git does not say; the reason for people.
-    nothing: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) nothing: Option<String>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-enum RawUpstream {
+pub(super) enum RawUpstream {
     /// k3s releases and channels.
     K3s {},
     /// Releases on GitHub.
@@ -202,222 +210,18 @@ enum RawUpstream {
     Image {},
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RawExample {
+pub(super) struct RawExample {
     /// Path of the file.
-    file: String,
+    pub(super) file: String,
     /// Its text.
-    text: String,
+    pub(super) text: String,
     /// Pin id → the text that must be found.
-    finds: BTreeMap<String, String>,
+    pub(super) finds: BTreeMap<String, String>,
 }
 
-/// Why a rule file is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleError {
-    /// It is no rule file.
-    #[error("cannot read the rule: {0}")]
-    Syntax(String),
-    /// A route pattern is wrong.
-    #[error("`{field}`: {source}")]
-    Route {
-        /// Pin id and field.
-        field: String,
-        /// Why.
-        source: PatternError,
-    },
-    /// A regular expression or path pattern is wrong.
-    #[error("`{field}`: {message}")]
-    Pattern {
-        /// Pin id and field.
-        field: String,
-        /// Why.
-        message: String,
-    },
-    /// Fields that exclude each other, or none of those needed.
-    #[error("`{field}`: {message}")]
-    Choice {
-        /// Rule or pin id and field.
-        field: String,
-        /// What to do.
-        message: &'static str,
-    },
-}
-
-pub(super) fn parse(text: &str) -> Result<Rule, RuleError> {
-    let raw: RawRule = serde_saphyr::from_str(text).map_err(|error| RuleError::Syntax(error.to_string()))?;
-    rule(raw)
-}
-
-fn rule(raw: RawRule) -> Result<Rule, RuleError> {
-    kebab(&raw.id, "id")?;
-    let claims = raw
-        .claims
-        .into_iter()
-        .map(|claim| match (claim.chart, claim.release, claim.oci) {
-            (Some(chart), None, None) => Ok(Claim::Chart(chart)),
-            (None, Some(release), None) => Ok(Claim::Release(release)),
-            (None, None, Some(oci)) => Ok(Claim::Oci(oci)),
-            _ => Err(choice(&raw.id, "claims", "name exactly one of `chart`, `release`, `oci`")),
-        })
-        .collect::<Result<_, _>>()?;
-    let pins = raw.pins.into_iter().map(pin).collect::<Result<_, _>>()?;
-    let examples = raw
-        .examples
-        .into_iter()
-        .map(|example| RuleExample { file: example.file, text: example.text, finds: example.finds })
-        .collect();
-    Ok(Rule {
-        id: raw.id,
-        title: raw.title,
-        why: raw.why,
-        references: raw.references,
-        component: component(raw.component),
-        scheme: raw.scheme,
-        advisories: raw.advisories,
-        notes: raw.notes,
-        claims,
-        pins,
-        examples,
-    })
-}
-
-fn pin(raw: RawPin) -> Result<PinRule, RuleError> {
-    let id = raw.id;
-    kebab(&id, "pins.id")?;
-    let route = |field: &str, text: &str| {
-        Pattern::parse(text).map_err(|source| RuleError::Route { field: format!("{id}.{field}"), source })
-    };
-    let regex = |field: &str, text: &str| {
-        regex::RegexBuilder::new(text).size_limit(MAX_REGEX).build().map_err(|error| RuleError::Pattern {
-            field: format!("{id}.{field}"),
-            message: error.to_string(),
-        })
-    };
-    let format = match (raw.pattern, raw.format) {
-        (Some(pattern), RawFormat::Whole) => {
-            let compiled = regex("pattern", &pattern)?;
-            if !compiled.capture_names().flatten().any(|name| name == "version") {
-                return Err(choice(&id, "pattern", "needs a group named `version`"));
-            }
-            Format::Regex(compiled)
-        }
-        (Some(_), _) => return Err(choice(&id, "pattern", "goes with no `format`")),
-        (None, RawFormat::Whole) => Format::Whole,
-        (None, RawFormat::Image) => Format::Image,
-        (None, RawFormat::Tag) => Format::Tag,
-    };
-    let scope = scope(&id, raw.scope)?;
-    if matches!(scope, Scope::Lines { .. }) != matches!(format, Format::Regex(_))
-        && matches!(scope, Scope::Lines { .. })
-    {
-        return Err(choice(&id, "in.lines", "needs a `pattern`"));
-    }
-    let absent = match raw.absent {
-        None => None,
-        Some(RawAbsent { range: Some(range), nothing: None }) => Some(Absent::Range(range)),
-        Some(RawAbsent { range: None, nothing: Some(reason) }) => Some(Absent::Nothing(reason)),
-        Some(_) => return Err(choice(&id, "absent", "name exactly one of `range`, `nothing`")),
-    };
-    Ok(PinRule {
-        scope,
-        at: route("at", &raw.at)?,
-        version: route("version", &raw.version)?,
-        when: raw.when.iter().map(|text| route("when", text)).collect::<Result<_, _>>()?,
-        matches: raw
-            .matches
-            .iter()
-            .map(|(place, pattern)| Ok((route("matches", place)?, regex("matches", pattern)?)))
-            .collect::<Result<_, RuleError>>()?,
-        format,
-        absent,
-        capture: raw
-            .capture
-            .iter()
-            .map(|(name, place)| Ok((name.clone(), route("capture", place)?)))
-            .collect::<Result<_, RuleError>>()?,
-        role: match raw.role {
-            RawRole::Version => Role::Version,
-            RawRole::Range => Role::Range,
-            RawRole::Channel => Role::Channel,
-            RawRole::Commit => Role::Commit,
-            RawRole::Digest => Role::Digest,
-        },
-        applied: raw.applied.unwrap_or(true),
-        generated: raw.generated,
-        strict: raw.strict,
-        upstream: upstream(raw.upstream),
-        component: raw.component.map(component),
-        scheme: raw.scheme,
-        id,
-    })
-}
-
-fn scope(id: &str, raw: RawScope) -> Result<Scope, RuleError> {
-    let object = raw.objects || raw.kind.is_some() || raw.group.is_some();
-    let chosen = [object, raw.kustomize, raw.values, raw.file.is_some(), !raw.lines.is_empty()];
-    if chosen.iter().filter(|chosen| **chosen).count() != 1 {
-        return Err(choice(
-            id,
-            "in",
-            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `values`, `file`, `lines`",
-        ));
-    }
-    if raw.kustomize {
-        return Ok(Scope::KustomizeFile);
-    }
-    if raw.values {
-        return Ok(Scope::Values);
-    }
-    if let Some(file) = raw.file {
-        return Ok(Scope::FileName(file));
-    }
-    if raw.lines.is_empty() {
-        return Ok(Scope::Object { group: raw.group, kind: raw.kind, except: raw.except });
-    }
-    let mut files = GlobSetBuilder::new();
-    let wrong = |error: globset::Error| RuleError::Pattern {
-        field: format!("{id}.in.lines"),
-        message: error.to_string(),
-    };
-    for pattern in &raw.lines {
-        files.add(GlobBuilder::new(pattern).literal_separator(true).build().map_err(wrong)?);
-    }
-    Ok(Scope::Lines { files: files.build().map_err(wrong)?, within: raw.within })
-}
-
-fn upstream(raw: RawUpstream) -> UpstreamTemplate {
-    match raw {
-        RawUpstream::K3s {} => UpstreamTemplate::K3s,
-        RawUpstream::GithubReleases { repository } => UpstreamTemplate::GithubReleases { repository },
-        RawUpstream::GithubTags { repository } => UpstreamTemplate::GithubTags { repository },
-        RawUpstream::GitTags { url } => UpstreamTemplate::GitTags { url },
-        RawUpstream::Helm { repository, chart } => UpstreamTemplate::Helm { repository, chart },
-        RawUpstream::FluxSource { chart, kind, name, namespace } => {
-            UpstreamTemplate::FluxSource { chart, kind, name, namespace }
-        }
-        RawUpstream::FluxChartRef { kind, name, namespace } => {
-            UpstreamTemplate::FluxChartRef { kind, name, namespace }
-        }
-        RawUpstream::Oci { url } => UpstreamTemplate::Oci { url },
-        RawUpstream::Image {} => UpstreamTemplate::Image,
-    }
-}
-
-fn component(raw: RawComponent) -> ComponentTemplate {
-    ComponentTemplate { id: raw.id, kind: raw.kind, name: raw.name }
-}
-
-fn kebab(id: &str, field: &str) -> Result<(), RuleError> {
-    let valid = !id.is_empty()
-        && id.len() <= 80
-        && id.chars().all(|character| {
-            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
-        });
-    if valid { Ok(()) } else { Err(choice(id, field, "use lower-case letters, digits and `-`")) }
-}
-
-fn choice(id: &str, field: &str, message: &'static str) -> RuleError {
-    RuleError::Choice { field: format!("{id}.{field}"), message }
+/// What is as it would be without being written is not written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

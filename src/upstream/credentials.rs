@@ -2,8 +2,6 @@
 //!
 //! Plain data: who reads environment variables or docker's `config.json` builds this.
 
-use std::collections::BTreeSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -55,6 +53,7 @@ pub(crate) fn identity(header: &SecretString) -> String {
 
 #[derive(Debug, Clone)]
 struct Entry {
+    scheme: String,
     host: String,
     port: Option<u16>,
     path: String,
@@ -63,13 +62,11 @@ struct Entry {
 
 /// Credentials by host, port and path prefix.
 ///
-/// A key without port means the port of `https`. Nothing secret goes by plain `http`, whatever port a key
-/// names, unless [`Credentials::allow_http`] was told the host.
+/// A key without port means the port of `https`. A key means `https` unless it begins with `http://`, so that
+/// nothing secret is sent in the clear by accident.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<Entry>,
-    /// Hosts and ports that may be told secrets over plain `http`.
-    by_http: BTreeSet<(String, u16)>,
 }
 
 /// A key that names no host.
@@ -89,77 +86,51 @@ impl Credentials {
         Self::default()
     }
 
-    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it; an entry
-    /// for the same key that is there already wins.
+    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it, `http://` before it where
+    /// it may be sent unencrypted; an entry for the same key that is there already wins.
     ///
     /// # Errors
     /// The key names no host.
     pub fn add(&mut self, key: &str, credential: Credential) -> Result<(), Error> {
         let refused = || Error::Key { key: super::redact::redact_text(key) };
-        let url = key_url(key).ok_or_else(refused)?;
+        let (scheme, rest) = key.split_once("://").unwrap_or(("https", key));
+        let url = Url::parse(&format!("{scheme}://{rest}")).map_err(|_| refused())?;
+        let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(refused)?;
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+            return Err(refused());
+        }
         let entry = Entry {
-            host: url.host_str().unwrap_or_default().to_owned(),
-            // The URL leaves out the port of `https`, which the key may have named.
-            port: url.port(),
+            scheme: url.scheme().to_owned(),
+            host: host.to_owned(),
+            port: url.port_or_known_default(),
             path: url.path().trim_end_matches('/').to_owned(),
             credential,
         };
-        if !self
-            .entries
-            .iter()
-            .any(|known| known.host == entry.host && known.port == entry.port && known.path == entry.path)
-        {
+        let same = |known: &Entry| {
+            (&known.scheme, &known.host, known.port, &known.path)
+                == (&entry.scheme, &entry.host, entry.port, &entry.path)
+        };
+        if !self.entries.iter().any(same) {
             self.entries.push(entry);
         }
         Ok(())
     }
 
-    /// Lets credentials for `host` (port 80) or `host:port` go by plain `http`, where everybody on the way can
-    /// read them. What is configured for the host without port counts for port 80, too.
-    ///
-    /// # Errors
-    /// The key names no host.
-    pub fn allow_http(&mut self, key: &str) -> Result<(), Error> {
-        let refused = || Error::Key { key: super::redact::redact_text(key) };
-        let url = key_url(key).filter(|url| url.path() == "/").ok_or_else(refused)?;
-        self.by_http.insert((url.host_str().unwrap_or_default().to_owned(), url.port().unwrap_or(80)));
-        Ok(())
-    }
-
-    /// Whether anything secret may be sent to `url`: it is `https`, or its host is one of
-    /// [`Credentials::allow_http`].
-    pub fn may_go_to(&self, url: &Url) -> bool {
-        match (url.scheme(), url.host_str(), url.port_or_known_default()) {
-            ("https", ..) => true,
-            ("http", Some(host), Some(port)) => self.by_http.contains(&(host.to_owned(), port)),
-            _ => false,
-        }
-    }
-
     /// The credential for exactly this host and port, the longest path prefix first.
     pub fn for_url(&self, url: &Url) -> Option<&Credential> {
         let host = url.host_str()?;
-        if !self.may_go_to(url) {
-            return None;
-        }
-        let named = |port| port == url.port() || port == url.port_or_known_default();
+        let port = url.port_or_known_default();
         self.entries
             .iter()
-            .filter(|entry| entry.host == host && named(entry.port) && within(&entry.path, url.path()))
+            .filter(|entry| {
+                entry.scheme == url.scheme()
+                    && entry.host == host
+                    && entry.port == port
+                    && within(&entry.path, url.path())
+            })
             .max_by_key(|entry| entry.path.len())
             .map(|entry| &entry.credential)
     }
-}
-
-/// A key as the URL that it stands for; `None` if it names no host, or holds more than one.
-fn key_url(key: &str) -> Option<Url> {
-    let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
-    let url = Url::parse(&format!("https://{rest}")).ok()?;
-    let is_plain = url.host_str().is_some_and(|host| !host.is_empty())
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none();
-    is_plain.then_some(url)
 }
 
 /// Whether `path` is `prefix` or lies under it, by whole path elements.
@@ -188,6 +159,7 @@ mod tests {
         credentials.add("charts.example.com", bearer("a")).unwrap();
         credentials.add("charts.example.com/team", bearer("b")).unwrap();
         credentials.add("registry.lan:5000", bearer("c")).unwrap();
+        credentials.add("http://plain.lan:5000", bearer("d")).unwrap();
         for (url, expected) in [
             ("https://charts.example.com/index.yaml", Some("Bearer a")),
             ("https://charts.example.com:443/index.yaml", Some("Bearer a")),
@@ -201,6 +173,8 @@ mod tests {
             ("https://registry.lan:5000/v2/", Some("Bearer c")),
             ("http://registry.lan:5000/v2/", None),
             ("https://registry.lan/v2/", None),
+            ("http://plain.lan:5000/v2/", Some("Bearer d")),
+            ("https://plain.lan:5000/v2/", None),
         ] {
             assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
         }
@@ -209,31 +183,23 @@ mod tests {
     /// A key with a port was taken for any scheme, so that an `http://` URL with that port got the token in
     /// clear; and a host that may be asked by plain `http` got nothing on port 80.
     #[test]
-    fn plain_http_needs_to_be_allowed_for_host_and_port() {
+    fn plain_http_needs_a_key_of_its_own() {
         let mut credentials = Credentials::new();
-        credentials.add("registry.lan:5000", bearer("c")).unwrap();
-        credentials.add("charts.lan", bearer("d")).unwrap();
-        credentials.add("other.lan", bearer("e")).unwrap();
-        for url in ["http://registry.lan:5000/", "http://charts.lan/", "http://charts.lan:443/"] {
-            assert_eq!(chosen(&credentials, url), None, "{url}");
+        for key in ["registry.lan:5000", "charts.lan", "http://clear.lan", "http://clear.lan:5000"] {
+            credentials.add(key, bearer(key)).unwrap();
         }
-        credentials.allow_http("registry.lan:5000").unwrap();
-        credentials.allow_http("charts.lan").unwrap();
-        credentials.add("eighty.lan:80", bearer("f")).unwrap();
-        credentials.allow_http("eighty.lan:80").unwrap();
         for (url, expected) in [
-            ("http://registry.lan:5000/v2/", Some("Bearer c")),
-            ("http://registry.lan:5001/v2/", None),
-            ("http://registry.lan/v2/", None),
-            ("http://charts.lan/index.yaml", Some("Bearer d")),
-            ("https://charts.lan/index.yaml", Some("Bearer d")),
-            ("http://charts.lan:8080/index.yaml", None),
-            ("http://other.lan/index.yaml", None),
-            ("http://eighty.lan/index.yaml", Some("Bearer f")),
+            ("http://registry.lan:5000/v2/", None),
+            ("http://charts.lan/", None),
+            ("http://charts.lan:443/", None),
+            ("http://clear.lan/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:80/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:5000/", Some("Bearer http://clear.lan:5000")),
+            ("http://clear.lan:5001/", None),
+            ("https://clear.lan/", None),
         ] {
             assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
         }
-        assert!(credentials.allow_http("me:secret@example.com").is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::body::{Body, BodyFile, Check, IN_MEMORY};
 use super::cache::{Description, create_new, unique};
 use super::failure::{denied, not_found, permanent, rate_limited, transient};
 use super::http::{Got, HttpOptions};
+use super::reach::unconnected;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
@@ -83,15 +84,17 @@ pub(crate) enum Again {
 pub(crate) struct Refused {
     pub(crate) failure: UpstreamFailure,
     pub(crate) again: Again,
+    /// Why the asked host could not be connected to, where that is what went wrong.
+    pub(crate) unconnected: Option<String>,
 }
 
 impl Refused {
     fn for_good(failure: UpstreamFailure) -> Self {
-        Self { failure, again: Again::Never }
+        Self { failure, again: Again::Never, unconnected: None }
     }
 
     fn for_now(message: String) -> Self {
-        Self { failure: transient(message), again: Again::Soon }
+        Self { failure: transient(message), again: Again::Soon, unconnected: None }
     }
 }
 
@@ -146,7 +149,11 @@ impl Exchange {
         let mut at_home = true;
         for _ in 0..=MOST_REDIRECTS {
             let authorization = question.authorization.filter(|_| at_home);
-            let response = self.send(question, &url, authorization).await?;
+            let response = self.send(question, &url, authorization).await.map_err(|refused| Refused {
+                // Where a redirect led says nothing about the host that was asked.
+                unconnected: refused.unconnected.filter(|_| url.origin() == question.url.origin()),
+                ..refused
+            })?;
             if !(question.follow && is_redirect(response.status())) {
                 return read(question, &url, response, authorization.is_some(), clock.now()).await;
             }
@@ -244,6 +251,7 @@ async fn read(
         408 | 425 | 500..=599 => Err(Refused {
             failure: transient(format!("`{shown}` answered {status}")),
             again: retry::retry_after(headers, now).map_or(Again::Soon, Again::After),
+            unconnected: None,
         }),
         _ => Err(Refused::for_good(permanent(format!("`{shown}` answered {status}")))),
     }
@@ -256,7 +264,7 @@ fn limited(url: &Url, status: u16, headers: &HeaderMap, now: Timestamp) -> Refus
         None if status == 403 || headers.contains_key("x-ratelimit-reset") => Again::Never,
         None => Again::Soon,
     };
-    Refused { failure: rate_limited(url, status, retry::reset(headers, now)), again }
+    Refused { failure: rate_limited(url, status, retry::reset(headers, now)), again, unconnected: None }
 }
 
 fn without_body(status: u16, url: &Url, headers: &HeaderMap) -> Content {
@@ -315,13 +323,15 @@ fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
     if cause.is_builder() {
         return Refused::for_good(permanent(format!("cannot ask `{shown}`: not a URL that can be asked")));
     }
+    if let Some(why) = unconnected(cause) {
+        let refused = Refused::for_now(format!("cannot connect to `{shown}`: {why}"));
+        return Refused { unconnected: Some(why), ..refused };
+    }
     let mut root: &dyn std::error::Error = cause;
     while let Some(source) = root.source() {
         root = source;
     }
-    let what = if cause.is_connect() {
-        format!("cannot connect to `{shown}`: {root}")
-    } else if cause.is_timeout() {
+    let what = if cause.is_timeout() {
         format!("`{shown}` fell silent")
     } else {
         format!("the answer of `{shown}` broke off: {root}")

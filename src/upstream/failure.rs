@@ -55,12 +55,9 @@ pub fn denied(url: &Url, status: u16, sent: bool) -> UpstreamFailure {
     };
     // Credentials that are there are kept back on plain HTTP.
     let in_clear = if url.scheme() == "http" && !sent {
-        format!(
-            "; for an http:// address also set `upstreams.hosts.\"{host}\".plain_http` in a configuration outside the \
-             repository, named with `--config`"
-        )
+        "; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`"
     } else {
-        String::new()
+        ""
     };
     failure(
         FailureClass::Denied,

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use super::body::Body;
@@ -23,6 +23,7 @@ use super::failure::{failure, permanent};
 use super::local::local;
 use super::mapping::{Mapping, Resolved};
 pub use super::options::HttpOptions;
+use super::reach::Reach;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
@@ -111,18 +112,19 @@ pub enum Error {
 /// Asks over HTTP. Clones share connections, cache and bounds.
 #[derive(Clone)]
 pub struct Http {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// How old kept answers may be without being checked, where a question does not say it.
     fresh_for: Duration,
 }
 
-struct Shared {
+pub(super) struct Shared {
     exchange: Exchange,
-    options: HttpOptions,
-    cache: Option<Cache>,
-    clock: Arc<dyn Clock + Send + Sync>,
-    all: Arc<Semaphore>,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    pub(super) options: HttpOptions,
+    pub(super) cache: Option<Cache>,
+    pub(super) clock: Arc<dyn Clock + Send + Sync>,
+    pub(super) all: Arc<Semaphore>,
+    pub(super) hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    pub(super) reach: Reach,
 }
 
 struct SystemClock;
@@ -163,6 +165,7 @@ impl Http {
                 clock,
                 all: Arc::new(Semaphore::new(AT_ONCE)),
                 hosts: Mutex::new(HashMap::new()),
+                reach: Reach::default(),
                 options,
             }),
         })
@@ -207,22 +210,6 @@ impl Http {
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
     pub fn client(&self) -> &reqwest::Client {
         self.shared.exchange.client()
-    }
-
-    /// Waits for a turn at the host of `url`; the turn ends when the permit is dropped.
-    pub async fn turn(&self, url: &Url) -> Turn {
-        let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
-        let host = {
-            let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            hosts
-                .entry(key)
-                .or_insert_with(|| Arc::new(Semaphore::new(self.shared.options.per_host.max(1))))
-                .clone()
-        };
-        // The host's turn first: waiting for a slow host must not hold a place that others could use.
-        let host = host.acquire_owned().await.ok();
-        let all = self.shared.all.clone().acquire_owned().await.ok();
-        Turn { _host: host, _all: all }
     }
 
     /// Asks, follows redirects, and gives the content; stored content is verified before.
@@ -360,10 +347,19 @@ impl Http {
         let mut pauses = retry::pauses(self.shared.options.retries);
         loop {
             let refused = {
-                let _turn = self.turn(question.url).await;
+                let turn = self.turn(question.url).await?;
                 match self.shared.exchange.once(question, self.shared.clock.as_ref()).await {
-                    Ok(answered) => return Ok(answered),
-                    Err(refused) => refused,
+                    Ok(answered) => {
+                        turn.answered();
+                        return Ok(answered);
+                    }
+                    Err(refused) => {
+                        match &refused.unconnected {
+                            Some(cause) => turn.unconnected(cause),
+                            None => turn.answered(),
+                        }
+                        refused
+                    }
                 }
             };
             let Some(own) = pauses.next().filter(|_| refused.again != Again::Never) else {
@@ -412,14 +408,6 @@ impl Http {
             }
         }
     }
-}
-
-/// A turn at a host; see [`Http::turn`].
-#[must_use = "the turn ends when this is dropped"]
-#[derive(Debug)]
-pub struct Turn {
-    _host: Option<OwnedSemaphorePermit>,
-    _all: Option<OwnedSemaphorePermit>,
 }
 
 /// The stored answer, unread.

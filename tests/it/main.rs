@@ -9,7 +9,9 @@ mod detect;
 mod exit_codes;
 mod forges;
 mod help;
+mod readme;
 mod repo;
+mod rules;
 mod support;
 mod upstream;
 
@@ -22,7 +24,8 @@ fn every_file_of_this_folder_is_a_module() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "main" {
+        // Hidden files are what tools leave behind.
+        if name == "main" || name.starts_with('.') {
             continue;
         }
         seen += 1;

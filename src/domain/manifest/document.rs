@@ -1,13 +1,15 @@
 //! One YAML document as nodes with byte spans.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 use super::route::{self, Pattern, Segment};
 
-/// More nodes than any manifest has; a larger document is refused, not read for ever.
+/// More nodes than any manifest has; a larger document is refused, not read for ever. Nodes that
+/// aliases repeat count each time: few bytes can stand for more nodes than anybody can visit.
 const MAX_NODES: usize = 2_000_000;
 /// How many aliases or merge keys a look-up follows before it gives up.
 const MAX_HOPS: usize = 16;
@@ -71,7 +73,7 @@ impl<'text> Document<'text> {
     ///
     /// # Errors
     ///
-    /// What is no YAML, or has more nodes than any manifest.
+    /// What is no YAML, or has more nodes than any manifest, those that aliases repeat included.
     pub fn parse(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
         Builder::new(text, chunk.start).run(&text[chunk.clone()], chunk)
     }
@@ -307,6 +309,9 @@ struct Frame {
     key: NodeId,
     last: NodeId,
     count: u32,
+    anchor: Option<usize>,
+    /// Nodes below it, those that aliases repeat included.
+    size: usize,
 }
 
 struct Builder<'text> {
@@ -314,12 +319,15 @@ struct Builder<'text> {
     base: usize,
     nodes: Vec<Node<'text>>,
     frames: Vec<Frame>,
-    anchors: Vec<(usize, NodeId)>,
+    /// Node and size of what an alias can stand for. A collection is not in it while it is open, so
+    /// that no alias leads to a node that holds it: Kubernetes refuses such a cycle, and every walk
+    /// would have to watch for it.
+    anchors: HashMap<usize, (NodeId, usize)>,
 }
 
 impl<'text> Builder<'text> {
     fn new(text: &'text str, base: usize) -> Self {
-        Self { text, base, nodes: Vec::new(), frames: Vec::new(), anchors: Vec::new() }
+        Self { text, base, nodes: Vec::new(), frames: Vec::new(), anchors: HashMap::new() }
     }
 
     fn run(mut self, body: &'text str, chunk: Range<usize>) -> Result<Document<'text>, ParseError> {
@@ -335,10 +343,7 @@ impl<'text> Builder<'text> {
             let span = span.byte_range().unwrap_or_default();
             let span = self.base + span.start..self.base + span.end;
             if self.nodes.len() >= MAX_NODES {
-                return Err(ParseError {
-                    offset: span.start,
-                    message: format!("document has more than {MAX_NODES} nodes"),
-                });
+                return Err(self.too_large(span.start));
             }
             let anchor = event.anchor_id().filter(|id| *id > 0);
             match event {
@@ -353,16 +358,18 @@ impl<'text> Builder<'text> {
                 Event::SequenceStart(..) => self.open(Value::Sequence, false, span, anchor),
                 Event::MappingStart(..) => self.open(Value::Mapping, true, span, anchor),
                 Event::SequenceEnd | Event::MappingEnd => {
-                    self.frames.pop();
+                    let Some(frame) = self.frames.pop() else { continue };
+                    self.anchors.extend(frame.anchor.map(|anchor| (anchor, (frame.node, frame.size))));
+                    if !self.grow(frame.size) {
+                        return Err(self.too_large(self.nodes[frame.node as usize].span.start));
+                    }
                     self.settle();
                 }
                 Event::Alias(id) => {
-                    let target = self
-                        .anchors
-                        .iter()
-                        .rev()
-                        .find(|(anchor, _)| *anchor == id)
-                        .map_or(NONE, |(_, node)| *node);
+                    let (target, size) = self.anchors.get(&id).copied().unwrap_or((NONE, 0));
+                    if !self.grow(size) {
+                        return Err(self.too_large(span.start));
+                    }
                     self.add(Value::Alias(target), span, None);
                 }
                 Event::UnresolvedAlias(_) => self.add(Value::Alias(NONE), span, None),
@@ -373,17 +380,35 @@ impl<'text> Builder<'text> {
     }
 
     fn open(&mut self, value: Value<'text>, mapping: bool, span: Range<usize>, anchor: Option<usize>) {
-        let node = self.push(value, span, anchor);
-        self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0 });
+        let node = self.push(value, span);
+        self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0, anchor, size: 1 });
+    }
+
+    /// Counts nodes to the open collection; `false` when it gets too large.
+    fn grow(&mut self, size: usize) -> bool {
+        let Some(frame) = self.frames.last_mut() else { return true };
+        frame.size = frame.size.saturating_add(size);
+        frame.size <= MAX_NODES
+    }
+
+    fn too_large(&self, offset: usize) -> ParseError {
+        ParseError {
+            offset,
+            message: format!("document has more than {MAX_NODES} nodes, those that aliases repeat included"),
+        }
     }
 
     fn add(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
-        self.push(value, span, anchor);
+        let node = self.push(value, span);
+        self.anchors.extend(anchor.map(|anchor| (anchor, (node, 1))));
+        if let Some(frame) = self.frames.last_mut() {
+            frame.size += 1;
+        }
         self.settle();
     }
 
     /// Adds a node and links it as key or as value of the open collection.
-    fn push(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) -> NodeId {
+    fn push(&mut self, value: Value<'text>, span: Range<usize>) -> NodeId {
         // MAX_NODES is far below the range of NodeId.
         let id = self.nodes.len() as NodeId;
         let mut node = Node { value, span, parent: NONE, key: NONE, first: NONE, next: NONE, index: 0 };
@@ -405,9 +430,6 @@ impl<'text> Builder<'text> {
             }
         }
         self.nodes.push(node);
-        if let Some(anchor) = anchor {
-            self.anchors.push((anchor, id));
-        }
         id
     }
 
@@ -495,6 +517,30 @@ mod tests {
         let document = parse("a: &a\n  <<: *a\n  x: 1\nb: *nothing\n");
         assert_eq!(document.scalar_at(0, &["a", "missing"]), None);
         assert_eq!(document.scalar_at(0, &["b"]), None);
+    }
+
+    /// A mapping that merges itself many times once took a look-up through every way of sixteen hops.
+    #[test]
+    fn merges_of_an_enclosing_mapping_are_not_followed() {
+        let document = parse("a: &a\n  <<: [*a, *a, *a, *a, *a, *a, *a, *a]\n  x: *a\n  y: 1\n");
+        assert_eq!(document.scalar_at(0, &["a", "missing"]), None);
+        assert_eq!(document.at(0, &["a", "x", "y"]), None);
+        assert_eq!(document.scalar_at(0, &["a", "y"]), Some("1"));
+    }
+
+    /// Each line repeats the one before ten times; patterns and look-ups once visited every copy.
+    #[test]
+    fn aliases_that_unfold_without_bound_are_refused() {
+        let mut text = "a0: &a0 [x, x]\n".to_owned();
+        for line in 1..12 {
+            let before = format!("*a{},", line - 1).repeat(10);
+            text.push_str(&format!("a{line}: &a{line} [{before}]\n"));
+        }
+        let error = Document::parse(&text, 0..text.len()).unwrap_err();
+        assert!(error.message.contains("aliases repeat"), "{error:?}");
+        assert!(text[error.offset..].starts_with(['[', '*']), "{error:?}");
+        let few: String = text.lines().take(4).map(|line| format!("{line}\n")).collect();
+        assert_eq!(spans(&few, "/a3/0/*/*/1").len(), 100);
     }
 
     #[test]

@@ -6,9 +6,7 @@ use super::sources::{Known, Lookup, namespaces};
 use super::variables::{Home, reference};
 use super::{World, annotate, locate, patch};
 use crate::domain::component::{Given, Pin};
-use crate::domain::rule::{
-    Absent, Claim, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill,
-};
+use crate::domain::rule::{Absent, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Found, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
@@ -254,8 +252,9 @@ impl Place<'_> {
         let mut scheme = self.spec.scheme.unwrap_or(self.rule.scheme);
         let mut upstream = self.upstream(&captures);
         let known = unknown.is_none();
-        if self.spec.strict && known && home.1.as_ref().is_some_and(|site| scheme.parse(&site.text).is_none())
-        {
+        let unreadable =
+            |wanted: Scheme| home.1.as_ref().is_some_and(|site| wanted.parse(&site.text).is_none());
+        if known && self.spec.strict.is_some_and(unreadable) {
             return None;
         }
         if let Some(pairs) = annotate::near(self.scan, &self.found.lines) {
@@ -479,22 +478,7 @@ impl Place<'_> {
 
 /// The rule that claims what is published there.
 pub(super) fn claimed<'a>(rules: &'a [Rule], upstream: &UpstreamRef) -> Option<&'a Rule> {
-    rules.iter().find(|rule| {
-        rule.claims.iter().any(|claim| match (claim, upstream) {
-            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
-            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
-                repository.rsplit('/').next() == Some(wanted)
-            }
-            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
-                *wanted == format!("{registry}/{repository}")
-            }
-            (
-                Claim::Release(wanted),
-                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
-            ) => *wanted == format!("{owner}/{name}"),
-            _ => false,
-        })
-    })
+    rules.iter().find(|rule| rule.claims_what_is_at(upstream))
 }
 
 /// A pin of a site.

@@ -1,13 +1,18 @@
 //! Comments that say who owns a version: `# renovate: …` and `# {"$imagepolicy": …}`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::domain::manifest::document::NodeId;
 use crate::domain::manifest::route::Pattern;
 
 use super::{Context, FileScan, Site};
+
+/// A scalar in a file: the bytes of its value, the position of its document, and its node.
+pub(super) type Written = (Range<usize>, usize, NodeId);
 
 /// How many lines below its comment an annotated value may stand.
 const REACH: usize = 4;
@@ -144,23 +149,31 @@ fn value_on(context: &Context<'_>, line: usize) -> Option<Site> {
 }
 
 /// The document and route of the scalar that is written at `span`.
-pub(super) fn route_of(context: &Context<'_>, span: &std::ops::Range<usize>) -> Option<(usize, String)> {
-    let everything = Pattern::parse("/**").ok()?;
-    for parsed in &context.documents {
-        let document = &parsed.document;
-        let root = document.root()?;
-        let whole = document.extent();
-        if !(whole.start <= span.start && span.end <= whole.end) || parsed.embedded.is_some() {
+pub(super) fn route_of(context: &Context<'_>, span: &Range<usize>) -> Option<(usize, String)> {
+    // Made once a file: a hostile one has as many comments as values.
+    let written = context.written.get_or_init(|| written(context));
+    let before = written.partition_point(|(value, ..)| value.start <= span.start);
+    let (value, position, node) = written.get(before.checked_sub(1)?)?;
+    let parsed = &context.documents[*position];
+    (span.end <= value.end).then(|| (parsed.index, parsed.document.pointer(*node)))
+}
+
+/// Every scalar whose bytes are its value: where it stands, and its document and node; in the order of the file.
+fn written(context: &Context<'_>) -> Vec<Written> {
+    let Ok(everything) = Pattern::parse("/**") else { return Vec::new() };
+    let mut written = Vec::new();
+    for (position, parsed) in context.documents.iter().enumerate() {
+        let (document, Some(root), None) = (&parsed.document, parsed.document.root(), &parsed.embedded)
+        else {
             continue;
-        }
-        let found = document.select(root, &everything).into_iter().find(|node| {
-            document.value_span(*node).is_some_and(|value| value.start <= span.start && span.end <= value.end)
-        });
-        if let Some(node) = found {
-            return Some((parsed.index, document.pointer(node)));
+        };
+        for node in document.select(root, &everything) {
+            // What an alias stands for is written elsewhere.
+            let own = document.resolve(node) == node;
+            written.extend(document.value_span(node).filter(|_| own).map(|value| (value, position, node)));
         }
     }
-    None
+    written
 }
 
 #[cfg(test)]
@@ -222,6 +235,26 @@ mod tests {
         let value = scan.annotations[0].value.clone().unwrap();
         assert_eq!((value.text.as_str(), value.route.as_str()), ("v1.2", ""));
         assert!(scan.problems.is_empty());
+    }
+
+    /// Routes were once looked for through all values of the file, for each comment anew.
+    #[test]
+    fn many_annotated_values_get_their_routes_in_linear_time() {
+        let line = "- # renovate: datasource=docker depName=x/y\n  version: v1.2\n";
+        let started = std::time::Instant::now();
+        let scan = read(&line.repeat(50_000));
+        assert_eq!(scan.annotations.len(), 50_000);
+        let last = scan.annotations[49_999].value.as_ref().unwrap();
+        assert_eq!(last.route, "/49999/version");
+        // Quadratic, this took minutes.
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn values_behind_an_alias_have_the_route_where_they_are_written() {
+        let scan = read("a: &v v1.2\n# renovate: datasource=docker depName=x/y\nb: *v\n");
+        let value = scan.annotations[0].value.as_ref().unwrap();
+        assert_eq!((value.text.as_str(), value.route.as_str()), ("*v", ""));
     }
 
     #[test]

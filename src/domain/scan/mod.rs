@@ -11,6 +11,7 @@ mod kustomize;
 mod object;
 mod pins;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 
@@ -105,6 +106,8 @@ pub(crate) struct Context<'a> {
     pub(crate) text: &'a str,
     pub(crate) lines: Lines<'a>,
     pub(crate) documents: Vec<Parsed<'a>>,
+    /// Filled when the first place is looked for, which most files never ask.
+    written: OnceCell<Vec<annotation::Written>>,
 }
 
 /// A parsed document, or YAML inside one.
@@ -174,7 +177,8 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
     }
     pins::lines(text, rules, &mut scan);
     let interesting = !scan.generated;
-    let mut context = Context { text, lines: Lines::of(text), documents: Vec::new() };
+    let mut context =
+        Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
         let body = &text[chunk.range.clone()];
         match object::quick_kind(body) {
@@ -315,8 +319,10 @@ fn not_yaml(body: &str, message: &str) -> String {
 /// Whether a scalar is nothing (`null`, `~`, empty).
 pub(crate) fn is_nothing(document: &Document<'_>, node: NodeId) -> bool {
     match document.scalar(node) {
+        // Quoted or not, an empty text is to Kubernetes as good as no text.
+        Some("") => true,
         Some(text) => {
-            document.style(node) == Some(Style::Plain) && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+            document.style(node) == Some(Style::Plain) && matches!(text, "~" | "null" | "Null" | "NULL")
         }
         None => false,
     }

@@ -77,6 +77,9 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
         }
         for captures in regex.captures_iter(&text[..end]) {
             let Some(version) = captures.name("version") else { continue };
+            if !is_understood(spec, version.as_str()) {
+                continue;
+            }
             scan.generated |= spec.generated;
             scan.found.push(Found {
                 rule,
@@ -100,6 +103,12 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
 
 fn pins(rules: &[Rule]) -> impl Iterator<Item = (usize, usize)> {
     rules.iter().enumerate().flat_map(|(rule, spec)| (0..spec.pins.len()).map(move |pin| (rule, pin)))
+}
+
+/// Whether a strict pin has a text that its scheme can read; a variable may hold one.
+fn is_understood(spec: &PinRule, text: &str) -> bool {
+    spec.strict
+        .is_none_or(|scheme| text.contains("${") || text.contains("<<") || scheme.parse(text).is_some())
 }
 
 fn in_scope(scope: &Scope, object: &Object) -> bool {
@@ -158,6 +167,9 @@ fn apply(
                 }
             }
         };
+        if site.as_ref().is_some_and(|site| !is_understood(spec, &site.text)) {
+            continue;
+        }
         // A patch that says nothing of the version leaves the version where it is.
         let silent =
             spec.absent.is_none() || object.is_some_and(|object| scan.objects[object].patch.is_some());

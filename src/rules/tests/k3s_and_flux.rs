@@ -201,7 +201,7 @@ fn flux_stands_in_its_generated_file_an_instance_an_artifact_a_chart_or_a_remote
     let chart = "helmCharts:\n- {name: flux2, repo: https://charts.example.com, version: 2.18.3, releaseName: flux, namespace: flux-system}\n";
     finds(
         &[("kustomization.yaml", chart)],
-        &["helm/flux-system/flux =2.18.3 https://charts.example.com; kustomization.yaml:2"],
+        &["flux =2.18.3 https://charts.example.com; kustomization.yaml:2"],
     );
 }
 

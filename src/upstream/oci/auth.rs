@@ -23,8 +23,10 @@ use crate::upstream::credentials::Credential;
 use crate::upstream::failure::{denied, failure, permanent, transient};
 use crate::upstream::http::{Get, Got};
 use crate::upstream::mapping::Resolved;
+use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact;
 use crate::upstream::retry;
+use crate::upstream::turn::Turn;
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
@@ -127,9 +129,8 @@ impl Repository<'_> {
             return Ok(Some(login));
         }
         let is_home = asked.origin() == self.base.origin();
-        // `docker login` says nothing of plain HTTP: only who configures this program can allow it.
-        let is_safe = self.context.http.credentials().may_go_to(asked);
-        let Some(config) = self.context.oci.docker_config.clone().filter(|_| is_home && is_safe) else {
+        let Some(config) = self.context.oci.docker_config.clone().filter(|_| is_home && self.is_private())
+        else {
             return Ok(None);
         };
         let mut known = self.context.tokens.docker.lock().await;
@@ -166,6 +167,11 @@ impl Repository<'_> {
         }))
     }
 
+    /// Whether credentials may be sent: nobody on the way reads them, or the user does not mind.
+    fn is_private(&self) -> bool {
+        self.base.scheme() == "https" || self.context.oci.credentials_by_http.contains(self.registry)
+    }
+
     /// One token for pulling from this repository.
     ///
     /// Where the realm is mapped, the service that is really asked is a stranger to the registry: it gets what
@@ -194,11 +200,15 @@ impl Repository<'_> {
         let realm = target;
         let mut pauses = retry::pauses(TOKEN_RETRIES);
         loop {
-            let asked = {
-                let _turn = http.turn(&realm).await;
-                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login.as_ref())).await
+            let answered = {
+                let turn = http.turn(&realm).await?;
+                tokio::time::timeout(
+                    TOKEN_TIMEOUT,
+                    self.ask_token(&realm, service, login.as_ref(), asked, &turn),
+                )
+                .await
             };
-            let refused = match asked {
+            let refused = match answered {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(refused)) => refused,
                 Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
@@ -215,6 +225,8 @@ impl Repository<'_> {
         realm: &Url,
         service: Option<&str>,
         login: Option<&Login>,
+        asked: &Url,
+        turn: &Turn,
     ) -> Result<SecretString, UpstreamFailure> {
         let shown = redact(realm);
         let scope = format!("repository:{}:pull", self.path);
@@ -240,11 +252,16 @@ impl Repository<'_> {
             None => client.get(realm.clone()).query(&fields),
         };
         // reqwest's text may hold the URL; what failed is told without it.
-        let mut response =
-            request.send().await.map_err(|_| transient(format!("`{shown}` did not answer")))?;
+        let mut response = request.send().await.map_err(|error| {
+            if let Some(cause) = unconnected(&error) {
+                turn.unconnected(&cause);
+            }
+            transient(format!("`{shown}` did not answer"))
+        })?;
+        turn.answered();
         match response.status().as_u16() {
             200 => {}
-            401 | 403 => return Err(denied(&self.base, response.status().as_u16(), login.is_some())),
+            code @ (401 | 403) => return Err(denied(asked, code, login.is_some())),
             429 => {
                 return Err(failure(
                     FailureClass::RateLimited { reset: None },

@@ -35,7 +35,17 @@ fn outputs(text: &str) -> Vec<(String, String)> {
 fn summary_outputs_and_annotations_are_written() {
     let world = in_actions(World::home());
     let report = world.beside("report.json");
-    snapshot!(world.detect(&["--format", "json", "--output", report.to_str().unwrap()]), @"");
+    snapshot!(world.detect(&["--format", "json", "--output", report.to_str().unwrap()]), @r"
+    exit_code: 0
+    ----- stdout -----
+    ----- stderr -----
+    ::notice file=clusters/home/flux-system/gotk-components.yaml,line=3,title=Update available::flux: v2.8.5 -> v2.8.6
+    ::notice file=apps/site.yaml,line=10,title=Update available::git/git.example.com/site: v1.0.0 -> v1.1.0
+    ::notice file=apps/blog.yaml,line=10,title=Update available::helm/apps/blog: 0.4.0 -> 0.4.1
+    ::notice file=apps/podinfo.yaml,line=20,title=Update available::helm/apps/podinfo: 6.5.0 -> 6.6.0
+    ::notice file=apps/web.yaml,line=11,title=Update available::image/ghcr.io/example/web: 1.2.0-alpine -> 1.3.0-alpine
+    ::notice file=clusters/home/apps.yaml,line=29,title=Update available::k3s: v1.33.4+k3s1 -> v1.34.1+k3s1
+    ");
     let summary = std::fs::read_to_string(world.beside("summary.md")).unwrap();
     assert!(summary.contains("podinfo") && summary.contains("6.6.0"), "{summary}");
     let written = std::fs::read_to_string(world.beside("output")).unwrap();
@@ -70,10 +80,7 @@ fn report_on_stdout_is_whole_beside_the_annotations() {
 fn hostile_names_stay_within_their_line() {
     let sandbox = Sandbox::with_empty_repo();
     let world = World::with(sandbox);
-    world.sandbox.write(
-        "a::error::owned,title=x%0A\n::set-env name=PATH::evil.yaml",
-        "kind: [",
-    );
+    world.sandbox.write("a::error::owned,title=x%0A\n::set-env name=PATH::evil.yaml", "kind: [");
     world.sandbox.write(
         "release.yaml",
         "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: evil, namespace: a}\nspec: {url: \
@@ -105,6 +112,7 @@ fn outside_of_actions_nothing_of_it_is_written() {
 #[test]
 fn annotation_of_a_folder_names_the_file_from_the_top() {
     let world = in_actions(World::home());
-    let output = world.detect(&["apps", "--component", "helm/apps/podinfo", "--output", "/dev/null"]).exited(0);
+    let output =
+        world.detect(&["apps", "--component", "helm/apps/podinfo", "--output", "/dev/null"]).exited(0);
     assert!(output.stderr.contains("file=apps/podinfo.yaml,line="), "{output}");
 }

@@ -16,15 +16,18 @@ fn report_with(world: &World, detection: &str) -> Value {
 fn channel_of_k3s_holds_it_to_a_minor() {
     let world = World::home();
     let channels = json!({"data": [
-        {"name": "stable", "latest": "v1.33.5+k3s1"},
-        {"name": "latest", "latest": "v1.34.1+k3s1"},
-        {"name": "v1.33", "latest": "v1.33.5+k3s1"},
-        {"name": "v1.34", "latest": "v1.34.1+k3s1"},
+        {"id": "stable", "latest": "v1.33.5+k3s1"},
+        {"id": "latest", "latest": "v1.34.1+k3s1"},
+        {"id": "v1.33", "latest": "v1.33.5+k3s1"},
+        {"id": "v1.34", "latest": "v1.34.1+k3s1"},
     ]});
     world.web.serve("/k3s/v1-release/channels", channels.to_string());
-    for (channel, expected) in
-        [("v1.33", "v1.33.5+k3s1"), ("latest", "v1.34.1+k3s1"), ("stable", "v1.33.5+k3s1"), ("v1.34", "v1.34.1+k3s1")]
-    {
+    for (channel, expected) in [
+        ("v1.33", "v1.33.5+k3s1"),
+        ("latest", "v1.34.1+k3s1"),
+        ("stable", "v1.33.5+k3s1"),
+        ("v1.34", "v1.34.1+k3s1"),
+    ] {
         let report = report_with(&world, &format!("  k3s: {{channel: {channel}}}\n"));
         assert_eq!(versions(&report, "k3s").2, expected, "{channel}: {}", reduced(&report));
     }
@@ -114,8 +117,20 @@ fn ignored_component_is_listed_and_not_asked_and_a_disabled_one_is_gone() {
     );
     let asked = world.requests();
     assert!(!asked.iter().any(|line| line.contains("index.yaml") || line.contains("k3s-io")), "{asked:#?}");
-    assert!(!asked.iter().any(|line| line.contains("example/web") || line.contains("site.git")), "{asked:#?}");
-    insta::assert_snapshot!(reduced(&report), @"");
+    assert!(
+        !asked.iter().any(|line| line.contains("example/web") || line.contains("site.git")),
+        "{asked:#?}"
+    );
+    insta::assert_snapshot!(reduced(&report), @r"
+    flux: update_available v2.8.5 -> v2.8.6
+      clusters/home/flux-system/gotk-components.yaml:3 v2.8.5
+    helm/apps/blog: update_available 0.4.0 -> 0.4.1
+      apps/blog.yaml:10 0.4.0
+    helm/apps/podinfo: ignored 6.5.0 -> -; reason moved by hand
+      apps/podinfo.yaml:20 6.5.0
+    image/ghcr.io/example/web: ignored 1.2.0-alpine -> -; reason the configuration says so
+      apps/web.yaml:11 1.2.0-alpine
+    ");
 }
 
 #[test]
@@ -136,7 +151,7 @@ fn detection_block_of_the_specification_works_as_written() {
     let world = World::home();
     world.web.serve(
         "/k3s/v1-release/channels",
-        json!({"data": [{"name": "stable", "latest": "v1.33.5+k3s1"}]}).to_string(),
+        json!({"data": [{"id": "stable", "latest": "v1.33.5+k3s1"}]}).to_string(),
     );
     let report = report_with(
         &world,
@@ -156,7 +171,12 @@ fn detection_block_of_the_specification_works_as_written() {
       check_prereleases: false
 ",
     );
-    assert_eq!(versions(&report, "k3s"), ("update_available", "v1.33.4+k3s1", "v1.33.5+k3s1"), "{}", reduced(&report));
+    assert_eq!(
+        versions(&report, "k3s"),
+        ("update_available", "v1.33.4+k3s1", "v1.33.5+k3s1"),
+        "{}",
+        reduced(&report)
+    );
     assert_eq!(versions(&report, "flux").2, "v2.8.6");
 }
 
@@ -192,8 +212,18 @@ fn mirror_may_be_a_folder_or_a_file() {
 ",
     )
     .unwrap();
-    let arguments =
-        ["detect", "--config", path.to_str().unwrap(), "--offline", "--format", "json", "--component", "helm/apps/podinfo", "--component", "flux"];
+    let arguments = [
+        "detect",
+        "--config",
+        path.to_str().unwrap(),
+        "--offline",
+        "--format",
+        "json",
+        "--component",
+        "helm/apps/podinfo",
+        "--component",
+        "flux",
+    ];
     let output = world.run(&arguments).exited(0);
     let report = &output.json()["update_report"];
     assert_eq!(versions(report, "helm/apps/podinfo").2, "6.6.0", "{}", reduced(report));
@@ -236,7 +266,12 @@ fn excluded_and_too_large_files_are_not_read() {
     world.configure("files: {max_size: 400B}\n");
     let report = world.report(&[]);
     assert!(report["components"]["helm/apps/podinfo"].is_null());
-    insta::assert_snapshot!(problems(&report), @"");
+    insta::assert_snapshot!(problems(&report), @r"
+    problem (repository) apps/podinfo.yaml: not read: 448 bytes, more than the limit of 400; exclude it or make it smaller
+    problem (repository) clusters/home/apps.yaml: not read: 530 bytes, more than the limit of 400; exclude it or make it smaller
+    problem (repository) clusters/home/flux-system/gotk-sync.yaml: not read: 445 bytes, more than the limit of 400; exclude it or make it smaller
+    problem (repository) system-upgrade/plans.yaml: not read: 431 bytes, more than the limit of 400; exclude it or make it smaller
+    ");
 }
 
 #[test]
@@ -258,7 +293,9 @@ fn limits_of_upstreams_are_kept() {
     let world = World::home();
     let mut manifests = String::new();
     for chart in 0..12 {
-        world.web.serve(&format!("/charts/r{chart}/index.yaml"), "entries: {c: [{version: 1.0.0, urls: [x]}]}");
+        world
+            .web
+            .serve(&format!("/charts/r{chart}/index.yaml"), "entries: {c: [{version: 1.0.0, urls: [x]}]}");
         manifests.push_str(&format!(
             "---\napiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {{name: c{chart}, namespace: kube-system}}\nspec: {{chart: c, \
              repo: 'https://charts.example.com/r{chart}', version: 1.0.0}}\n"
@@ -294,5 +331,8 @@ fn id_that_no_component_has_is_told() {
     world.configure("detection:\n  helm/apps/podinf: {ignore: true}\n  longhorn: {ignore: true}\n");
     let output = world.detect(&["--format", "csv"]).exited(0);
     assert!(output.stderr.contains("helm/apps/podinf"), "{output}");
-    assert!(!output.stderr.contains("longhorn"), "a kind that a repository does not have is no mistake: {output}");
+    assert!(
+        !output.stderr.contains("longhorn"),
+        "a kind that a repository does not have is no mistake: {output}"
+    );
 }

@@ -14,7 +14,27 @@ fn text_is_the_default_and_fits_80_columns() {
     for line in output.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
-    snapshot!(output, @"");
+    snapshot!(output, @r"
+    exit_code: 0
+    ----- stdout -----
+    6 updates: 2 of the cluster itself, 3 minor, 1 patch
+    . @ 8b3edc97799f: 6 components in 9 files, [duration]
+
+    Cluster (2)
+      k3s                        v1.33.4+k3s1 → v1.34.1+k3s1  minor   15d
+      flux                             v2.8.5 → v2.8.6        patch   15d
+
+    Minor (3)
+      git/git.example.com/site         v1.0.0 → v1.1.0        minor
+      helm/apps/podinfo                 6.5.0 → 6.6.0         minor   22d
+      image/ghcr.io/example/web  1.2.0-alpine → 1.3.0-alpine  minor
+
+    Patch (1)
+      helm/apps/blog                    0.4.0 → 0.4.1         patch
+
+    Schedule maintenance: 6 updates (security unknown).
+    ----- stderr -----
+    ");
 }
 
 #[test]
@@ -23,7 +43,7 @@ fn every_format_goes_to_stdout_alone_and_names_every_component() {
     for format in FORMATS {
         let output = world.detect(&["--format", format]).exited(0);
         assert_eq!(output.stderr, "", "{format}");
-        for text in ["podinfo", "6.6.0", "v1.33.5+k3s1", "1.3.0-alpine"] {
+        for text in ["podinfo", "6.6.0", "v1.34.1+k3s1", "1.3.0-alpine"] {
             let escaped = text.replace('+', "&#43;");
             assert!(output.stdout.contains(text) || output.stdout.contains(&escaped), "{format} {text}");
         }

@@ -19,7 +19,26 @@ fn missing_credentials_are_told_at_once_and_nobody_is_asked_twice() {
         world.github.fail(GithubFault::new(401));
     }
     let report = world.report(&[]);
-    snapshot!(reduced(&report), @"");
+    snapshot!(reduced(&report), @r#"
+    flux: unresolved v2.8.5 -> -; reason cannot list releases of `fluxcd/flux2` on github.com: github.com answers nobody without a token; set `GITHUB_TOKEN`, or `upstreams.github.token_env`
+      clusters/home/flux-system/gotk-components.yaml:3 v2.8.5
+    git/git.example.com/site: unresolved v1.0.0 -> -; reason `http://git.test/site` answered 401: `git.test` wants credentials and none are configured for it; set `upstreams.hosts."git.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `git.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+      apps/site.yaml:10 v1.0.0
+    helm/apps/blog: unresolved 0.4.0 -> -; reason `http://registry.test/v2/example/charts/blog/tags/list?n=…` answered 401: `registry.test` wants credentials and none are configured for it; set `upstreams.hosts."registry.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `registry.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+      apps/blog.yaml:10 0.4.0
+    helm/apps/podinfo: unresolved 6.5.0 -> -; reason `http://web.test/charts/index.yaml` answered 401: `web.test` wants credentials and none are configured for it; set `upstreams.hosts."web.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `web.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+      apps/podinfo.yaml:20 6.5.0
+    image/ghcr.io/example/web: unresolved 1.2.0-alpine -> -; reason `http://registry.test/v2/example/web/tags/list?n=…` answered 401: `registry.test` wants credentials and none are configured for it; set `upstreams.hosts."registry.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `registry.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+      apps/web.yaml:11 1.2.0-alpine
+    k3s: unresolved v1.33.4+k3s1 -> -; reason cannot list releases of `k3s-io/k3s` on github.com: github.com answers nobody without a token; set `GITHUB_TOKEN`, or `upstreams.github.token_env`
+      clusters/home/apps.yaml:29 v1.33.4+k3s1
+    problem (authentication) https://charts.example.com: `http://web.test/charts/index.yaml` answered 401: `web.test` wants credentials and none are configured for it; set `upstreams.hosts."web.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `web.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+    problem (authentication) https://git.example.com/site: `http://git.test/site` answered 401: `git.test` wants credentials and none are configured for it; set `upstreams.hosts."git.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `git.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+    problem (authentication) https://github.com/fluxcd/flux2: cannot list releases of `fluxcd/flux2` on github.com: github.com answers nobody without a token; set `GITHUB_TOKEN`, or `upstreams.github.token_env`
+    problem (authentication) https://update.k3s.io/v1-release/channels: cannot list releases of `k3s-io/k3s` on github.com: github.com answers nobody without a token; set `GITHUB_TOKEN`, or `upstreams.github.token_env`
+    problem (authentication) oci://ghcr.io/example/charts/blog: `http://registry.test/v2/example/charts/blog/tags/list?n=…` answered 401: `registry.test` wants credentials and none are configured for it; set `upstreams.hosts."registry.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `registry.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+    problem (authentication) oci://ghcr.io/example/web: `http://registry.test/v2/example/web/tags/list?n=…` answered 401: `registry.test` wants credentials and none are configured for it; set `upstreams.hosts."registry.test".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `registry.test`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`
+    "#);
     for problem in report["problems"].as_array().unwrap() {
         assert_eq!(problem["category"], "authentication", "{problem}");
     }
@@ -62,7 +81,10 @@ fn server_that_asks_for_an_hour_is_left_alone_and_said_to_be() {
     assert_eq!(world.requests().len(), 2);
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[time]");
-    settings.bind(|| insta::assert_snapshot!(problems(&report), @""));
+    settings.bind(|| insta::assert_snapshot!(problems(&report), @r"
+    problem (rate_limit) https://charts.example.com: `http://web.test/charts/index.yaml` answered 429: too many requests; it accepts requests again at [time]
+    problem (rate_limit) https://github.com/fluxcd/flux2: cannot list releases of `fluxcd/flux2` on github.com: github.com answers no more until [time]; without a token there are 60 requests an hour, with one 5,000: set `GITHUB_TOKEN`, or `upstreams.github.token_env`
+    "));
 }
 
 #[test]
@@ -73,7 +95,7 @@ fn one_dead_upstream_costs_its_own_components_only() {
     let report = world.report(&[]);
     assert_eq!(report["summary"]["total_updates"], 5);
     assert_eq!(report["summary"]["unresolved"], 1);
-    insta::assert_snapshot!(report["components"]["helm/apps/podinfo"]["reason"].as_str().unwrap(), @"");
+    insta::assert_snapshot!(report["components"]["helm/apps/podinfo"]["reason"].as_str().unwrap(), @"`http://web.test/charts/index.yaml` answered 500");
 }
 
 #[test]
@@ -134,11 +156,14 @@ fn github_and_registry_answers_of_the_wrong_shape_are_problems() {
     world.web.serve("/charts/v2/example/web/tags/list", "{\"tags\": {\"a\": 1}}");
     let mirrors = world.mirrors().replace("{from: https://ghcr.io,", "{from: https://other.example.com,");
     let charts = world.web.url("/charts");
-    std::fs::write(world.config_path(), format!("{mirrors}    - {{from: https://ghcr.io, to: '{charts}'}}\n"))
-        .unwrap();
+    std::fs::write(
+        world.config_path(),
+        format!("{mirrors}    - {{from: https://ghcr.io, to: '{charts}'}}\n"),
+    )
+    .unwrap();
     let report = world.report(&["--component", "image"]);
     assert_eq!(versions(&report, "image/ghcr.io/example/web").0, "unresolved");
-    snapshot!(problems(&report), @"");
+    snapshot!(problems(&report), @"problem (upstream) oci://ghcr.io/example/web: cannot read the tags of `ghcr.io/example/web`: invalid type: map, expected a sequence at line 1 column 9");
 }
 
 #[test]
@@ -149,7 +174,7 @@ fn redirects_that_go_in_circles_end() {
         world.web.fail("/charts/index.yaml", Fault::Redirect(302, here));
     }
     let report = world.report(&["--component", "helm/apps/podinfo"]);
-    snapshot!(problems(&report), @"");
+    snapshot!(problems(&report), @"problem (upstream) https://charts.example.com: `http://web.test/charts/index.yaml` redirects more than 5 times");
     assert!(world.requests().len() <= 6);
 }
 
@@ -223,4 +248,43 @@ fn credentials_of_docker_login_are_used_unless_switched_off() {
     assert_eq!(status(world.report(&["--component", "image"])), "update_available");
     world.configure(&format!("{plain}  docker_config: false\n"));
     assert_eq!(status(world.report(&["--component", "image", "--no-cache"])), "unresolved");
+}
+
+/// A configuration that came with the repository made `docker login` credentials go unencrypted, by `plain_http`;
+/// and those of a host with a port went by `http://` wherever a manifest said so.
+#[test]
+fn repository_cannot_have_credentials_sent_in_the_clear() {
+    let world = World::with(crate::support::sandbox::Sandbox::with_empty_repo());
+    let (registry, web) = (world.registry.served.authority(), world.web.authority());
+    world.registry.tags("example/web", ["1.2.0", "1.3.0"]);
+    world.registry.door(Door::Basic("Basic bWU6aHVudGVyMg==".to_owned()));
+    world.web.serve("/index.yaml", super::world::INDEX);
+    world.web.protect("/index.yaml", "Bearer open-sesame");
+    world.sandbox.write(
+        "apps.yaml",
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, namespace: a}}\nspec: {{containers: [{{name: c, image: \
+             '{registry}/example/web:1.2.0'}}]}}\n---\napiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata: {{name: c, \
+             namespace: kube-system}}\nspec: {{chart: podinfo, repo: 'http://{web}', version: 6.5.0}}\n"
+        ),
+    );
+    let login = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"bWU6aHVudGVyMg==\"}}}}}}");
+    super::world::write(&world.beside("home/.docker/config.json"), login);
+    let variable = format!("GITOPS_UPDATER_HOST_{}_TOKEN", web.replace('.', "_").replace(':', "___"));
+    world.sandbox.write(
+        ".gitops-updater.yaml",
+        format!("upstreams: {{hosts: {{'{registry}': {{plain_http: true}}, '{web}': {{token_env: {variable}}}}}}}\n"),
+    );
+    let world = World { sandbox: world.sandbox.variable(&variable, "open-sesame"), ..world };
+    let output = world.run(&["detect", "--format", "json"]).exited(0);
+    for asked in world.registry.seen() {
+        assert!(asked.header("authorization").is_none(), "{}", asked.target);
+    }
+    let log = world.web.take_log();
+    assert!(!log.is_empty());
+    for asked in log {
+        assert!(asked.header("authorization").is_none(), "{}", asked.path);
+    }
+    let report = &output.json()["update_report"];
+    assert_eq!(report["summary"]["unresolved"], 2, "{}", reduced(report));
 }

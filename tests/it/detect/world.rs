@@ -31,7 +31,8 @@ pub(crate) struct World {
     pub(crate) registry: FakeRegistry,
     /// Answers for `git.example.com`.
     pub(crate) git: FakeGit,
-    pub(crate) runtime: Runtime,
+    /// Where the servers run; they end with it.
+    pub(crate) _runtime: Runtime,
 }
 
 impl World {
@@ -52,7 +53,7 @@ impl World {
                 FakeGit::start().await,
             )
         });
-        let world = Self { sandbox, web, github, registry, git, runtime };
+        let world = Self { sandbox, web, github, registry, git, _runtime: runtime };
         world.web.serve("/charts/index.yaml", INDEX);
         world.web.serve("/osv/v1/query", "{}");
         let releases = ["v1.34.1+k3s1", "v1.33.5+k3s1", "v1.33.4+k3s1"];

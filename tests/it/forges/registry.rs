@@ -167,8 +167,9 @@ fn assert_no_token_on_disk(folder: &std::path::Path) {
 fn credentials(host: &str) -> Credentials {
     let mut credentials = Credentials::new();
     let password = "pass".to_owned().into();
-    credentials.add(host, Credential::Basic { username: "user".to_owned(), password }).unwrap();
-    credentials.allow_http(host).unwrap();
+    credentials
+        .add(&format!("http://{host}"), Credential::Basic { username: "user".to_owned(), password })
+        .unwrap();
     credentials
 }
 
@@ -201,11 +202,16 @@ async fn basic_credentials_come_from_docker_too() {
     let config = folder.path().join("config.json");
     let auths = json!({"auths": {registry.as_str(): {"auth": "dXNlcjpwYXNz"}}});
     std::fs::write(&config, auths.to_string()).unwrap();
-    let mut setting = Setting::default().plain_http(&registry);
-    setting.http.credentials.allow_http(&registry).unwrap();
-    setting.oci.docker_config = Some(config);
+    let mut setting = Setting::default().plain_http(&registry).trusts(&registry);
+    setting.oci.docker_config = Some(config.clone());
     let context = setting.context();
     assert!(oci::tags(&context, &registry, "app", false).await.is_ok());
+    fake.seen();
+    let mut in_the_clear = Setting::default().plain_http(&registry);
+    in_the_clear.oci.docker_config = Some(config);
+    let failure = oci::tags(&in_the_clear.context(), &registry, "app", false).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Denied);
+    assert!(fake.seen().iter().all(|seen| seen.header("authorization").is_none()));
     let without = Setting::default().plain_http(&registry).context();
     assert_eq!(oci::tags(&without, &registry, "app", false).await.unwrap_err().class, FailureClass::Denied);
 }
@@ -281,8 +287,8 @@ async fn a_mapped_realm_does_not_get_the_login_of_the_registry() {
         let mut setting = Setting::default()
             .plain_http(&registry)
             .map(fake.served.url.join("/token").unwrap().as_str(), Target::Url(thief.served.url.clone()));
-        setting.http.credentials.allow_http(&registry).unwrap();
         if by_docker {
+            setting = setting.trusts(&registry);
             setting.oci.docker_config = Some(docker_login(folder.path(), &registry));
         } else {
             setting.http.credentials = credentials(&registry);
@@ -338,8 +344,7 @@ async fn the_first_question_carries_no_credentials() {
     fake.tags("app", ["1.0"]);
     let mut setting = Setting::default().plain_http(&registry);
     let token = Credential::Bearer("raw-secret".to_owned().into());
-    setting.http.credentials.add(&registry, token).unwrap();
-    setting.http.credentials.allow_http(&registry).unwrap();
+    setting.http.credentials.add(&format!("http://{registry}"), token).unwrap();
     oci::tags(&setting.context(), &registry, "app", false).await.unwrap();
     let seen = fake.seen();
     assert_eq!(seen[0].header("authorization"), None);

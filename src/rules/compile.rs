@@ -1,0 +1,415 @@
+//! From the file form of a rule to a checked [`Rule`].
+
+use std::collections::BTreeSet;
+
+use globset::{GlobBuilder, GlobSetBuilder};
+
+use super::error::{Fault, RuleError};
+use super::raw::{RawAbsent, RawComponent, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
+use crate::domain::manifest::route::Pattern;
+use crate::domain::rule::{
+    Absent, Claim, ComponentTemplate, Format, PinRule, Role, Rule, RuleExample, Scope, UpstreamTemplate,
+};
+use crate::domain::version::Scheme;
+
+/// Larger compiled expressions than any rule needs are refused.
+const MAX_REGEX: usize = 1 << 20;
+
+/// Reads a rule file.
+///
+/// # Errors
+///
+/// What is wrong, with field and line.
+pub fn parse(text: &str) -> Result<Rule, RuleError> {
+    rule(read(text)?).map_err(|error| error.placed_in(text))
+}
+
+/// Reads the file form alone.
+pub(super) fn read(text: &str) -> Result<RawRule, RuleError> {
+    let mut field = String::new();
+    let result = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            field = error.path().to_string();
+            error.into_inner()
+        })
+    });
+    result.map_err(|error: serde_saphyr::Error| {
+        let error = error.without_snippet();
+        let mut message = error.to_string();
+        let line = error.location().map(|location| {
+            let place = format!(" at line {}, column {}", location.line(), location.column());
+            message = message.replace(&place, "");
+            usize::try_from(location.line()).unwrap_or(usize::MAX)
+        });
+        // The location of what is not there is the end of what is.
+        let line = line.filter(|_| !message.starts_with("missing field"));
+        let field = if field == "." { String::new() } else { field };
+        RuleError { line, field, fault: Fault::Shape(message) }.placed_in(text)
+    })
+}
+
+fn rule(raw: RawRule) -> Result<Rule, RuleError> {
+    kebab(&raw.id, "id")?;
+    let claims = raw
+        .claims
+        .into_iter()
+        .enumerate()
+        .map(|(at, claim)| match (claim.chart, claim.release, claim.oci) {
+            (Some(chart), None, None) => Ok(Claim::Chart(chart)),
+            (None, Some(release), None) => Ok(Claim::Release(release)),
+            (None, None, Some(oci)) => Ok(Claim::Oci(oci)),
+            _ => Err(choice(&format!("claims[{at}]"), "name exactly one of `chart`, `release`, `oci`")),
+        })
+        .collect::<Result<_, _>>()?;
+    let pins: Vec<PinRule> = raw
+        .pins
+        .into_iter()
+        .enumerate()
+        .map(|(at, pin)| self::pin(at, pin, raw.scheme))
+        .collect::<Result<_, _>>()?;
+    let examples = raw
+        .examples
+        .into_iter()
+        .map(|example| RuleExample { file: example.file, text: example.text, finds: example.finds })
+        .collect();
+    let component = component(raw.component);
+    for (at, pin) in pins.iter().enumerate() {
+        placeholders(at, pin, &component)?;
+    }
+    Ok(Rule {
+        id: raw.id,
+        title: raw.title,
+        why: raw.why,
+        references: raw.references,
+        component,
+        scheme: raw.scheme,
+        advisories: raw.advisories,
+        notes: raw.notes,
+        claims,
+        pins,
+        examples,
+    })
+}
+
+fn pin(position: usize, raw: RawPin, scheme: Scheme) -> Result<PinRule, RuleError> {
+    let id = raw.id;
+    let field = |name: &str| format!("pins[{position}].{name}");
+    kebab(&id, &field("id"))?;
+    let route = |name: &str, text: &str| {
+        Pattern::parse(text).map_err(|fault| RuleError::at(field(name), Fault::from(fault)))
+    };
+    let regex = |name: &str, text: &str| {
+        regex::RegexBuilder::new(text)
+            .size_limit(MAX_REGEX)
+            .build()
+            .map_err(|error| RuleError::at(field(name), Fault::Pattern(error.to_string())))
+    };
+    let format = match (raw.pattern, raw.format) {
+        (Some(pattern), RawFormat::Whole) => {
+            let compiled = regex("pattern", &pattern)?;
+            if !compiled.capture_names().flatten().any(|name| name == "version") {
+                return Err(choice(&field("pattern"), "needs a group named `version`"));
+            }
+            Format::Regex(compiled)
+        }
+        (Some(_), _) => return Err(choice(&field("pattern"), "goes with no `format`")),
+        (None, RawFormat::Whole) => Format::Whole,
+        (None, RawFormat::Image) => Format::Image,
+        (None, RawFormat::Tag) => Format::Tag,
+    };
+    let scope = scope(&field("in"), raw.scope)?;
+    if matches!(scope, Scope::Lines { .. }) && !matches!(format, Format::Regex(_)) {
+        return Err(choice(&field("in.lines"), "needs a `pattern`"));
+    }
+    if matches!(format, Format::Tag) && !raw.capture.contains_key("repository") {
+        return Err(choice(&field("format"), "`tag` needs `repository` under `capture`"));
+    }
+    let absent = match raw.absent {
+        None => None,
+        Some(RawAbsent { range: Some(range), nothing: None }) => Some(Absent::Range(range)),
+        Some(RawAbsent { range: None, nothing: Some(reason) }) => Some(Absent::Nothing(reason)),
+        Some(_) => return Err(choice(&field("absent"), "name exactly one of `range`, `nothing`")),
+    };
+    Ok(PinRule {
+        scope,
+        at: route("at", &raw.at)?,
+        version: route("version", &raw.version)?,
+        when: raw
+            .when
+            .iter()
+            .enumerate()
+            .map(|(at, text)| route(&format!("when[{at}]"), text))
+            .collect::<Result<_, _>>()?,
+        matches: raw
+            .matches
+            .iter()
+            .map(|(place, pattern)| Ok((route("matches", place)?, regex("matches", pattern)?)))
+            .collect::<Result<_, RuleError>>()?,
+        format,
+        absent,
+        capture: raw
+            .capture
+            .iter()
+            .map(|(name, place)| Ok((name.clone(), route(&format!("capture.{name}"), place)?)))
+            .collect::<Result<_, RuleError>>()?,
+        role: match raw.role {
+            RawRole::Version => Role::Version,
+            RawRole::Range => Role::Range,
+            RawRole::Channel => Role::Channel,
+            RawRole::Commit => Role::Commit,
+            RawRole::Digest => Role::Digest,
+        },
+        applied: raw.applied.unwrap_or(true),
+        generated: raw.generated,
+        strict: raw.strict.then(|| raw.scheme.unwrap_or(scheme)),
+        upstream: upstream(raw.upstream),
+        component: raw.component.map(component),
+        scheme: raw.scheme,
+        id,
+    })
+}
+
+fn scope(field: &str, raw: RawScope) -> Result<Scope, RuleError> {
+    let object = raw.objects || raw.kind.is_some() || raw.group.is_some();
+    let chosen = [object, raw.kustomize, raw.values, raw.file.is_some(), !raw.lines.is_empty()];
+    if chosen.iter().filter(|chosen| **chosen).count() != 1 {
+        return Err(choice(
+            field,
+            "say exactly one of objects (`kind`, `group`, `objects`), `kustomize`, `values`, `file`, `lines`",
+        ));
+    }
+    if raw.kustomize {
+        return Ok(Scope::KustomizeFile);
+    }
+    if raw.values {
+        return Ok(Scope::Values);
+    }
+    if let Some(file) = raw.file {
+        return Ok(Scope::FileName(file));
+    }
+    if raw.lines.is_empty() {
+        return Ok(Scope::Object { group: raw.group, kind: raw.kind, except: raw.except });
+    }
+    let mut files = GlobSetBuilder::new();
+    let wrong = |at: usize, error: globset::Error| {
+        RuleError::at(format!("{field}.lines[{at}]"), Fault::Pattern(error.to_string()))
+    };
+    for (at, pattern) in raw.lines.iter().enumerate() {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+        files.add(glob.map_err(|error| wrong(at, error))?);
+    }
+    Ok(Scope::Lines { files: files.build().map_err(|error| wrong(0, error))?, within: raw.within })
+}
+
+fn upstream(raw: RawUpstream) -> UpstreamTemplate {
+    match raw {
+        RawUpstream::K3s {} => UpstreamTemplate::K3s,
+        RawUpstream::GithubReleases { repository } => UpstreamTemplate::GithubReleases { repository },
+        RawUpstream::GithubTags { repository } => UpstreamTemplate::GithubTags { repository },
+        RawUpstream::GitTags { url } => UpstreamTemplate::GitTags { url },
+        RawUpstream::Helm { repository, chart } => UpstreamTemplate::Helm { repository, chart },
+        RawUpstream::FluxSource { chart, kind, name, namespace } => {
+            UpstreamTemplate::FluxSource { chart, kind, name, namespace }
+        }
+        RawUpstream::FluxChartRef { kind, name, namespace } => {
+            UpstreamTemplate::FluxChartRef { kind, name, namespace }
+        }
+        RawUpstream::Oci { url } => UpstreamTemplate::Oci { url },
+        RawUpstream::Image {} => UpstreamTemplate::Image,
+    }
+}
+
+fn component(raw: RawComponent) -> ComponentTemplate {
+    ComponentTemplate { id: raw.id, kind: raw.kind, name: raw.name }
+}
+
+/// Refuses templates that name what can never be filled in: such a rule would find nothing, silently.
+fn placeholders(at: usize, pin: &PinRule, rule: &ComponentTemplate) -> Result<(), RuleError> {
+    let field = |name: &str| format!("pins[{at}].{name}");
+    let known = captures(pin);
+    let upstream: Vec<(&str, &str)> = match &pin.upstream {
+        UpstreamTemplate::K3s => vec![],
+        UpstreamTemplate::Image => vec![("type", "{registry}/{repository}")],
+        UpstreamTemplate::GithubReleases { repository } | UpstreamTemplate::GithubTags { repository } => {
+            vec![("repository", repository)]
+        }
+        UpstreamTemplate::GitTags { url } | UpstreamTemplate::Oci { url } => vec![("url", url)],
+        UpstreamTemplate::Helm { repository, chart } => vec![("repository", repository), ("chart", chart)],
+        UpstreamTemplate::FluxSource { chart, kind, name, namespace } => {
+            vec![("chart", chart), ("kind", kind), ("name", name), ("namespace", namespace)]
+        }
+        UpstreamTemplate::FluxChartRef { kind, name, namespace } => {
+            vec![("kind", kind), ("name", name), ("namespace", namespace)]
+        }
+    };
+    for (name, template) in upstream {
+        filled(&field(&format!("upstream.{name}")), template, &known)?;
+    }
+    let (component, prefix) = match &pin.component {
+        Some(own) => (own, field("component")),
+        None => (rule, "component".to_owned()),
+    };
+    filled(&format!("{prefix}.id"), &component.id, &known)?;
+    filled(&format!("{prefix}.kind"), &component.kind, &known)?;
+    filled(&format!("{prefix}.name"), &component.name, &known)
+}
+
+/// The names that a pin fills in.
+fn captures(pin: &PinRule) -> BTreeSet<&str> {
+    let mut known: BTreeSet<&str> = pin.capture.iter().map(|(name, _)| name.as_str()).collect();
+    if matches!(pin.scope, Scope::Object { .. }) {
+        known.extend(["name", "namespace", "kind"]);
+    }
+    match &pin.format {
+        Format::Whole => {}
+        Format::Image | Format::Tag => known.extend(["registry", "repository", "digest"]),
+        Format::Regex(regex) => {
+            known.extend(regex.capture_names().flatten().filter(|name| *name != "version"));
+        }
+    }
+    if known.contains("url") {
+        known.extend(["git_host", "git_path"]);
+    }
+    known
+}
+
+fn filled(field: &str, template: &str, known: &BTreeSet<&str>) -> Result<(), RuleError> {
+    let mut rest = template;
+    while let Some((_, tail)) = rest.split_once('{') {
+        let Some((name, after)) = tail.split_once('}') else {
+            return Err(RuleError::at(field, Fault::Unclosed(template.to_owned())));
+        };
+        let name = name.strip_suffix('?').unwrap_or(name);
+        if !known.contains(name) {
+            let known = known.iter().map(|&name| name.to_owned()).collect();
+            return Err(RuleError::at(field, Fault::Placeholder { name: name.to_owned(), known }));
+        }
+        rest = after;
+    }
+    Ok(())
+}
+
+fn kebab(id: &str, field: &str) -> Result<(), RuleError> {
+    let valid = !id.is_empty()
+        && id.len() <= 80
+        && id.chars().all(|character| {
+            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+        });
+    if valid { Ok(()) } else { Err(choice(field, "use lower-case letters, digits and `-`")) }
+}
+
+fn choice(field: &str, message: &'static str) -> RuleError {
+    RuleError::at(field, Fault::Choice(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+id: app
+title: App
+why: because
+component: {id: 'app/{name}', kind: release, name: '{name}'}
+scheme: semver
+pins:
+  - id: app-version
+    in: {kind: App}
+    version: /spec/version
+    upstream: {type: github_releases, repository: example/app}
+";
+
+    #[test]
+    fn every_error_names_its_line_and_field() {
+        assert!(parse(GOOD).is_ok());
+        let mut wrong = vec![];
+        for (from, to, line, expected) in [
+            ("title: App\n", "", 1, "missing field `title`"),
+            ("why:", "wyh:", 3, "`wyh`: unknown field `wyh`"),
+            ("id: app\n", "id: An App\n", 1, "`id`: use lower-case letters, digits and `-`"),
+            ("scheme: semver", "scheme: calver", 5, "`scheme`: unknown variant `calver`"),
+            ("kind: App}", "knid: App}", 8, "`pins[0].in.knid`: unknown field `knid`"),
+            ("in: {kind: App}", "in: {}", 8, "`pins[0].in`: say exactly one of objects"),
+            (
+                "/spec/version",
+                "/spec//version",
+                9,
+                "`pins[0].version`: route `/spec//version` has an empty part",
+            ),
+            (
+                "    version: /spec",
+                "    pattern: '('\n    version: /spec",
+                9,
+                "`pins[0].pattern`: is no valid pattern",
+            ),
+            (
+                "    version: /spec",
+                "    pattern: 'x'\n    version: /spec",
+                9,
+                "`pins[0].pattern`: needs a group named `version`",
+            ),
+            (
+                "    version: /spec",
+                "    format: tag\n    version: /spec",
+                9,
+                "`pins[0].format`: `tag` needs `repository`",
+            ),
+            (
+                "    version: /spec",
+                "    absent: {}\n    version: /spec",
+                9,
+                "`pins[0].absent`: name exactly one of",
+            ),
+            (
+                "app/{name}",
+                "app/{nmae}",
+                4,
+                "`component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`",
+            ),
+            ("app/{name}", "app/{name", 4, "`component.id`: `app/{name` has a `{` without `}`"),
+            (
+                "{type: github_releases, repository: example/app}",
+                "{type: image}",
+                10,
+                "`pins[0].upstream.type`: `{registry}` is filled in by nothing",
+            ),
+            ("github_releases", "github", 10, "`pins[0].upstream"),
+            ("pins:", "claims: [{chart: a, oci: b}]\npins:", 6, "`claims[0]`: name exactly one of `chart`"),
+            ("pins:", "pins: [", 7, ""),
+        ] {
+            let text = GOOD.replacen(from, to, 1);
+            assert_ne!(text, GOOD, "{from}");
+            let error = parse(&text).expect_err(&text);
+            let told = (error.line, error.to_string());
+            if told.0 != Some(line) || !told.1.starts_with(expected) || told.1.contains(" at line ") {
+                wrong.push(format!("{to}: {told:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn what_is_written_again_reads_as_the_same_rule() {
+        let raw = read(GOOD).unwrap();
+        let json = serde_json::to_string(&raw).unwrap();
+        // Only what the file says: no default is spelled out.
+        assert_eq!(json.matches(':').count(), GOOD.matches(':').count(), "{json}");
+        assert!(parse(&json).is_ok(), "{json}");
+    }
+
+    #[test]
+    fn strict_pin_leaves_what_is_no_version_and_keeps_variables() {
+        let loose = GOOD.replace("version: /spec/version", "version: /spec/version\n    strict: true");
+        for (version, found) in [("1.2.3", true), ("${APP_VERSION}", true), ("newest", false)] {
+            let text = format!(
+                "apiVersion: a/v1\nkind: App\nmetadata: {name}\nspec: {{version: '{version}'}}\n",
+                name = "{name: a}"
+            );
+            for (rule, wanted) in [(&*loose, found), (GOOD, true)] {
+                let rules = [parse(rule).unwrap()];
+                let scan = crate::domain::scan::scan_file("a.yaml", text.as_bytes(), &rules);
+                assert_eq!(!scan.found.is_empty(), wanted, "{version}");
+            }
+        }
+    }
+}
