@@ -45,6 +45,9 @@ pub struct Get<'a> {
     /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
     /// of the configured credentials, or of nobody, so that the next run finds it.
     pub short_lived: bool,
+    /// Credentials are kept back, for callers that ask as nobody first. The answer is stored as with
+    /// `short_lived`.
+    pub anonymous: bool,
     /// Largest content in bytes, decoded.
     pub limit: u64,
     /// No request is made while the stored answer is younger.
@@ -61,6 +64,7 @@ impl<'a> Get<'a> {
             accept: None,
             authorization: None,
             short_lived: false,
+            anonymous: false,
             limit,
             fresh_for: None,
             challenge: false,
@@ -251,7 +255,7 @@ impl Http {
         strip(&mut target);
 
         let now = self.shared.clock.now();
-        let as_whom = if get.short_lived {
+        let as_whom = if get.short_lived || get.anonymous {
             self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
         } else {
             authorization.as_ref().map(identity)
@@ -321,6 +325,9 @@ impl Http {
     /// Who we are to the target: what the caller says if the target is the asked host, else what
     /// the URL says, else what is configured.
     fn authorization(&self, get: &Get<'_>, target: &Url) -> Option<SecretString> {
+        if get.anonymous {
+            return None;
+        }
         if let Some(given) = get.authorization
             && get.url.origin() == target.origin()
         {
