@@ -1,7 +1,7 @@
 //! One YAML document as nodes with byte spans.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
@@ -203,10 +203,12 @@ impl<'text> Document<'text> {
 
     /// The value of a key of a mapping; merge keys (`<<`) are looked into.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        self.get_bounded(id, key, MAX_HOPS)
+        self.get_bounded(id, key, MAX_HOPS, &mut BTreeSet::new())
     }
 
-    fn get_bounded(&self, id: NodeId, key: &str, hops: usize) -> Option<NodeId> {
+    /// `seen` holds the mappings that were looked into: the same one has nothing new by another way, and
+    /// there may be as many ways as there are nodes.
+    fn get_bounded(&self, id: NodeId, key: &str, hops: usize, seen: &mut BTreeSet<NodeId>) -> Option<NodeId> {
         if !self.is_mapping(id) {
             return None;
         }
@@ -220,13 +222,13 @@ impl<'text> Document<'text> {
                 _ => {}
             }
         }
-        let merged = merged?;
+        let merged = merged.filter(|_| seen.insert(self.resolve(id)))?;
         let hops = hops.checked_sub(1)?;
         if self.is_sequence(merged) {
             let sources: Vec<_> = self.children(merged).map(|(_, source)| source).collect();
-            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops));
+            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops, seen));
         }
-        self.get_bounded(merged, key, hops)
+        self.get_bounded(merged, key, hops, seen)
     }
 
     /// The node at a path of keys below `id`.
@@ -532,6 +534,25 @@ mod tests {
         assert_eq!(document.scalar_at(0, &["a", "missing"]), None);
         assert_eq!(document.at(0, &["a", "x", "y"]), None);
         assert_eq!(document.scalar_at(0, &["a", "y"]), Some("1"));
+    }
+
+    /// Every mapping merges the one before six times: a look-up of what is not there once went all ways.
+    #[test]
+    fn a_mapping_is_looked_into_once_however_often_it_is_merged() {
+        let mut text = "a0: &a0 {x: 1}\n".to_owned();
+        for line in 1..8 {
+            let before = format!("*a{},", line - 1).repeat(6);
+            text.push_str(&format!("a{line}: &a{line} {{<<: [{before}]}}\n"));
+        }
+        let document = parse(&text);
+        let deepest = document.get(0, "a7").unwrap();
+        let started = std::time::Instant::now();
+        for _ in 0..1_000 {
+            assert_eq!(document.get(deepest, "missing"), None);
+        }
+        // By every way it takes a minute.
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        assert_eq!(document.scalar_at(deepest, &["x"]), Some("1"));
     }
 
     /// Each line repeats the one before ten times; patterns and look-ups once visited every copy.

@@ -22,7 +22,7 @@ use super::manifest::split;
 use super::problem::Problem;
 use super::rule::Rule;
 
-pub(super) use annotation::REACH;
+pub(crate) use annotation::REACH as ANNOTATION_REACH;
 pub use annotation::{Annotation, Marker};
 pub use flux::{ArtifactCopy, FluxKustomization, Source, SyncRoot, VariableSet};
 pub use image::{ImageReference, parse as parse_image};
