@@ -432,4 +432,17 @@ pins:
             }
         }
     }
+
+    #[test]
+    fn classes_of_patterns_are_ascii_and_everything_else_stays() {
+        for (pattern, plain) in [
+            (r"v?\d+\.\d", r"v?[0-9]+\.[0-9]"),
+            (r"[\w.+-]", r"[[0-9A-Za-z_].+-]"),
+            (r"\\d\?", r"\\d\?"),
+            (r"[^&#\s]", r"[^&#[ \t\n\r\x0b\x0c]]"),
+        ] {
+            assert_eq!(super::ascii_classes(pattern), plain, "{pattern}");
+            assert!(regex::Regex::new(plain).is_ok(), "{pattern}");
+        }
+    }
 }

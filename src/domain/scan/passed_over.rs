@@ -80,24 +80,24 @@ fn is_spelt_out(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::super::{FileScan, read_file, scan_file};
     use crate::rules::Registry;
 
     fn passed_over(text: &str) -> bool {
-        let (registry, _) = Registry::load([]);
-        super::kind("apps/file.yaml", text, registry.rules()).is_some()
+        super::kind("apps/file.yaml", text, RULES.rules()).is_some()
     }
 
     const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
 
     #[test]
     fn objects_without_a_key_that_a_rule_needs_are_counted_and_not_parsed() {
-        let (registry, _) = Registry::load([]);
         // What is no YAML at the end shows that nobody parsed it.
         let text = format!("{SERVICE}spec: {{ports: [\n");
-        let scan = scan_file("a.yaml", text.as_bytes(), registry.rules());
+        let scan = scan_file("a.yaml", text.as_bytes(), RULES.rules());
         assert_eq!(scan.inventory.get("Service"), Some(&1));
         assert_eq!(scan.problems, []);
     }
@@ -159,10 +159,12 @@ mod tests {
         )
     }
 
+    /// Compiled once: the patterns take longer than the cases.
+    static RULES: LazyLock<Registry> = LazyLock::new(|| Registry::load([]).0);
+
     fn agrees(path: &str, text: &str) {
-        let (registry, _) = Registry::load([]);
-        let quick = read_file(path, text.as_bytes(), registry.rules(), true);
-        let whole = read_file(path, text.as_bytes(), registry.rules(), false);
+        let quick = read_file(path, text.as_bytes(), RULES.rules(), true);
+        let whole = read_file(path, text.as_bytes(), RULES.rules(), false);
         compare(&of_use(&quick), &of_use(&whole), text);
     }
 
