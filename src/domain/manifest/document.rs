@@ -550,16 +550,17 @@ mod tests {
         assert_eq!(spans(&few, "/a3/0/*/*/1").len(), 100);
     }
 
-    /// A look-up for a key that is nowhere searched nine mappings from each of nine, twelve levels deep.
+    /// A look-up for a key that is nowhere searched nine mappings from each of nine, level by level. More
+    /// levels than here are refused as too many repeated nodes.
     #[test]
     fn a_mapping_is_searched_once_however_often_it_is_merged_in() {
         let mut text = String::from("l0: &l0 {a: 1}\n");
-        for level in 1..16 {
+        for level in 1..5 {
             let below = vec![format!("*l{}", level - 1); 9].join(", ");
             text.push_str(&format!("l{level}: &l{level} {{<<: [{below}], b{level}: 1}}\n"));
         }
         let document = Document::parse(&text, 0..text.len()).unwrap();
-        let deepest = document.get(document.root().unwrap(), "l15").unwrap();
+        let deepest = document.get(document.root().unwrap(), "l4").unwrap();
         assert_eq!(document.get(deepest, "nowhere"), None);
         assert_eq!(document.scalar_at(deepest, &["a"]), Some("1"));
     }
