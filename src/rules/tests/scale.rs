@@ -55,3 +55,10 @@ fn one_patch_that_is_repeated_by_aliases() {
     text.push_str(&"- *p\n".repeat(MANY));
     finds_components(&text, 1);
 }
+
+/// Following such a value has no end.
+#[test]
+fn a_patch_whose_value_holds_itself() {
+    let text = "- op: add\n  path: /spec\n  value: &a {chart: *a, version: 1.2.3, more: [*a]}\n";
+    finds_components(text, 0);
+}
