@@ -129,6 +129,17 @@ pub enum Scope {
     },
 }
 
+impl Scope {
+    /// Whether objects of a group and kind are looked at.
+    pub fn holds(&self, group: &str, kind: &str) -> bool {
+        let Self::Object { group: wanted_group, kind: wanted_kind, except } = self else { return false };
+        wanted_group.as_ref().is_none_or(|wanted| wanted == group)
+            && wanted_kind
+                .as_ref()
+                .map_or_else(|| !except.iter().any(|left_out| left_out == kind), |wanted| wanted == kind)
+    }
+}
+
 /// How the version stands in its scalar.
 #[derive(Debug, Clone)]
 pub enum Format {

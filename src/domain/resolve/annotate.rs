@@ -8,7 +8,7 @@ use super::publisher::claimed;
 use super::{World, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::ComponentTemplate;
-use crate::domain::scan::{Annotation, FileScan, Marker, REACH, Site, parse_image};
+use crate::domain::scan::{ANNOTATION_REACH, Annotation, FileScan, Marker, Site, parse_image};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -19,14 +19,14 @@ const IMAGE_POLICY: &str = "imagepolicy-marker";
 
 type Pairs = BTreeMap<String, String>;
 
-/// The annotation that speaks of a value on these lines: the nearest one above it.
+/// The annotation that speaks of a value on these lines: the nearest one.
 pub(super) fn near<'a>(scan: &'a FileScan, lines: &RangeInclusive<usize>) -> Option<&'a Pairs> {
-    // They stand in the order of their lines.
-    let above = scan.annotations.partition_point(|annotation| annotation.line < *lines.end());
+    // They are in the order of their lines, and none speaks of lines further below than its reach.
+    let above = scan.annotations.partition_point(|annotation| annotation.line <= *lines.end());
     scan.annotations[..above]
         .iter()
         .rev()
-        .take_while(|annotation| annotation.line + REACH >= *lines.start())
+        .take_while(|annotation| annotation.line + ANNOTATION_REACH >= *lines.start())
         .find(|annotation| speaks(annotation, lines))
         .map(|annotation| &annotation.pairs)
 }
@@ -38,7 +38,12 @@ fn speaks(annotation: &Annotation, lines: &RangeInclusive<usize>) -> bool {
 
 /// Flux image automation owns the value on a marked line.
 pub(super) fn managed(scan: &FileScan, site: Option<&Site>) -> Option<String> {
-    marker_on(scan, site?.line).map(reason)
+    marker(scan, site?.line).map(reason)
+}
+
+/// The marker on a line; they are in the order of their lines.
+fn marker(scan: &FileScan, line: usize) -> Option<&Marker> {
+    scan.markers.binary_search_by_key(&line, |marker| marker.line).ok().map(|at| &scan.markers[at])
 }
 
 fn reason(marker: &Marker) -> String {
@@ -76,59 +81,90 @@ pub(super) fn standalone(world: &World<'_>, instances: &mut Vec<Instance>) {
         if scan.annotations.is_empty() && scan.markers.is_empty() {
             continue;
         }
-        let found = FoundLines::of(scan);
+        let ruled = Ruled::of(world, file, scan);
         for annotation in &scan.annotations {
-            if annotation.commented_out || !found.any_within(&annotation.reach) {
-                instances.extend(annotated(world, file, annotation));
+            match ruled.spoken_of(annotation) {
+                Spoken::Rule => {}
+                Spoken::Value(site) => instances.push(annotated(world, file, annotation, Some(site))),
+                Spoken::Nothing => instances.push(annotated(world, file, annotation, None)),
             }
         }
-        // Name, tag and digest of one image stand on lines of their own, and the first marker of a
-        // policy speaks for it.
-        let sites = scan.found.iter().filter_map(|found| found.site.as_ref());
-        let mut spoken: BTreeSet<&str> =
-            sites.filter_map(|site| marker_on(scan, site.line)).map(policy).collect();
+        // Only the first marker of a policy speaks for it: name, tag and digest of one image stand on
+        // lines of their own.
+        let mut policies: BTreeSet<&str> =
+            ruled.sites.iter().filter_map(|line| marker(scan, *line)).map(policy).collect();
         for marker in &scan.markers {
-            if spoken.insert(policy(marker)) {
+            if !ruled.sites.contains(&marker.line) && policies.insert(policy(marker)) {
                 instances.push(marked(world, file, marker));
             }
         }
     }
 }
 
-/// The lines that found versions stand on.
-struct FoundLines {
-    /// Where each begins, and the furthest end of those up to it; in order.
-    ranges: Vec<(usize, usize)>,
+/// The lines of a file on which rules find versions.
+struct Ruled {
+    /// Where a version is written.
+    sites: BTreeSet<usize>,
+    /// Where it is written or missing.
+    lines: BTreeSet<usize>,
 }
 
-impl FoundLines {
-    fn of(scan: &FileScan) -> Self {
-        let mut ranges: Vec<_> =
-            scan.found.iter().map(|found| (*found.lines.start(), *found.lines.end())).collect();
-        ranges.sort_unstable();
-        let mut furthest = 0;
-        for (_, end) in &mut ranges {
-            furthest = furthest.max(*end);
-            *end = furthest;
+/// What an annotation speaks of.
+enum Spoken<'a> {
+    /// The version that a rule finds.
+    Rule,
+    /// A text that looks like a version.
+    Value(&'a Site),
+    Nothing,
+}
+
+impl Ruled {
+    fn of(world: &World<'_>, file: usize, scan: &FileScan) -> Self {
+        let live = || scan.found.iter().filter(|found| world.counts(file, found));
+        Self {
+            sites: live().filter_map(|found| found.site.as_ref()).map(|site| site.line).collect(),
+            lines: live().flat_map(|found| found.lines.clone()).collect(),
         }
-        Self { ranges }
     }
 
-    fn any_within(&self, lines: &RangeInclusive<usize>) -> bool {
-        let before = self.ranges.partition_point(|(start, _)| start <= lines.end());
-        before.checked_sub(1).is_some_and(|last| self.ranges[last].1 >= *lines.start())
+    /// The first line below an annotation that has a version; what has none, a chart's name or a key,
+    /// stands between.
+    fn spoken_of<'a>(&self, annotation: &'a Annotation) -> Spoken<'a> {
+        if annotation.commented_out {
+            return Spoken::Nothing;
+        }
+        let ruled = self.lines.range(annotation.reach.clone()).next();
+        // A comment that only says where a chart comes from speaks of a pin or of nothing.
+        if ruled.is_some() && says_only_where(&annotation.pairs) {
+            return Spoken::Rule;
+        }
+        let version = annotation.values.iter().find(|site| looks_like_a_version(&site.text));
+        match (ruled, version) {
+            (Some(line), Some(site)) if site.line < *line => Spoken::Value(site),
+            (Some(_), _) => Spoken::Rule,
+            (None, version) => version.or(annotation.values.first()).map_or(Spoken::Nothing, Spoken::Value),
+        }
     }
+}
+
+/// Whether an annotation names no thing of its own but a chart repository, or nothing at all.
+fn says_only_where(pairs: &Pairs) -> bool {
+    let named = pairs.keys().any(|key| key == "packageName" || key == "depName" || key.ends_with("Name"));
+    !named
+}
+
+/// Whether a text is dotted numbers with what may stand around them; a bare number may be anything.
+fn looks_like_a_version(text: &str) -> bool {
+    let number =
+        text.trim_start_matches(|letter: char| letter.is_ascii_alphabetic() || "-_/".contains(letter));
+    number.starts_with(|first: char| first.is_ascii_digit())
+        && number.contains('.')
+        && (Scheme::Loose.parse(number).is_some() || Range::parse(number).is_ok())
 }
 
 fn policy(marker: &Marker) -> &str {
     // `namespace:name:field`; the field is optional.
     marker.policy.match_indices(':').nth(1).map_or(marker.policy.as_str(), |(at, _)| &marker.policy[..at])
-}
-
-/// The marker on a line; a line has one at most, and they stand in their order.
-fn marker_on(scan: &FileScan, line: usize) -> Option<&Marker> {
-    let at = scan.markers.binary_search_by_key(&line, |marker| marker.line).ok()?;
-    scan.markers.get(at)
 }
 
 /// The thing that an annotation names: component, scheme and upstream.
@@ -226,7 +262,7 @@ fn slug(text: &str) -> String {
     slug.trim_matches('-').to_owned()
 }
 
-fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<Instance> {
+fn annotated(world: &World<'_>, file: usize, annotation: &Annotation, value: Option<&Site>) -> Instance {
     let scan = &world.scans[file];
     let place = format!("{}:{}", scan.path, annotation.line);
     let mut found = if annotation.commented_out {
@@ -247,7 +283,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         found.component.name.clone_from(&place);
     }
     let known = found.upstream.is_ok();
-    let site = annotation.value.clone().filter(|site| {
+    let site = value.cloned().filter(|site| {
         let versionlike = found.scheme.parse(&site.text).is_some() || Range::parse(&site.text).is_ok();
         versionlike && known
     });
@@ -256,7 +292,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
     }
     let applied = world.graph.applied(scan, file) && !world.graph.of(file).is_empty();
     let prefix = annotation.pairs.get("extractVersion").and_then(|pattern| literal_prefix(pattern));
-    Some(Instance {
+    Instance {
         kind: found.component.kind,
         name: found.component.name,
         namespace: None,
@@ -278,7 +314,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
-    })
+    }
 }
 
 /// `chart-` of `^chart-(?<version>.*)$`: the plain text before the version.

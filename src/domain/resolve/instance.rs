@@ -6,7 +6,7 @@ use super::sources::{Known, Lookup, namespaces};
 use super::variables::{Home, reference};
 use super::{World, annotate, locate, patch, publisher::claimed};
 use crate::domain::component::{Given, Pin};
-use crate::domain::rule::{Absent, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
+use crate::domain::rule::{Absent, ComponentTemplate, PinRule, Role, Rule, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Found, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
@@ -51,7 +51,7 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
         let mut taken = BTreeSet::new();
         for found in &scan.found {
             let spec = &world.rules[found.rule].pins[found.pin];
-            if matches!(spec.scope, Scope::Values) && found.object.is_none() && !world.is_values(file) {
+            if !world.counts(file, found) {
                 continue;
             }
             // The first rule that finds a version at a place has it.
