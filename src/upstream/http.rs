@@ -45,6 +45,9 @@ pub struct Get<'a> {
     /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
     /// of the configured credentials, or of nobody, so that the next run finds it.
     pub short_lived: bool,
+    /// Credentials are kept back, for callers that ask as nobody first. The answer is stored as with
+    /// `short_lived`.
+    pub anonymous: bool,
     /// Largest content in bytes, decoded.
     pub limit: u64,
     /// No request is made while the stored answer is younger.
@@ -61,6 +64,7 @@ impl<'a> Get<'a> {
             accept: None,
             authorization: None,
             short_lived: false,
+            anonymous: false,
             limit,
             fresh_for: None,
             challenge: false,
@@ -91,9 +95,6 @@ pub struct Got {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS or proxy configuration of the machine is unusable.
-    #[error("cannot set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     /// The cache folder cannot be made.
     #[error("cannot make the cache folder `{path}`")]
     Cache {
@@ -114,8 +115,7 @@ pub struct Http {
 }
 
 pub(super) struct Shared {
-    exchange: Exchange,
-    pub(super) options: HttpOptions,
+    pub(super) exchange: Exchange,
     pub(super) cache: Option<Cache>,
     pub(super) clock: Arc<dyn Clock + Send + Sync>,
     pub(super) all: Arc<Semaphore>,
@@ -136,7 +136,7 @@ impl Http {
     /// A client with the machine's clock.
     ///
     /// # Errors
-    /// TLS, proxies or the cache folder cannot be set up.
+    /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
         Self::with_clock(options, Arc::new(SystemClock))
     }
@@ -152,17 +152,15 @@ impl Http {
             }
             None => None,
         };
-        let exchange = Exchange::new(&options).map_err(Error::Client)?;
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
-                exchange,
+                exchange: Exchange::new(options),
                 cache,
                 clock,
                 all: Arc::new(Semaphore::new(AT_ONCE)),
                 hosts: Mutex::new(HashMap::new()),
                 reach: Reach::default(),
-                options,
             }),
         })
     }
@@ -185,26 +183,29 @@ impl Http {
 
     /// What is answered from elsewhere.
     pub fn mapping(&self) -> &Mapping {
-        &self.shared.options.mapping
+        &self.shared.exchange.options().mapping
     }
 
     /// Who we are to which host.
     pub fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
+        &self.shared.exchange.options().credentials
     }
 
     /// Whether only the cache may answer.
     pub fn offline(&self) -> bool {
-        self.shared.options.offline
+        self.shared.exchange.options().offline
     }
 
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
-        self.shared.options.cache_dir.as_deref()
+        self.shared.exchange.options().cache_dir.as_deref()
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
-    pub fn client(&self) -> &reqwest::Client {
+    ///
+    /// # Errors
+    /// TLS or proxies of this machine cannot be set up.
+    pub fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
         self.shared.exchange.client()
     }
 
@@ -254,7 +255,7 @@ impl Http {
         strip(&mut target);
 
         let now = self.shared.clock.now();
-        let as_whom = if get.short_lived {
+        let as_whom = if get.short_lived || get.anonymous {
             self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
         } else {
             authorization.as_ref().map(identity)
@@ -324,6 +325,9 @@ impl Http {
     /// Who we are to the target: what the caller says if the target is the asked host, else what
     /// the URL says, else what is configured.
     fn authorization(&self, get: &Get<'_>, target: &Url) -> Option<SecretString> {
+        if get.anonymous {
+            return None;
+        }
         if let Some(given) = get.authorization
             && get.url.origin() == target.origin()
         {
@@ -337,7 +341,7 @@ impl Http {
 
     /// Asks until there is an answer, a lasting failure, or no attempt left.
     async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.options.retries);
+        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
         loop {
             let refused = {
                 let turn = self.turn(question.url).await?;

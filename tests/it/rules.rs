@@ -96,6 +96,7 @@ fn show_explains_a_rule() {
         in          Plan (upgrade.cattle.io)
         at          /spec/version
         if          /spec/upgrade/image matches (^|/)k3s-upgrade([:@]|$)
+        only        what can be read as a version
         upstream    channels and releases of k3s
 
       k3s-plan-channel
@@ -221,7 +222,7 @@ fn rule_files_that_cannot_be_used_are_3_with_line_and_field_and_the_others_are_s
     assert!(listed.stdout.contains("search-cluster") && listed.stdout.contains("k3s"), "{listed}");
     snapshot!(listed.stderr, @r"
     error: 3 rule files of the repository cannot be used
-      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, file, lines, within
+      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, values, file, lines, within
       .gitops-updater/rules/b.yaml:4: `component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`
       .gitops-updater/rules/c.yaml:1: `id`: expected string scalar
     hint: rules/README.md of the program explains every field

@@ -46,12 +46,20 @@ pub struct Marker {
 // Both patterns are constants; that they compile is tested below.
 static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"^\s*(?:-\s+)?(?:export\s+)?["']?[A-Za-z0-9_./-]+["']?\s*[:=]\s*["']?(?P<version>[^\s"'#,]+)"#,
+        r#"^[ \t\r]*(?:-[ \t]+)?(?:export[ \t]+)?["']?[A-Za-z0-9_./-]+["']?[ \t]*[:=][ \t]*["']?(?P<version>[^ \t\r"'#,]+)"#,
     )
     .ok()
 });
-static POLICY: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"#\s*\{\s*"\$imagepolicy"\s*:\s*"(?P<policy>[^"]+)"\s*\}"#).ok());
+static POLICY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"#[ \t]*\{[ \t]*"\$imagepolicy"[ \t]*:[ \t]*"(?P<policy>[^"]+)"[ \t]*\}"#).ok()
+});
+
+/// Whether there may be anything to read.
+pub(super) fn is_in(text: &str) -> bool {
+    [&b"renovate:"[..], b"$imagepolicy"]
+        .iter()
+        .any(|sign| memchr::memmem::find(text.as_bytes(), sign).is_some())
+}
 
 pub(super) fn read(context: &Context<'_>, scan: &mut FileScan) {
     let bytes = context.text.as_bytes();

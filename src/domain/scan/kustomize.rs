@@ -9,6 +9,8 @@ use super::{Context, FileScan, Site};
 
 /// More nodes than the operations of a version patch write.
 const MAX_WRITTEN: usize = 4096;
+/// How many times the length of a document the texts inside it are read together.
+const MAX_READ_AGAIN: usize = 8;
 
 /// A `kustomization.yaml`, component or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,6 +180,8 @@ pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Ve
             _ => {}
         }
     }
+    // Aliases may name one text again and again, for other targets too; each time it is read anew.
+    let mut left = MAX_READ_AGAIN.saturating_mul(document.extent().len());
     nodes
         .into_iter()
         .filter_map(|(node, inner)| {
@@ -186,6 +190,7 @@ pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Ve
                 // One line of JSON; the name of a file reads as a lone scalar.
                 Style::Quoted | Style::Plain => document.value_span(node)?,
             };
+            left = left.checked_sub(range.len())?;
             Some(Embedded { holder, pointer: document.pointer(node), range, inner })
         })
         .collect()

@@ -9,6 +9,7 @@ mod flux;
 mod image;
 mod kustomize;
 mod object;
+mod passed_over;
 mod pins;
 
 use std::cell::OnceCell;
@@ -168,6 +169,11 @@ pub fn is_template(path: &str) -> bool {
 /// Nothing in the bytes can make this fail: what cannot be read becomes a [`Problem`], and the rest
 /// of the file is still read.
 pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
+    read_file(path, bytes, rules, true)
+}
+
+/// As [`scan_file`]; without `pass_over`, objects of no use are parsed as well, which a test compares.
+fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileScan {
     let mut scan = FileScan { path: path.to_owned(), template: is_template(path), ..FileScan::default() };
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -181,6 +187,8 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
     }
     pins::lines(text, rules, &mut scan);
     let interesting = !scan.generated;
+    // What stands in a line or a comment gets its route from the parsed document.
+    let speaks = !scan.found.is_empty() || annotation::is_in(text);
     let mut context =
         Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
@@ -190,6 +198,12 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
             Some(kind) if kind == "CustomResourceDefinition" || scan.generated => {
                 *scan.inventory.entry(kind.to_owned()).or_default() += 1;
                 continue;
+            }
+            Some(_) if pass_over && !speaks => {
+                if let Some(kind) = passed_over::kind(path, body, rules) {
+                    *scan.inventory.entry(kind.to_owned()).or_default() += 1;
+                    continue;
+                }
             }
             _ => {}
         }
