@@ -9,6 +9,7 @@ use super::raw::{RawAbsent, RawComponent, RawFormat, RawPin, RawRole, RawRule, R
 use crate::domain::manifest::route::Pattern;
 use crate::domain::rule::{
     Absent, Claim, ComponentTemplate, Format, PinRule, Role, Rule, RuleExample, Scope, UpstreamTemplate,
+    placeholder,
 };
 use crate::domain::version::Scheme;
 
@@ -299,8 +300,8 @@ fn filled(field: &str, template: &str, known: &BTreeSet<&str>) -> Result<(), Rul
         let Some((name, after)) = tail.split_once('}') else {
             return Err(RuleError::at(field, Fault::Unclosed(template.to_owned())));
         };
-        let name = name.strip_suffix('?').unwrap_or(name);
-        if !known.contains(name) {
+        let (names, _) = placeholder(name);
+        if let Some(name) = names.split('|').find(|name| !known.contains(name)) {
             let known = known.iter().map(|&name| name.to_owned()).collect();
             return Err(RuleError::at(field, Fault::Placeholder { name: name.to_owned(), known }));
         }

@@ -29,6 +29,7 @@ pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
 pub use object::Object;
+pub(crate) use pins::{Shape, shape};
 
 /// A text in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,8 @@ pub struct FileScan {
     pub inventory: BTreeMap<String, usize>,
     /// Architectures of nodes that manifests ask for (`amd64`, `arm64`).
     pub architectures: BTreeSet<String>,
+    /// Where versions start that cannot be edited byte for byte; each is said once.
+    unwritable: BTreeSet<usize>,
 }
 
 /// The text of a file with its documents.

@@ -157,6 +157,52 @@ fn ansible_templates_and_unused_variables_are_copies() {
     );
 }
 
+/// Any patch of any Plan was once taken for k3s.
+#[test]
+fn patches_of_plans_of_other_software_are_not_k3s() {
+    let root = applies("./overlay", "");
+    let other = plan("bionic", "20.04").replace("rancher/k3s-upgrade", "ubuntu");
+    let operations = |target: &str, path: &str, value: &str| {
+        format!(
+            "resources: [../base]\npatches:\n- target: {target}\n  patch: |\n    - {{op: replace, path: {path}, value: \"{value}\"}}\n"
+        )
+    };
+    let merge = |spec: &str| {
+        format!(
+            "resources: [../base]\npatches:\n- patch: |\n    apiVersion: upgrade.cattle.io/v1\n    kind: Plan\n    metadata: {{name: bionic, namespace: system-upgrade}}\n    spec: {spec}\n"
+        )
+    };
+    for kustomize in [
+        operations("{kind: Plan, name: bionic}", "/spec/version", "22.04"),
+        operations("{kind: Plan, name: bionic}", "/spec/version", "v1.33.5+k3s1"),
+        operations("{kind: Plan}", "/spec/version", "v1.33.5+k3s1"),
+        merge("{version: v1.33.5+k3s1}"),
+        merge("{channel: https://update.example.com/v1-release/channels/stable}"),
+    ] {
+        finds(
+            &[
+                ("base/kustomization.yaml", "resources: [plan.yaml]\n"),
+                ("base/plan.yaml", &other),
+                ("clusters/home/ks.yaml", &root),
+                ("overlay/kustomization.yaml", &kustomize),
+            ],
+            &[],
+        );
+    }
+    // Where the Plan is not in the repository, only the version can tell.
+    for (version, expected) in
+        [("22.04", None), ("v1.33.5+k3s1", Some("k3s =v1.33.5+k3s1 overlay/kustomization.yaml:5"))]
+    {
+        let kustomize = operations("{kind: Plan, name: server}", "/spec/version", version)
+            .replace("[../base]", "[https://git.example.com/plans]");
+        let files = [("clusters/home/ks.yaml", root.as_str()), ("overlay/kustomization.yaml", &*kustomize)];
+        match expected {
+            Some(expected) => assert_eq!(one(&files), expected),
+            None => finds(&files, &[]),
+        }
+    }
+}
+
 #[test]
 fn words_that_are_no_k3s_version_are_no_copies() {
     finds(&[("ansible/group_vars/all.yml", "k3s_version: 1.2\n")], &[]);
