@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::access::{Access, Credential};
 use super::error::CommandError;
 use crate::app::ports::Progress;
-use crate::config::{Config, HostSettings, MapTarget, Upstreams};
+use crate::clock::AnyClock;
+use crate::config::{Config, Host, HostSettings, MapTarget, Upstreams};
 use crate::upstream::client::UpstreamClient;
 use crate::upstream::context::{Context, GitOptions, GithubHost, GithubOptions, OciOptions, OsvOptions};
 use crate::upstream::credentials::{self, Credentials};
@@ -36,10 +37,11 @@ pub(super) fn upstreams(
     config: &Config,
     offline: bool,
     access: &Access,
+    clock: AnyClock,
     progress: Arc<dyn Progress>,
 ) -> Result<UpstreamClient, CommandError> {
     let options = &config.upstreams;
-    let http = Http::new(HttpOptions {
+    let http_options = HttpOptions {
         cache_dir: access.cache_dir.clone(),
         offline,
         timeout: options.timeout,
@@ -47,19 +49,16 @@ pub(super) fn upstreams(
         of_host: options
             .hosts
             .iter()
-            .filter_map(|(host, settings)| Some((host.to_string(), settings.concurrency?)))
+            .filter_map(|(host, settings)| Some((asked_name(host), settings.concurrency?)))
             .collect(),
         retries: options.retries,
         mapping: mapping(config)?,
         credentials: all_credentials(options, access)?,
         ..HttpOptions::default()
-    })
-    .map_err(|error| {
-        CommandError::failed(Error::Http(error))
-            .hint("name another folder with `--cache-dir`, or use `--no-cache`")
-    })?;
-    let hosts_that = |wanted: fn(&HostSettings) -> bool| {
-        let hosts = options.hosts.iter().filter(|(_, settings)| wanted(settings));
+    };
+    let http = http_client(http_options, access.cache_is_named, clock)?;
+    let hosts_that = |have: fn(&HostSettings) -> bool| {
+        let hosts = options.hosts.iter().filter(|(_, settings)| have(settings));
         hosts.map(|(host, _)| host.to_string()).collect()
     };
     let oci = OciOptions {
@@ -70,12 +69,36 @@ pub(super) fn upstreams(
     };
     let github = GithubOptions {
         hosts: github_hosts(config, access),
-        cache_folder: access.cache_dir.as_ref().map(|folder| folder.join("github")),
+        cache_folder: http.cache_dir().map(|folder| folder.join("github")),
+        timeout: options.timeout,
         retries: options.retries as usize,
         ..GithubOptions::default()
     };
-    let context = Context::new(http, github, GitOptions::default(), oci, OsvOptions::default());
+    let git = GitOptions { timeout: options.timeout, ..GitOptions::default() };
+    let osv = OsvOptions { timeout: options.timeout, ..OsvOptions::default() };
+    let context = Context::new(http, github, git, oci, osv);
     Ok(UpstreamClient::new(Arc::new(context)).with_progress(progress))
+}
+
+/// The name under which a configured host is asked.
+fn asked_name(host: &Host) -> String {
+    let name = host.to_string();
+    if DOCKER_HUB.contains(&name.as_str()) { DOCKER_HUB_REGISTRY.to_owned() } else { name }
+}
+
+/// The client. A cache in the usual place is a convenience: where there can be none, answers are not kept.
+fn http_client(options: HttpOptions, needs_cache: bool, clock: AnyClock) -> Result<Http, CommandError> {
+    let error = match Http::with_clock(options.clone(), Arc::new(clock)) {
+        Ok(http) => return Ok(http),
+        Err(error) => error,
+    };
+    if let (http::Error::Cache { path, source }, false) = (&error, needs_cache) {
+        tracing::warn!(folder = %path.display(), reason = %source, "answers are not kept: there can be no cache folder");
+        return Http::with_clock(HttpOptions { cache_dir: None, ..options }, Arc::new(clock))
+            .map_err(|error| CommandError::failed(Error::Http(error)));
+    }
+    Err(CommandError::failed(Error::Http(error))
+        .hint("name another folder with `--cache-dir`, or use `--no-cache`"))
 }
 
 fn mapping(config: &Config) -> Result<Mapping, CommandError> {
@@ -110,8 +133,7 @@ fn all_credentials(options: &Upstreams, access: &Access) -> Result<Credentials, 
                 credentials::Credential::Basic { username: username.clone(), password: password.clone() }
             }
         };
-        let key = host.to_string();
-        let key = if DOCKER_HUB.contains(&key.as_str()) { DOCKER_HUB_REGISTRY } else { &key };
+        let key = asked_name(host);
         for scheme in schemes {
             credentials.add(&format!("{scheme}://{key}"), credential.clone()).map_err(|source| {
                 CommandError::configuration(Error::Credentials { host: host.to_string(), source })
@@ -167,7 +189,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::config::{Host, Origin, Trust, parse};
+    use crate::config::{Origin, Trust, parse};
 
     fn secret(text: &str) -> SecretString {
         SecretString::from(text.to_owned())

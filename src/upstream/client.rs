@@ -231,9 +231,7 @@ async fn one(
         UpstreamRef::GithubReleases { host, owner, name } => {
             github::releases(context, host, owner, name, installed).await
         }
-        UpstreamRef::GithubTags { host, owner, name } => {
-            github::tags(context, host, owner, name, installed).await
-        }
+        UpstreamRef::GithubTags { host, owner, name } => github::tags(context, host, owner, name).await,
         UpstreamRef::GitTags { url } => git_tags::tags(context, url).await,
         UpstreamRef::Oci { registry, repository, chart } => {
             oci::tags(context, registry, repository, *chart).await

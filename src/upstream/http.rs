@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -27,9 +27,10 @@ use super::reach::Reach;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
+use crate::clock::AnyClock;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
-/// Requests in flight at once, over all hosts.
+/// Requests in flight at once, over all hosts, unless one host may have more.
 const AT_ONCE: usize = 32;
 
 /// One question.
@@ -121,15 +122,8 @@ pub(super) struct Shared {
     pub(super) all: Arc<Semaphore>,
     pub(super) hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(super) reach: Reach,
-}
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock of clients that are given none")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
+    /// It was said that answers cannot be kept.
+    told_unkept: AtomicBool,
 }
 
 impl Http {
@@ -138,7 +132,7 @@ impl Http {
     /// # Errors
     /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
-        Self::with_clock(options, Arc::new(SystemClock))
+        Self::with_clock(options, Arc::new(AnyClock::System))
     }
 
     /// A client that takes the age of stored answers and the dates of `Retry-After` from `clock`.
@@ -152,15 +146,18 @@ impl Http {
             }
             None => None,
         };
+        let most =
+            options.of_host.values().copied().chain([options.per_host, AT_ONCE]).max().unwrap_or(AT_ONCE);
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
                 exchange: Exchange::new(options),
                 cache,
                 clock,
-                all: Arc::new(Semaphore::new(AT_ONCE)),
+                all: Arc::new(Semaphore::new(most)),
                 hosts: Mutex::new(HashMap::new()),
                 reach: Reach::default(),
+                told_unkept: AtomicBool::new(false),
             }),
         })
     }
@@ -196,9 +193,26 @@ impl Http {
         self.shared.exchange.options().offline
     }
 
+    /// Longest time for one request, retries apart.
+    pub fn timeout(&self) -> Duration {
+        self.shared.exchange.options().timeout
+    }
+
+    /// Further attempts after the first one failed for a passing reason.
+    pub fn retries(&self) -> u32 {
+        self.shared.exchange.options().retries
+    }
+
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
         self.shared.exchange.options().cache_dir.as_deref()
+    }
+
+    /// Says, once a run, that answers cannot be kept.
+    pub(super) fn unkept(&self, folder: &std::path::Path, cause: &std::io::Error) {
+        if !self.shared.told_unkept.swap(true, Ordering::Relaxed) {
+            tracing::warn!(folder = %folder.display(), reason = %cause, "answers are not stored in the cache");
+        }
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
@@ -400,7 +414,7 @@ impl Http {
         match cache.store(key, &content.body, about, self.shared.clock.now()) {
             Ok(path) => Got { stored: Some(path), ..content.into_got() },
             Err(cause) => {
-                tracing::warn!(folder = %cache.folder().display(), reason = %cause, "answer not stored in the cache");
+                self.unkept(cache.folder(), &cause);
                 content.into_got()
             }
         }

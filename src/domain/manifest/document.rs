@@ -536,25 +536,6 @@ mod tests {
         assert_eq!(document.scalar_at(0, &["a", "y"]), Some("1"));
     }
 
-    /// Every mapping merges the one before six times: a look-up of what is not there once went all ways.
-    #[test]
-    fn a_mapping_is_looked_into_once_however_often_it_is_merged() {
-        let mut text = "a0: &a0 {x: 1}\n".to_owned();
-        for line in 1..8 {
-            let before = format!("*a{},", line - 1).repeat(6);
-            text.push_str(&format!("a{line}: &a{line} {{<<: [{before}]}}\n"));
-        }
-        let document = parse(&text);
-        let deepest = document.get(0, "a7").unwrap();
-        let started = std::time::Instant::now();
-        for _ in 0..1_000 {
-            assert_eq!(document.get(deepest, "missing"), None);
-        }
-        // By every way it takes a minute.
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
-        assert_eq!(document.scalar_at(deepest, &["x"]), Some("1"));
-    }
-
     /// Each line repeats the one before ten times; patterns and look-ups once visited every copy.
     #[test]
     fn aliases_that_unfold_without_bound_are_refused() {

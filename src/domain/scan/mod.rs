@@ -169,11 +169,14 @@ pub fn is_template(path: &str) -> bool {
 /// Nothing in the bytes can make this fail: what cannot be read becomes a [`Problem`], and the rest
 /// of the file is still read.
 pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
-    read_file(path, bytes, rules, true)
+    read_file(path, bytes, rules, WORTH_PASSING_OVER)
 }
 
-/// As [`scan_file`]; without `pass_over`, objects of no use are parsed as well, which a test compares.
-fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileScan {
+/// Objects of no use with fewer bytes are parsed all the same: that costs little, and tells what is broken.
+const WORTH_PASSING_OVER: usize = 8 << 10;
+
+/// As [`scan_file`]; objects of no use are passed over from a size of `pass_over` bytes, which a test compares.
+fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: usize) -> FileScan {
     let mut scan = FileScan { path: path.to_owned(), template: is_template(path), ..FileScan::default() };
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -199,7 +202,7 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileS
                 *scan.inventory.entry(kind.to_owned()).or_default() += 1;
                 continue;
             }
-            Some(_) if pass_over && !speaks => {
+            Some(_) if body.len() >= pass_over && !speaks => {
                 if let Some(kind) = passed_over::kind(path, body, rules) {
                     *scan.inventory.entry(kind.to_owned()).or_default() += 1;
                     continue;

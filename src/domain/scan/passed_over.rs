@@ -84,7 +84,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{FileScan, read_file, scan_file};
+    use super::super::{FileScan, WORTH_PASSING_OVER, read_file, scan_file};
     use crate::rules::Registry;
 
     fn passed_over(text: &str) -> bool {
@@ -94,12 +94,14 @@ mod tests {
     const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
 
     #[test]
-    fn objects_without_a_key_that_a_rule_needs_are_counted_and_not_parsed() {
-        // What is no YAML at the end shows that nobody parsed it.
-        let text = format!("{SERVICE}spec: {{ports: [\n");
-        let scan = scan_file("a.yaml", text.as_bytes(), RULES.rules());
-        assert_eq!(scan.inventory.get("Service"), Some(&1));
-        assert_eq!(scan.problems, []);
+    fn large_objects_without_a_key_that_a_rule_needs_are_counted_and_not_parsed() {
+        // What is no YAML at the end shows whether somebody parsed it.
+        let broken = |padding: usize| format!("{SERVICE}#{}\nspec: {{ports: [\n", "-".repeat(padding));
+        let large = scan_file("a.yaml", broken(WORTH_PASSING_OVER).as_bytes(), RULES.rules());
+        assert_eq!(large.inventory.get("Service"), Some(&1));
+        assert_eq!(large.problems, []);
+        let small = scan_file("a.yaml", broken(10).as_bytes(), RULES.rules());
+        assert_eq!(small.problems.len(), 1);
     }
 
     #[test]
@@ -163,8 +165,8 @@ mod tests {
     static RULES: LazyLock<Registry> = LazyLock::new(|| Registry::load([]).0);
 
     fn agrees(path: &str, text: &str) {
-        let quick = read_file(path, text.as_bytes(), RULES.rules(), true);
-        let whole = read_file(path, text.as_bytes(), RULES.rules(), false);
+        let quick = read_file(path, text.as_bytes(), RULES.rules(), 0);
+        let whole = read_file(path, text.as_bytes(), RULES.rules(), usize::MAX);
         compare(&of_use(&quick), &of_use(&whole), text);
     }
 

@@ -7,7 +7,6 @@
 //! redirect of the realm, or write a token to disk.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,10 +29,6 @@ use crate::upstream::turn::Turn;
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
-/// Longest time for a token.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Further tries for a token.
-const TOKEN_RETRIES: u32 = 2;
 
 /// What was learnt of registries in this run. Never written anywhere.
 #[derive(Debug, Default)]
@@ -198,12 +193,12 @@ impl Repository<'_> {
         })?;
         let login = if target.origin() == realm.origin() { login } else { self.configured_login(&target) };
         let realm = target;
-        let mut pauses = retry::pauses(TOKEN_RETRIES);
+        let mut pauses = retry::pauses(http.retries());
         loop {
             let answered = {
                 let turn = http.turn(&realm).await?;
                 tokio::time::timeout(
-                    TOKEN_TIMEOUT,
+                    http.timeout(),
                     self.ask_token(&realm, service, login.as_ref(), asked, &turn),
                 )
                 .await
@@ -211,7 +206,9 @@ impl Repository<'_> {
             let refused = match answered {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(refused)) => refused,
-                Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
+                Err(_) => {
+                    transient(format!("`{}` gave no token within {:?}", redact(&realm), http.timeout()))
+                }
             };
             match pauses.next() {
                 Some(pause) if refused.class == FailureClass::Transient => tokio::time::sleep(pause).await,
