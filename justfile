@@ -34,3 +34,13 @@ lint-workflows:
     .github/scripts/test.sh
     actionlint
     zizmor --offline .
+
+# Fuzz TARGET for SECONDS (needs `cargo install cargo-fuzz`; see fuzz/README.md)
+fuzz TARGET SECONDS="60":
+    mkdir -p fuzz/corpus/{{ TARGET }}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run -s none {{ TARGET }} fuzz/corpus/{{ TARGET }} fuzz/seeds/{{ TARGET }} -- \
+        -max_total_time={{ SECONDS }} -max_len=16384 -timeout=10 -rss_limit_mb=1024 -dict=fuzz/yaml.dict
+
+# Every seed of every fuzz target once, without the fuzz engine
+fuzz-seeds:
+    cargo test --locked --manifest-path fuzz/Cargo.toml

@@ -212,13 +212,18 @@ impl Detection {
         settings
     }
 
-    /// Keys that name no component of the run, for a hint; `components` are pairs of id and kind.
-    pub fn unused<'a>(
+    /// Keys with an id, or a kind of nobody's, that no component of the run has, for a hint; `components` are pairs of id and kind.
+    pub fn unused_ids<'a>(
         &'a self,
         components: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     ) -> Vec<&'a str> {
         self.components
             .iter()
+            .filter(|(_, selector, _)| match &selector.form {
+                Form::Kind(kind) => !KINDS.contains(&kind.as_str()),
+                Form::Id => true,
+                Form::Pattern(_) => false,
+            })
             .filter(|(_, selector, _)| !components.clone().any(|(id, kind)| selector.matches(id, kind)))
             .map(|(key, _, _)| key.as_str())
             .collect()

@@ -122,11 +122,12 @@ fn id_wins_over_pattern_over_kind_over_defaults() {
 
 #[test]
 fn keys_that_name_nothing_are_told() {
-    let config = read("detection: {k3s: {}, helm/a/*: {}, images: {}, cilium: {}}\n");
+    let config = read("detection: {k3s: {}, flux: {}, helm/a/*: {}, images: {}, cilium: {}, helm/a/b: {}}\n");
     let components = [("k3s", "k3s"), ("image/ghcr.io/a/b", "image")];
     assert_eq!(
-        config.detection.unused(components.into_iter()),
-        ["detection.cilium", "detection[\"helm/a/*\"]"]
+        config.detection.unused_ids(components.into_iter()),
+        ["detection.cilium", "detection[\"helm/a/b\"]"],
+        "kinds and patterns are for whatever there is"
     );
 }
 

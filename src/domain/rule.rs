@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::component::Component;
 use super::manifest::route::Pattern;
+use super::upstream::UpstreamRef;
 use super::version::Scheme;
 
 /// One rule file: a kind of component and the places of its versions.
@@ -34,6 +36,36 @@ pub struct Rule {
     pub advisories: Option<String>,
     /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
     pub notes: Option<String>,
+}
+
+impl Rule {
+    /// Whether the rule claims what is published there.
+    pub fn claims_what_is_at(&self, upstream: &UpstreamRef) -> bool {
+        self.claims.iter().any(|claim| match (claim, upstream) {
+            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
+            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
+                repository.rsplit('/').next() == Some(wanted)
+            }
+            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
+                *wanted == format!("{registry}/{repository}")
+            }
+            (
+                Claim::Release(wanted),
+                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
+            ) => *wanted == format!("{owner}/{name}"),
+            _ => false,
+        })
+    }
+
+    /// Whether a component is the rule's own: of its id, where that is fixed, or of what it claims.
+    ///
+    /// The kind alone says nothing: rules may share one.
+    pub fn owns(&self, component: &Component) -> bool {
+        // The name of a cluster may stand before an id, and what tells namesakes apart behind it.
+        let id = component.id.split_once(':').map_or(component.id.as_str(), |(_, id)| id);
+        let fixed = !self.component.id.contains('{') && self.component.id == id;
+        fixed || component.upstream.as_ref().is_ok_and(|upstream| self.claims_what_is_at(upstream))
+    }
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -95,6 +127,17 @@ pub enum Scope {
         /// Only this many bytes from the start of the file; `None` = all.
         within: Option<usize>,
     },
+}
+
+impl Scope {
+    /// Whether objects of a group and kind are looked at.
+    pub fn holds(&self, group: &str, kind: &str) -> bool {
+        let Self::Object { group: wanted_group, kind: wanted_kind, except } = self else { return false };
+        wanted_group.as_ref().is_none_or(|wanted| wanted == group)
+            && wanted_kind
+                .as_ref()
+                .map_or_else(|| !except.iter().any(|left_out| left_out == kind), |wanted| wanted == kind)
+    }
 }
 
 /// How the version stands in its scalar.

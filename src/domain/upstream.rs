@@ -4,6 +4,9 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
+/// The channels that k3s itself serves.
+pub const K3S_CHANNELS: &str = "https://update.k3s.io/v1-release/channels";
+
 /// Names one list of versions. Equal values are asked once a run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UpstreamRef {
@@ -69,9 +72,9 @@ impl UpstreamRef {
     /// The canonical URL, as people know it (configuration may map it elsewhere).
     pub fn url(&self) -> String {
         match self {
-            Self::K3s { channel } => {
-                channel.clone().unwrap_or_else(|| "https://update.k3s.io/v1-release/channels".to_owned())
-            }
+            Self::K3s { channel: None } => K3S_CHANNELS.to_owned(),
+            Self::K3s { channel: Some(url) } if url.contains("://") => url.clone(),
+            Self::K3s { channel: Some(name) } => format!("{K3S_CHANNELS}/{name}"),
             Self::GithubReleases { host, owner, name } | Self::GithubTags { host, owner, name } => {
                 format!("https://{host}/{owner}/{name}")
             }

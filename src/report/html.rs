@@ -170,7 +170,10 @@ pub(super) fn render(report: &Report, options: &RenderOptions) -> Result<String,
         problems,
         inventory,
     };
-    Ok(environment.get_template("report.html")?.render(Serde(page))?)
+    let mut text = environment.get_template("report.html")?.render(Serde(page))?;
+    // The template's own last line end is not rendered.
+    text.push('\n');
+    Ok(text)
 }
 
 fn slug(urgency: Urgency) -> &'static str {

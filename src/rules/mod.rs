@@ -7,6 +7,7 @@ mod registry;
 mod schema;
 mod show;
 
+pub use compile::parse;
 pub use error::{Fault, RuleError};
 pub use registry::{REPOSITORY_FOLDER, Registry, Source};
 pub use schema::schema;

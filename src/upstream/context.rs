@@ -141,6 +141,8 @@ impl Default for GitOptions {
 pub struct OciOptions {
     /// Registries (`host[:port]`) that are asked over plain HTTP.
     pub plain_http: BTreeSet<String>,
+    /// Those of them that may be sent docker's credentials all the same.
+    pub credentials_by_http: BTreeSet<String>,
     /// Docker's `config.json`, where credentials for registries may be read from it.
     pub docker_config: Option<PathBuf>,
     /// Whether programs that `config.json` names (`credsStore`, `credHelpers`) may be run.

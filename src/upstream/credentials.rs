@@ -2,13 +2,9 @@
 //!
 //! Plain data: who reads environment variables or docker's `config.json` builds this.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -57,6 +53,7 @@ pub(crate) fn identity(header: &SecretString) -> String {
 
 #[derive(Debug, Clone)]
 struct Entry {
+    scheme: String,
     host: String,
     port: Option<u16>,
     path: String,
@@ -65,8 +62,8 @@ struct Entry {
 
 /// Credentials by host, port and path prefix.
 ///
-/// A key without port means the port of `https`. Credentials for plain `http` or another port must
-/// name the port, so that nothing secret is sent in the clear by accident.
+/// A key without port means the port of `https`. A key means `https` unless it begins with `http://`, so that
+/// nothing secret is sent in the clear by accident.
 #[derive(Debug, Clone, Default)]
 pub struct Credentials {
     entries: Vec<Entry>,
@@ -81,14 +78,6 @@ pub enum Error {
         /// The key as written.
         key: String,
     },
-    /// docker's configuration is not what docker writes.
-    #[error("cannot read docker configuration `{path}`: {detail}")]
-    Docker {
-        /// Path of the file.
-        path: String,
-        /// What is wrong, without any of its content.
-        detail: String,
-    },
 }
 
 impl Credentials {
@@ -97,8 +86,8 @@ impl Credentials {
         Self::default()
     }
 
-    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it; an entry
-    /// for the same key that is there already wins.
+    /// Binds a credential to `host`, `host:port` or either with a path prefix behind it, `http://` before it where
+    /// it may be sent unencrypted; an entry for the same key that is there already wins.
     ///
     /// # Errors
     /// The key names no host.
@@ -110,18 +99,18 @@ impl Credentials {
         if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
             return Err(refused());
         }
-        let port = if scheme == "http" { Some(url.port().unwrap_or(80)) } else { url.port() };
         let entry = Entry {
+            scheme: url.scheme().to_owned(),
             host: host.to_owned(),
-            port,
+            port: url.port_or_known_default(),
             path: url.path().trim_end_matches('/').to_owned(),
             credential,
         };
-        if !self
-            .entries
-            .iter()
-            .any(|known| known.host == entry.host && known.port == entry.port && known.path == entry.path)
-        {
+        let same = |known: &Entry| {
+            (&known.scheme, &known.host, known.port, &known.path)
+                == (&entry.scheme, &entry.host, entry.port, &entry.path)
+        };
+        if !self.entries.iter().any(same) {
             self.entries.push(entry);
         }
         Ok(())
@@ -130,48 +119,17 @@ impl Credentials {
     /// The credential for exactly this host and port, the longest path prefix first.
     pub fn for_url(&self, url: &Url) -> Option<&Credential> {
         let host = url.host_str()?;
-        let port = url.port_or_known_default()?;
+        let port = url.port_or_known_default();
         self.entries
             .iter()
             .filter(|entry| {
-                entry.host == host
-                    && match entry.port {
-                        Some(own) => own == port,
-                        None => url.scheme() == "https" && port == 443,
-                    }
+                entry.scheme == url.scheme()
+                    && entry.host == host
+                    && entry.port == port
                     && within(&entry.path, url.path())
             })
             .max_by_key(|entry| entry.path.len())
             .map(|entry| &entry.credential)
-    }
-
-    /// Adds what docker's `config.json` holds in `auths`; what is configured already wins.
-    ///
-    /// Credential helpers are programs and are not run from here. Docker Hub's key
-    /// `https://index.docker.io/v1/` is bound to the hosts that Hub really uses.
-    ///
-    /// # Errors
-    /// The file cannot be read or is not docker's JSON.
-    pub fn add_docker_config(&mut self, path: &Path) -> Result<usize, Error> {
-        let error = |detail: String| Error::Docker { path: path.display().to_string(), detail };
-        let text = std::fs::read(path).map_err(|cause| error(cause.kind().to_string()))?;
-        let config: DockerConfig = serde_json::from_slice(&text)
-            // serde's own message may quote the value that it did not expect.
-            .map_err(|cause| error(format!("not docker's JSON at line {}", cause.line())))?;
-        let mut added = 0;
-        for (key, auth) in config.auths {
-            let Some(credential) = auth.credential() else { continue };
-            let keys: &[&str] = if key.contains("index.docker.io") {
-                &["registry-1.docker.io", "auth.docker.io", "index.docker.io"]
-            } else {
-                &[key.as_str()]
-            };
-            for key in keys {
-                // docker accepts keys that no registry can have; they concern nobody here.
-                added += usize::from(self.add(key, credential.clone()).is_ok());
-            }
-        }
-        Ok(added)
     }
 }
 
@@ -179,37 +137,6 @@ impl Credentials {
 fn within(prefix: &str, path: &str) -> bool {
     path.strip_prefix(prefix)
         .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
-}
-
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerAuth>,
-}
-
-#[derive(Deserialize)]
-struct DockerAuth {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    registrytoken: Option<String>,
-}
-
-impl DockerAuth {
-    fn credential(self) -> Option<Credential> {
-        if let Some(token) = self.registrytoken {
-            return Some(Credential::Bearer(SecretString::from(token)));
-        }
-        if let (Some(username), Some(password)) = (self.username, self.password) {
-            return Some(Credential::Basic { username, password: SecretString::from(password) });
-        }
-        let pair = String::from_utf8(STANDARD.decode(self.auth?.trim()).ok()?).ok()?;
-        let (username, password) = pair.split_once(':')?;
-        Some(Credential::Basic {
-            username: username.to_owned(),
-            password: SecretString::from(password.trim_end_matches('\0').to_owned()),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -232,6 +159,7 @@ mod tests {
         credentials.add("charts.example.com", bearer("a")).unwrap();
         credentials.add("charts.example.com/team", bearer("b")).unwrap();
         credentials.add("registry.lan:5000", bearer("c")).unwrap();
+        credentials.add("http://plain.lan:5000", bearer("d")).unwrap();
         for (url, expected) in [
             ("https://charts.example.com/index.yaml", Some("Bearer a")),
             ("https://charts.example.com:443/index.yaml", Some("Bearer a")),
@@ -242,8 +170,33 @@ mod tests {
             ("https://charts.example.com:8443/", None),
             ("https://charts.example.com.evil.org/", None),
             ("https://evil-charts.example.com/", None),
-            ("http://registry.lan:5000/v2/", Some("Bearer c")),
+            ("https://registry.lan:5000/v2/", Some("Bearer c")),
+            ("http://registry.lan:5000/v2/", None),
             ("https://registry.lan/v2/", None),
+            ("http://plain.lan:5000/v2/", Some("Bearer d")),
+            ("https://plain.lan:5000/v2/", None),
+        ] {
+            assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
+        }
+    }
+
+    /// A key with a port was taken for any scheme, so that an `http://` URL with that port got the token in
+    /// clear; and a host that may be asked by plain `http` got nothing on port 80.
+    #[test]
+    fn plain_http_needs_a_key_of_its_own() {
+        let mut credentials = Credentials::new();
+        for key in ["registry.lan:5000", "charts.lan", "http://clear.lan", "http://clear.lan:5000"] {
+            credentials.add(key, bearer(key)).unwrap();
+        }
+        for (url, expected) in [
+            ("http://registry.lan:5000/v2/", None),
+            ("http://charts.lan/", None),
+            ("http://charts.lan:443/", None),
+            ("http://clear.lan/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:80/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:5000/", Some("Bearer http://clear.lan:5000")),
+            ("http://clear.lan:5001/", None),
+            ("https://clear.lan/", None),
         ] {
             assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
         }
@@ -261,34 +214,6 @@ mod tests {
     fn key_with_a_password_is_refused_without_showing_it() {
         let message = Credentials::new().add("me:secret@example.com", bearer("x")).unwrap_err().to_string();
         assert!(!message.contains("secret"), "{message}");
-    }
-
-    #[test]
-    fn docker_config_gives_basic_credentials_and_maps_docker_hub() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(
-            &path,
-            r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cHc="},"ghcr.io":{"username":"u","password":"p"},"empty.io":{}}}"#,
-        )
-        .unwrap();
-        let mut credentials = Credentials::new();
-        assert_eq!(credentials.add_docker_config(&path).unwrap(), 4);
-        assert_eq!(
-            chosen(&credentials, "https://registry-1.docker.io/v2/").as_deref(),
-            Some("Basic bWU6cHc=")
-        );
-        assert_eq!(chosen(&credentials, "https://ghcr.io/v2/").as_deref(), Some("Basic dTpw"));
-        assert_eq!(chosen(&credentials, "https://empty.io/v2/"), None);
-    }
-
-    #[test]
-    fn broken_docker_config_is_named_without_its_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(&path, r#"{"auths":{"ghcr.io":"c2VjcmV0"}}"#).unwrap();
-        let message = Credentials::new().add_docker_config(&path).unwrap_err().to_string();
-        assert!(message.contains("config.json") && !message.contains("c2VjcmV0"), "{message}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flate2::Crc;
@@ -19,6 +19,7 @@ use super::body::{Body, BodyFile, Check, IN_MEMORY};
 use super::cache::{Description, create_new, unique};
 use super::failure::{denied, not_found, permanent, rate_limited, transient};
 use super::http::{Got, HttpOptions};
+use super::reach::unconnected;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
@@ -83,25 +84,42 @@ pub(crate) enum Again {
 pub(crate) struct Refused {
     pub(crate) failure: UpstreamFailure,
     pub(crate) again: Again,
+    /// Why the asked host could not be connected to, where that is what went wrong.
+    pub(crate) unconnected: Option<String>,
 }
 
 impl Refused {
     fn for_good(failure: UpstreamFailure) -> Self {
-        Self { failure, again: Again::Never }
+        Self { failure, again: Again::Never, unconnected: None }
     }
 
     fn for_now(message: String) -> Self {
-        Self { failure: transient(message), again: Again::Soon }
+        Self { failure: transient(message), again: Again::Soon, unconnected: None }
     }
 }
 
 pub(crate) struct Exchange {
-    client: reqwest::Client,
-    timeout: Duration,
+    options: HttpOptions,
+    /// Made with the first request: reading the machine's certificates costs more than a run that is
+    /// answered from the cache.
+    client: OnceLock<reqwest::Client>,
 }
 
 impl Exchange {
-    pub(crate) fn new(options: &HttpOptions) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(options: HttpOptions) -> Self {
+        Self { options, client: OnceLock::new() }
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// The client below.
+    pub(crate) fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = &self.options;
         // Fails only where a provider is installed already, which then is ours or the program's.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
@@ -111,12 +129,13 @@ impl Exchange {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .pool_max_idle_per_host(options.per_host)
-            .build()?;
-        Ok(Self { client, timeout: options.timeout })
-    }
-
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.client
+            .build()
+            .map_err(|cause| {
+                permanent(format!(
+                    "cannot set up the HTTP client: {cause}; check certificates and proxies of this machine"
+                ))
+            })?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Asks once.
@@ -125,12 +144,12 @@ impl Exchange {
         question: &Question<'_>,
         clock: &(dyn Clock + Send + Sync),
     ) -> Result<Answered, Refused> {
-        match tokio::time::timeout(self.timeout, self.follow(question, clock)).await {
+        match tokio::time::timeout(self.options.timeout, self.follow(question, clock)).await {
             Ok(answered) => answered,
             Err(_) => Err(Refused::for_now(format!(
                 "`{}` did not answer in full within {} s",
                 redact(question.url),
-                self.timeout.as_secs_f32()
+                self.options.timeout.as_secs_f32()
             ))),
         }
     }
@@ -146,7 +165,11 @@ impl Exchange {
         let mut at_home = true;
         for _ in 0..=MOST_REDIRECTS {
             let authorization = question.authorization.filter(|_| at_home);
-            let response = self.send(question, &url, authorization).await?;
+            let response = self.send(question, &url, authorization).await.map_err(|refused| Refused {
+                // Where a redirect led says nothing about the host that was asked.
+                unconnected: refused.unconnected.filter(|_| url.origin() == question.url.origin()),
+                ..refused
+            })?;
             if !(question.follow && is_redirect(response.status())) {
                 return read(question, &url, response, authorization.is_some(), clock.now()).await;
             }
@@ -166,7 +189,7 @@ impl Exchange {
         url: &Url,
         authorization: Option<&SecretString>,
     ) -> Result<Response, Refused> {
-        let mut request = self.client.get(url.clone());
+        let mut request = self.client().map_err(Refused::for_good)?.get(url.clone());
         if let Some(accept) = question.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -244,6 +267,7 @@ async fn read(
         408 | 425 | 500..=599 => Err(Refused {
             failure: transient(format!("`{shown}` answered {status}")),
             again: retry::retry_after(headers, now).map_or(Again::Soon, Again::After),
+            unconnected: None,
         }),
         _ => Err(Refused::for_good(permanent(format!("`{shown}` answered {status}")))),
     }
@@ -256,7 +280,7 @@ fn limited(url: &Url, status: u16, headers: &HeaderMap, now: Timestamp) -> Refus
         None if status == 403 || headers.contains_key("x-ratelimit-reset") => Again::Never,
         None => Again::Soon,
     };
-    Refused { failure: rate_limited(url, status, retry::reset(headers, now)), again }
+    Refused { failure: rate_limited(url, status, retry::reset(headers, now)), again, unconnected: None }
 }
 
 fn without_body(status: u16, url: &Url, headers: &HeaderMap) -> Content {
@@ -315,13 +339,15 @@ fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
     if cause.is_builder() {
         return Refused::for_good(permanent(format!("cannot ask `{shown}`: not a URL that can be asked")));
     }
+    if let Some(why) = unconnected(cause) {
+        let refused = Refused::for_now(format!("cannot connect to `{shown}`: {why}"));
+        return Refused { unconnected: Some(why), ..refused };
+    }
     let mut root: &dyn std::error::Error = cause;
     while let Some(source) = root.source() {
         root = source;
     }
-    let what = if cause.is_connect() {
-        format!("cannot connect to `{shown}`: {root}")
-    } else if cause.is_timeout() {
+    let what = if cause.is_timeout() {
         format!("`{shown}` fell silent")
     } else {
         format!("the answer of `{shown}` broke off: {root}")

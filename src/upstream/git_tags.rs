@@ -25,6 +25,7 @@ use url::Url;
 use super::context::{Context, GitOptions};
 use super::credentials::{Credential, Credentials};
 use super::failure::{denied, failure, not_found, permanent, transient};
+use super::http::Http;
 use super::mapping::Resolved;
 use super::redact::{redact, redact_text};
 use super::retry;
@@ -33,6 +34,8 @@ use crate::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure};
 /// Further tries of a listing that failed for a passing reason, within the same time-out.
 const RETRIES: u32 = 1;
 const PREFIX: &str = "refs/tags/";
+/// What listings are kept as.
+const KEPT_AS: &str = "git tags";
 /// Most bytes of one answer; 100,000 tags take about 8 MB.
 const ANSWER_LIMIT: u64 = 32 << 20;
 /// Most tags of one repository; the rest is cut off and noted.
@@ -42,8 +45,8 @@ const TAG_LIMIT: usize = 256;
 
 /// The tags of the repository at `url`, an http or https clone URL.
 ///
-/// Git keeps no date that could be listed, so there is none. Listings are not cached: a remote answers
-/// no conditional requests.
+/// Git keeps no date that could be listed, so there is none. A remote answers no conditional requests, so
+/// what is kept of a listing serves only while it is young enough, with `--offline`, and when nobody answers.
 ///
 /// # Errors
 ///
@@ -62,31 +65,97 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
             if !matches!(target.scheme(), "http" | "https") {
                 return Err(refused_scheme(&shown));
             }
+            let kept = kept_tags(&context.http, &target);
             if context.http.offline() {
-                return Err(failure(
-                    FailureClass::Offline,
-                    format!("tags of `{shown}` are not kept, and `--offline` forbids to ask for them"),
-                ));
+                return kept.map(|(kept, _)| kept).ok_or_else(|| {
+                    let told = "are not in the cache, and `--offline` forbids to ask for them";
+                    failure(FailureClass::Offline, format!("tags of `{shown}` {told}"))
+                });
             }
-            let _turn = context.http.turn(&target).await;
-            let mut pauses = retry::pauses(RETRIES);
-            let asked = async {
-                loop {
-                    let work = {
-                        let (target, options) = (target.clone(), context.git.clone());
-                        let credentials = context.http.credentials().clone();
-                        move |_: &str| remote_tags(target, &credentials, &options)
-                    };
-                    match (blocking(&shown, work).await, pauses.next()) {
-                        (Err(failed), Some(pause)) if failed.class == FailureClass::Transient => {
-                            tokio::time::sleep(pause).await;
-                        }
-                        (answer, _) => return answer,
-                    }
+            match kept {
+                Some((kept, age)) if age < context.http.fresh_for() => {
+                    return Ok(Answer { stale: false, ..kept });
                 }
-            };
-            within(context.git.timeout, &shown, asked).await
+                _ => {}
+            }
+            let asked = ask(context, &target, &shown);
+            match (within(context.git.timeout, &shown, asked).await, kept) {
+                (Err(failed), Some((kept, _)))
+                    if matches!(failed.class, FailureClass::Transient | FailureClass::RateLimited { .. }) =>
+                {
+                    tracing::warn!(url = %shown, reason = %failed, "answer from the cache could not be checked");
+                    Ok(kept)
+                }
+                (answer, _) => answer,
+            }
         }
+    }
+}
+
+/// Asks the remote, at the address as it is and, where there is nothing, with `.git` behind it: the manifests'
+/// addresses were made alike, and not every server serves both.
+async fn ask(context: &Context, target: &Url, shown: &str) -> Result<Answer, UpstreamFailure> {
+    let answer = match ask_at(context, target.clone(), shown).await {
+        Err(failed) if failed.class == FailureClass::NotFound && !target.path().ends_with(".git") => {
+            let mut other = target.clone();
+            other.set_path(&format!("{}.git", target.path().trim_end_matches('/')));
+            ask_at(context, other, shown).await.map_err(|_| failed)?
+        }
+        answer => answer?,
+    };
+    let tags: Vec<&str> = answer.candidates.iter().map(|candidate| candidate.version.as_str()).collect();
+    context.http.remember(target, KEPT_AS, tags.join("\n").into_bytes());
+    Ok(answer)
+}
+
+async fn ask_at(context: &Context, target: Url, shown: &str) -> Result<Answer, UpstreamFailure> {
+    let mut pauses = retry::pauses(RETRIES);
+    loop {
+        let turn = context.http.turn(&target).await?;
+        let work = {
+            let (target, options) = (target.clone(), context.git.clone());
+            let credentials = context.http.credentials().clone();
+            move |_: &str| remote_tags(target, &credentials, &options)
+        };
+        let refused = match blocking(shown, work).await {
+            Ok(answer) => {
+                turn.answered();
+                return Ok(answer);
+            }
+            Err(refused) => refused,
+        };
+        if refused.unconnected {
+            turn.unconnected("no connection");
+        }
+        drop(turn);
+        match pauses.next() {
+            Some(pause) if refused.failure.class == FailureClass::Transient => {
+                tokio::time::sleep(pause).await
+            }
+            _ => return Err(refused.failure),
+        }
+    }
+}
+
+/// The listing of an earlier run, and how old it is.
+fn kept_tags(http: &Http, target: &Url) -> Option<(Answer, Duration)> {
+    let kept = http.kept(target, KEPT_AS, ANSWER_LIMIT)?;
+    let text = std::str::from_utf8(&kept.bytes).ok()?;
+    let candidates =
+        text.lines().map(|tag| Candidate { version: tag.to_owned(), ..Candidate::default() }).collect();
+    Some((Answer { candidates, stale: true, ..Answer::default() }, kept.age))
+}
+
+/// A listing that failed.
+struct Unlisted {
+    failure: UpstreamFailure,
+    /// Nobody could be connected to.
+    unconnected: bool,
+}
+
+impl From<UpstreamFailure> for Unlisted {
+    fn from(failure: UpstreamFailure) -> Self {
+        Self { failure, unconnected: false }
     }
 }
 
@@ -99,13 +168,13 @@ fn refused_scheme(shown: &str) -> UpstreamFailure {
 
 /// Runs `work` where it may block. Where nobody waits for it any more, its thread ends by the client's
 /// own time-outs.
-async fn blocking(
+async fn blocking<E: From<UpstreamFailure> + Send + 'static>(
     shown: &str,
-    work: impl FnOnce(&str) -> Result<Answer, UpstreamFailure> + Send + 'static,
-) -> Result<Answer, UpstreamFailure> {
+    work: impl FnOnce(&str) -> Result<Answer, E> + Send + 'static,
+) -> Result<Answer, E> {
     let owned = shown.to_owned();
     tokio::task::spawn_blocking(move || work(&owned)).await.unwrap_or_else(|_| {
-        Err(permanent(format!("cannot list the tags of `{shown}`: the listing was given up")))
+        Err(permanent(format!("cannot list the tags of `{shown}`: the listing was given up")).into())
     })
 }
 
@@ -119,14 +188,10 @@ async fn within(
     })
 }
 
-fn remote_tags(
-    mut target: Url,
-    credentials: &Credentials,
-    options: &GitOptions,
-) -> Result<Answer, UpstreamFailure> {
+fn remote_tags(mut target: Url, credentials: &Credentials, options: &GitOptions) -> Result<Answer, Unlisted> {
     // A user in the URL would otherwise be sent before anybody asks.
     if target.set_username("").is_err() || target.set_password(None).is_err() {
-        return Err(refused_scheme(&redact(&target)));
+        return Err(refused_scheme(&redact(&target)).into());
     }
     let shown = redact(&target);
     let git_url = gix::url::parse(target.as_str())
@@ -159,7 +224,12 @@ fn remote_tags(
         Vec::new(),
         &mut progress,
     );
-    let judge = |error: &gix::Error, asked: Option<bool>| judge(error, asked, &target);
+    let judge = |error: &gix::Error, asked: Option<bool>| {
+        // The chain ends in gix's own type; what reqwest said is only in its text.
+        let unconnected = format!("{error:?}").contains("Error(Connect,");
+        let failure = judge(error, asked, &target);
+        Unlisted { failure, unconnected: unconnected && asked.is_none() }
+    };
     let shaken = shaken.map_err(|error| judge(&error, asked_for_credentials))?;
     let refs = match shaken.refs {
         // Old servers list everything with the first answer.

@@ -5,13 +5,13 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use url::Url;
 
 pub use super::body::Body;
@@ -23,6 +23,7 @@ use super::failure::{failure, permanent};
 use super::local::local;
 use super::mapping::{Mapping, Resolved};
 pub use super::options::HttpOptions;
+use super::reach::Reach;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
@@ -44,6 +45,9 @@ pub struct Get<'a> {
     /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
     /// of the configured credentials, or of nobody, so that the next run finds it.
     pub short_lived: bool,
+    /// Credentials are kept back, for callers that ask as nobody first. The answer is stored as with
+    /// `short_lived`.
+    pub anonymous: bool,
     /// Largest content in bytes, decoded.
     pub limit: u64,
     /// No request is made while the stored answer is younger.
@@ -60,6 +64,7 @@ impl<'a> Get<'a> {
             accept: None,
             authorization: None,
             short_lived: false,
+            anonymous: false,
             limit,
             fresh_for: None,
             challenge: false,
@@ -90,9 +95,6 @@ pub struct Got {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS or proxy configuration of the machine is unusable.
-    #[error("cannot set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     /// The cache folder cannot be made.
     #[error("cannot make the cache folder `{path}`")]
     Cache {
@@ -107,18 +109,18 @@ pub enum Error {
 /// Asks over HTTP. Clones share connections, cache and bounds.
 #[derive(Clone)]
 pub struct Http {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// How old kept answers may be without being checked, where a question does not say it.
     fresh_for: Duration,
 }
 
-struct Shared {
-    exchange: Exchange,
-    options: HttpOptions,
-    cache: Option<Cache>,
-    clock: Arc<dyn Clock + Send + Sync>,
-    all: Arc<Semaphore>,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+pub(super) struct Shared {
+    pub(super) exchange: Exchange,
+    pub(super) cache: Option<Cache>,
+    pub(super) clock: Arc<dyn Clock + Send + Sync>,
+    pub(super) all: Arc<Semaphore>,
+    pub(super) hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    pub(super) reach: Reach,
 }
 
 struct SystemClock;
@@ -134,7 +136,7 @@ impl Http {
     /// A client with the machine's clock.
     ///
     /// # Errors
-    /// TLS, proxies or the cache folder cannot be set up.
+    /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
         Self::with_clock(options, Arc::new(SystemClock))
     }
@@ -150,16 +152,15 @@ impl Http {
             }
             None => None,
         };
-        let exchange = Exchange::new(&options).map_err(Error::Client)?;
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
-                exchange,
+                exchange: Exchange::new(options),
                 cache,
                 clock,
                 all: Arc::new(Semaphore::new(AT_ONCE)),
                 hosts: Mutex::new(HashMap::new()),
-                options,
+                reach: Reach::default(),
             }),
         })
     }
@@ -182,43 +183,30 @@ impl Http {
 
     /// What is answered from elsewhere.
     pub fn mapping(&self) -> &Mapping {
-        &self.shared.options.mapping
+        &self.shared.exchange.options().mapping
     }
 
     /// Who we are to which host.
     pub fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
+        &self.shared.exchange.options().credentials
     }
 
     /// Whether only the cache may answer.
     pub fn offline(&self) -> bool {
-        self.shared.options.offline
+        self.shared.exchange.options().offline
     }
 
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
-        self.shared.options.cache_dir.as_deref()
+        self.shared.exchange.options().cache_dir.as_deref()
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
-    pub fn client(&self) -> &reqwest::Client {
+    ///
+    /// # Errors
+    /// TLS or proxies of this machine cannot be set up.
+    pub fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
         self.shared.exchange.client()
-    }
-
-    /// Waits for a turn at the host of `url`; the turn ends when the permit is dropped.
-    pub async fn turn(&self, url: &Url) -> Turn {
-        let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
-        let host = {
-            let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            hosts
-                .entry(key)
-                .or_insert_with(|| Arc::new(Semaphore::new(self.shared.options.per_host.max(1))))
-                .clone()
-        };
-        // The host's turn first: waiting for a slow host must not hold a place that others could use.
-        let host = host.acquire_owned().await.ok();
-        let all = self.shared.all.clone().acquire_owned().await.ok();
-        Turn { _host: host, _all: all }
     }
 
     /// Asks, follows redirects, and gives the content; stored content is verified before.
@@ -267,7 +255,7 @@ impl Http {
         strip(&mut target);
 
         let now = self.shared.clock.now();
-        let as_whom = if get.short_lived {
+        let as_whom = if get.short_lived || get.anonymous {
             self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
         } else {
             authorization.as_ref().map(identity)
@@ -337,6 +325,9 @@ impl Http {
     /// Who we are to the target: what the caller says if the target is the asked host, else what
     /// the URL says, else what is configured.
     fn authorization(&self, get: &Get<'_>, target: &Url) -> Option<SecretString> {
+        if get.anonymous {
+            return None;
+        }
         if let Some(given) = get.authorization
             && get.url.origin() == target.origin()
         {
@@ -350,13 +341,22 @@ impl Http {
 
     /// Asks until there is an answer, a lasting failure, or no attempt left.
     async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.options.retries);
+        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
         loop {
             let refused = {
-                let _turn = self.turn(question.url).await;
+                let turn = self.turn(question.url).await?;
                 match self.shared.exchange.once(question, self.shared.clock.as_ref()).await {
-                    Ok(answered) => return Ok(answered),
-                    Err(refused) => refused,
+                    Ok(answered) => {
+                        turn.answered();
+                        return Ok(answered);
+                    }
+                    Err(refused) => {
+                        match &refused.unconnected {
+                            Some(cause) => turn.unconnected(cause),
+                            None => turn.answered(),
+                        }
+                        refused
+                    }
                 }
             };
             let Some(own) = pauses.next().filter(|_| refused.again != Again::Never) else {
@@ -405,14 +405,6 @@ impl Http {
             }
         }
     }
-}
-
-/// A turn at a host; see [`Http::turn`].
-#[must_use = "the turn ends when this is dropped"]
-#[derive(Debug)]
-pub struct Turn {
-    _host: Option<OwnedSemaphorePermit>,
-    _all: Option<OwnedSemaphorePermit>,
 }
 
 /// The stored answer, unread.

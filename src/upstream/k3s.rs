@@ -12,10 +12,8 @@ use super::failure::{not_found, permanent};
 use super::http::{Get, Http};
 use super::mapping::decoded;
 use super::redact::{redact, redact_text};
-use crate::domain::upstream::{FailureClass, UpstreamFailure};
+use crate::domain::upstream::{FailureClass, K3S_CHANNELS as CHANNELS, UpstreamFailure};
 
-/// The channels that k3s itself serves.
-pub const CHANNELS: &str = "https://update.k3s.io/v1-release/channels";
 /// The list has a few kilobytes.
 const LARGEST_LIST: u64 = 1024 * 1024;
 /// Versions are short; anything longer is not one.

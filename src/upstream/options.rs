@@ -1,5 +1,6 @@
 //! What may be configured about asking over HTTP.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// Concurrent requests to one host and port.
     pub per_host: usize,
+    /// The same for single hosts, by `host` or `host:port`.
+    pub of_host: BTreeMap<String, usize>,
     /// Further attempts after the first one failed for a passing reason.
     pub retries: u32,
     /// What is answered from elsewhere.
@@ -38,6 +41,7 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(120),
             connect_timeout: Duration::from_secs(10),
             per_host: 6,
+            of_host: BTreeMap::new(),
             retries: 3,
             mapping: Mapping::default(),
             credentials: Credentials::new(),

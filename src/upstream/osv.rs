@@ -12,8 +12,10 @@ use url::Url;
 use super::context::Context;
 use super::failure::{failure, permanent, transient};
 use super::mapping::Resolved;
+use super::reach::unconnected;
 use super::redact::redact;
 use super::retry;
+use super::turn::Turn;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Most bytes of one page of advisories.
@@ -149,8 +151,9 @@ async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>,
     let mut pauses = retry::pauses(RETRIES);
     loop {
         let asked = {
-            let _turn = context.http.turn(url).await;
-            tokio::time::timeout(context.osv.timeout, post_json(context.http.client(), url, query)).await
+            let turn = context.http.turn(url).await?;
+            let post = post_json(context.http.client()?, url, query, &turn);
+            tokio::time::timeout(context.osv.timeout, post).await
         };
         let refused = match asked {
             Ok(Ok(body)) => return Ok(body),
@@ -170,14 +173,16 @@ async fn post_json(
     client: &reqwest::Client,
     url: &Url,
     query: &Query<'_>,
+    turn: &Turn,
 ) -> Result<Vec<u8>, UpstreamFailure> {
     let shown = redact(url);
-    let mut response = client
-        .post(url.clone())
-        .json(query)
-        .send()
-        .await
-        .map_err(|_| transient(format!("`{shown}` did not answer")))?;
+    let mut response = client.post(url.clone()).json(query).send().await.map_err(|error| {
+        if let Some(cause) = unconnected(&error) {
+            turn.unconnected(&cause);
+        }
+        transient(format!("`{shown}` did not answer"))
+    })?;
+    turn.answered();
     match response.status().as_u16() {
         200 => {}
         429 => {

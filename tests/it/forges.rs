@@ -45,6 +45,12 @@ impl<'a> Setting<'a> {
         self
     }
 
+    /// Docker's credentials may go to `registry` over plain HTTP.
+    fn trusts(mut self, registry: &str) -> Self {
+        self.oci.credentials_by_http.insert(registry.to_owned());
+        self
+    }
+
     fn cache(mut self, folder: &'a Path) -> Self {
         self.cache = Some(folder);
         self

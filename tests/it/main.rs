@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod broken;
 mod config;
+mod corpus;
+mod detect;
 mod exit_codes;
 mod forges;
 mod help;
@@ -22,7 +25,8 @@ fn every_file_of_this_folder_is_a_module() {
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name == "main" {
+        // Hidden files are what tools leave behind.
+        if name == "main" || name.starts_with('.') {
             continue;
         }
         seen += 1;

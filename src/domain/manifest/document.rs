@@ -1,6 +1,7 @@
 //! One YAML document as nodes with byte spans.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
@@ -9,6 +10,13 @@ use super::route::{self, Pattern, Segment};
 
 /// More nodes than any manifest has; a larger document is refused, not read for ever.
 const MAX_NODES: usize = 2_000_000;
+/// A key and its value, with their indentation, rarely have fewer.
+const BYTES_A_NODE: usize = 12;
+/// More nodes than this are made room for as they come: most of a large text may be one scalar.
+const MOST_RESERVED: usize = 4_096;
+/// More nodes than the aliases of any manifest repeat, each counted with all that it stands for. Few
+/// bytes can stand for more nodes than anybody can visit.
+const MAX_REPEATED: usize = 100_000;
 /// How many aliases or merge keys a look-up follows before it gives up.
 const MAX_HOPS: usize = 16;
 
@@ -71,9 +79,9 @@ impl<'text> Document<'text> {
     ///
     /// # Errors
     ///
-    /// What is no YAML, or has more nodes than any manifest.
+    /// What is no YAML, or has or repeats by aliases more nodes than any manifest.
     pub fn parse(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
-        Builder::new(text, chunk.start).run(&text[chunk.clone()], chunk)
+        Builder::new(text, chunk.clone()).run(&text[chunk.clone()], chunk)
     }
 
     /// The root node; `None` for an empty document.
@@ -195,10 +203,12 @@ impl<'text> Document<'text> {
 
     /// The value of a key of a mapping; merge keys (`<<`) are looked into.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        self.get_bounded(id, key, MAX_HOPS)
+        self.get_bounded(id, key, MAX_HOPS, &mut BTreeSet::new())
     }
 
-    fn get_bounded(&self, id: NodeId, key: &str, hops: usize) -> Option<NodeId> {
+    /// `seen` holds the mappings that were looked into: the same one has nothing new by another way, and
+    /// there may be as many ways as there are nodes.
+    fn get_bounded(&self, id: NodeId, key: &str, hops: usize, seen: &mut BTreeSet<NodeId>) -> Option<NodeId> {
         if !self.is_mapping(id) {
             return None;
         }
@@ -212,13 +222,13 @@ impl<'text> Document<'text> {
                 _ => {}
             }
         }
-        let merged = merged?;
+        let merged = merged.filter(|_| seen.insert(self.resolve(id)))?;
         let hops = hops.checked_sub(1)?;
         if self.is_sequence(merged) {
             let sources: Vec<_> = self.children(merged).map(|(_, source)| source).collect();
-            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops));
+            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops, seen));
         }
-        self.get_bounded(merged, key, hops)
+        self.get_bounded(merged, key, hops, seen)
     }
 
     /// The node at a path of keys below `id`.
@@ -307,6 +317,9 @@ struct Frame {
     key: NodeId,
     last: NodeId,
     count: u32,
+    anchor: Option<usize>,
+    /// Nodes below it, those that aliases repeat included.
+    size: usize,
 }
 
 struct Builder<'text> {
@@ -314,12 +327,18 @@ struct Builder<'text> {
     base: usize,
     nodes: Vec<Node<'text>>,
     frames: Vec<Frame>,
-    anchors: Vec<(usize, NodeId)>,
+    /// Node and size of what an alias can stand for. A collection is not in it while it is open, so
+    /// that no alias leads to a node that holds it: Kubernetes refuses such a cycle, and every walk
+    /// would have to watch for it.
+    anchors: HashMap<usize, (NodeId, usize)>,
+    /// Nodes that the aliases met so far repeat.
+    repeated: usize,
 }
 
 impl<'text> Builder<'text> {
-    fn new(text: &'text str, base: usize) -> Self {
-        Self { text, base, nodes: Vec::new(), frames: Vec::new(), anchors: Vec::new() }
+    fn new(text: &'text str, chunk: Range<usize>) -> Self {
+        let nodes = Vec::with_capacity((chunk.len() / BYTES_A_NODE).min(MOST_RESERVED));
+        Self { text, base: chunk.start, nodes, frames: Vec::new(), anchors: HashMap::new(), repeated: 0 }
     }
 
     fn run(mut self, body: &'text str, chunk: Range<usize>) -> Result<Document<'text>, ParseError> {
@@ -353,16 +372,21 @@ impl<'text> Builder<'text> {
                 Event::SequenceStart(..) => self.open(Value::Sequence, false, span, anchor),
                 Event::MappingStart(..) => self.open(Value::Mapping, true, span, anchor),
                 Event::SequenceEnd | Event::MappingEnd => {
-                    self.frames.pop();
+                    let Some(frame) = self.frames.pop() else { continue };
+                    self.anchors.extend(frame.anchor.map(|anchor| (anchor, (frame.node, frame.size))));
+                    self.grow(frame.size);
                     self.settle();
                 }
                 Event::Alias(id) => {
-                    let target = self
-                        .anchors
-                        .iter()
-                        .rev()
-                        .find(|(anchor, _)| *anchor == id)
-                        .map_or(NONE, |(_, node)| *node);
+                    let (target, size) = self.anchors.get(&id).copied().unwrap_or((NONE, 0));
+                    self.grow(size);
+                    self.repeated = self.repeated.saturating_add(size);
+                    if self.repeated > MAX_REPEATED {
+                        return Err(ParseError {
+                            offset: span.start,
+                            message: format!("aliases repeat more than {MAX_REPEATED} nodes"),
+                        });
+                    }
                     self.add(Value::Alias(target), span, None);
                 }
                 Event::UnresolvedAlias(_) => self.add(Value::Alias(NONE), span, None),
@@ -373,17 +397,26 @@ impl<'text> Builder<'text> {
     }
 
     fn open(&mut self, value: Value<'text>, mapping: bool, span: Range<usize>, anchor: Option<usize>) {
-        let node = self.push(value, span, anchor);
-        self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0 });
+        let node = self.push(value, span);
+        self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0, anchor, size: 1 });
+    }
+
+    /// Counts nodes to the open collection.
+    fn grow(&mut self, size: usize) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.size = frame.size.saturating_add(size);
+        }
     }
 
     fn add(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
-        self.push(value, span, anchor);
+        let node = self.push(value, span);
+        self.anchors.extend(anchor.map(|anchor| (anchor, (node, 1))));
+        self.grow(1);
         self.settle();
     }
 
     /// Adds a node and links it as key or as value of the open collection.
-    fn push(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) -> NodeId {
+    fn push(&mut self, value: Value<'text>, span: Range<usize>) -> NodeId {
         // MAX_NODES is far below the range of NodeId.
         let id = self.nodes.len() as NodeId;
         let mut node = Node { value, span, parent: NONE, key: NONE, first: NONE, next: NONE, index: 0 };
@@ -405,9 +438,6 @@ impl<'text> Builder<'text> {
             }
         }
         self.nodes.push(node);
-        if let Some(anchor) = anchor {
-            self.anchors.push((anchor, id));
-        }
         id
     }
 
@@ -495,6 +525,49 @@ mod tests {
         let document = parse("a: &a\n  <<: *a\n  x: 1\nb: *nothing\n");
         assert_eq!(document.scalar_at(0, &["a", "missing"]), None);
         assert_eq!(document.scalar_at(0, &["b"]), None);
+    }
+
+    /// A mapping that merges itself many times once took a look-up through every way of sixteen hops.
+    #[test]
+    fn merges_of_an_enclosing_mapping_are_not_followed() {
+        let document = parse("a: &a\n  <<: [*a, *a, *a, *a, *a, *a, *a, *a]\n  x: *a\n  y: 1\n");
+        assert_eq!(document.scalar_at(0, &["a", "missing"]), None);
+        assert_eq!(document.at(0, &["a", "x", "y"]), None);
+        assert_eq!(document.scalar_at(0, &["a", "y"]), Some("1"));
+    }
+
+    /// Every mapping merges the one before six times: a look-up of what is not there once went all ways.
+    #[test]
+    fn a_mapping_is_looked_into_once_however_often_it_is_merged() {
+        let mut text = "a0: &a0 {x: 1}\n".to_owned();
+        for line in 1..8 {
+            let before = format!("*a{},", line - 1).repeat(6);
+            text.push_str(&format!("a{line}: &a{line} {{<<: [{before}]}}\n"));
+        }
+        let document = parse(&text);
+        let deepest = document.get(0, "a7").unwrap();
+        let started = std::time::Instant::now();
+        for _ in 0..1_000 {
+            assert_eq!(document.get(deepest, "missing"), None);
+        }
+        // By every way it takes a minute.
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        assert_eq!(document.scalar_at(deepest, &["x"]), Some("1"));
+    }
+
+    /// Each line repeats the one before ten times; patterns and look-ups once visited every copy.
+    #[test]
+    fn aliases_that_unfold_without_bound_are_refused() {
+        let mut text = "a0: &a0 [x, x]\n".to_owned();
+        for line in 1..12 {
+            let before = format!("*a{},", line - 1).repeat(10);
+            text.push_str(&format!("a{line}: &a{line} [{before}]\n"));
+        }
+        let error = Document::parse(&text, 0..text.len()).unwrap_err();
+        assert!(error.message.contains("aliases repeat"), "{error:?}");
+        assert!(text[error.offset..].starts_with("*a"), "{error:?}");
+        let few: String = text.lines().take(4).map(|line| format!("{line}\n")).collect();
+        assert_eq!(spans(&few, "/a3/0/*/*/1").len(), 100);
     }
 
     #[test]

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::sources::{Known, Lookup, namespaces};
 use super::variables::{Home, reference};
-use super::{World, annotate, locate, patch};
+use super::{World, annotate, locate, patch, publisher::claimed};
 use crate::domain::component::{Given, Pin};
-use crate::domain::rule::{
-    Absent, Claim, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill,
-};
+use crate::domain::rule::{Absent, ComponentTemplate, PinRule, Role, Rule, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Found, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
@@ -53,7 +51,7 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
         let mut taken = BTreeSet::new();
         for found in &scan.found {
             let spec = &world.rules[found.rule].pins[found.pin];
-            if matches!(spec.scope, Scope::Values) && found.object.is_none() && !world.is_values(file) {
+            if !world.counts(file, found) {
                 continue;
             }
             // The first rule that finds a version at a place has it.
@@ -163,13 +161,13 @@ fn fill_inputs(text: &str, row: &Captures) -> String {
 }
 
 /// A found version with everything around it.
-struct Place<'a> {
-    world: &'a World<'a>,
-    file: usize,
+pub(super) struct Place<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) file: usize,
     scan: &'a FileScan,
     found: &'a Found,
     rule: &'a Rule,
-    spec: &'a PinRule,
+    pub(super) spec: &'a PinRule,
     uses: &'a Uses,
 }
 
@@ -421,81 +419,6 @@ impl Place<'_> {
             Absent::Nothing(reason) => Some(Given::Nothing(reason.clone())),
         }
     }
-
-    fn upstream(&self, captures: &Captures) -> Result<UpstreamRef, String> {
-        let need = |template: &str| {
-            fill(template, captures).ok_or_else(|| format!("the manifest has nothing for `{template}`"))
-        };
-        match &self.spec.upstream {
-            UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
-            UpstreamTemplate::GithubReleases { repository } => {
-                let (owner, name) = locate::github(&need(repository)?)?;
-                Ok(UpstreamRef::GithubReleases { host: "github.com".to_owned(), owner, name })
-            }
-            UpstreamTemplate::GithubTags { repository } => {
-                let (owner, name) = locate::github(&need(repository)?)?;
-                Ok(UpstreamRef::GithubTags { host: "github.com".to_owned(), owner, name })
-            }
-            UpstreamTemplate::GitTags { url } => locate::git(&need(url)?),
-            UpstreamTemplate::Helm { repository, chart } => {
-                locate::chart(&fill(repository, captures).unwrap_or_default(), &need(chart)?)
-            }
-            UpstreamTemplate::Oci { url } => {
-                let chart = captures.get("media_type").is_some_and(|kind| kind.contains("helm.chart"));
-                locate::oci(&need(url)?, chart)
-            }
-            UpstreamTemplate::Image => {
-                locate::oci(&format!("{}/{}", need("{registry}")?, need("{repository}")?), false)
-            }
-            UpstreamTemplate::FluxSource { chart, kind, name, namespace } => {
-                self.chart_of_source(captures, [chart, kind, name, namespace])
-            }
-            UpstreamTemplate::FluxChartRef { .. } => Err("the version stands in another object".to_owned()),
-        }
-    }
-
-    fn chart_of_source(&self, captures: &Captures, names: [&str; 4]) -> Result<UpstreamRef, String> {
-        let [chart, kind, name, namespace] = names.map(|template| fill(template, captures));
-        let (Some(chart), Some(name)) = (chart, name) else {
-            return Err("nothing in the repository says which chart and source this release has".to_owned());
-        };
-        let kind = kind.unwrap_or_else(|| "HelmRepository".to_owned());
-        if kind == "GitRepository" || kind == "Bucket" {
-            return Err(format!("the chart comes from the {kind} `{name}`, whose version is the chart's"));
-        }
-        let namespace = namespace.or_else(|| captures.get("namespace").cloned());
-        let clusters = clusters(self.world, self.file);
-        match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &clusters) {
-            Lookup::Found(known) if known.oci => {
-                locate::chart(&format!("oci://{}", known.url.trim_start_matches("oci://")), &chart)
-            }
-            Lookup::Found(known) => locate::chart(&known.url, &chart),
-            Lookup::Missing => Err(format!("the {kind} `{name}` is not in the repository")),
-            Lookup::Ambiguous(count) => Err(format!(
-                "{count} different {kind} objects are named `{name}`; name its namespace in `sourceRef`"
-            )),
-        }
-    }
-}
-
-/// The rule that claims what is published there.
-pub(super) fn claimed<'a>(rules: &'a [Rule], upstream: &UpstreamRef) -> Option<&'a Rule> {
-    rules.iter().find(|rule| {
-        rule.claims.iter().any(|claim| match (claim, upstream) {
-            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
-            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
-                repository.rsplit('/').next() == Some(wanted)
-            }
-            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
-                *wanted == format!("{registry}/{repository}")
-            }
-            (
-                Claim::Release(wanted),
-                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
-            ) => *wanted == format!("{owner}/{name}"),
-            _ => false,
-        })
-    })
 }
 
 /// A pin of a site.

@@ -8,6 +8,7 @@ mod instance;
 mod locate;
 mod patch;
 mod paths;
+mod publisher;
 mod sources;
 mod variables;
 
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::component::{Component, Inventory};
 use super::problem::Problem;
-use super::rule::Rule;
-use super::scan::FileScan;
+use super::rule::{Rule, Scope};
+use super::scan::{FileScan, Found};
 use graph::Graph;
 use variables::Variables;
 
@@ -80,6 +81,12 @@ impl<'a> World<'a> {
     fn home(&self, kind: &str, name: &str) -> Option<&String> {
         let homes = self.homes.get(kind)?.get(name)?;
         homes.first().filter(|_| homes.len() == 1)
+    }
+
+    /// Whether what a rule found counts: values only where something makes values of the file.
+    fn counts(&self, file: usize, found: &Found) -> bool {
+        let spec = &self.rules[found.rule].pins[found.pin];
+        !matches!(spec.scope, Scope::Values) || found.object.is_some() || self.is_values(file)
     }
 
     /// Whether a file's text becomes values of a chart.

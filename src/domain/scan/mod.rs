@@ -9,8 +9,10 @@ mod flux;
 mod image;
 mod kustomize;
 mod object;
+mod passed_over;
 mod pins;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 
@@ -20,6 +22,7 @@ use super::manifest::split;
 use super::problem::Problem;
 use super::rule::Rule;
 
+pub(crate) use annotation::REACH as ANNOTATION_REACH;
 pub use annotation::{Annotation, Marker};
 pub use flux::{ArtifactCopy, FluxKustomization, Source, SyncRoot, VariableSet};
 pub use image::{ImageReference, parse as parse_image};
@@ -105,6 +108,8 @@ pub(crate) struct Context<'a> {
     pub(crate) text: &'a str,
     pub(crate) lines: Lines<'a>,
     pub(crate) documents: Vec<Parsed<'a>>,
+    /// Filled when the first place is looked for, which most files never ask.
+    written: OnceCell<Vec<annotation::Written>>,
 }
 
 /// A parsed document, or YAML inside one.
@@ -161,6 +166,11 @@ pub fn is_template(path: &str) -> bool {
 /// Nothing in the bytes can make this fail: what cannot be read becomes a [`Problem`], and the rest
 /// of the file is still read.
 pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
+    read_file(path, bytes, rules, true)
+}
+
+/// As [`scan_file`]; without `pass_over`, objects of no use are parsed as well, which a test compares.
+fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: bool) -> FileScan {
     let mut scan = FileScan { path: path.to_owned(), template: is_template(path), ..FileScan::default() };
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -174,7 +184,10 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
     }
     pins::lines(text, rules, &mut scan);
     let interesting = !scan.generated;
-    let mut context = Context { text, lines: Lines::of(text), documents: Vec::new() };
+    // What stands in a line or a comment gets its route from the parsed document.
+    let speaks = !scan.found.is_empty() || annotation::is_in(text);
+    let mut context =
+        Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
         let body = &text[chunk.range.clone()];
         match object::quick_kind(body) {
@@ -182,6 +195,12 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
             Some(kind) if kind == "CustomResourceDefinition" || scan.generated => {
                 *scan.inventory.entry(kind.to_owned()).or_default() += 1;
                 continue;
+            }
+            Some(_) if pass_over && !speaks => {
+                if let Some(kind) = passed_over::kind(path, body, rules) {
+                    *scan.inventory.entry(kind.to_owned()).or_default() += 1;
+                    continue;
+                }
             }
             _ => {}
         }
@@ -315,8 +334,10 @@ fn not_yaml(body: &str, message: &str) -> String {
 /// Whether a scalar is nothing (`null`, `~`, empty).
 pub(crate) fn is_nothing(document: &Document<'_>, node: NodeId) -> bool {
     match document.scalar(node) {
+        // Quoted or not, an empty text is to Kubernetes as good as no text.
+        Some("") => true,
         Some(text) => {
-            document.style(node) == Some(Style::Plain) && matches!(text, "" | "~" | "null" | "Null" | "NULL")
+            document.style(node) == Some(Style::Plain) && matches!(text, "~" | "null" | "Null" | "NULL")
         }
         None => false,
     }

@@ -20,7 +20,8 @@ pub(super) fn object(
     scan: &mut FileScan,
 ) {
     for (rule, pin) in pins(rules) {
-        if !in_scope(&rules[rule].pins[pin].scope, &scan.objects[object]) {
+        let Object { group, kind, .. } = &scan.objects[object];
+        if !rules[rule].pins[pin].scope.holds(group, kind) {
             continue;
         }
         apply(context, position, node, Some(object), (rule, pin), &rules[rule].pins[pin], scan);
@@ -109,12 +110,6 @@ fn pins(rules: &[Rule]) -> impl Iterator<Item = (usize, usize)> {
 fn is_understood(spec: &PinRule, text: &str) -> bool {
     spec.strict
         .is_none_or(|scheme| text.contains("${") || text.contains("<<") || scheme.parse(text).is_some())
-}
-
-fn in_scope(scope: &Scope, object: &Object) -> bool {
-    let Scope::Object { group, kind, except } = scope else { return false };
-    group.as_ref().is_none_or(|group| *group == object.group)
-        && kind.as_ref().map_or_else(|| !except.contains(&object.kind), |kind| *kind == object.kind)
 }
 
 fn apply(

@@ -480,7 +480,7 @@ fn ignored_text_with_the_signs_of_a_range_must_be_one() {
 }
 
 fn tag() -> impl Strategy<Value = String> {
-    "v?[0-3]\\.[0-9]{1,2}(\\.[0-9]{1,2}){0,2}(-(rc|beta)\\.[0-9]|-alpine|\\+k3s[0-9])?"
+    "v?[0-3]\\.(0|[1-9][0-9]?)(\\.(0|[1-9][0-9]?)){0,2}(-(rc|beta)\\.[0-9]|-alpine|\\+k3s[0-9])?"
 }
 
 proptest! {

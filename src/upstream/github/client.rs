@@ -17,7 +17,9 @@ use super::store::Store;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
 use crate::upstream::http::Http;
+use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact_text;
+use crate::upstream::turn::Turn;
 
 /// Most bytes read of an answer that is an error.
 const ERROR_LIMIT: usize = 64 << 10;
@@ -29,8 +31,8 @@ const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Page {
     pub(super) body: Bytes,
     pub(super) headers: HeaderMap,
-    /// Why the page is from the store and unchecked, where it is.
-    pub(super) stale: Option<String>,
+    /// The page is from the store and could not be checked.
+    pub(super) stale: bool,
 }
 
 /// Asks one GitHub API for pages.
@@ -95,7 +97,7 @@ impl<'a> Client<'a> {
             builder = builder.cache(store.clone());
         }
         let crab = builder
-            .build_with_reqwest(context.http.client().clone())
+            .build_with_reqwest(context.http.client()?.clone())
             .map_err(|_| unusable("the client cannot be built"))?;
         Ok(Self { crab, store, options, http: &context.http, account })
     }
@@ -107,7 +109,7 @@ impl<'a> Client<'a> {
             message: format!("cannot list {what}: `{url}` is no address that HTTP can ask"),
         })?;
         if self.http.offline() {
-            return self.stored(&uri, "offline").ok_or_else(|| UpstreamFailure {
+            return self.stored(&uri).ok_or_else(|| UpstreamFailure {
                 class: FailureClass::Offline,
                 message: format!("{what} are not in the cache and `--offline` forbids to ask"),
             });
@@ -119,8 +121,11 @@ impl<'a> Client<'a> {
         let mut tries_left = self.options.retries;
         loop {
             let refusal = {
-                let _turn = self.http.turn(url).await;
-                match self.attempt(&uri, what).await {
+                let turn = match self.http.turn(url).await {
+                    Ok(turn) => turn,
+                    Err(given_up) => return self.stored_or(&uri, given_up),
+                };
+                match self.attempt(&uri, what, &turn).await {
                     Ok(page) => return Ok(page),
                     Err(refusal) => refusal,
                 }
@@ -149,31 +154,33 @@ impl<'a> Client<'a> {
         let store = self.store.as_ref()?;
         let age = self.http.now().duration_since(store.checked_at(uri)?);
         let page = (age < limit).then(|| store.page(uri))??;
-        Some(Page { body: page.body.into(), headers: page.headers, stale: None })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: false })
     }
 
-    fn stored(&self, uri: &Uri, reason: &str) -> Option<Page> {
+    fn stored(&self, uri: &Uri) -> Option<Page> {
         let page = self.store.as_ref()?.page(uri)?;
-        Some(Page {
-            body: page.body.into(),
-            headers: page.headers,
-            stale: Some(format!("from the cache, not checked: {reason}")),
-        })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: true })
     }
 
     fn stored_or(&self, uri: &Uri, failure: UpstreamFailure) -> Result<Page, UpstreamFailure> {
-        self.stored(uri, &failure.message).ok_or(failure)
+        let Some(page) = self.stored(uri) else { return Err(failure) };
+        tracing::warn!(url = %uri, reason = %failure, "answer from the cache could not be checked");
+        Ok(page)
     }
 
-    async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refusal> {
+    async fn attempt(&self, uri: &Uri, what: &str, turn: &Turn) -> Result<Page, Refusal> {
         let asked = async {
             let response = self.crab._get(uri.clone()).await.map_err(|error| {
+                if let Some(cause) = unconnected(&error) {
+                    turn.unconnected(&cause);
+                }
                 let cause = redact_text(&root_cause(&error));
                 Refusal::transient(format!(
                     "cannot list {what}: no answer from {}: {cause}",
                     self.account.host
                 ))
             })?;
+            turn.answered();
             let (parts, body) = response.into_parts();
             let ok = parts.status == StatusCode::OK;
             let limit = if ok { PAGE_LIMIT } else { ERROR_LIMIT };
@@ -191,7 +198,7 @@ impl<'a> Client<'a> {
                 }
             };
             if ok {
-                return Ok(Page { body, headers: parts.headers, stale: None });
+                return Ok(Page { body, headers: parts.headers, stale: false });
             }
             Err(refusal(parts.status, &parts.headers, &body, &self.account, what))
         };

@@ -156,12 +156,9 @@ impl Listing {
         ));
     }
 
-    /// Notes once that pages came from the cache, and why.
-    pub(super) fn stale(&mut self, reason: String) {
-        if !self.answer.stale {
-            self.answer.stale = true;
-            self.answer.notes.push(reason);
-        }
+    /// Notes that pages came from the cache and could not be checked.
+    pub(super) fn stale(&mut self) {
+        self.answer.stale = true;
     }
 
     pub(super) fn finish(mut self) -> Answer {

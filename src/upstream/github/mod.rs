@@ -138,8 +138,8 @@ async fn read_pages(
             break;
         }
         let page = client.page(&url, what).await?;
-        if let Some(reason) = page.stale {
-            listing.stale(reason);
+        if page.stale {
+            listing.stale();
         }
         let count = listing.add_page(&page.body).map_err(|error| unreadable(what, &error))?;
         if count == 0 || seen_until {

@@ -6,11 +6,11 @@ use std::io;
 use url::Url;
 
 use super::{Error, Index, LARGEST_INDEX, extract, read};
+use crate::domain::near::near;
 use crate::domain::upstream::{Answer, UpstreamFailure};
 use crate::upstream::body::{Body, IN_MEMORY};
 use crate::upstream::failure::{internal, not_found, permanent, transient};
 use crate::upstream::http::{Get, Got, Http};
-use crate::upstream::near::near;
 use crate::upstream::redact::{redact, redact_text};
 
 /// What is asked for; some servers choose by it between an index and a page for people.

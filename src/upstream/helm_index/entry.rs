@@ -47,7 +47,6 @@ impl Entry {
     }
 
     /// As both readers agree on it: what differs by how it was read is made equal.
-    #[cfg(test)]
     pub(crate) fn comparable(mut self) -> Self {
         self.names_archive = self.has_archive();
         self.urls = None;

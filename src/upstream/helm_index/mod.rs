@@ -20,7 +20,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use self::entry::Chart;
+use self::entry::{Chart, Entry};
 use self::scan::Scan;
 use super::body::Bounded;
 
@@ -76,13 +76,23 @@ impl Error {
     }
 }
 
-/// What was read of an index.
+/// What was read of an index: all names, and the entries of the wanted charts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Index {
+pub struct Index {
     /// The wanted charts that are there.
     pub(crate) charts: BTreeMap<String, Chart>,
     /// Names of all charts.
     pub(crate) names: BTreeSet<String>,
+}
+
+impl Index {
+    /// As both readers agree on it: what differs only by how it was read is made equal.
+    pub fn comparable(mut self) -> Self {
+        for chart in self.charts.values_mut() {
+            chart.entries = std::mem::take(&mut chart.entries).into_iter().map(Entry::comparable).collect();
+        }
+        self
+    }
 }
 
 /// Reads the wanted charts; `open` opens the content anew for each pass.
@@ -98,27 +108,48 @@ pub(crate) fn read<'a>(
     {
         return Ok(index);
     }
+    if let Some(index) = read_fast(open()?, wanted)? {
+        return Ok(index);
+    }
+    match read_parsed(open()?, wanted) {
+        Err(_) if io::copy(&mut open()?, &mut io::sink())? > LARGEST_PARSED => {
+            Err(Error::Unusual { limit: LARGEST_PARSED })
+        }
+        read => read,
+    }
+}
+
+/// Reads the wanted charts without a parser; `None` for a layout that this reader does not vouch for.
+///
+/// Public, as [`read_parsed`] is, so that the two can be held against each other from outside.
+///
+/// # Errors
+///
+/// Reading failed; bytes in memory cannot fail.
+pub fn read_fast(index: impl Read, wanted: &BTreeSet<&str>) -> io::Result<Option<Index>> {
     let mut charts = BTreeMap::new();
-    let scanned = scan::scan(open()?, wanted, |name, text| match block::read(text) {
+    let scanned = scan::scan(index, wanted, |name, text| match block::read(text) {
         Some(chart) => {
             charts.insert(name.to_owned(), chart);
             true
         }
         None => false,
     })?;
-    if let Scan::Canonical(names) = scanned {
-        for name in wanted.iter().filter(|name| names.contains(**name)) {
-            charts.entry((*name).to_owned()).or_default();
-        }
-        return Ok(Index { charts, names });
+    let Scan::Canonical(names) = scanned else { return Ok(None) };
+    for name in wanted.iter().filter(|name| names.contains(**name)) {
+        charts.entry((*name).to_owned()).or_default();
     }
-    let bounded = Bounded { inner: open()?, left: LARGEST_PARSED };
-    match whole::yaml(bounded, LARGEST_PARSED, wanted) {
-        Err(_) if io::copy(&mut open()?, &mut io::sink())? > LARGEST_PARSED => {
-            Err(Error::Unusual { limit: LARGEST_PARSED })
-        }
-        read => read,
-    }
+    Ok(Some(Index { charts, names }))
+}
+
+/// Reads the wanted charts with a parser for YAML: slow, and right by definition.
+///
+/// # Errors
+///
+/// What is no index, or larger than a parser is given.
+pub fn read_parsed(index: impl Read, wanted: &BTreeSet<&str>) -> Result<Index, Error> {
+    let bounded = Bounded { inner: index, left: LARGEST_PARSED };
+    whole::yaml(bounded, LARGEST_PARSED, wanted)
 }
 
 /// Unpacks content that is gzipped as such, whatever its name says.

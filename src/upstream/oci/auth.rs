@@ -23,8 +23,10 @@ use crate::upstream::credentials::Credential;
 use crate::upstream::failure::{denied, failure, permanent, transient};
 use crate::upstream::http::{Get, Got};
 use crate::upstream::mapping::Resolved;
+use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact;
 use crate::upstream::retry;
+use crate::upstream::turn::Turn;
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
@@ -65,6 +67,7 @@ impl Repository<'_> {
                 .get(Get {
                     accept,
                     authorization: authorization.as_ref(),
+                    anonymous: authorization.is_none(),
                     short_lived: authorization.is_some(),
                     challenge: true,
                     ..Get::new(&asked, limit)
@@ -111,10 +114,7 @@ impl Repository<'_> {
                 Some(Login::Identity(_)) | None => return Err(denied(asked, 401, false)),
             },
             Challenge::Bearer { realm, service } => {
-                may_ask_realm(realm, asked).map_err(|why| {
-                    permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(realm), self.shown))
-                })?;
-                self.token(realm, service.as_deref(), login.as_ref()).await?
+                self.token(realm, service.as_deref(), login, asked).await?
             }
         };
         let key = (asked.origin().ascii_serialization(), self.path.to_owned());
@@ -125,18 +125,11 @@ impl Repository<'_> {
     /// The credentials for the host that is really asked: configured ones first, then docker's. A
     /// mirror gets nothing that docker keeps for the registry it stands for.
     async fn login(&self, asked: &Url) -> Result<Option<Login>, UpstreamFailure> {
-        if let Some(credential) = self.context.http.credentials().for_url(asked) {
-            return Ok(Some(Login::Header(match credential {
-                // Token services take a token as a password of any user (GitHub docs, "Working with
-                // the Container registry").
-                Credential::Bearer(token) => {
-                    Credential::Basic { username: "token".to_owned(), password: token.clone() }.header()
-                }
-                basic @ Credential::Basic { .. } => basic.header(),
-            })));
+        if let Some(login) = self.configured_login(asked) {
+            return Ok(Some(login));
         }
-        let Some(config) =
-            self.context.oci.docker_config.clone().filter(|_| asked.origin() == self.base.origin())
+        let is_home = asked.origin() == self.base.origin();
+        let Some(config) = self.context.oci.docker_config.clone().filter(|_| is_home && self.is_private())
         else {
             return Ok(None);
         };
@@ -162,12 +155,33 @@ impl Repository<'_> {
         Ok(login)
     }
 
+    /// The credentials that are configured for the host of `url`.
+    fn configured_login(&self, url: &Url) -> Option<Login> {
+        Some(Login::Header(match self.context.http.credentials().for_url(url)? {
+            // Token services take a token as a password of any user (GitHub docs, "Working with
+            // the Container registry").
+            Credential::Bearer(token) => {
+                Credential::Basic { username: "token".to_owned(), password: token.clone() }.header()
+            }
+            basic @ Credential::Basic { .. } => basic.header(),
+        }))
+    }
+
+    /// Whether credentials may be sent: nobody on the way reads them, or the user does not mind.
+    fn is_private(&self) -> bool {
+        self.base.scheme() == "https" || self.context.oci.credentials_by_http.contains(self.registry)
+    }
+
     /// One token for pulling from this repository.
+    ///
+    /// Where the realm is mapped, the service that is really asked is a stranger to the registry: it gets what
+    /// is configured for itself and not the registry's login.
     async fn token(
         &self,
         realm: &Url,
         service: Option<&str>,
-        login: Option<&Login>,
+        login: Option<Login>,
+        asked: &Url,
     ) -> Result<SecretString, UpstreamFailure> {
         let http = &self.context.http;
         if http.offline() {
@@ -176,16 +190,25 @@ impl Repository<'_> {
                 format!("`{}` is not in the cache and `--offline` forbids to ask", self.shown),
             ));
         }
-        let Resolved::Url(realm) = http.mapping().resolve(realm) else {
+        let Resolved::Url(target) = http.mapping().resolve(realm) else {
             return Err(permanent(format!("cannot log in to `{}`: it is mapped to a file", redact(realm))));
         };
+        may_ask_realm(&target, asked).map_err(|why| {
+            permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(&target), self.shown))
+        })?;
+        let login = if target.origin() == realm.origin() { login } else { self.configured_login(&target) };
+        let realm = target;
         let mut pauses = retry::pauses(TOKEN_RETRIES);
         loop {
-            let asked = {
-                let _turn = http.turn(&realm).await;
-                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login)).await
+            let answered = {
+                let turn = http.turn(&realm).await?;
+                tokio::time::timeout(
+                    TOKEN_TIMEOUT,
+                    self.ask_token(&realm, service, login.as_ref(), asked, &turn),
+                )
+                .await
             };
-            let refused = match asked {
+            let refused = match answered {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(refused)) => refused,
                 Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
@@ -202,12 +225,14 @@ impl Repository<'_> {
         realm: &Url,
         service: Option<&str>,
         login: Option<&Login>,
+        asked: &Url,
+        turn: &Turn,
     ) -> Result<SecretString, UpstreamFailure> {
         let shown = redact(realm);
         let scope = format!("repository:{}:pull", self.path);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
-        let client = self.context.http.client();
+        let client = self.context.http.client()?;
         let request = match login {
             Some(Login::Identity(refresh)) => {
                 fields.extend([
@@ -227,11 +252,16 @@ impl Repository<'_> {
             None => client.get(realm.clone()).query(&fields),
         };
         // reqwest's text may hold the URL; what failed is told without it.
-        let mut response =
-            request.send().await.map_err(|_| transient(format!("`{shown}` did not answer")))?;
+        let mut response = request.send().await.map_err(|error| {
+            if let Some(cause) = unconnected(&error) {
+                turn.unconnected(&cause);
+            }
+            transient(format!("`{shown}` did not answer"))
+        })?;
+        turn.answered();
         match response.status().as_u16() {
             200 => {}
-            401 | 403 => return Err(denied(&self.base, response.status().as_u16(), login.is_some())),
+            code @ (401 | 403) => return Err(denied(asked, code, login.is_some())),
             429 => {
                 return Err(failure(
                     FailureClass::RateLimited { reset: None },

@@ -33,7 +33,7 @@ pub(crate) fn all() -> Vec<Broken> {
     vec![
         wrong("truncated-in-a-string.yaml", b"kind: HelmRelease\nspec:\n  chart: \"pod".to_vec()),
         wrong("truncated-in-a-flow.yaml", b"kind: HelmRelease\nspec: {chart: {spec: [1, 2".to_vec()),
-        wrong("truncated.json", b"{\"kind\": \"HelmRelease\", \"spec\": {\"chart\"".to_vec()),
+        wrong("truncated.json", b"{\"apiVersion\": \"v2\", \"kind\": \"HelmRelease\", \"spec\": {\"chart\"".to_vec()),
         wrong("tab-indented.yaml", b"kind: HelmRelease\nspec:\n\tchart: podinfo\n".to_vec()),
         wrong("template-braces.yaml", b"kind: HelmRelease\nmetadata:\n  name: {{ .Values.name }}-x\n{{- if .x }}\nspec: {}\n{{- end }}\n".to_vec()),
         wrong("jinja.yaml.j2", b"{% for node in nodes %}\n- {{ node }}\n{% endfor %}\n".to_vec()),
@@ -53,7 +53,7 @@ pub(crate) fn all() -> Vec<Broken> {
         wrong("deep-flow-open.yaml", vec![b'{'; 100_000]),
         wrong("deep-block.yaml", deep_block(1_500)),
         wrong("deep-dashes.yaml", [b"- ".repeat(100_000), b"x\n".to_vec()].concat()),
-        wrong("deep.json", [b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_000]].concat()),
+        wrong("deep.json", [b"{\"apiVersion\":\"v1\",\"kind\":".to_vec(), b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_001]].concat()),
         wrong("binary.yaml", (0..=255_u8).cycle().take(64 * 1024).collect()),
         wrong("escape-codes.yaml", b"kind: \"\x1b]0;owned\x07HelmRelease\n".to_vec()),
         odd("empty.yaml", Vec::new()),
@@ -67,7 +67,8 @@ pub(crate) fn all() -> Vec<Broken> {
         odd("huge-line.yaml", huge_line(4 * 1024 * 1024)),
         odd("many-documents.yaml", b"---\na: 1\n".repeat(20_000)),
         odd("many-keys.yaml", (0..50_000).map(|key| format!("key-{key}: {key}\n")).collect::<String>().into_bytes()),
-        odd("long-key.yaml", [b"\"".to_vec(), vec![b'k'; 2_000], b"\": 1\n".to_vec()].concat()),
+        // An implicit key may have 1,024 characters (YAML 1.2.2, section 7.4.2).
+        wrong("long-key.yaml", [b"\"".to_vec(), vec![b'k'; 2_000], b"\": 1\n".to_vec()].concat()),
         odd("unknown-tag.yaml", b"a: !env_var [HOME, x]\nb: !Find {k: v}\n".to_vec()),
         odd("wrong-types.yaml", b"kind: [HelmRelease]\nmetadata: 7\nspec: {chart: {spec: {version: {a: 1}}}}\n".to_vec()),
     ]

@@ -130,6 +130,11 @@ impl FakeUpstream {
         self.content.lock().unwrap().most_in_flight
     }
 
+    /// Counts anew.
+    pub(crate) fn forget_most_in_flight(&self) {
+        self.content.lock().unwrap().most_in_flight = 0;
+    }
+
     /// What was asked since the last call.
     pub(crate) fn take_log(&self) -> Vec<Asked> {
         std::mem::take(&mut self.content.lock().unwrap().log)

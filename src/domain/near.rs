@@ -6,7 +6,7 @@ const MOST: usize = 3;
 const LONGEST: usize = 64;
 
 /// The names most like `wanted`, the most like first; none where nothing is like it.
-pub(crate) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     if wanted.len() > LONGEST {
         return Vec::new();
     }

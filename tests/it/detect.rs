@@ -1,0 +1,11 @@
+//! `detect` from the outside: the built program, a small repository, and upstreams on this machine.
+
+mod actions;
+mod cache;
+mod configuration;
+mod formats;
+mod paths;
+mod refusals;
+mod scenarios;
+mod unreachable;
+pub(crate) mod world;
