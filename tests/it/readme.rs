@@ -63,7 +63,7 @@ fn screen_of_the_readme_is_what_the_first_command_prints() {
     assert!(
         shown == screen(),
         "the program prints something else; run `cargo test --test it readme::screen_is_written -- --ignored`:\n{}",
-        similar::TextDiff::from_lines(&shown, &screen()).unified_diff()
+        similar::TextDiff::from_lines(&shown, screen().as_str()).unified_diff()
     );
 }
 
