@@ -540,14 +540,14 @@ mod tests {
     #[test]
     fn a_mapping_is_looked_into_once_however_often_it_is_merged() {
         let mut text = "a0: &a0 {x: 1}\n".to_owned();
-        for line in 1..8 {
+        for line in 1..6 {
             let before = format!("*a{},", line - 1).repeat(6);
             text.push_str(&format!("a{line}: &a{line} {{<<: [{before}]}}\n"));
         }
         let document = parse(&text);
-        let deepest = document.get(0, "a7").unwrap();
+        let deepest = document.get(0, "a5").unwrap();
         let started = std::time::Instant::now();
-        for _ in 0..1_000 {
+        for _ in 0..20_000 {
             assert_eq!(document.get(deepest, "missing"), None);
         }
         // By every way it takes a minute.
