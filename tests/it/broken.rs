@@ -55,7 +55,7 @@ fn every_broken_file_is_told_and_hides_nothing() {
         assert_eq!(versions(&report, id).0, "update_available", "{id}: {}", reduced(&report));
     }
     insta::assert_snapshot!(problems(&report), @r"
-    problem (repository) broken/alias-bomb.yaml:7: is not valid YAML: document has more than 2000000 nodes, those that aliases repeat included
+    problem (repository) broken/alias-bomb.yaml:6: is not valid YAML: aliases repeat more than 100000 nodes
     problem (repository) broken/binary.yaml: is not UTF-8 text (byte 128); save it as UTF-8 or exclude it under `files.exclude`
     problem (repository) broken/conflict-markers.yaml:2: is not valid YAML: simple key expected ':' at char 6 line 2 column 1
     problem (repository) broken/deep-block.yaml:256: is not valid YAML: recursion limit exceeded at char 33405 line 256 column 256
@@ -69,7 +69,7 @@ fn every_broken_file_is_told_and_hides_nothing() {
     problem (repository) broken/invalid-utf8-at-the-end.yaml: is not UTF-8 text (byte 27); save it as UTF-8 or exclude it under `files.exclude`
     problem (repository) broken/invalid-utf8.yaml: is not UTF-8 text (byte 24); save it as UTF-8 or exclude it under `files.exclude`
     problem (repository) broken/long-key.yaml:1: is not valid YAML: mapping values are not allowed in this context at char 2002 line 1 column 2003
-    problem (repository) broken/merge-bomb.yaml:15: is not valid YAML: document has more than 2000000 nodes, those that aliases repeat included
+    problem (repository) broken/merge-bomb.yaml:12: is not valid YAML: aliases repeat more than 100000 nodes
     problem (repository) broken/nul-bytes.yaml:1: is not valid YAML: unexpected character: `\u{0}' at char 10 line 1 column 11
     problem (repository) broken/only-nul.yaml:1: is not valid YAML: unexpected character: `\u{0}' at char 0 line 1 column 1
     problem (repository) broken/tab-indented.yaml:3: is not valid YAML: tabs disallowed within this context (block indentation) at char 25 line 3 column 2

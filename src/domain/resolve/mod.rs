@@ -60,13 +60,13 @@ struct World<'a> {
     patched: Patched<'a>,
 }
 
-/// Pins of rules (rule, pin) that an object excludes.
+/// Pins of rules (rule, pin) that the other fields of an object exclude.
 type Refused = BTreeSet<(usize, usize)>;
 
 /// What the objects of a kind and name say to their patches.
 #[derive(Debug, Default)]
 struct Patched<'a> {
-    /// Pins of rules (rule, pin) that every object of the kind and name excludes.
+    /// What every object of the kind and name excludes.
     refused: BTreeMap<&'a str, BTreeMap<&'a str, Refused>>,
     /// What stands beside a version: by kind, name and route.
     beside: BTreeMap<(&'a str, &'a str, &'a str), &'a BTreeMap<String, String>>,
