@@ -26,7 +26,8 @@ FROM ${BINARY} AS binary
 # The roots are the same files on every architecture.
 FROM --platform=$BUILDPLATFORM rust:1.95-alpine@sha256:606fd313a0f49743ee2a7bd49a0914bab7deedb12791f3a846a34a4711db7ed2 AS roots
 RUN apk add --no-cache ca-certificates \
-    && mkdir -p /out/cache /out/repository \
+    && mkdir -p /out/cache /out/repository /out/tmp \
+    && chmod 1777 /out/tmp \
     && cp /etc/ssl/certs/ca-certificates.crt /out/
 
 FROM scratch
@@ -41,6 +42,8 @@ COPY --from=roots /out/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # Writable for the user below; with a read-only root, mount something there or go without a cache.
 COPY --from=roots --chown=65532:65532 /out/cache /cache
 COPY --from=roots --chown=65532:65532 /out/repository /repository
+# For answers that are too large for memory where there is no cache.
+COPY --from=roots --chmod=1777 /out/tmp /tmp
 COPY --from=binary /out/gitops-updater /usr/bin/gitops-updater
 # The program verifies certificates with the roots of the system, which this image does not otherwise have.
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt \

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use super::closer::{self, Target};
 use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
-use crate::domain::notes;
 use crate::domain::problem::{Category, Problem};
-use crate::domain::report::{Entry, Report, Repository, SCHEMA, Status, Summary, UpdateReport};
+use crate::domain::report::{Entry, Report, Repository, SCHEMA, Summary, UpdateReport};
 use crate::domain::resolve::{self, Options};
 use crate::domain::scan::{self, FileScan};
 use crate::domain::select::{Ignored, Wish};
@@ -83,15 +82,15 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let mut listing = repository.files(&options)?;
+    let listing = repository.files(&options)?;
     let (registry, mut problems) = rules_of(repository);
-    // Rules are no manifests: their examples would be found, and their mistakes told twice.
-    listing.entries.retain(|entry| !is_rule_file(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
-    let reading = repository
-        .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
+    let reading = repository.read_each(&listing, threads, |file, bytes| {
+        // Rules are no manifests: their examples would be found, and their mistakes told twice.
+        (!is_rule_file(&file.path)).then(|| scan::scan_file(&file.path, bytes, registry.rules()))
+    });
     problems.extend(reading.problems);
-    let mut scans: Vec<FileScan> = reading.files.into_iter().map(|(_, scan)| scan).collect();
+    let mut scans: Vec<FileScan> = reading.files.into_iter().filter_map(|(_, scan)| scan).collect();
     scans.sort_by(|one, other| one.path.cmp(&other.path));
     let clusters =
         request.config.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.path.clone())).collect();
@@ -162,47 +161,43 @@ pub async fn report<U: Upstreams>(
             }
         }
     }
-    let mut targets: Vec<Target> = Vec::new();
-    let mut failures: BTreeSet<Problem> = BTreeSet::new();
+    let mut ledger = Ledger::new(request, &registry, entries);
     let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
-            failures.extend(problems_of(upstream, &answer, request));
+            ledger.note(upstream, &answer);
             for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
-                if let (Ok(answer), Some(notes)) = (&answer, notes_of(&component, &registry)) {
-                    without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
-                    continue;
+                match (&answer, closer::notes_of(&component, &registry)) {
+                    (Ok(answer), Some(notes)) => {
+                        without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
+                    }
+                    _ => ledger.enter(&component, &settings, answer.as_ref()),
                 }
-                let entry = assess::assess(&component, answer.as_ref(), &settings);
-                targets.extend(Target::of(&component, &entry, &registry, upstream));
-                entries.insert(component.id, entry);
             }
         })
         .await;
-    let wanted = without_notes
-        .iter()
-        .map(|(notes, waiting)| (notes.clone(), wanted_notes(waiting, request)))
-        .collect();
+    let wanted =
+        without_notes.iter().map(|(notes, asking)| (notes.clone(), wanted_notes(asking, request))).collect();
     upstreams
         .ask_all(wanted, &mut |upstream, notes| {
-            failures.extend(problems_of(upstream, &notes, request));
+            ledger.note(upstream, &notes);
             for (component, settings, mut answer) in without_notes.remove(upstream).unwrap_or_default() {
                 if let Ok(notes) = &notes {
                     answer.adopt_notes(notes);
                 }
-                let entry = assess::assess(&component, Ok(&answer), &settings);
-                if let Ok(upstream) = &component.upstream {
-                    targets.extend(Target::of(&component, &entry, &registry, upstream));
-                }
-                entries.insert(component.id, entry);
+                ledger.enter(&component, &settings, Ok(&answer));
             }
         })
         .await;
-    for (component, settings) in waiting.into_values().flatten() {
-        let entry = assess::assess_unasked(&component, &settings);
-        entries.insert(component.id, entry);
+    // Every upstream answers or fails; one that did neither must not take its components with it.
+    for (component, settings, answer) in without_notes.into_values().flatten() {
+        ledger.enter(&component, &settings, Ok(&answer));
     }
-    look_closer(targets, request, upstreams, &mut entries).await;
+    for (component, settings) in waiting.into_values().flatten() {
+        ledger.entries.insert(component.id.clone(), assess::assess_unasked(&component, &settings));
+    }
+    let Ledger { targets, failures, mut entries, .. } = ledger;
+    closer::look(targets, request.deep, upstreams, &mut entries).await;
     problems.extend(failures);
     problems.sort_by(|one, other| {
         (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line))
@@ -222,18 +217,6 @@ pub async fn report<U: Upstreams>(
     }
 }
 
-/// Where the release notes of a component are, when its own upstream has none (charts, OCI tags).
-fn notes_of(component: &Component, registry: &Registry) -> Option<UpstreamRef> {
-    let published_without = matches!(
-        component.upstream,
-        Ok(UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { .. } | UpstreamRef::GitTags { .. })
-    );
-    let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind)?;
-    let (owner, name) = rule.notes.as_deref().filter(|_| published_without)?.split_once('/')?;
-    let host = "github.com".to_owned();
-    Some(UpstreamRef::GithubReleases { host, owner: owner.to_owned(), name: name.to_owned() })
-}
-
 fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectRequest) -> Wanted {
     let intervals = waiting.iter().map(|(component, ..)| {
         request.config.settings_for(&component.id, &component.kind).check_interval.value
@@ -246,6 +229,38 @@ fn wanted_notes(waiting: &[(Component, Settings, Answer)], request: &DetectReque
         _ => None,
     };
     Wanted { fresh_for: intervals.min().unwrap_or_default(), installed }
+}
+
+/// What was learnt, as the answers come in.
+struct Ledger<'a> {
+    request: &'a DetectRequest,
+    registry: &'a Registry,
+    entries: BTreeMap<String, Entry>,
+    targets: Vec<Target>,
+    failures: BTreeSet<Problem>,
+}
+
+impl<'a> Ledger<'a> {
+    fn new(request: &'a DetectRequest, registry: &'a Registry, entries: BTreeMap<String, Entry>) -> Self {
+        Self { request, registry, entries, targets: Vec::new(), failures: BTreeSet::new() }
+    }
+
+    fn note(&mut self, upstream: &UpstreamRef, answer: &Result<Answer, UpstreamFailure>) {
+        self.failures.extend(problems_of(upstream, answer, self.request));
+    }
+
+    fn enter(
+        &mut self,
+        component: &Component,
+        settings: &Settings,
+        answer: Result<&Answer, &UpstreamFailure>,
+    ) {
+        let entry = assess::assess(component, answer, settings);
+        if let Ok(answer) = answer {
+            self.targets.extend(Target::of(component, &entry, self.registry, answer));
+        }
+        self.entries.insert(component.id.clone(), entry);
+    }
 }
 
 /// Applies the configuration to a component.
@@ -316,81 +331,6 @@ fn problems_of(
             vec![problem(category, failure.message.clone())]
         }
     }
-}
-
-/// An update worth a closer look.
-struct Target {
-    id: String,
-    upstream: UpstreamRef,
-    version: String,
-    /// Module and versions for the advisory database.
-    module: Option<(String, String, String)>,
-}
-
-impl Target {
-    fn of(component: &Component, entry: &Entry, registry: &Registry, upstream: &UpstreamRef) -> Option<Self> {
-        if entry.status != Status::UpdateAvailable {
-            return None;
-        }
-        let version = entry.available_version.clone()?;
-        let rule = registry.rules().iter().find(|rule| rule.component.kind == component.kind);
-        let module = rule.and_then(|rule| rule.advisories.clone()).zip(entry.current_version.clone());
-        Some(Self {
-            id: component.id.clone(),
-            upstream: upstream.clone(),
-            module: module.map(|(module, from)| (module, from, version.clone())),
-            version,
-        })
-    }
-}
-
-/// Asks what needs a request of its own: advisories of what the cluster runs on, and with `--deep` the target.
-async fn look_closer<U: Upstreams>(
-    targets: Vec<Target>,
-    request: &DetectRequest,
-    upstreams: &U,
-    entries: &mut BTreeMap<String, Entry>,
-) {
-    // All at once: the client bounds how many requests are on the way.
-    let looks = targets.into_iter().map(|target| async move {
-        let advisories = match &target.module {
-            Some((module, from, to)) => Some(upstreams.advisories(module, from, to).await),
-            None => None,
-        };
-        let checks = match request.deep {
-            true => Some(upstreams.inspect(&target.upstream, &target.version).await),
-            false => None,
-        };
-        (target.id, advisories, checks)
-    });
-    for (id, advisories, checks) in join_all(looks).await {
-        let Some(entry) = entries.get_mut(&id) else { continue };
-        match advisories {
-            Some(Ok(found)) => add_advisories(entry, found),
-            // Without an answer the notes stand alone: unknown stays unknown.
-            Some(Err(failure)) => tracing::debug!(component = %id, %failure, "advisories could not be asked"),
-            None => {}
-        }
-        match checks {
-            Some(Ok(checks)) => entry.deep = Some(checks),
-            Some(Err(failure)) => {
-                entry.warnings.push(format!("the target could not be looked at: {failure}"));
-            }
-            None => {}
-        }
-    }
-}
-
-fn add_advisories(entry: &mut Entry, found: Vec<String>) {
-    let known: BTreeSet<String> = entry
-        .security_advisories
-        .drain(..)
-        .chain(found.into_iter().filter(|id| notes::is_advisory(id)))
-        .collect();
-    if !known.is_empty() {
-        entry.security_update = Some(true);
-    }
-    entry.security_advisories = known.into_iter().collect();
 }
 
 /// Reports are compared and read; nobody needs their nanoseconds.

@@ -1,5 +1,6 @@
 //! Use cases, generic over the ports.
 
+mod closer;
 pub mod detect;
 mod named;
 pub mod ports;

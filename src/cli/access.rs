@@ -34,6 +34,8 @@ pub struct Access {
     pub docker_config: Option<PathBuf>,
     /// Where answers are kept; `None` keeps nothing.
     pub cache_dir: Option<PathBuf>,
+    /// The user named that place: without it there is no point in going on.
+    pub cache_is_named: bool,
     /// Variables that the configuration names and that are not set.
     pub unset: Vec<String>,
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::access::{Access, default_cache_dir};
 use super::error::{CommandError, Outcome};
-use super::github_actions::{Actions, annotations};
+use super::github_actions::{Actions, annotations, workspace};
 use super::output::Output;
 use super::progress::Bar;
 use super::{GlobalArgs, adapters, load_named, repository_root};
@@ -53,9 +53,6 @@ pub(super) struct DetectArgs {
     now: Option<Timestamp>,
 }
 
-/// Threads that ask upstreams: asking waits, it does not compute.
-const MOST_WORKERS: usize = 2;
-
 /// Why detection could not begin.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -73,18 +70,20 @@ pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, Com
     args.path
         .metadata()
         .map_err(|source| CommandError::failed(Error::Path { path: args.path.clone(), source }))?;
+    let repository = repo::open(&args.path, args.rev.as_deref()).map_err(CommandError::failed)?;
     let clock = args.now.map_or(AnyClock::System, AnyClock::Fixed);
     let request = DetectRequest {
         path: args.path.clone(),
         rev: args.rev.clone(),
-        config: configuration(args, global)?,
+        config: configuration(args, global, &repository)?,
         offline: global.offline,
         components: global.components.clone(),
         deep: args.deep,
         now: clock.now(),
     };
     let cache_dir = if args.no_cache { None } else { args.cache_dir.clone().or_else(default_cache_dir) };
-    let access = Access::from_environment(&request.config.upstreams, cache_dir);
+    let mut access = Access::from_environment(&request.config.upstreams, cache_dir);
+    access.cache_is_named = args.cache_dir.is_some();
     for variable in &access.unset {
         tracing::warn!(
             variable = variable.as_str(),
@@ -92,20 +91,24 @@ pub(super) fn run(args: &DetectArgs, global: &GlobalArgs) -> Result<Outcome, Com
         );
     }
 
-    let repository = open(args)?;
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let report = detect(&request, &repository, &access, clock, bar.clone());
     bar.clear();
-    deliver(&report?, &request, args, global)
+    deliver(&report?, &request, &repository, args, global)
 }
 
-/// The configuration that `--config` names, else that of the folder, else that of the repository around it.
-fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, CommandError> {
+/// The configuration that `--config` names, else that of the folder, else that of the repository around it. Where a
+/// revision is read (always so in a bare repository), it is that of the revision.
+fn configuration(
+    args: &DetectArgs,
+    global: &GlobalArgs,
+    repository: &repo::Repo,
+) -> Result<Config, CommandError> {
     if let Some(path) = &global.config {
         return load_named(path, &args.path);
     }
-    if args.rev.is_some() {
-        return configuration_of_revision(args);
+    if let repo::Location::Revision { prefix, .. } = repository.location() {
+        return configuration_of_revision(repository, prefix);
     }
     let root = repository_root(&args.path);
     let folders: Vec<&Path> = [Some(args.path.as_path()), root.as_deref()].into_iter().flatten().collect();
@@ -119,6 +122,7 @@ fn configuration(args: &DetectArgs, global: &GlobalArgs) -> Result<Config, Comma
 fn deliver(
     report: &Report,
     request: &DetectRequest,
+    repository: &repo::Repo,
     args: &DetectArgs,
     global: &GlobalArgs,
 ) -> Result<Outcome, CommandError> {
@@ -132,7 +136,7 @@ fn deliver(
         let summary = render(report, Format::StepSummary, request.now, global, &output)?;
         actions.write(report, &summary, output.path())?;
         // The runner reads commands from stdout and stderr alike; stdout may be the report.
-        let commands = annotations(report, &request.config);
+        let commands = annotations(report, &request.config, &below_workspace(repository, &args.path));
         let _nobody_reads =
             std::io::Write::write_all(&mut std::io::stderr().lock(), commands.as_bytes()).is_err();
     }
@@ -140,22 +144,35 @@ fn deliver(
     Ok(if args.exit_code && updates { Outcome::UpdatesAvailable } else { Outcome::Done })
 }
 
-/// The configuration that the revision itself holds, at its top.
-fn configuration_of_revision(args: &DetectArgs) -> Result<Config, CommandError> {
-    let repository = open(args)?;
-    match repository.read(config::FILE_NAME) {
-        Ok(bytes) => {
-            let origin =
-                Origin { name: config::FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
-            Ok(config::from_bytes(bytes, &origin)?)
-        }
-        // A revision without a configuration is as good as one that cannot be read here: the defaults hold.
-        Err(_) => Ok(Config::default()),
-    }
+/// Where the files of the report lie below the workspace of the workflow, with a slash at the end; empty for its top.
+fn below_workspace(repository: &repo::Repo, path: &Path) -> String {
+    let root = match repository.location() {
+        repo::Location::WorkTree { root, .. } | repo::Location::Folder { root, .. } => Some(root.clone()),
+        repo::Location::Revision { .. } => repository_root(path),
+    };
+    let relative = || {
+        let workspace = workspace()?.canonicalize().ok()?;
+        Some(root?.canonicalize().ok()?.strip_prefix(workspace).ok()?.to_string_lossy().into_owned())
+    };
+    relative().filter(|below| !below.is_empty()).map(|below| below + "/").unwrap_or_default()
 }
 
-fn open(args: &DetectArgs) -> Result<repo::Repo, CommandError> {
-    repo::open(&args.path, args.rev.as_deref()).map_err(CommandError::failed)
+/// The configuration that the revision itself holds, in the folder that is read or at its top. Only one that is not
+/// there is as good as none: one that cannot be read may have said what must not be done.
+fn configuration_of_revision(repository: &repo::Repo, prefix: &str) -> Result<Config, CommandError> {
+    let in_folder = format!("{prefix}/{}", config::FILE_NAME);
+    let names = if prefix.is_empty() { vec![config::FILE_NAME] } else { vec![&in_folder, config::FILE_NAME] };
+    for name in names {
+        match repository.read(name) {
+            Ok(bytes) => {
+                let origin = Origin { name, trust: Trust::Repository, folder: None, repository: None };
+                return Ok(config::from_bytes(bytes, &origin)?);
+            }
+            Err(repo::Error::Missing { .. }) => {}
+            Err(error) => return Err(CommandError::configuration(error)),
+        }
+    }
+    Ok(Config::default())
 }
 
 /// Reads the repository, asks the upstreams and makes the report.
@@ -168,13 +185,13 @@ fn detect(
 ) -> Result<Report, CommandError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let found = detect::read(repository, request, threads).map_err(CommandError::failed)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.min(MOST_WORKERS))
+    // Asking waits, it does not compute: large answers are read on threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| CommandError::failed(Error::Runtime { source }))?;
     runtime.block_on(async {
-        let upstreams = adapters::upstreams(&request.config, request.offline, access, progress)?;
+        let upstreams = adapters::upstreams(&request.config, request.offline, access, clock, progress)?;
         Ok(detect::report(found, request, &upstreams, &clock).await)
     })
 }

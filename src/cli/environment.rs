@@ -14,6 +14,7 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
     ("NO_COLOR", "No colours; `CLICOLOR` and `CLICOLOR_FORCE` are honoured, too"),
     ("CI", "No progress bar"),
     ("GITHUB_ACTIONS", "`true`: annotations, step summary and outputs are written"),
+    ("GITHUB_WORKSPACE", "In GitHub Actions: what the places of annotations are relative to"),
 ];
 
 /// The value of a variable; `None` where it is not set, empty or not text.

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use super::github_actions::harmless;
 use crate::config;
+use crate::repo::printable;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,13 +120,8 @@ impl CommandError {
         let stderr = std::io::stderr();
         let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
         // Where stderr is gone there is nobody to tell.
-        let _nobody_reads = stderr.lock().write_all(self.render(color).as_bytes()).is_err();
+        let _nobody_reads = stderr.lock().write_all(harmless(&self.render(color)).as_bytes()).is_err();
     }
-}
-
-/// Text from files and servers must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 impl From<config::Error> for CommandError {
@@ -147,11 +144,13 @@ mod tests {
 
     #[test]
     fn error_causes_and_hints_stand_one_below_the_other() {
-        let error = CommandError::failed(Outer(std::io::Error::other("the forge answered \u{1b}[31m403")))
-            .hint("the token needs `pull-requests: write`");
+        let error = CommandError::failed(Outer(std::io::Error::other(
+            "the forge answered \u{1b}[31m403\n::error::x",
+        )))
+        .hint("the token needs `pull-requests: write`");
         assert_eq!(
             error.render(false),
-            "error: cannot open the pull request\n  caused by: the forge answered \u{fffd}[31m403\nhint: the token needs `pull-requests: write`\n"
+            "error: cannot open the pull request\n  caused by: the forge answered \\u{1b}[31m403\\n::error::x\nhint: the token needs `pull-requests: write`\n"
         );
         assert!(error.render(true).contains("\u{1b}["));
     }

@@ -2,6 +2,7 @@
 //!
 //! The formats are those of GitHub's "Workflow commands for GitHub Actions".
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ struct Error {
 impl Actions {
     /// `None` outside of GitHub Actions.
     pub(super) fn from_environment() -> Option<Self> {
-        (environment::read("GITHUB_ACTIONS").as_deref() == Some("true")).then(|| Self {
+        is_step().then(|| Self {
             summary: environment::read("GITHUB_STEP_SUMMARY").map(PathBuf::from),
             output: environment::read("GITHUB_OUTPUT").map(PathBuf::from),
         })
@@ -76,6 +77,43 @@ fn bounded(text: &str) -> &str {
     &text[..end]
 }
 
+/// Whether a workflow's step runs this.
+fn is_step() -> bool {
+    environment::read("GITHUB_ACTIONS").as_deref() == Some("true")
+}
+
+/// The folder of the workflow, which the places of annotations are relative to.
+pub(super) fn workspace() -> Option<PathBuf> {
+    environment::read("GITHUB_WORKSPACE").map(PathBuf::from)
+}
+
+/// Text for stdout or stderr of a step: the runner must take no line of it for a command. Outside of GitHub Actions
+/// it is left as it is.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    if is_step() { without_commands(text) } else { Cow::Borrowed(text) }
+}
+
+/// `text` with an invisible character in what the runner would obey: lines that begin with `::`, after blanks or not,
+/// and the older `##[` anywhere.
+fn without_commands(text: &str) -> Cow<'_, str> {
+    const INVISIBLE: char = '\u{200b}';
+    let is_command = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+    // The runner may end a line where Rust does not.
+    if !text.split(['\n', '\r']).any(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for line in text.split_inclusive(['\n', '\r']) {
+        let start = line.trim_start();
+        safe.push_str(&line[..line.len() - start.len()]);
+        if start.starts_with("::") {
+            safe.push(INVISIBLE);
+        }
+        safe.push_str(&start.replace("##[", "##\u{200b}["));
+    }
+    Cow::Owned(safe)
+}
+
 /// Lines for `$GITHUB_OUTPUT`.
 fn outputs(report: &Report, written_to: Option<&Path>) -> String {
     let summary = &report.update_report.summary;
@@ -104,7 +142,8 @@ fn output(name: &str, value: &str) -> String {
 }
 
 /// Annotations for updates (as far as the configuration wants them announced) and for problems, one command a line.
-pub(super) fn annotations(report: &Report, config: &Config) -> String {
+/// `below` stands before the name of each file.
+pub(super) fn annotations(report: &Report, config: &Config, below: &str) -> String {
     let mut notices = vec![];
     for (id, entry) in &report.update_report.components {
         let wanted = || config.settings_for(id, &entry.kind).notifications.value;
@@ -118,7 +157,7 @@ pub(super) fn annotations(report: &Report, config: &Config) -> String {
             entry.available_version.as_deref().unwrap_or("?"),
             if security { " (security update)" } else { "" }
         );
-        let pin = entry.pins.first().map(|pin| (pin.file.as_str(), Some(pin.line)));
+        let pin = entry.pins.first().map(|pin| (format!("{below}{}", pin.file), Some(pin.line)));
         notices.push((
             !security,
             command(if security { "warning" } else { "notice" }, pin, "Update available", &message),
@@ -126,12 +165,13 @@ pub(super) fn annotations(report: &Report, config: &Config) -> String {
     }
     // Security updates first: GitHub drops what is too much.
     notices.sort_by_key(|(ordinary, _)| *ordinary);
-    let problems = report.update_report.problems.iter().map(problem).take(MAX_ANNOTATIONS);
+    let problems =
+        report.update_report.problems.iter().map(|found| problem(found, below)).take(MAX_ANNOTATIONS);
     notices.into_iter().map(|(_, notice)| notice).take(MAX_ANNOTATIONS).chain(problems).collect()
 }
 
-fn problem(problem: &Problem) -> String {
-    let place = problem.file.as_deref().map(|file| (file, problem.line));
+fn problem(problem: &Problem, below: &str) -> String {
+    let place = problem.file.as_deref().map(|file| (format!("{below}{file}"), problem.line));
     let message = match &problem.upstream {
         Some(upstream) => format!("{upstream}: {}", problem.message),
         None => problem.message.clone(),
@@ -139,10 +179,10 @@ fn problem(problem: &Problem) -> String {
     command("warning", place, "Not read", &message)
 }
 
-fn command(name: &str, place: Option<(&str, Option<usize>)>, title: &str, message: &str) -> String {
+fn command(name: &str, place: Option<(String, Option<usize>)>, title: &str, message: &str) -> String {
     let mut properties = vec![];
     if let Some((file, line)) = place {
-        properties.push(format!("file={}", property(file)));
+        properties.push(format!("file={}", property(&file)));
         properties.extend(line.map(|line| format!("line={line}")));
     }
     properties.push(format!("title={}", property(title)));
@@ -257,11 +297,27 @@ mod tests {
         let config =
             crate::config::parse("detection: {longhorn: {notifications: false}}\n", &origin).unwrap();
         assert_eq!(
-            annotations(&report, &config),
+            annotations(&report, &config, ""),
             "::warning file=apps/a%2Cb%3Ac.yaml,line=7,title=Update available::helm/a/b: 1.0.0 -> 1.1.0 (security update)\n\
              ::notice file=apps/a%2Cb%3Ac.yaml,line=7,title=Update available::flux: 1.0.0 -> 1.1.0\n\
              ::warning title=Not read::https://x: 50%25 of it%0A::error::injected\n"
         );
+    }
+
+    /// Text of a repository or an upstream could begin a line of the text report, and so be a command.
+    #[test]
+    fn no_line_is_a_command() {
+        for (text, expected) in [
+            ("a\n::error::x\nb\n", "a\n\u{200b}::error::x\nb\n"),
+            ("a\n   ::error::x", "a\n   \u{200b}::error::x"),
+            ("::stop-commands::x", "\u{200b}::stop-commands::x"),
+            ("a\r\t::x", "a\r\t\u{200b}::x"),
+            ("see ##[error]x", "see ##\u{200b}[error]x"),
+            ("\u{a0}::x", "\u{a0}\u{200b}::x"),
+            ("a :: b\n", "a :: b\n"),
+        ] {
+            assert_eq!(without_commands(text), expected, "{text:?}");
+        }
     }
 
     #[test]

@@ -214,11 +214,35 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
 /// Loads a configuration that the user named, for looking at `path`.
 ///
 /// A file inside what is looked at stays a part of it: naming it (in a workflow, say) does not make it the user's
-/// own, because whoever may open a pull request may still change it.
+/// own, because whoever may open a pull request may still change it. The same holds for a name that a link in there
+/// leads out of it.
 fn load_named(file: &Path, path: &Path) -> Result<Config, CommandError> {
     let root = repository_root(path).or_else(|| path.canonicalize().ok());
-    let inside = |root: &PathBuf| file.canonicalize().is_ok_and(|file| file.starts_with(root));
-    Ok(crate::config::load(file, root.filter(inside).as_deref())?)
+    Ok(crate::config::load(file, root.filter(|root| is_of(file, root)).as_deref())?)
+}
+
+/// Whether the content of `root` decides which file `file` is: it lies there, or a link there is on the way to it.
+fn is_of(file: &Path, root: &Path) -> bool {
+    use std::path::Component;
+    let Ok(file) = std::path::absolute(file) else { return true };
+    let mut place = PathBuf::new();
+    for part in file.components() {
+        match part {
+            Component::ParentDir => {
+                place.pop();
+            }
+            Component::Normal(name) => {
+                let next = place.join(name);
+                if place.starts_with(root) && next.is_symlink() {
+                    return true;
+                }
+                // What is not there is told by who reads it.
+                place = next.canonicalize().unwrap_or(next);
+            }
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => place.push(part),
+        }
+    }
+    place.starts_with(root)
 }
 
 /// The nearest folder at or above `path` that holds a working tree of Git.
@@ -255,4 +279,68 @@ pub fn environment_table() -> String {
         table.push_str(&format!("| `{variable}` | {row} |\n"));
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A link inside the repository made the file it led to a configuration of the user's own.
+    #[test]
+    fn what_a_link_of_the_repository_leads_to_is_of_the_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let (root, outside) = (base.join("repo"), base.join("outside"));
+        fs::create_dir_all(root.join("lab")).unwrap();
+        fs::create_dir_all(&outside).unwrap();
+        for file in [root.join("lab/own.yaml"), outside.join("mine.yaml")] {
+            fs::write(file, "").unwrap();
+        }
+        symlink("../outside/mine.yaml", root.join("link.yaml")).unwrap();
+        symlink("../outside", root.join("folder")).unwrap();
+        symlink("../repo/lab", outside.join("into")).unwrap();
+        symlink("../repo/lab/own.yaml", outside.join("own.yaml")).unwrap();
+        for (file, of_repository) in [
+            ("repo/lab/own.yaml", true),
+            ("repo/link.yaml", true),
+            ("repo/folder/mine.yaml", true),
+            ("repo/lab/../folder/mine.yaml", true),
+            ("outside/into/own.yaml", true),
+            ("outside/own.yaml", true),
+            ("outside/into/../link.yaml", true),
+            ("outside/mine.yaml", false),
+            ("repo/../outside/mine.yaml", false),
+            ("repo/lab/../../outside/mine.yaml", false),
+            ("repo/none.yaml", true),
+            ("outside/none.yaml", false),
+        ] {
+            assert_eq!(is_of(&base.join(file), &root), of_repository, "{file}");
+            let loaded = load_named(&base.join(file), &root);
+            let is_plain_file = matches!(file, "repo/lab/own.yaml" | "outside/into/own.yaml");
+            if of_repository && !is_plain_file {
+                assert!(loaded.is_err(), "{file}");
+            }
+        }
+    }
+
+    #[test]
+    fn link_of_the_repository_is_refused_without_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        let root = base.join("repo");
+        fs::create_dir(&root).unwrap();
+        fs::create_dir(base.join("outside")).unwrap();
+        fs::write(base.join("outside/secret.yaml"), "hunter2: [\n").unwrap();
+        symlink("../outside/secret.yaml", root.join("up.yaml")).unwrap();
+        symlink("../outside", root.join("folder")).unwrap();
+        for name in ["up.yaml", "folder/secret.yaml"] {
+            let error = load_named(&root.join(name), &root).unwrap_err();
+            let text = error.render(false);
+            assert!(!text.contains("hunter2") && text.contains(name), "{text}");
+            assert_eq!(error.kind, error::ErrorKind::Configuration);
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::CommandError;
+use super::github_actions::harmless;
 
 /// Destination of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +43,13 @@ impl Output {
         }
     }
 
-    /// Writes a report. A reader who left (`| head`) is no error.
+    /// Writes a report. A reader who left (`| head`) is no error. On the stdout of a workflow's step no line of it is
+    /// a command to the runner.
     pub(super) fn write(&self, text: &str) -> Result<(), CommandError> {
         match self {
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
-                match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+                match stdout.write_all(harmless(text).as_bytes()).and_then(|()| stdout.flush()) {
                     Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                         Err(CommandError::failed(Error::Stdout(error)))
                     }

@@ -26,6 +26,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A link leads to the file of a repository from outside of it.
+    #[error("configuration `{}` is behind a link that leads out of the repository", path.display())]
+    Outside {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is larger than [`MAX_BYTES`].
     #[error("configuration `{name}` is larger than 1 MiB")]
     TooLarge {
@@ -74,21 +80,29 @@ pub fn load(path: &Path, repository: Option<&Path>) -> Result<Config, Error> {
             return Err(Error::NotAFile { path: path_of() });
         }
     }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // In one form, so that it can be said whether a folder lies in the repository.
+    let absolute =
+        |folder: &Path| folder.canonicalize().map_err(|source| Error::Read { path: path_of(), source });
+    let inside = match repository {
+        Some(repository) => {
+            let (folder, repository) = (absolute(folder)?, absolute(repository)?);
+            if !folder.starts_with(&repository) {
+                return Err(Error::Outside { path: path_of() });
+            }
+            Some((folder, repository))
+        }
+        None => None,
+    };
     let file = File::open(path).map_err(|source| Error::Read { path: path_of(), source })?;
     let mut bytes = vec![];
     file.take(MAX_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|source| Error::Read { path: path_of(), source })?;
     let name = path.display().to_string();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Some(repository) = repository else {
-        return from_bytes(bytes, &Origin { name: &name, trust, folder: Some(folder), repository: None });
-    };
-    // In one form, so that it can be said whether a folder lies in the repository.
-    let absolute =
-        |folder: &Path| folder.canonicalize().map_err(|source| Error::Read { path: path_of(), source });
-    let (folder, repository) = (absolute(folder)?, absolute(repository)?);
-    from_bytes(bytes, &Origin { name: &name, trust, folder: Some(&folder), repository: Some(&repository) })
+    let (folder, repository) =
+        inside.as_ref().map_or((folder, None), |(folder, repository)| (folder, Some(repository.as_path())));
+    from_bytes(bytes, &Origin { name: &name, trust, folder: Some(folder), repository })
 }
 
 /// Reads the bytes of a configuration, such as those of a file at a revision.

@@ -31,6 +31,7 @@ fn repository_may_not_choose_who_is_sent_which_secret() {
         "upstreams: {hosts: {ghcr.io: {token_env: GITOPS_UPDATER_HOST_GHCR_IO_TOKEN, plain_http: true}}}\n",
         "upstreams: {github: {token_env: AWS_SECRET_ACCESS_KEY}}\n",
         "upstreams: {github: {api_url: 'https://evil.example', token_env: GITOPS_UPDATER_HOST_API_GITHUB_COM_TOKEN}}\n",
+        "upstreams: {github: {api_url: 'http://ghes.example/api/v3'}}\n",
         "upstreams: {docker_config: ./config.json}\n",
         "upstreams: {credential_helpers: true}\n",
         "upstreams: {map: [{from: 'https://a.example', to: ../outside}]}\n",

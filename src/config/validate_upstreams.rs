@@ -216,6 +216,14 @@ impl Checker<'_> {
 
     fn github(&mut self, path: &Path, raw: RawGithub) -> Github {
         let api_url = raw.api_url.and_then(|text| self.checked(&key(path, "api_url"), web_url(&text)));
+        if self.origin.trust == Trust::Repository
+            && api_url.as_ref().is_some_and(|url| url.scheme() == "http")
+        {
+            self.wrong(
+                &key(path, "api_url"),
+                format!("not `https://`, so a token would go unencrypted; {OUTSIDE}"),
+            );
+        }
         let host = api_url.as_ref().map_or_else(|| Host::read("api.github.com").ok(), Host::of);
         let token_variable = self.variable(&key(path, "token_env"), raw.token_env, host.as_ref());
         let usual = api_url.as_ref().is_none_or(|url| {

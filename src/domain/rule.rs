@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::component::Component;
 use super::manifest::route::Pattern;
+use super::upstream::UpstreamRef;
 use super::version::Scheme;
 
 /// One rule file: a kind of component and the places of its versions.
@@ -34,6 +36,36 @@ pub struct Rule {
     pub advisories: Option<String>,
     /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
     pub notes: Option<String>,
+}
+
+impl Rule {
+    /// Whether the rule claims what is published there.
+    pub fn claims_what_is_at(&self, upstream: &UpstreamRef) -> bool {
+        self.claims.iter().any(|claim| match (claim, upstream) {
+            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
+            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
+                repository.rsplit('/').next() == Some(wanted)
+            }
+            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
+                *wanted == format!("{registry}/{repository}")
+            }
+            (
+                Claim::Release(wanted),
+                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
+            ) => *wanted == format!("{owner}/{name}"),
+            _ => false,
+        })
+    }
+
+    /// Whether a component is the rule's own: of its id, where that is fixed, or of what it claims.
+    ///
+    /// The kind alone says nothing: rules may share one.
+    pub fn owns(&self, component: &Component) -> bool {
+        // The name of a cluster may stand before an id, and what tells namesakes apart behind it.
+        let id = component.id.split_once(':').map_or(component.id.as_str(), |(_, id)| id);
+        let fixed = !self.component.id.contains('{') && self.component.id == id;
+        fixed || component.upstream.as_ref().is_ok_and(|upstream| self.claims_what_is_at(upstream))
+    }
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -95,6 +127,17 @@ pub enum Scope {
         /// Only this many bytes from the start of the file; `None` = all.
         within: Option<usize>,
     },
+}
+
+impl Scope {
+    /// Whether objects of a group and kind are looked at.
+    pub fn holds(&self, group: &str, kind: &str) -> bool {
+        let Self::Object { group: wanted_group, kind: wanted_kind, except } = self else { return false };
+        wanted_group.as_ref().is_none_or(|wanted| wanted == group)
+            && wanted_kind
+                .as_ref()
+                .map_or_else(|| !except.iter().any(|left_out| left_out == kind), |wanted| wanted == kind)
+    }
 }
 
 /// How the version stands in its scalar.
@@ -227,22 +270,29 @@ pub enum UpstreamTemplate {
     Image,
 }
 
-/// Fills `{name}` in a template; `None` when a capture is missing. `{name?}` is `-` when missing.
+/// Fills `{name}` in a template; `None` when a capture is missing. `{name?}` is `-` when missing, and
+/// `{name|other}` is the first of them that is there.
 pub fn fill(template: &str, captures: &BTreeMap<String, String>) -> Option<String> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         filled.push_str(&rest[..open]);
         let close = rest[open..].find('}')? + open;
-        let name = &rest[open + 1..close];
-        match name.strip_suffix('?') {
-            Some(name) => filled.push_str(captures.get(name).map_or("-", String::as_str)),
-            None => filled.push_str(captures.get(name)?),
+        let (names, optional) = placeholder(&rest[open + 1..close]);
+        match names.split('|').find_map(|name| captures.get(name)) {
+            Some(value) => filled.push_str(value),
+            None if optional => filled.push('-'),
+            None => return None,
         }
         rest = &rest[close + 1..];
     }
     filled.push_str(rest);
     Some(filled)
+}
+
+/// The names in a placeholder's braces, separated by `|`, and whether it may stay empty.
+pub(crate) fn placeholder(inside: &str) -> (&str, bool) {
+    inside.strip_suffix('?').map_or((inside, false), |names| (names, true))
 }
 
 #[cfg(test)]
@@ -254,6 +304,8 @@ mod tests {
         let captures = BTreeMap::from([("name".to_owned(), "podinfo".to_owned())]);
         assert_eq!(fill("helm/{namespace?}/{name}", &captures).as_deref(), Some("helm/-/podinfo"));
         assert_eq!(fill("{namespace}", &captures), None);
+        assert_eq!(fill("{release|name}", &captures).as_deref(), Some("podinfo"));
+        assert_eq!(fill("{release|namespace?}", &captures).as_deref(), Some("-"));
         assert_eq!(fill("{unclosed", &captures), None);
         assert_eq!(fill("plain", &captures).as_deref(), Some("plain"));
     }

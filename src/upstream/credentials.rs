@@ -2,13 +2,9 @@
 //!
 //! Plain data: who reads environment variables or docker's `config.json` builds this.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
@@ -82,14 +78,6 @@ pub enum Error {
         /// The key as written.
         key: String,
     },
-    /// docker's configuration is not what docker writes.
-    #[error("cannot read docker configuration `{path}`: {detail}")]
-    Docker {
-        /// Path of the file.
-        path: String,
-        /// What is wrong, without any of its content.
-        detail: String,
-    },
 }
 
 impl Credentials {
@@ -143,72 +131,12 @@ impl Credentials {
             .max_by_key(|entry| entry.path.len())
             .map(|entry| &entry.credential)
     }
-
-    /// Adds what docker's `config.json` holds in `auths`; what is configured already wins.
-    ///
-    /// Credential helpers are programs and are not run from here. Docker Hub's key
-    /// `https://index.docker.io/v1/` is bound to the hosts that Hub really uses.
-    ///
-    /// # Errors
-    /// The file cannot be read or is not docker's JSON.
-    pub fn add_docker_config(&mut self, path: &Path) -> Result<usize, Error> {
-        let error = |detail: String| Error::Docker { path: path.display().to_string(), detail };
-        let text = std::fs::read(path).map_err(|cause| error(cause.kind().to_string()))?;
-        let config: DockerConfig = serde_json::from_slice(&text)
-            // serde's own message may quote the value that it did not expect.
-            .map_err(|cause| error(format!("not docker's JSON at line {}", cause.line())))?;
-        let mut added = 0;
-        for (key, auth) in config.auths {
-            let Some(credential) = auth.credential() else { continue };
-            let keys: &[&str] = if key.contains("index.docker.io") {
-                &["registry-1.docker.io", "auth.docker.io", "index.docker.io"]
-            } else {
-                &[key.as_str()]
-            };
-            for key in keys {
-                // docker accepts keys that no registry can have; they concern nobody here.
-                added += usize::from(self.add(key, credential.clone()).is_ok());
-            }
-        }
-        Ok(added)
-    }
 }
 
 /// Whether `path` is `prefix` or lies under it, by whole path elements.
 fn within(prefix: &str, path: &str) -> bool {
     path.strip_prefix(prefix)
         .is_some_and(|rest| prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
-}
-
-#[derive(Deserialize)]
-struct DockerConfig {
-    #[serde(default)]
-    auths: BTreeMap<String, DockerAuth>,
-}
-
-#[derive(Deserialize)]
-struct DockerAuth {
-    auth: Option<String>,
-    username: Option<String>,
-    password: Option<String>,
-    registrytoken: Option<String>,
-}
-
-impl DockerAuth {
-    fn credential(self) -> Option<Credential> {
-        if let Some(token) = self.registrytoken {
-            return Some(Credential::Bearer(SecretString::from(token)));
-        }
-        if let (Some(username), Some(password)) = (self.username, self.password) {
-            return Some(Credential::Basic { username, password: SecretString::from(password) });
-        }
-        let pair = String::from_utf8(STANDARD.decode(self.auth?.trim()).ok()?).ok()?;
-        let (username, password) = pair.split_once(':')?;
-        Some(Credential::Basic {
-            username: username.to_owned(),
-            password: SecretString::from(password.trim_end_matches('\0').to_owned()),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -252,6 +180,28 @@ mod tests {
         }
     }
 
+    /// A key with a port was taken for any scheme, so that an `http://` URL with that port got the token in
+    /// clear; and a host that may be asked by plain `http` got nothing on port 80.
+    #[test]
+    fn plain_http_needs_a_key_of_its_own() {
+        let mut credentials = Credentials::new();
+        for key in ["registry.lan:5000", "charts.lan", "http://clear.lan", "http://clear.lan:5000"] {
+            credentials.add(key, bearer(key)).unwrap();
+        }
+        for (url, expected) in [
+            ("http://registry.lan:5000/v2/", None),
+            ("http://charts.lan/", None),
+            ("http://charts.lan:443/", None),
+            ("http://clear.lan/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:80/index.yaml", Some("Bearer http://clear.lan")),
+            ("http://clear.lan:5000/", Some("Bearer http://clear.lan:5000")),
+            ("http://clear.lan:5001/", None),
+            ("https://clear.lan/", None),
+        ] {
+            assert_eq!(chosen(&credentials, url).as_deref(), expected, "{url}");
+        }
+    }
+
     #[test]
     fn first_entry_for_a_key_wins() {
         let mut credentials = Credentials::new();
@@ -264,34 +214,6 @@ mod tests {
     fn key_with_a_password_is_refused_without_showing_it() {
         let message = Credentials::new().add("me:secret@example.com", bearer("x")).unwrap_err().to_string();
         assert!(!message.contains("secret"), "{message}");
-    }
-
-    #[test]
-    fn docker_config_gives_basic_credentials_and_maps_docker_hub() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(
-            &path,
-            r#"{"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cHc="},"ghcr.io":{"username":"u","password":"p"},"empty.io":{}}}"#,
-        )
-        .unwrap();
-        let mut credentials = Credentials::new();
-        assert_eq!(credentials.add_docker_config(&path).unwrap(), 4);
-        assert_eq!(
-            chosen(&credentials, "https://registry-1.docker.io/v2/").as_deref(),
-            Some("Basic bWU6cHc=")
-        );
-        assert_eq!(chosen(&credentials, "https://ghcr.io/v2/").as_deref(), Some("Basic dTpw"));
-        assert_eq!(chosen(&credentials, "https://empty.io/v2/"), None);
-    }
-
-    #[test]
-    fn broken_docker_config_is_named_without_its_content() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.json");
-        std::fs::write(&path, r#"{"auths":{"ghcr.io":"c2VjcmV0"}}"#).unwrap();
-        let message = Credentials::new().add_docker_config(&path).unwrap_err().to_string();
-        assert!(message.contains("config.json") && !message.contains("c2VjcmV0"), "{message}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! One attempt: a request, its redirects, and its content, within bounds.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flate2::Crc;
@@ -42,7 +42,7 @@ pub(crate) struct Question<'a> {
     pub(crate) limit: u64,
     pub(crate) follow: bool,
     pub(crate) challenge: bool,
-    /// Where content that is too large for memory goes; the system's temporary folder without.
+    /// Where content that is too large for memory goes first; the system's temporary folder comes next.
     pub(crate) folder: Option<&'a Path>,
 }
 
@@ -99,12 +99,27 @@ impl Refused {
 }
 
 pub(crate) struct Exchange {
-    client: reqwest::Client,
-    timeout: Duration,
+    options: HttpOptions,
+    /// Made with the first request: reading the machine's certificates costs more than a run that is
+    /// answered from the cache.
+    client: OnceLock<reqwest::Client>,
 }
 
 impl Exchange {
-    pub(crate) fn new(options: &HttpOptions) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(options: HttpOptions) -> Self {
+        Self { options, client: OnceLock::new() }
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// The client below.
+    pub(crate) fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = &self.options;
         // Fails only where a provider is installed already, which then is ours or the program's.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
@@ -114,12 +129,13 @@ impl Exchange {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .pool_max_idle_per_host(options.per_host)
-            .build()?;
-        Ok(Self { client, timeout: options.timeout })
-    }
-
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.client
+            .build()
+            .map_err(|cause| {
+                permanent(format!(
+                    "cannot set up the HTTP client: {cause}; check certificates and proxies of this machine"
+                ))
+            })?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Asks once.
@@ -128,12 +144,12 @@ impl Exchange {
         question: &Question<'_>,
         clock: &(dyn Clock + Send + Sync),
     ) -> Result<Answered, Refused> {
-        match tokio::time::timeout(self.timeout, self.follow(question, clock)).await {
+        match tokio::time::timeout(self.options.timeout, self.follow(question, clock)).await {
             Ok(answered) => answered,
             Err(_) => Err(Refused::for_now(format!(
                 "`{}` did not answer in full within {} s",
                 redact(question.url),
-                self.timeout.as_secs_f32()
+                self.options.timeout.as_secs_f32()
             ))),
         }
     }
@@ -173,7 +189,7 @@ impl Exchange {
         url: &Url,
         authorization: Option<&SecretString>,
     ) -> Result<Response, Refused> {
-        let mut request = self.client.get(url.clone());
+        let mut request = self.client().map_err(Refused::for_good)?.get(url.clone());
         if let Some(accept) = question.accept {
             request = request.header(ACCEPT, accept);
         }
@@ -339,18 +355,32 @@ fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
     Refused::for_now(what)
 }
 
-/// Collects content in memory, and in a temporary file once it is large.
-struct Spool<'a> {
-    folder: Option<&'a Path>,
+/// Collects content in memory, and in a temporary file once it is large. Where no file can be written (a
+/// container with a read-only root, a full disk) it stays in memory.
+struct Spool {
+    /// Where a file may be made, in order; none any more once no place took one.
+    folders: Vec<PathBuf>,
     memory: Vec<u8>,
-    file: Option<(File, Arc<BodyFile>, Vec<u8>)>,
+    file: Option<Spooled>,
     length: u64,
     crc: Crc,
 }
 
-impl<'a> Spool<'a> {
-    fn new(folder: Option<&'a Path>) -> Self {
-        Self { folder, memory: Vec::new(), file: None, length: 0, crc: Crc::new() }
+struct Spooled {
+    file: File,
+    body: Arc<BodyFile>,
+    start: Vec<u8>,
+    written: u64,
+}
+
+impl Spool {
+    fn new(folder: Option<&Path>) -> Self {
+        let folders = folder.map(Path::to_path_buf).into_iter().chain([std::env::temp_dir()]).collect();
+        Self::within(folders)
+    }
+
+    fn within(folders: Vec<PathBuf>) -> Self {
+        Self { folders, memory: Vec::new(), file: None, length: 0, crc: Crc::new() }
     }
 
     fn push(&mut self, chunk: &[u8]) -> std::io::Result<()> {
@@ -360,33 +390,57 @@ impl<'a> Spool<'a> {
         if self.memory.len() as u64 > IN_MEMORY {
             // Written by the thread that received it: chunks are small and the file is not synced.
             if self.file.is_none() {
-                self.file = Some(self.open()?);
+                self.open();
             }
-            if let Some((file, ..)) = &mut self.file {
-                file.write_all(&self.memory)?;
-                self.memory.clear();
-            }
+            self.write()?;
         }
         Ok(())
     }
 
-    fn open(&self) -> std::io::Result<(File, Arc<BodyFile>, Vec<u8>)> {
-        let folder = self.folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let path: PathBuf = folder.join(format!("{}.tmp", unique()));
-        let file = create_new(&path)?;
-        let body = BodyFile { path, gzip: false, check: None, temporary: true, limit: u64::MAX };
-        let start = self.memory.iter().take(64).copied().collect();
-        Ok((file, Arc::new(body), start))
+    /// Makes a file in the first place that takes one.
+    fn open(&mut self) {
+        for folder in std::mem::take(&mut self.folders) {
+            let path = folder.join(format!("{}.tmp", unique()));
+            match create_new(&path) {
+                Ok(file) => {
+                    let body = BodyFile { path, gzip: false, check: None, temporary: true, limit: u64::MAX };
+                    let start = self.memory.iter().take(64).copied().collect();
+                    self.file = Some(Spooled { file, body: Arc::new(body), start, written: 0 });
+                    return;
+                }
+                Err(cause) => {
+                    tracing::debug!(folder = %folder.display(), reason = %cause, "no file for a large answer here");
+                }
+            }
+        }
+    }
+
+    /// Moves what is in memory into the file, if there is one.
+    fn write(&mut self) -> std::io::Result<()> {
+        let Some(spooled) = &mut self.file else { return Ok(()) };
+        if spooled.file.write_all(&self.memory).is_ok() {
+            spooled.written += self.memory.len() as u64;
+            self.memory.clear();
+            return Ok(());
+        }
+        // The disk is full: what it took is read back.
+        let mut memory = Vec::new();
+        File::open(spooled.body.path())?.take(spooled.written).read_to_end(&mut memory)?;
+        if memory.len() as u64 != spooled.written {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        memory.append(&mut self.memory);
+        self.memory = memory;
+        self.file = None;
+        Ok(())
     }
 
     /// The body, what it must be when read again, and its first bytes.
     fn finish(mut self) -> std::io::Result<(Body, Check, Vec<u8>)> {
         let check = Check { length: self.length, crc: self.crc.sum() };
+        self.write()?;
         Ok(match self.file.take() {
-            Some((mut file, body, start)) => {
-                file.write_all(&self.memory)?;
-                (Body::File(body), check, start)
-            }
+            Some(spooled) => (Body::File(spooled.body), check, spooled.start),
             None => {
                 let start = self.memory.iter().take(64).copied().collect();
                 (Body::Memory(self.memory.into()), check, start)
@@ -398,6 +452,46 @@ impl<'a> Spool<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Where neither the cache nor the temporary folder could be written (a container with a read-only root),
+    /// every answer over 1 MiB failed.
+    #[test]
+    fn large_content_goes_to_the_first_place_that_takes_it_and_else_stays_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = folder.path().join("none");
+        let large: Vec<u8> = (0..3 * IN_MEMORY).map(|i| (i % 251) as u8).collect();
+        for (folders, in_file) in
+            [(vec![none.clone(), folder.path().to_owned()], true), (vec![none.clone(), none.clone()], false)]
+        {
+            let mut spool = Spool::within(folders);
+            for chunk in large.chunks(100_000) {
+                spool.push(chunk).unwrap();
+            }
+            let (body, check, start) = spool.finish().unwrap();
+            assert_eq!(matches!(body, Body::File(_)), in_file);
+            assert_eq!((check.length, start.as_slice()), (large.len() as u64, &large[..64]));
+            assert!(body.bytes(u64::MAX).unwrap() == large);
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn full_disk_gives_back_what_it_took() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::within(vec![folder.path().to_owned()]);
+        let large: Vec<u8> = (0..2 * IN_MEMORY).map(|i| (i % 251) as u8).collect();
+        for chunk in large.chunks(100_000) {
+            spool.push(chunk).unwrap();
+            if let Some(spooled) = &mut spool.file {
+                // From now on the disk takes no byte.
+                spooled.file = File::options().write(true).open("/dev/full").unwrap();
+            }
+        }
+        let (body, ..) = spool.finish().unwrap();
+        assert!(matches!(body, Body::Memory(_)) && body.bytes(u64::MAX).unwrap() == large);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn redirects_lead_to_https_or_stay_on_http_and_lose_their_user() {

@@ -48,11 +48,22 @@ pub fn denied(url: &Url, status: u16, sent: bool) -> UpstreamFailure {
     } else {
         format!("`{host}` wants credentials and none are configured for it")
     };
+    let login = if host == "registry-1.docker.io" {
+        "run `docker login`".to_owned()
+    } else {
+        format!("log in so that docker's config.json has an entry for `{host}`")
+    };
+    // Credentials that are there are kept back on plain HTTP.
+    let in_clear = if url.scheme() == "http" && !sent {
+        "; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`"
+    } else {
+        ""
+    };
     failure(
         FailureClass::Denied,
         format!(
             "`{}` answered {status}: {what}; set `upstreams.hosts.\"{host}\".token_env`, or `username_env` and \
-             `password_env`, or log in so that docker's config.json has an entry for `{host}`",
+             `password_env`, or {login}{in_clear}",
             redact(url)
         ),
     )

@@ -31,8 +31,6 @@ use super::redact::{redact, redact_text};
 use super::retry;
 use crate::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure};
 
-/// Further tries of a listing that failed for a passing reason, within the same time-out.
-const RETRIES: u32 = 1;
 const PREFIX: &str = "refs/tags/";
 /// What listings are kept as.
 const KEPT_AS: &str = "git tags";
@@ -109,7 +107,7 @@ async fn ask(context: &Context, target: &Url, shown: &str) -> Result<Answer, Ups
 }
 
 async fn ask_at(context: &Context, target: Url, shown: &str) -> Result<Answer, UpstreamFailure> {
-    let mut pauses = retry::pauses(RETRIES);
+    let mut pauses = retry::pauses(context.http.retries());
     loop {
         let turn = context.http.turn(&target).await?;
         let work = {

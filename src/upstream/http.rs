@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -27,9 +27,10 @@ use super::reach::Reach;
 use super::redact::{redact, strip};
 use super::retry;
 use crate::app::ports::Clock;
+use crate::clock::AnyClock;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
-/// Requests in flight at once, over all hosts.
+/// Requests in flight at once, over all hosts, unless one host may have more.
 const AT_ONCE: usize = 32;
 
 /// One question.
@@ -45,6 +46,9 @@ pub struct Get<'a> {
     /// `authorization` is a short-lived token, another one in every run. The answer is stored as that
     /// of the configured credentials, or of nobody, so that the next run finds it.
     pub short_lived: bool,
+    /// Credentials are kept back, for callers that ask as nobody first. The answer is stored as with
+    /// `short_lived`.
+    pub anonymous: bool,
     /// Largest content in bytes, decoded.
     pub limit: u64,
     /// No request is made while the stored answer is younger.
@@ -61,6 +65,7 @@ impl<'a> Get<'a> {
             accept: None,
             authorization: None,
             short_lived: false,
+            anonymous: false,
             limit,
             fresh_for: None,
             challenge: false,
@@ -91,9 +96,6 @@ pub struct Got {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS or proxy configuration of the machine is unusable.
-    #[error("cannot set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     /// The cache folder cannot be made.
     #[error("cannot make the cache folder `{path}`")]
     Cache {
@@ -114,31 +116,23 @@ pub struct Http {
 }
 
 pub(super) struct Shared {
-    exchange: Exchange,
-    pub(super) options: HttpOptions,
+    pub(super) exchange: Exchange,
     pub(super) cache: Option<Cache>,
     pub(super) clock: Arc<dyn Clock + Send + Sync>,
     pub(super) all: Arc<Semaphore>,
     pub(super) hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     pub(super) reach: Reach,
-}
-
-struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock of clients that are given none")]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
+    /// It was said that answers cannot be kept.
+    told_unkept: AtomicBool,
 }
 
 impl Http {
     /// A client with the machine's clock.
     ///
     /// # Errors
-    /// TLS, proxies or the cache folder cannot be set up.
+    /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
-        Self::with_clock(options, Arc::new(SystemClock))
+        Self::with_clock(options, Arc::new(AnyClock::System))
     }
 
     /// A client that takes the age of stored answers and the dates of `Retry-After` from `clock`.
@@ -152,17 +146,18 @@ impl Http {
             }
             None => None,
         };
-        let exchange = Exchange::new(&options).map_err(Error::Client)?;
+        let most =
+            options.of_host.values().copied().chain([options.per_host, AT_ONCE]).max().unwrap_or(AT_ONCE);
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
-                exchange,
+                exchange: Exchange::new(options),
                 cache,
                 clock,
-                all: Arc::new(Semaphore::new(AT_ONCE)),
+                all: Arc::new(Semaphore::new(most)),
                 hosts: Mutex::new(HashMap::new()),
                 reach: Reach::default(),
-                options,
+                told_unkept: AtomicBool::new(false),
             }),
         })
     }
@@ -185,26 +180,46 @@ impl Http {
 
     /// What is answered from elsewhere.
     pub fn mapping(&self) -> &Mapping {
-        &self.shared.options.mapping
+        &self.shared.exchange.options().mapping
     }
 
     /// Who we are to which host.
     pub fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
+        &self.shared.exchange.options().credentials
     }
 
     /// Whether only the cache may answer.
     pub fn offline(&self) -> bool {
-        self.shared.options.offline
+        self.shared.exchange.options().offline
+    }
+
+    /// Longest time for one request, retries apart.
+    pub fn timeout(&self) -> Duration {
+        self.shared.exchange.options().timeout
+    }
+
+    /// Further attempts after the first one failed for a passing reason.
+    pub fn retries(&self) -> u32 {
+        self.shared.exchange.options().retries
     }
 
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
-        self.shared.options.cache_dir.as_deref()
+        self.shared.exchange.options().cache_dir.as_deref()
+    }
+
+    /// Says, once a run, that answers cannot be kept.
+    pub(super) fn unkept(&self, folder: &std::path::Path, cause: &std::io::Error) {
+        if !self.shared.told_unkept.swap(true, Ordering::Relaxed) {
+            tracing::warn!(folder = %folder.display(), reason = %cause, "answers are not stored in the cache");
+        }
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
-    pub fn client(&self) -> &reqwest::Client {
+    ///
+    /// # Errors
+    /// TLS or proxies of this machine cannot be set up.
+    pub fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
         self.shared.exchange.client()
     }
 
@@ -254,7 +269,7 @@ impl Http {
         strip(&mut target);
 
         let now = self.shared.clock.now();
-        let as_whom = if get.short_lived {
+        let as_whom = if get.short_lived || get.anonymous {
             self.credentials().for_url(&target).map(|credential| identity(&credential.header()))
         } else {
             authorization.as_ref().map(identity)
@@ -324,6 +339,9 @@ impl Http {
     /// Who we are to the target: what the caller says if the target is the asked host, else what
     /// the URL says, else what is configured.
     fn authorization(&self, get: &Get<'_>, target: &Url) -> Option<SecretString> {
+        if get.anonymous {
+            return None;
+        }
         if let Some(given) = get.authorization
             && get.url.origin() == target.origin()
         {
@@ -337,7 +355,7 @@ impl Http {
 
     /// Asks until there is an answer, a lasting failure, or no attempt left.
     async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.options.retries);
+        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
         loop {
             let refused = {
                 let turn = self.turn(question.url).await?;
@@ -396,7 +414,7 @@ impl Http {
         match cache.store(key, &content.body, about, self.shared.clock.now()) {
             Ok(path) => Got { stored: Some(path), ..content.into_got() },
             Err(cause) => {
-                tracing::warn!(folder = %cache.folder().display(), reason = %cause, "answer not stored in the cache");
+                self.unkept(cache.folder(), &cause);
                 content.into_got()
             }
         }

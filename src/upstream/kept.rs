@@ -40,7 +40,7 @@ impl Http {
         let about = About { check, headers: &HeaderMap::new(), max_age: 0, redirected_to: None };
         let key = Key::new(url, Some(what), None);
         if let Err(cause) = cache.store(&key, &Body::Memory(bytes.into()), about, self.now()) {
-            tracing::warn!(folder = %cache.folder().display(), reason = %cause, "answer not stored in the cache");
+            self.unkept(cache.folder(), &cause);
         }
     }
 }

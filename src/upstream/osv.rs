@@ -22,8 +22,6 @@ use crate::domain::upstream::{FailureClass, UpstreamFailure};
 const PAGE_LIMIT: usize = 8 << 20;
 /// Most pages of one query.
 const MOST_PAGES: usize = 10;
-/// Further tries of a page that failed for a passing reason.
-const RETRIES: u32 = 1;
 
 /// One known vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,11 +146,11 @@ fn query_url(context: &Context) -> Result<Url, UpstreamFailure> {
 
 /// One query, asked again where that may help. Public data: no credentials are sent.
 async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>, UpstreamFailure> {
-    let mut pauses = retry::pauses(RETRIES);
+    let mut pauses = retry::pauses(context.http.retries());
     loop {
         let asked = {
             let turn = context.http.turn(url).await?;
-            let post = post_json(context.http.client(), url, query, &turn);
+            let post = post_json(context.http.client()?, url, query, &turn);
             tokio::time::timeout(context.osv.timeout, post).await
         };
         let refused = match asked {

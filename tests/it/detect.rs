@@ -7,5 +7,6 @@ mod formats;
 mod paths;
 mod refusals;
 mod scenarios;
+mod trust;
 mod unreachable;
 pub(crate) mod world;

@@ -218,7 +218,7 @@ async fn missing_credentials_are_told_with_the_key_that_supplies_them() {
     let failure = text(&http(None), &server.url("/a")).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Denied);
     let message = failure.message.replace(&server.authority(), "HOST");
-    insta::assert_snapshot!(message, @r#"`http://HOST/a` answered 401: `HOST` wants credentials and none are configured for it; set `upstreams.hosts."HOST".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `HOST`"#);
+    insta::assert_snapshot!(message, @r#"`http://HOST/a` answered 401: `HOST` wants credentials and none are configured for it; set `upstreams.hosts."HOST".token_env`, or `username_env` and `password_env`, or log in so that docker's config.json has an entry for `HOST`; they go by http:// only with `plain_http: true` beside them, in a file named with `--config`"#);
 
     let mut credentials = Credentials::new();
     credentials.add(server.url("").as_str(), Credential::Bearer("wr0ng-s3cret".to_owned().into())).unwrap();

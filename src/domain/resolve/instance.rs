@@ -7,10 +7,10 @@ use super::place::Place;
 use super::sources::Lookup;
 use super::{World, patch};
 use crate::domain::component::{Given, Pin};
-use crate::domain::rule::{Role, Scope, UpstreamTemplate, fill};
+use crate::domain::rule::{Role, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Site};
 use crate::domain::upstream::UpstreamRef;
-use crate::domain::version::Scheme;
+use crate::domain::version::{Scheme, range::Range};
 
 /// Captures of a pin by name.
 pub(super) type Captures = BTreeMap<String, String>;
@@ -90,7 +90,7 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
         let views = world.views(file);
         for found in &scan.found {
             let spec = &world.rules[found.rule].pins[found.pin];
-            if matches!(spec.scope, Scope::Values) && found.object.is_none() && !world.is_values(file) {
+            if !world.counts(file, found) {
                 continue;
             }
             // The first rule that finds a version at a place has it.
@@ -161,6 +161,15 @@ pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin
     }
 }
 
+/// The bytes that are the version where a range is exactly one: `1.0.0` of `=1.0.0`.
+pub(super) fn exact_part(site: Site, scheme: Scheme, role: Role) -> Site {
+    let ranged = scheme == Scheme::Semver || role == Role::Range;
+    let number = site.text.trim_start_matches('=').trim();
+    let start = site.text.len() - site.text.trim_start_matches('=').trim_start().len();
+    let exact = || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
+    if ranged && start > 0 && exact() { site.part(start..start + number.len()) } else { site }
+}
+
 /// `kube-prometheus-stack-` of `kube-prometheus-stack-41.5.1`: the words before the number.
 pub(super) fn tag_prefix(text: &str) -> Option<String> {
     let number = text.char_indices().find(|(at, letter)| {
@@ -168,7 +177,14 @@ pub(super) fn tag_prefix(text: &str) -> Option<String> {
     })?;
     let head = &text[..number.0];
     let head = head.strip_suffix('v').unwrap_or(head);
-    (head.len() > 1 && head.ends_with(['-', '/', '_'])).then(|| head.to_owned())
+    // What has a dotted number before the sign is itself a version (`1.0.0-2.1.0`).
+    let words = head.len() > 1 && head.ends_with(['-', '/', '_']) && !has_dotted_number(head);
+    words.then(|| head.to_owned())
+}
+
+fn has_dotted_number(text: &str) -> bool {
+    text.split(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
+        .any(|part| part.trim_matches('.').contains('.'))
 }
 
 #[cfg(test)]
@@ -183,6 +199,9 @@ mod tests {
             ("release-1.2", Some("release-")),
             ("v1.2.3", None),
             ("1.2.3-rc.1", None),
+            ("1.0.0-2.1.0", None),
+            ("v1.30/v2.1.0", None),
+            ("app2-1.2.3", Some("app2-")),
             ("main", None),
         ] {
             assert_eq!(tag_prefix(text).as_deref(), prefix, "{text}");

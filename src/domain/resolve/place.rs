@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::inputs::{fill_inputs, input_name};
-use super::instance::{Captures, Instance, Subject, Uses, pin, tag_prefix};
+use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin, tag_prefix};
 use super::publisher::claimed;
 use super::sources::{Known, Lookup};
 use super::variables::{Home, reference};
@@ -128,7 +128,7 @@ impl<'a> Place<'a> {
                 Some(value) => stand.site = Some(value.clone()),
                 None => stand.unknown = Some(format!("the input `{name}` has no value in the ResourceSet")),
             }
-        } else if let Some(variable) = reference(&site.text) {
+        } else if let Some(variable) = reference(&site.text).filter(|_| self.takes(&site.text)) {
             match self.world.variables.home(view.kustomizations(), &variable) {
                 Home::At { file, site, secret } => {
                     stand.warning = secret.map(|secret| {
@@ -147,6 +147,12 @@ impl<'a> Place<'a> {
             ));
         }
         stand
+    }
+
+    /// Whether a text that is one variable can have its version written there: an image's tag is written
+    /// as it is published, so that a `v` before the variable would be doubled.
+    fn takes(&self, text: &str) -> bool {
+        text.starts_with('$') || !matches!(self.spec.format, Format::Image | Format::Tag)
     }
 
     fn instance(&self, view: &View, row: Option<&Row>) -> Option<Instance> {
@@ -209,7 +215,11 @@ impl<'a> Place<'a> {
             template = claiming.component.clone();
             splits = template.id.contains('{');
         }
-        let id = fill(&template.id, &captures)?;
+        let id = fill(&template.id, &captures).unwrap_or_else(|| {
+            upstream = Err(format!("nothing here says the name of the component (`{}`)", template.id));
+            format!("unnamed/{}/{}-{}", self.spec.id, self.scan.path, self.found.lines.start())
+        });
+        let site = site.map(|site| exact_part(site, scheme, self.spec.role));
         let given = match (unknown, &site) {
             (Some(reason), _) => {
                 upstream = Err(reason);

@@ -5,7 +5,7 @@ use super::locate;
 use super::place::Place;
 use super::sources::Lookup;
 use super::view::View;
-use crate::domain::rule::{Claim, Rule, UpstreamTemplate, fill};
+use crate::domain::rule::{Rule, UpstreamTemplate, fill};
 use crate::domain::upstream::UpstreamRef;
 
 impl Place<'_> {
@@ -75,20 +75,5 @@ impl Place<'_> {
 
 /// The rule that claims what is published there.
 pub(super) fn claimed<'a>(rules: &'a [Rule], upstream: &UpstreamRef) -> Option<&'a Rule> {
-    rules.iter().find(|rule| {
-        rule.claims.iter().any(|claim| match (claim, upstream) {
-            (Claim::Chart(wanted), UpstreamRef::HelmChart { chart, .. }) => wanted == chart,
-            (Claim::Chart(wanted), UpstreamRef::Oci { repository, chart: true, .. }) => {
-                repository.rsplit('/').next() == Some(wanted)
-            }
-            (Claim::Oci(wanted), UpstreamRef::Oci { registry, repository, .. }) => {
-                *wanted == format!("{registry}/{repository}")
-            }
-            (
-                Claim::Release(wanted),
-                UpstreamRef::GithubReleases { owner, name, .. } | UpstreamRef::GithubTags { owner, name, .. },
-            ) => *wanted == format!("{owner}/{name}"),
-            _ => false,
-        })
-    })
+    rules.iter().find(|rule| rule.claims_what_is_at(upstream))
 }

@@ -5,6 +5,7 @@ mod comments;
 mod images;
 mod k3s_and_flux;
 mod overlays;
+mod scale;
 
 use super::Registry;
 use crate::domain::component::{Component, Given};

@@ -150,10 +150,13 @@ impl Listing {
     }
 
     pub(super) fn cut_off(&mut self, entries: usize) {
-        self.answer.notes.push(format!(
-            "the list of {} was cut off after {entries} entries; older ones were not read",
-            self.list.word()
-        ));
+        let unread = match self.list {
+            List::Releases => "older ones were not read",
+            List::Tags => "they come by their letters, so that newer ones may be among those not read",
+        };
+        self.answer
+            .notes
+            .push(format!("the list of {} was cut off after {entries} entries; {unread}", self.list.word()));
     }
 
     /// Notes that pages came from the cache and could not be checked.

@@ -66,19 +66,14 @@ pub async fn releases(
 
 /// The tags of a repository. GitHub gives no dates with them.
 ///
-/// Bounds, `until` and errors are those of [`releases`].
+/// Bounds and errors are those of [`releases`]. There is no `until`: GitHub lists tags in the reverse order of
+/// their letters, in which `v1.10.0` comes long after `v1.9.0`.
 ///
 /// # Errors
 ///
 /// See [`releases`].
-pub async fn tags(
-    context: &Context,
-    host: &str,
-    owner: &str,
-    name: &str,
-    until: Option<&str>,
-) -> Result<Answer, UpstreamFailure> {
-    list(context, List::Tags, host, owner, name, until).await
+pub async fn tags(context: &Context, host: &str, owner: &str, name: &str) -> Result<Answer, UpstreamFailure> {
+    list(context, List::Tags, host, owner, name, None).await
 }
 
 async fn list(

@@ -7,7 +7,6 @@
 //! redirect of the realm, or write a token to disk.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -30,10 +29,6 @@ use crate::upstream::turn::Turn;
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
-/// Longest time for a token.
-const TOKEN_TIMEOUT: Duration = Duration::from_secs(20);
-/// Further tries for a token.
-const TOKEN_RETRIES: u32 = 2;
 
 /// What was learnt of registries in this run. Never written anywhere.
 #[derive(Debug, Default)]
@@ -67,6 +62,7 @@ impl Repository<'_> {
                 .get(Get {
                     accept,
                     authorization: authorization.as_ref(),
+                    anonymous: authorization.is_none(),
                     short_lived: authorization.is_some(),
                     challenge: true,
                     ..Get::new(&asked, limit)
@@ -113,10 +109,7 @@ impl Repository<'_> {
                 Some(Login::Identity(_)) | None => return Err(denied(asked, 401, false)),
             },
             Challenge::Bearer { realm, service } => {
-                may_ask_realm(realm, asked).map_err(|why| {
-                    permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(realm), self.shown))
-                })?;
-                self.token(realm, service.as_deref(), login.as_ref(), asked).await?
+                self.token(realm, service.as_deref(), login, asked).await?
             }
         };
         let key = (asked.origin().ascii_serialization(), self.path.to_owned());
@@ -127,22 +120,11 @@ impl Repository<'_> {
     /// The credentials for the host that is really asked: configured ones first, then docker's. A
     /// mirror gets nothing that docker keeps for the registry it stands for.
     async fn login(&self, asked: &Url) -> Result<Option<Login>, UpstreamFailure> {
-        if let Some(credential) = self.context.http.credentials().for_url(asked) {
-            return Ok(Some(Login::Header(match credential {
-                // Token services take a token as a password of any user (GitHub docs, "Working with
-                // the Container registry").
-                Credential::Bearer(token) => {
-                    Credential::Basic { username: "token".to_owned(), password: token.clone() }.header()
-                }
-                basic @ Credential::Basic { .. } => basic.header(),
-            })));
+        if let Some(login) = self.configured_login(asked) {
+            return Ok(Some(login));
         }
-        let Some(config) = self
-            .context
-            .oci
-            .docker_config
-            .clone()
-            .filter(|_| asked.origin() == self.base.origin() && self.is_private())
+        let is_home = asked.origin() == self.base.origin();
+        let Some(config) = self.context.oci.docker_config.clone().filter(|_| is_home && self.is_private())
         else {
             return Ok(None);
         };
@@ -168,17 +150,32 @@ impl Repository<'_> {
         Ok(login)
     }
 
+    /// The credentials that are configured for the host of `url`.
+    fn configured_login(&self, url: &Url) -> Option<Login> {
+        Some(Login::Header(match self.context.http.credentials().for_url(url)? {
+            // Token services take a token as a password of any user (GitHub docs, "Working with
+            // the Container registry").
+            Credential::Bearer(token) => {
+                Credential::Basic { username: "token".to_owned(), password: token.clone() }.header()
+            }
+            basic @ Credential::Basic { .. } => basic.header(),
+        }))
+    }
+
     /// Whether credentials may be sent: nobody on the way reads them, or the user does not mind.
     fn is_private(&self) -> bool {
         self.base.scheme() == "https" || self.context.oci.credentials_by_http.contains(self.registry)
     }
 
     /// One token for pulling from this repository.
+    ///
+    /// Where the realm is mapped, the service that is really asked is a stranger to the registry: it gets what
+    /// is configured for itself and not the registry's login.
     async fn token(
         &self,
         realm: &Url,
         service: Option<&str>,
-        login: Option<&Login>,
+        login: Option<Login>,
         asked: &Url,
     ) -> Result<SecretString, UpstreamFailure> {
         let http = &self.context.http;
@@ -188,20 +185,30 @@ impl Repository<'_> {
                 format!("`{}` is not in the cache and `--offline` forbids to ask", self.shown),
             ));
         }
-        let Resolved::Url(realm) = http.mapping().resolve(realm) else {
+        let Resolved::Url(target) = http.mapping().resolve(realm) else {
             return Err(permanent(format!("cannot log in to `{}`: it is mapped to a file", redact(realm))));
         };
-        let mut pauses = retry::pauses(TOKEN_RETRIES);
+        may_ask_realm(&target, asked).map_err(|why| {
+            permanent(format!("cannot log in to `{}` for `{}`: {why}", redact(&target), self.shown))
+        })?;
+        let login = if target.origin() == realm.origin() { login } else { self.configured_login(&target) };
+        let realm = target;
+        let mut pauses = retry::pauses(http.retries());
         loop {
             let answered = {
                 let turn = http.turn(&realm).await?;
-                tokio::time::timeout(TOKEN_TIMEOUT, self.ask_token(&realm, service, login, asked, &turn))
-                    .await
+                tokio::time::timeout(
+                    http.timeout(),
+                    self.ask_token(&realm, service, login.as_ref(), asked, &turn),
+                )
+                .await
             };
             let refused = match answered {
                 Ok(Ok(token)) => return Ok(token),
                 Ok(Err(refused)) => refused,
-                Err(_) => transient(format!("`{}` gave no token within {TOKEN_TIMEOUT:?}", redact(&realm))),
+                Err(_) => {
+                    transient(format!("`{}` gave no token within {:?}", redact(&realm), http.timeout()))
+                }
             };
             match pauses.next() {
                 Some(pause) if refused.class == FailureClass::Transient => tokio::time::sleep(pause).await,
@@ -222,7 +229,7 @@ impl Repository<'_> {
         let scope = format!("repository:{}:pull", self.path);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
-        let client = self.context.http.client();
+        let client = self.context.http.client()?;
         let request = match login {
             Some(Login::Identity(refresh)) => {
                 fields.extend([

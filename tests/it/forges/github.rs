@@ -1,6 +1,11 @@
 //! GitHub: pages, conditional requests, limits, tokens.
 
-use gitops_updater::domain::upstream::FailureClass;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gitops_updater::app::ports::{Upstreams as _, Wanted};
+use gitops_updater::domain::upstream::{FailureClass, UpstreamRef};
+use gitops_updater::upstream::client::UpstreamClient;
 use gitops_updater::upstream::context::GithubOptions;
 use gitops_updater::upstream::github;
 use gitops_updater::upstream::mapping::Target;
@@ -86,12 +91,44 @@ async fn reading_stops_one_page_after_the_installed_version() {
     assert_eq!(answer.notes, [""; 0]);
 }
 
+/// Reading stopped one page after the installed tag, as with releases, which come newest first. Tags come in the
+/// reverse order of their letters: `v1.10.0` was never seen by who runs `v1.9.0`.
+#[tokio::test]
+async fn tags_are_read_to_the_end_because_their_order_says_nothing() {
+    let fake = FakeGithub::start().await;
+    let mut tags: Vec<String> = (0..400).map(|patch| format!("v1.9.{patch}")).collect();
+    tags.push("v1.10.0".to_owned());
+    tags.sort_by(|a, b| b.cmp(a));
+    fake.tags("o/r", &tags.iter().map(String::as_str).collect::<Vec<_>>());
+    let context = Setting::default().github("github.com", &fake.served.url, None).context();
+    let wanted = UpstreamRef::GithubTags { host: "github.com".into(), owner: "o".into(), name: "r".into() };
+    let asked = Wanted { installed: Some("v1.9.99".to_owned()), ..Wanted::default() };
+    let mut found = None;
+    UpstreamClient::new(Arc::new(context))
+        .ask_all(BTreeMap::from([(wanted, asked)]), &mut |_, answer| found = Some(answer))
+        .await;
+    let answer = found.unwrap().unwrap();
+    assert!(versions(&answer).contains(&"v1.10.0"));
+    assert_eq!(answer.notes, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_long_list_of_tags_is_cut_off_and_says_what_that_means() {
+    let fake = FakeGithub::start().await;
+    let tags: Vec<String> = (0..250).map(|patch| format!("v1.9.{patch}")).collect();
+    fake.tags("o/r", &tags.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut setting = Setting::default().github("github.com", &fake.served.url, None);
+    setting.github.pages = 2;
+    let answer = github::tags(&setting.context(), "github.com", "o", "r").await.unwrap();
+    assert!(answer.notes[0].contains("newer ones may be among those not read"), "{:?}", answer.notes);
+}
+
 #[tokio::test]
 async fn tags_have_no_dates() {
     let fake = FakeGithub::start().await;
     fake.tags("o/r", &["v1.1.0", "v1.0.0"]);
     let context = Setting::default().github("github.com", &fake.served.url, None).context();
-    let answer = github::tags(&context, "github.com", "o", "r", None).await.unwrap();
+    let answer = github::tags(&context, "github.com", "o", "r").await.unwrap();
     assert_eq!(versions(&answer), ["v1.0.0", "v1.1.0"]);
     assert!(answer.candidates.iter().all(|tag| tag.released_at.is_none() && tag.prerelease.is_none()));
 }

@@ -266,6 +266,110 @@ async fn a_mirror_gets_no_credentials_of_the_registry_it_stands_for() {
     }
 }
 
+/// A docker configuration that logs in to `server` as `user:pass`.
+fn docker_login(folder: &std::path::Path, server: &str) -> std::path::PathBuf {
+    let config = folder.join("config.json");
+    let auths = json!({"auths": {server: {"auth": "dXNlcjpwYXNz"}}});
+    std::fs::write(&config, auths.to_string()).unwrap();
+    config
+}
+
+/// The realm was judged as the registry named it and then mapped, so that `upstreams.map` of a repository
+/// could lead the login for `auth.docker.io` to any server.
+#[tokio::test]
+async fn a_mapped_realm_does_not_get_the_login_of_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fake, thief) = (FakeRegistry::start().await, FakeRegistry::start().await);
+    let registry = fake.served.authority();
+    fake.door(Door::TokenFor(USER.to_owned()));
+    fake.tags("app", ["1.0"]);
+    for by_docker in [true, false] {
+        let mut setting = Setting::default()
+            .plain_http(&registry)
+            .map(fake.served.url.join("/token").unwrap().as_str(), Target::Url(thief.served.url.clone()));
+        if by_docker {
+            setting = setting.trusts(&registry);
+            setting.oci.docker_config = Some(docker_login(folder.path(), &registry));
+        } else {
+            setting.http.credentials = credentials(&registry);
+        }
+        assert!(oci::tags(&setting.context(), &registry, "app", false).await.is_err());
+        let seen = thief.seen();
+        assert!(!seen.is_empty(), "the mapping itself holds");
+        assert!(seen.iter().all(|request| request.header("authorization").is_none()), "{seen:?}");
+    }
+}
+
+/// As above: the mapped address was not judged at all, and could be plain HTTP on any host.
+#[tokio::test]
+async fn a_realm_that_is_mapped_to_a_plain_host_is_not_asked() {
+    let (fake, thief) = (FakeRegistry::start().await, FakeRegistry::start().await);
+    let registry = fake.served.authority();
+    fake.door(Door::TokenFor(USER.to_owned()));
+    fake.realm("https://auth.example/token");
+    let port = thief.served.url.port().unwrap();
+    let plain = format!("http://localhost:{port}/").parse().unwrap();
+    let setting =
+        Setting::default().plain_http(&registry).map("https://auth.example/token", Target::Url(plain));
+    let failure = oci::tags(&setting.context(), &registry, "app", false).await.unwrap_err();
+    assert!(failure.message.contains("not asked over https"), "{failure}");
+    assert_eq!(thief.seen().len(), 0);
+}
+
+/// A repository's own `plain_http: true` made docker's login go over the wire in clear.
+#[tokio::test]
+async fn docker_login_is_not_sent_in_clear_unless_the_user_allows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    fake.tags("app", ["1.0"]);
+    for door in [Door::Basic(USER.to_owned()), Door::TokenFor(USER.to_owned())] {
+        fake.door(door);
+        let mut setting = Setting::default().plain_http(&registry);
+        setting.oci.docker_config = Some(docker_login(folder.path(), &registry));
+        let failure = oci::tags(&setting.context(), &registry, "app", false).await.unwrap_err();
+        assert_eq!(failure.class, FailureClass::Denied);
+        let seen = fake.seen();
+        assert!(seen.iter().all(|request| request.header("authorization").is_none()), "{seen:?}");
+    }
+}
+
+/// With a configured token the first question, meant to be asked as nobody, carried that token: a registry
+/// that wants it exchanged for another one refused or logged it.
+#[tokio::test]
+async fn the_first_question_carries_no_credentials() {
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    fake.door(Door::AnonymousToken);
+    fake.tags("app", ["1.0"]);
+    let mut setting = Setting::default().plain_http(&registry);
+    let token = Credential::Bearer("raw-secret".to_owned().into());
+    setting.http.credentials.add(&format!("http://{registry}"), token).unwrap();
+    oci::tags(&setting.context(), &registry, "app", false).await.unwrap();
+    let seen = fake.seen();
+    assert_eq!(seen[0].header("authorization"), None);
+    assert!(seen[1].header("authorization").unwrap().starts_with("Basic "), "the token service gets it");
+}
+
+#[tokio::test]
+async fn what_credentials_unlocked_is_found_offline() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    fake.tags("app", ["1.0"]);
+    for door in [Door::Open, Door::Basic(USER.to_owned()), Door::TokenFor(USER.to_owned())] {
+        fake.door(door);
+        let setting = || {
+            let mut setting = Setting::default().plain_http(&registry).cache(folder.path());
+            setting.http.credentials = credentials(&registry);
+            setting
+        };
+        oci::tags(&setting().context(), &registry, "app", false).await.unwrap();
+        oci::tags(&setting().offline().context(), &registry, "app", false).await.unwrap();
+        std::fs::remove_dir_all(folder.path()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_mapped_folder_answers_like_the_registry() {
     let folder = tempfile::tempdir().unwrap();
