@@ -133,7 +133,9 @@ impl Ruled {
         if annotation.commented_out {
             return Spoken::Nothing;
         }
-        let ruled = self.lines.range(annotation.reach.clone()).next();
+        // Above a blank line or the end of the file a comment reaches nothing, and a set has no such range.
+        let reach = (!annotation.reach.is_empty()).then(|| annotation.reach.clone());
+        let ruled = reach.and_then(|lines| self.lines.range(lines).next());
         // A comment that only says where a chart comes from speaks of a pin or of nothing.
         if ruled.is_some() && says_only_where(&annotation.pairs) {
             return Spoken::Rule;

@@ -26,6 +26,18 @@ whatever: v1.33.4+k3s1
     );
 }
 
+/// Nothing to speak of was once asked for as a range that ends before it begins, which is a panic.
+#[test]
+fn an_annotation_above_nothing_hides_nothing_else() {
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{image: nginx:1.25.0}]}\n";
+    for end in ["", "\n", "\n\nkey: value\n", "\n---\na: 1\n"] {
+        let text = format!("{pod}# renovate: datasource=docker depName=x/y{end}");
+        let resolved = resolved(&[("a.yaml", &text)]);
+        let ids: Vec<_> = resolved.components.iter().map(|component| component.id.as_str()).collect();
+        assert!(ids.contains(&"image/docker.io/library/nginx"), "{ids:?} of {text}");
+    }
+}
+
 #[test]
 fn an_annotation_speaks_of_the_first_version_below_it_or_of_the_one_before_it() {
     let flux = "# renovate: datasource=github-releases depName=fluxcd/flux2";
