@@ -69,7 +69,10 @@ pub(super) fn version(text: &str) -> Result<(), String> {
         .split('.')
         .all(|part| !part.is_empty() && part.len() <= 18 && part.bytes().all(|b| b.is_ascii_digit()));
     let tail = rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+'));
-    if numeric && tail && text.len() <= 128 && !rest.ends_with(['-', '+', '.']) {
+    // Pre-release and build metadata are lists of words, and there is one of each at most.
+    let words = rest.get(1..).is_none_or(|rest| rest.split(['.', '+']).all(|word| !word.is_empty()));
+    let one_build = rest.matches('+').count() <= 1;
+    if numeric && tail && words && one_build && text.len() <= 128 && !rest.ends_with('-') {
         Ok(())
     } else {
         Err(format!("`{}` is not a version such as `v1.28.0`", super::tree::shorten(text)))
@@ -129,7 +132,10 @@ mod tests {
         for text in ["v1.28.0", "1.33.4+k3s1", "v1.33.4-k3s1", "6.5", "16", "2024.1.0-rc.1", "1.2.3.4"] {
             assert_eq!(version(text), Ok(()), "{text}");
         }
-        for text in ["", "v", "latest", "1.x", ">=1.2", "1..2", "1.2 ", "1.2-", "1.2+ü", "1.-2"] {
+        let not_versions =
+            ["", "v", "latest", "1.x", ">=1.2", "1..2", "1.2 ", "1.2-", "1.2+", "1.2+ü", "1.-2"];
+        // Words without letters: no range could be made of such a version.
+        for text in not_versions.into_iter().chain(["0+.0", "1.0-a..b", "1.0+a.", "1.0+a+b", "1.0-+b"]) {
             assert!(version(text).is_err(), "{text}");
         }
     }
