@@ -56,10 +56,13 @@ struct Places<'text> {
 
 impl<'text> Places<'text> {
     fn of(text: &'text str) -> Self {
+        let mut lines = Vec::new();
         let mut start = 0;
-        let lines =
-            text.split('\n').map(|line| (std::mem::replace(&mut start, start + line.len() + 1), line));
-        Self { lines: lines.collect() }
+        for line in text.split('\n') {
+            lines.push((start, line));
+            start += line.len() + 1;
+        }
+        Self { lines }
     }
 
     fn place(&self, offset: usize) -> (usize, usize) {

@@ -30,7 +30,7 @@ pub fn scan_file(bytes: &[u8]) {
 pub(crate) fn scan_holds(text: &str, scan: &FileScan) {
     let places = Places::of(text);
     let found = scan.found.iter().filter_map(|found| found.site.as_ref());
-    let annotated = scan.annotations.iter().filter_map(|annotation| annotation.value.as_ref());
+    let annotated = scan.annotations.iter().flat_map(|annotation| &annotation.values);
     let marked = scan.markers.iter().filter_map(|marker| marker.value.as_ref());
     let variables = scan.variables.iter().flat_map(|set| set.values.values());
     let patched = scan.patches.iter().flat_map(|patch| patch.values.iter().map(|(_, site)| site));

@@ -82,15 +82,15 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         .max_size(files.max_size)
         .include_ignored(files.include_ignored)
         .exclude(&files.exclude)?;
-    let mut listing = repository.files(&options)?;
+    let listing = repository.files(&options)?;
     let (registry, mut problems) = rules_of(repository);
-    // Rules are no manifests: their examples would be found, and their mistakes told twice.
-    listing.entries.retain(|entry| !is_rule_file(&entry.path));
     problems.extend(listing.problems.iter().chain(&listing.notices).cloned());
-    let reading = repository
-        .read_each(&listing, threads, |file, bytes| scan::scan_file(&file.path, bytes, registry.rules()));
+    let reading = repository.read_each(&listing, threads, |file, bytes| {
+        // Rules are no manifests: their examples would be found, and their mistakes told twice.
+        (!is_rule_file(&file.path)).then(|| scan::scan_file(&file.path, bytes, registry.rules()))
+    });
     problems.extend(reading.problems);
-    let mut scans: Vec<FileScan> = reading.files.into_iter().map(|(_, scan)| scan).collect();
+    let mut scans: Vec<FileScan> = reading.files.into_iter().filter_map(|(_, scan)| scan).collect();
     scans.sort_by(|one, other| one.path.cmp(&other.path));
     let clusters =
         request.config.clusters.iter().map(|cluster| (cluster.name.clone(), cluster.path.clone())).collect();

@@ -53,9 +53,6 @@ pub(super) struct DetectArgs {
     now: Option<Timestamp>,
 }
 
-/// Threads that ask upstreams: asking waits, it does not compute.
-const MOST_WORKERS: usize = 2;
-
 /// Why detection could not begin.
 #[derive(Debug, thiserror::Error)]
 enum Error {
@@ -188,8 +185,8 @@ fn detect(
 ) -> Result<Report, CommandError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let found = detect::read(repository, request, threads).map_err(CommandError::failed)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads.min(MOST_WORKERS))
+    // Asking waits, it does not compute: large answers are read on threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| CommandError::failed(Error::Runtime { source }))?;

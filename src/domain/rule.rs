@@ -129,6 +129,17 @@ pub enum Scope {
     },
 }
 
+impl Scope {
+    /// Whether objects of a group and kind are looked at.
+    pub fn holds(&self, group: &str, kind: &str) -> bool {
+        let Self::Object { group: wanted_group, kind: wanted_kind, except } = self else { return false };
+        wanted_group.as_ref().is_none_or(|wanted| wanted == group)
+            && wanted_kind
+                .as_ref()
+                .map_or_else(|| !except.iter().any(|left_out| left_out == kind), |wanted| wanted == kind)
+    }
+}
+
 /// How the version stands in its scalar.
 #[derive(Debug, Clone)]
 pub enum Format {
@@ -259,22 +270,29 @@ pub enum UpstreamTemplate {
     Image,
 }
 
-/// Fills `{name}` in a template; `None` when a capture is missing. `{name?}` is `-` when missing.
+/// Fills `{name}` in a template; `None` when a capture is missing. `{name?}` is `-` when missing, and
+/// `{name|other}` is the first of them that is there.
 pub fn fill(template: &str, captures: &BTreeMap<String, String>) -> Option<String> {
     let mut filled = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(open) = rest.find('{') {
         filled.push_str(&rest[..open]);
         let close = rest[open..].find('}')? + open;
-        let name = &rest[open + 1..close];
-        match name.strip_suffix('?') {
-            Some(name) => filled.push_str(captures.get(name).map_or("-", String::as_str)),
-            None => filled.push_str(captures.get(name)?),
+        let (names, optional) = placeholder(&rest[open + 1..close]);
+        match names.split('|').find_map(|name| captures.get(name)) {
+            Some(value) => filled.push_str(value),
+            None if optional => filled.push('-'),
+            None => return None,
         }
         rest = &rest[close + 1..];
     }
     filled.push_str(rest);
     Some(filled)
+}
+
+/// The names in a placeholder's braces, separated by `|`, and whether it may stay empty.
+pub(crate) fn placeholder(inside: &str) -> (&str, bool) {
+    inside.strip_suffix('?').map_or((inside, false), |names| (names, true))
 }
 
 #[cfg(test)]
@@ -286,6 +304,8 @@ mod tests {
         let captures = BTreeMap::from([("name".to_owned(), "podinfo".to_owned())]);
         assert_eq!(fill("helm/{namespace?}/{name}", &captures).as_deref(), Some("helm/-/podinfo"));
         assert_eq!(fill("{namespace}", &captures), None);
+        assert_eq!(fill("{release|name}", &captures).as_deref(), Some("podinfo"));
+        assert_eq!(fill("{release|namespace?}", &captures).as_deref(), Some("-"));
         assert_eq!(fill("{unclosed", &captures), None);
         assert_eq!(fill("plain", &captures).as_deref(), Some("plain"));
     }

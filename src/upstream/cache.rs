@@ -176,7 +176,13 @@ impl Cache {
         let name = format!("{}-{}.body", key.0, unique());
         let path = self.folder.join(&name);
         match body {
-            Body::Memory(bytes) => write_new(&path, bytes)?,
+            // Nobody looks for the new name before the description, which is written last, tells it.
+            Body::Memory(bytes) => {
+                if let Err(cause) = create_new(&path).and_then(|mut file| file.write_all(bytes)) {
+                    remove(&path);
+                    return Err(cause);
+                }
+            }
             // A second name for the temporary file, which loses the first one with its last handle.
             Body::File(file) => std::fs::hard_link(&file.path, &path)?,
         }

@@ -1,6 +1,6 @@
 //! Asks every wanted upstream once, side by side.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::{Id, JoinSet};
@@ -12,6 +12,10 @@ use crate::app::ports::{OnAnswer, Progress, Upstreams, Wanted};
 use crate::domain::notes::is_advisory;
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
+
+/// Questions to one host that are begun at once. The HTTP client bounds requests further; this bounds what
+/// waits for them, and answers that wait to be assessed.
+const AT_A_HOST: usize = 16;
 
 /// Tells nobody.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,27 +49,40 @@ impl UpstreamClient {
 impl Upstreams for UpstreamClient {
     async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
         self.progress.started(wanted.len());
-        let mut asked: HashMap<Id, Vec<UpstreamRef>> = HashMap::new();
+        // A queue for each host, so that a slow one holds up nobody but itself.
+        let mut queues: BTreeMap<String, VecDeque<Question>> = BTreeMap::new();
+        for question in questions(wanted) {
+            queues.entry(question.topic.host()).or_default().push_back(question);
+        }
+        let hosts: Vec<String> = queues.keys().cloned().collect();
+        let mut asked: HashMap<Id, (String, Vec<UpstreamRef>)> = HashMap::new();
         let mut running = JoinSet::new();
-        for Question { topic, wanted } in questions(wanted) {
+        let mut begin = |host: &str, running: &mut JoinSet<Answers>| {
+            let Question { topic, wanted } = queues.get_mut(host)?.pop_front()?;
             let context = self.context.with_fresh_for(wanted.fresh_for);
             let upstreams = topic.upstreams();
-            // Bounds are those of the HTTP client, so that a slow host holds up nobody but itself.
             let task = running.spawn(async move { topic.ask(&context, wanted.installed.as_deref()).await });
-            asked.insert(task.id(), upstreams);
+            Some((task.id(), (host.to_owned(), upstreams)))
+        };
+        for host in hosts {
+            asked.extend((0..AT_A_HOST).map_while(|_| begin(&host, &mut running)));
         }
         // Answers are handed on and dropped as they come: all together they are large.
         while let Some(ended) = running.join_next_with_id().await {
             match ended {
                 Ok((id, answers)) => {
-                    asked.remove(&id);
+                    if let Some((host, _)) = asked.remove(&id) {
+                        asked.extend(begin(&host, &mut running));
+                    }
                     for (upstream, answer) in answers {
                         on_answer(&upstream, answer);
                         self.progress.finished(&upstream);
                     }
                 }
                 Err(panicked) => {
-                    for upstream in asked.remove(&panicked.id()).unwrap_or_default() {
+                    let Some((host, upstreams)) = asked.remove(&panicked.id()) else { continue };
+                    asked.extend(begin(&host, &mut running));
+                    for upstream in upstreams {
                         on_answer(&upstream, Err(internal("asking ended early")));
                         self.progress.finished(&upstream);
                     }
@@ -173,6 +190,16 @@ impl Topic {
             }
             Self::One(upstream) => vec![upstream.clone()],
         }
+    }
+
+    /// Who is asked; the empty text where the URL is none, which is found out by asking.
+    fn host(&self) -> String {
+        let url = match self {
+            Self::Charts { repository, .. } => repository.clone(),
+            Self::K3s { .. } => UpstreamRef::K3s { channel: None }.url(),
+            Self::One(upstream) => upstream.url(),
+        };
+        url::Url::parse(&url).map_or_else(|_| String::new(), |url| url.authority().to_ascii_lowercase())
     }
 
     async fn ask(self, context: &Context, installed: Option<&str>) -> Answers {

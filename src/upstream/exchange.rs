@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use flate2::Crc;
@@ -99,12 +99,27 @@ impl Refused {
 }
 
 pub(crate) struct Exchange {
-    client: reqwest::Client,
-    timeout: Duration,
+    options: HttpOptions,
+    /// Made with the first request: reading the machine's certificates costs more than a run that is
+    /// answered from the cache.
+    client: OnceLock<reqwest::Client>,
 }
 
 impl Exchange {
-    pub(crate) fn new(options: &HttpOptions) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(options: HttpOptions) -> Self {
+        Self { options, client: OnceLock::new() }
+    }
+
+    pub(crate) fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    /// The client below.
+    pub(crate) fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = &self.options;
         // Fails only where a provider is installed already, which then is ours or the program's.
         rustls::crypto::ring::default_provider().install_default().ok();
         let client = reqwest::Client::builder()
@@ -114,12 +129,13 @@ impl Exchange {
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .pool_max_idle_per_host(options.per_host)
-            .build()?;
-        Ok(Self { client, timeout: options.timeout })
-    }
-
-    pub(crate) fn client(&self) -> &reqwest::Client {
-        &self.client
+            .build()
+            .map_err(|cause| {
+                permanent(format!(
+                    "cannot set up the HTTP client: {cause}; check certificates and proxies of this machine"
+                ))
+            })?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Asks once.
@@ -128,12 +144,12 @@ impl Exchange {
         question: &Question<'_>,
         clock: &(dyn Clock + Send + Sync),
     ) -> Result<Answered, Refused> {
-        match tokio::time::timeout(self.timeout, self.follow(question, clock)).await {
+        match tokio::time::timeout(self.options.timeout, self.follow(question, clock)).await {
             Ok(answered) => answered,
             Err(_) => Err(Refused::for_now(format!(
                 "`{}` did not answer in full within {} s",
                 redact(question.url),
-                self.timeout.as_secs_f32()
+                self.options.timeout.as_secs_f32()
             ))),
         }
     }
@@ -173,7 +189,7 @@ impl Exchange {
         url: &Url,
         authorization: Option<&SecretString>,
     ) -> Result<Response, Refused> {
-        let mut request = self.client.get(url.clone());
+        let mut request = self.client().map_err(Refused::for_good)?.get(url.clone());
         if let Some(accept) = question.accept {
             request = request.header(ACCEPT, accept);
         }

@@ -96,9 +96,6 @@ pub struct Got {
 /// A client that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The TLS or proxy configuration of the machine is unusable.
-    #[error("cannot set up the HTTP client")]
-    Client(#[source] reqwest::Error),
     /// The cache folder cannot be made.
     #[error("cannot make the cache folder `{path}`")]
     Cache {
@@ -119,8 +116,7 @@ pub struct Http {
 }
 
 pub(super) struct Shared {
-    exchange: Exchange,
-    pub(super) options: HttpOptions,
+    pub(super) exchange: Exchange,
     pub(super) cache: Option<Cache>,
     pub(super) clock: Arc<dyn Clock + Send + Sync>,
     pub(super) all: Arc<Semaphore>,
@@ -134,7 +130,7 @@ impl Http {
     /// A client with the machine's clock.
     ///
     /// # Errors
-    /// TLS, proxies or the cache folder cannot be set up.
+    /// The cache folder cannot be made.
     pub fn new(options: HttpOptions) -> Result<Self, Error> {
         Self::with_clock(options, Arc::new(AnyClock::System))
     }
@@ -152,18 +148,16 @@ impl Http {
         };
         let most =
             options.of_host.values().copied().chain([options.per_host, AT_ONCE]).max().unwrap_or(AT_ONCE);
-        let exchange = Exchange::new(&options).map_err(Error::Client)?;
         Ok(Self {
             fresh_for: Duration::ZERO,
             shared: Arc::new(Shared {
-                exchange,
+                exchange: Exchange::new(options),
                 cache,
                 clock,
                 all: Arc::new(Semaphore::new(most)),
                 hosts: Mutex::new(HashMap::new()),
                 reach: Reach::default(),
                 told_unkept: AtomicBool::new(false),
-                options,
             }),
         })
     }
@@ -186,32 +180,32 @@ impl Http {
 
     /// What is answered from elsewhere.
     pub fn mapping(&self) -> &Mapping {
-        &self.shared.options.mapping
+        &self.shared.exchange.options().mapping
     }
 
     /// Who we are to which host.
     pub fn credentials(&self) -> &Credentials {
-        &self.shared.options.credentials
+        &self.shared.exchange.options().credentials
     }
 
     /// Whether only the cache may answer.
     pub fn offline(&self) -> bool {
-        self.shared.options.offline
+        self.shared.exchange.options().offline
     }
 
     /// Longest time for one request, retries apart.
     pub fn timeout(&self) -> Duration {
-        self.shared.options.timeout
+        self.shared.exchange.options().timeout
     }
 
     /// Further attempts after the first one failed for a passing reason.
     pub fn retries(&self) -> u32 {
-        self.shared.options.retries
+        self.shared.exchange.options().retries
     }
 
     /// Where answers are kept between runs.
     pub fn cache_dir(&self) -> Option<&std::path::Path> {
-        self.shared.options.cache_dir.as_deref()
+        self.shared.exchange.options().cache_dir.as_deref()
     }
 
     /// Says, once a run, that answers cannot be kept.
@@ -222,7 +216,10 @@ impl Http {
     }
 
     /// The client below, for what is no `GET`. It follows no redirects and knows no bounds but time.
-    pub fn client(&self) -> &reqwest::Client {
+    ///
+    /// # Errors
+    /// TLS or proxies of this machine cannot be set up.
+    pub fn client(&self) -> Result<&reqwest::Client, UpstreamFailure> {
         self.shared.exchange.client()
     }
 
@@ -358,7 +355,7 @@ impl Http {
 
     /// Asks until there is an answer, a lasting failure, or no attempt left.
     async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.options.retries);
+        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
         loop {
             let refused = {
                 let turn = self.turn(question.url).await?;

@@ -150,7 +150,7 @@ async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>,
     loop {
         let asked = {
             let turn = context.http.turn(url).await?;
-            let post = post_json(context.http.client(), url, query, &turn);
+            let post = post_json(context.http.client()?, url, query, &turn);
             tokio::time::timeout(context.osv.timeout, post).await
         };
         let refused = match asked {

@@ -17,7 +17,7 @@ impl Http {
     pub async fn turn(&self, url: &Url) -> Result<Turn, UpstreamFailure> {
         let key = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
         let host = {
-            let options = &self.shared.options;
+            let options = self.shared.exchange.options();
             let most = options.of_host.get(&authority(url)).copied().unwrap_or(options.per_host).max(1);
             let mut hosts = self.shared.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             hosts.entry(key.clone()).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()

@@ -5,6 +5,7 @@
 mod architecture;
 mod broken;
 mod config;
+mod corpus;
 mod detect;
 mod exit_codes;
 mod forges;

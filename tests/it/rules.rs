@@ -71,95 +71,63 @@ fn list_shows_embedded_rules_in_the_order_of_their_turn() {
 
 #[test]
 fn show_explains_a_rule() {
-    snapshot!(Sandbox::empty().run(["rules", "show", "k3s"]), @r#"
+    snapshot!(Sandbox::empty().run(["rules", "show", "rancher-cluster"]), @r#"
     exit_code: 0
     ----- stdout -----
-    k3s: k3s, by system-upgrade-controller Plans
+    rancher-cluster: k3s of clusters that Rancher provisions
     (embedded in the program)
 
     Why
-      Server and agent Plans carry the same version and move in one commit: the
-      agent Plan's prepare step waits until every server has exactly the agent
-      Plan's version. The container tag of k3s-upgrade writes `+` as `-`. Ansible
-      installs new nodes with its own copy of the version, which Flux never reads.
+      Rancher installs and upgrades the k3s of such a cluster by itself, from
+      `spec.kubernetesVersion`; a Plan for the same nodes would work against it. The
+      object lives in the cluster that runs Rancher, so every object is a component
+      of its own. RKE2 writes `+rke2r1` into the same field: it is another
+      distribution with other releases, and is left alone. Rancher takes only
+      versions that it knows, and it learns of a release some days after k3s
+      publishes it.
 
     Component
-        id          k3s
+        id          rancher/{namespace?}/{name}
         kind        k3s
-        name        k3s
+        name        {name}
         versions    k3s
-        advisories  of the Go module github.com/k3s-io/k3s
-        claims      releases and tags of github.com/k3s-io/k3s
 
     Pins
-      k3s-plan-version
-        in          Plan (upgrade.cattle.io)
-        at          /spec/version
-        if          /spec/upgrade/image matches (^|/)k3s-upgrade([:@]|$)
-        upstream    channels and releases of k3s
-
-      k3s-plan-channel
-        in          Plan (upgrade.cattle.io)
-        at          /spec/channel
-        if          /spec/upgrade/image matches (^|/)k3s-upgrade([:@]|$)
-        is          a channel
-        upstream    channels and releases of k3s
-
-      k3s-plan-image
-        in          Plan (upgrade.cattle.io)
-        at          /spec/*/image
-        pattern     (^|/)k3s-upgrade:(?<version>v?\d[^@]*)
-        upstream    channels and releases of k3s
-
-      k3s-variable
-        in          lines of **/*.yml, **/*.yaml, **/*.yml.j2, **/*.yaml.j2
-        pattern     (?m)^[ \t]*(?:k3s_version|k3s_release_version|k3s_image_version|
-                    INSTALL_K3S_VERSION)[ \t]*:[ \t]*["']?(?<version>v?\d[\w.+-]*)
-        only        what can be read as a version
-        note        a copy that Flux does not apply
-        upstream    channels and releases of k3s
-
-      k3s-substitute
-        in          Kustomization (kustomize.toolkit.fluxcd.io)
-        at          /spec/postBuild/substitute/*
+      rancher-cluster-version
+        in          Cluster (provisioning.cattle.io)
+        at          /spec/kubernetesVersion
         pattern     ^(?<version>v?\d+\.\d+\.\d+(?:-rc\d+)?\+k3s\d+)$
-        note        a copy that Flux does not apply
         upstream    channels and releases of k3s
 
     References
       https://docs.k3s.io/upgrades/automated
-      https://github.com/rancher/system-upgrade-controller/blob/master/pkg/apis/upgrade.cattle.io/v1/types.go
+      https://ranchermanager.docs.rancher.com/reference-guides/cluster-configuration/rancher-server-configuration/k3s-cluster-configuration
 
-    Example unused.yaml
-      apiVersion: kustomize.toolkit.fluxcd.io/v1
-      kind: Kustomization
-      metadata: {name: k3s, namespace: flux-system}
+    Example clusters/edge.yaml
+      apiVersion: provisioning.cattle.io/v1
+      kind: Cluster
+      metadata: {name: edge, namespace: fleet-default}
       spec:
-        postBuild: {substitute: {K3S: v1.33.4+k3s1}}
-      finds v1.33.4+k3s1 (k3s-substitute)
+        kubernetesVersion: v1.33.4+k3s1
+        rkeConfig: {}
+      finds v1.33.4+k3s1 (rancher-cluster-version)
 
-    Example plan.yaml
-      apiVersion: upgrade.cattle.io/v1
-      kind: Plan
-      metadata: {name: server, namespace: system-upgrade}
+    Example clusters/rke2.yaml
+      apiVersion: provisioning.cattle.io/v1
+      kind: Cluster
+      metadata: {name: core, namespace: fleet-default}
       spec:
-        version: v1.33.4+k3s1
-        upgrade: {image: "rancher/k3s-upgrade:v1.33.4-k3s1"}
-      finds v1.33.4-k3s1 (k3s-plan-image)
-      finds v1.33.4+k3s1 (k3s-plan-version)
+        # kubernetesVersion: v1.33.4+k3s1
+        kubernetesVersion: v1.33.4+rke2r1
+      finds nothing
 
-    Example channel.yaml
-      apiVersion: upgrade.cattle.io/v1
-      kind: Plan
-      metadata: {name: server, namespace: system-upgrade}
+    Example clusters/machines.yaml
+      apiVersion: cluster.x-k8s.io/v1beta1
+      kind: Cluster
+      metadata: {name: edge, namespace: fleet-default}
       spec:
-        channel: https://update.k3s.io/v1-release/channels/stable
-        upgrade: {image: rancher/k3s-upgrade}
-      finds https://update.k3s.io/v1-release/channels/stable (k3s-plan-channel)
-
-    Example ansible/group_vars/all.yml
-      k3s_version: v1.33.4+k3s1
-      finds v1.33.4+k3s1 (k3s-variable)
+        kubernetesVersion: v1.33.4+k3s1
+      finds nothing
     ----- stderr -----
     "#);
 }
@@ -221,7 +189,7 @@ fn rule_files_that_cannot_be_used_are_3_with_line_and_field_and_the_others_are_s
     assert!(listed.stdout.contains("search-cluster") && listed.stdout.contains("k3s"), "{listed}");
     snapshot!(listed.stderr, @r"
     error: 3 rule files of the repository cannot be used
-      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, file, lines, within
+      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, values, file, lines, within
       .gitops-updater/rules/b.yaml:4: `component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`
       .gitops-updater/rules/c.yaml:1: `id`: expected string scalar
     hint: rules/README.md of the program explains every field

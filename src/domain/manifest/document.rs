@@ -1,16 +1,22 @@
 //! One YAML document as nodes with byte spans.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 use super::route::{self, Pattern, Segment};
 
-/// More nodes than any manifest has; a larger document is refused, not read for ever. Nodes that
-/// aliases repeat count each time: few bytes can stand for more nodes than anybody can visit.
+/// More nodes than any manifest has; a larger document is refused, not read for ever.
 const MAX_NODES: usize = 2_000_000;
+/// A key and its value, with their indentation, rarely have fewer.
+const BYTES_A_NODE: usize = 12;
+/// More nodes than this are made room for as they come: most of a large text may be one scalar.
+const MOST_RESERVED: usize = 4_096;
+/// More nodes than the aliases of any manifest repeat, each counted with all that it stands for. Few
+/// bytes can stand for more nodes than anybody can visit.
+const MAX_REPEATED: usize = 100_000;
 /// How many aliases or merge keys a look-up follows before it gives up.
 const MAX_HOPS: usize = 16;
 
@@ -73,9 +79,9 @@ impl<'text> Document<'text> {
     ///
     /// # Errors
     ///
-    /// What is no YAML, or has more nodes than any manifest, those that aliases repeat included.
+    /// What is no YAML, or has or repeats by aliases more nodes than any manifest.
     pub fn parse(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
-        Builder::new(text, chunk.start).run(&text[chunk.clone()], chunk)
+        Builder::new(text, chunk.clone()).run(&text[chunk.clone()], chunk)
     }
 
     /// The root node; `None` for an empty document.
@@ -197,10 +203,12 @@ impl<'text> Document<'text> {
 
     /// The value of a key of a mapping; merge keys (`<<`) are looked into.
     pub fn get(&self, id: NodeId, key: &str) -> Option<NodeId> {
-        self.get_bounded(id, key, MAX_HOPS)
+        self.get_bounded(id, key, MAX_HOPS, &mut BTreeSet::new())
     }
 
-    fn get_bounded(&self, id: NodeId, key: &str, hops: usize) -> Option<NodeId> {
+    /// `seen` holds the mappings that were looked into: the same one has nothing new by another way, and
+    /// there may be as many ways as there are nodes.
+    fn get_bounded(&self, id: NodeId, key: &str, hops: usize, seen: &mut BTreeSet<NodeId>) -> Option<NodeId> {
         if !self.is_mapping(id) {
             return None;
         }
@@ -214,13 +222,13 @@ impl<'text> Document<'text> {
                 _ => {}
             }
         }
-        let merged = merged?;
+        let merged = merged.filter(|_| seen.insert(self.resolve(id)))?;
         let hops = hops.checked_sub(1)?;
         if self.is_sequence(merged) {
             let sources: Vec<_> = self.children(merged).map(|(_, source)| source).collect();
-            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops));
+            return sources.into_iter().find_map(|source| self.get_bounded(source, key, hops, seen));
         }
-        self.get_bounded(merged, key, hops)
+        self.get_bounded(merged, key, hops, seen)
     }
 
     /// The node at a path of keys below `id`.
@@ -323,11 +331,14 @@ struct Builder<'text> {
     /// that no alias leads to a node that holds it: Kubernetes refuses such a cycle, and every walk
     /// would have to watch for it.
     anchors: HashMap<usize, (NodeId, usize)>,
+    /// Nodes that the aliases met so far repeat.
+    repeated: usize,
 }
 
 impl<'text> Builder<'text> {
-    fn new(text: &'text str, base: usize) -> Self {
-        Self { text, base, nodes: Vec::new(), frames: Vec::new(), anchors: HashMap::new() }
+    fn new(text: &'text str, chunk: Range<usize>) -> Self {
+        let nodes = Vec::with_capacity((chunk.len() / BYTES_A_NODE).min(MOST_RESERVED));
+        Self { text, base: chunk.start, nodes, frames: Vec::new(), anchors: HashMap::new(), repeated: 0 }
     }
 
     fn run(mut self, body: &'text str, chunk: Range<usize>) -> Result<Document<'text>, ParseError> {
@@ -343,7 +354,10 @@ impl<'text> Builder<'text> {
             let span = span.byte_range().unwrap_or_default();
             let span = self.base + span.start..self.base + span.end;
             if self.nodes.len() >= MAX_NODES {
-                return Err(self.too_large(span.start));
+                return Err(ParseError {
+                    offset: span.start,
+                    message: format!("document has more than {MAX_NODES} nodes"),
+                });
             }
             let anchor = event.anchor_id().filter(|id| *id > 0);
             match event {
@@ -360,15 +374,18 @@ impl<'text> Builder<'text> {
                 Event::SequenceEnd | Event::MappingEnd => {
                     let Some(frame) = self.frames.pop() else { continue };
                     self.anchors.extend(frame.anchor.map(|anchor| (anchor, (frame.node, frame.size))));
-                    if !self.grow(frame.size) {
-                        return Err(self.too_large(self.nodes[frame.node as usize].span.start));
-                    }
+                    self.grow(frame.size);
                     self.settle();
                 }
                 Event::Alias(id) => {
                     let (target, size) = self.anchors.get(&id).copied().unwrap_or((NONE, 0));
-                    if !self.grow(size) {
-                        return Err(self.too_large(span.start));
+                    self.grow(size);
+                    self.repeated = self.repeated.saturating_add(size);
+                    if self.repeated > MAX_REPEATED {
+                        return Err(ParseError {
+                            offset: span.start,
+                            message: format!("aliases repeat more than {MAX_REPEATED} nodes"),
+                        });
                     }
                     self.add(Value::Alias(target), span, None);
                 }
@@ -384,26 +401,17 @@ impl<'text> Builder<'text> {
         self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0, anchor, size: 1 });
     }
 
-    /// Counts nodes to the open collection; `false` when it gets too large.
-    fn grow(&mut self, size: usize) -> bool {
-        let Some(frame) = self.frames.last_mut() else { return true };
-        frame.size = frame.size.saturating_add(size);
-        frame.size <= MAX_NODES
-    }
-
-    fn too_large(&self, offset: usize) -> ParseError {
-        ParseError {
-            offset,
-            message: format!("document has more than {MAX_NODES} nodes, those that aliases repeat included"),
+    /// Counts nodes to the open collection.
+    fn grow(&mut self, size: usize) {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.size = frame.size.saturating_add(size);
         }
     }
 
     fn add(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
         let node = self.push(value, span);
         self.anchors.extend(anchor.map(|anchor| (anchor, (node, 1))));
-        if let Some(frame) = self.frames.last_mut() {
-            frame.size += 1;
-        }
+        self.grow(1);
         self.settle();
     }
 
@@ -538,7 +546,7 @@ mod tests {
         }
         let error = Document::parse(&text, 0..text.len()).unwrap_err();
         assert!(error.message.contains("aliases repeat"), "{error:?}");
-        assert!(text[error.offset..].starts_with(['[', '*']), "{error:?}");
+        assert!(text[error.offset..].starts_with("*a"), "{error:?}");
         let few: String = text.lines().take(4).map(|line| format!("{line}\n")).collect();
         assert_eq!(spans(&few, "/a3/0/*/*/1").len(), 100);
     }

@@ -77,6 +77,34 @@ impl Pattern {
         }
         Ok(Self { absolute, segments })
     }
+
+    /// The place that `inner` names, seen from this one.
+    pub fn then(&self, inner: &Self) -> Self {
+        if inner.absolute {
+            return inner.clone();
+        }
+        Self { absolute: self.absolute, segments: [&self.segments[..], &inner.segments].concat() }
+    }
+
+    /// Whether a JSON Pointer is a place that the pattern names, seen from the same node.
+    pub fn matches(&self, pointer: &str) -> bool {
+        let tokens: Vec<&str> = pointer.split('/').skip(1).collect();
+        let one = |segment: &Segment, token: &str| match segment {
+            Segment::Key(key) => *key == token.replace("~1", "/").replace("~0", "~"),
+            Segment::Any | Segment::Deep => true,
+        };
+        let all = |segments: &[Segment], tokens: &[&str]| {
+            segments.len() == tokens.len()
+                && segments.iter().zip(tokens).all(|(segment, token)| one(segment, token))
+        };
+        let Some(deep) = self.segments.iter().position(|segment| *segment == Segment::Deep) else {
+            return all(&self.segments, &tokens);
+        };
+        let (head, tail) = (&self.segments[..deep], &self.segments[deep + 1..]);
+        tokens.len() >= head.len() + tail.len()
+            && all(head, &tokens[..head.len()])
+            && all(tail, &tokens[tokens.len() - tail.len()..])
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +117,27 @@ mod tests {
         push(&mut pointer, "a/b~c");
         push_index(&mut pointer, 3);
         assert_eq!(pointer, "/a~1b~0c/3");
+    }
+
+    #[test]
+    fn pointers_are_held_against_patterns() {
+        for (pattern, pointer, expected) in [
+            ("/spec/version", "/spec/version", true),
+            ("/spec/version", "/spec/version/x", false),
+            ("/spec/*/image", "/spec/upgrade/image", true),
+            ("/**/containers/*/image", "/spec/containers/0/image", true),
+            ("/**/containers/*/image", "/containers/-/image", true),
+            ("/**/containers/*/image", "/spec/containers/image", false),
+            ("/spec/values/**/image", "/spec/values/image", true),
+            ("/spec/values/**/image", "/spec/other/image", false),
+            ("/a~1b", "/a~1b", true),
+            ("", "", true),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(pointer), expected, "{pattern} {pointer}");
+        }
+        let then = |at: &str, inner: &str| Pattern::parse(at).unwrap().then(&Pattern::parse(inner).unwrap());
+        assert!(then("/spec", "ref/tag").matches("/spec/ref/tag"));
+        assert!(then("/spec", "/kind").matches("/kind"));
     }
 
     #[test]

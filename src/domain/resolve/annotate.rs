@@ -1,13 +1,14 @@
 //! What comments say: who publishes a version (`# renovate:`), and who owns it (`$imagepolicy`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::instance::{Instance, claimed, pin, tag_prefix};
+use super::instance::{Instance, pin, tag_prefix};
+use super::publisher::claimed;
 use super::{World, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::ComponentTemplate;
-use crate::domain::scan::{Annotation, FileScan, Marker, Site, parse_image};
+use crate::domain::scan::{ANNOTATION_REACH, Annotation, FileScan, Marker, Site, parse_image};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -18,12 +19,15 @@ const IMAGE_POLICY: &str = "imagepolicy-marker";
 
 type Pairs = BTreeMap<String, String>;
 
-/// The annotation that speaks of a value on these lines: the nearest one above it.
+/// The annotation that speaks of a value on these lines: the nearest one.
 pub(super) fn near<'a>(scan: &'a FileScan, lines: &RangeInclusive<usize>) -> Option<&'a Pairs> {
-    scan.annotations
+    // They are in the order of their lines, and none speaks of lines further below than its reach.
+    let above = scan.annotations.partition_point(|annotation| annotation.line <= *lines.end());
+    scan.annotations[..above]
         .iter()
-        .filter(|annotation| speaks(annotation, lines))
-        .max_by_key(|annotation| annotation.line)
+        .rev()
+        .take_while(|annotation| annotation.line + ANNOTATION_REACH >= *lines.start())
+        .find(|annotation| speaks(annotation, lines))
         .map(|annotation| &annotation.pairs)
 }
 
@@ -34,8 +38,12 @@ fn speaks(annotation: &Annotation, lines: &RangeInclusive<usize>) -> bool {
 
 /// Flux image automation owns the value on a marked line.
 pub(super) fn managed(scan: &FileScan, site: Option<&Site>) -> Option<String> {
-    let line = site?.line;
-    scan.markers.iter().find(|marker| marker.line == line).map(reason)
+    marker(scan, site?.line).map(reason)
+}
+
+/// The marker on a line; they are in the order of their lines.
+fn marker(scan: &FileScan, line: usize) -> Option<&Marker> {
+    scan.markers.binary_search_by_key(&line, |marker| marker.line).ok().map(|at| &scan.markers[at])
 }
 
 fn reason(marker: &Marker) -> String {
@@ -70,30 +78,93 @@ pub(super) fn enrich(pairs: &Pairs, upstream: &mut Result<UpstreamRef, String>, 
 /// Adds the versions that no rule found: annotated values, and marked ones.
 pub(super) fn standalone(world: &World<'_>, instances: &mut Vec<Instance>) {
     for (file, scan) in world.scans.iter().enumerate() {
+        if scan.annotations.is_empty() && scan.markers.is_empty() {
+            continue;
+        }
+        let ruled = Ruled::of(world, file, scan);
         for annotation in &scan.annotations {
-            if !scan.found.iter().any(|found| speaks(annotation, &found.lines)) {
-                instances.extend(annotated(world, file, annotation));
+            match ruled.spoken_of(annotation) {
+                Spoken::Rule => {}
+                Spoken::Value(site) => instances.push(annotated(world, file, annotation, Some(site))),
+                Spoken::Nothing => instances.push(annotated(world, file, annotation, None)),
             }
         }
+        // Only the first marker of a policy speaks for it: name, tag and digest of one image stand on
+        // lines of their own.
+        let mut policies: BTreeSet<&str> =
+            ruled.sites.iter().filter_map(|line| marker(scan, *line)).map(policy).collect();
         for marker in &scan.markers {
-            let spoken = scan.found.iter().filter_map(|found| found.site.as_ref()).any(|site| {
-                // Name, tag and digest of one image stand on lines of their own.
-                site.line == marker.line || base(scan, site.line) == Some(policy(marker))
-            });
-            if !spoken {
-                instances.extend(marked(world, file, marker));
+            if !ruled.sites.contains(&marker.line) && policies.insert(policy(marker)) {
+                instances.push(marked(world, file, marker));
             }
         }
     }
 }
 
+/// The lines of a file on which rules find versions.
+struct Ruled {
+    /// Where a version is written.
+    sites: BTreeSet<usize>,
+    /// Where it is written or missing.
+    lines: BTreeSet<usize>,
+}
+
+/// What an annotation speaks of.
+enum Spoken<'a> {
+    /// The version that a rule finds.
+    Rule,
+    /// A text that looks like a version.
+    Value(&'a Site),
+    Nothing,
+}
+
+impl Ruled {
+    fn of(world: &World<'_>, file: usize, scan: &FileScan) -> Self {
+        let live = || scan.found.iter().filter(|found| world.counts(file, found));
+        Self {
+            sites: live().filter_map(|found| found.site.as_ref()).map(|site| site.line).collect(),
+            lines: live().flat_map(|found| found.lines.clone()).collect(),
+        }
+    }
+
+    /// The first line below an annotation that has a version; what has none, a chart's name or a key,
+    /// stands between.
+    fn spoken_of<'a>(&self, annotation: &'a Annotation) -> Spoken<'a> {
+        if annotation.commented_out {
+            return Spoken::Nothing;
+        }
+        let ruled = self.lines.range(annotation.reach.clone()).next();
+        // A comment that only says where a chart comes from speaks of a pin or of nothing.
+        if ruled.is_some() && says_only_where(&annotation.pairs) {
+            return Spoken::Rule;
+        }
+        let version = annotation.values.iter().find(|site| looks_like_a_version(&site.text));
+        match (ruled, version) {
+            (Some(line), Some(site)) if site.line < *line => Spoken::Value(site),
+            (Some(_), _) => Spoken::Rule,
+            (None, version) => version.or(annotation.values.first()).map_or(Spoken::Nothing, Spoken::Value),
+        }
+    }
+}
+
+/// Whether an annotation names no thing of its own but a chart repository, or nothing at all.
+fn says_only_where(pairs: &Pairs) -> bool {
+    let named = pairs.keys().any(|key| key == "packageName" || key == "depName" || key.ends_with("Name"));
+    !named
+}
+
+/// Whether a text is dotted numbers with what may stand around them; a bare number may be anything.
+fn looks_like_a_version(text: &str) -> bool {
+    let number =
+        text.trim_start_matches(|letter: char| letter.is_ascii_alphabetic() || "-_/".contains(letter));
+    number.starts_with(|first: char| first.is_ascii_digit())
+        && number.contains('.')
+        && (Scheme::Loose.parse(number).is_some() || Range::parse(number).is_ok())
+}
+
 fn policy(marker: &Marker) -> &str {
     // `namespace:name:field`; the field is optional.
     marker.policy.match_indices(':').nth(1).map_or(marker.policy.as_str(), |(at, _)| &marker.policy[..at])
-}
-
-fn base(scan: &FileScan, line: usize) -> Option<&str> {
-    scan.markers.iter().find(|marker| marker.line == line).map(policy)
 }
 
 /// The thing that an annotation names: component, scheme and upstream.
@@ -191,7 +262,7 @@ fn slug(text: &str) -> String {
     slug.trim_matches('-').to_owned()
 }
 
-fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<Instance> {
+fn annotated(world: &World<'_>, file: usize, annotation: &Annotation, value: Option<&Site>) -> Instance {
     let scan = &world.scans[file];
     let place = format!("{}:{}", scan.path, annotation.line);
     let mut found = if annotation.commented_out {
@@ -212,7 +283,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         found.component.name.clone_from(&place);
     }
     let known = found.upstream.is_ok();
-    let site = annotation.value.clone().filter(|site| {
+    let site = value.cloned().filter(|site| {
         let versionlike = found.scheme.parse(&site.text).is_some() || Range::parse(&site.text).is_ok();
         versionlike && known
     });
@@ -221,7 +292,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
     }
     let applied = world.graph.applied(scan, file) && !world.graph.of(file).is_empty();
     let prefix = annotation.pairs.get("extractVersion").and_then(|pattern| literal_prefix(pattern));
-    Some(Instance {
+    Instance {
         kind: found.component.kind,
         name: found.component.name,
         namespace: None,
@@ -243,7 +314,7 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation) -> Option<
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
-    })
+    }
 }
 
 /// `chart-` of `^chart-(?<version>.*)$`: the plain text before the version.
@@ -254,16 +325,11 @@ fn literal_prefix(pattern: &str) -> Option<String> {
     (plain && head != "v").then(|| head.to_owned())
 }
 
-fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
+fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Instance {
     let scan = &world.scans[file];
-    // Only the first marker of a policy speaks for it.
-    let first = scan.markers.iter().find(|other| policy(other) == policy(marker))?;
-    if first.line != marker.line {
-        return None;
-    }
     let name = policy(marker).replace(':', "/");
     let site = marker.value.clone();
-    Some(Instance {
+    Instance {
         id: format!("imagepolicy/{name}"),
         kind: "image".to_owned(),
         name,
@@ -284,7 +350,7 @@ fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Option<Instance> {
         template: scan.template,
         splits: true,
         origin: scan.path.clone(),
-    })
+    }
 }
 
 #[cfg(test)]

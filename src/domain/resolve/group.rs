@@ -14,9 +14,10 @@ pub(super) fn components(instances: Vec<Instance>, graph: &Graph) -> Vec<Compone
         by_id.entry(instance.id.clone()).or_default().push(instance);
     }
     let mut components = BTreeMap::new();
+    let mut counts = BTreeMap::new();
     for (id, group) in by_id {
         for (id, cluster, members) in split(id, group, graph) {
-            let id = unique(id, &members, &components);
+            let id = unique(id, &members, &components, &mut counts);
             if let Some(component) = component(id.clone(), cluster, members) {
                 components.insert(id, component);
             }
@@ -75,9 +76,14 @@ fn split(id: String, group: Vec<Instance>, graph: &Graph) -> Vec<Part> {
     inherit(&mut live);
     let mut parts = by_cluster(&id, live, graph);
     parts = parts.into_iter().flat_map(|(id, cluster, members)| by_text(&id, cluster, members)).collect();
+    let mut part_of: BTreeMap<Option<String>, usize> = BTreeMap::new();
+    for (at, (_, _, members)) in parts.iter().enumerate() {
+        for member in members {
+            part_of.entry(text(member).map(str::to_owned)).or_insert(at);
+        }
+    }
     for copy in copies {
-        let same = |members: &[Instance]| members.iter().any(|member| text(member) == text(&copy));
-        let at = parts.iter().position(|(_, _, members)| same(members)).unwrap_or(0);
+        let at = part_of.get(&text(&copy).map(str::to_owned)).copied().unwrap_or(0);
         parts[at].2.push(copy);
     }
     parts
@@ -164,7 +170,8 @@ fn keep(members: Vec<Instance>, chosen: &[usize]) -> Vec<Instance> {
     let mut kept = Vec::new();
     let mut others = Vec::new();
     for (at, mut member) in members.into_iter().enumerate() {
-        if chosen.contains(&at) {
+        // They are in order.
+        if chosen.binary_search(&at).is_ok() {
             kept.push(member);
         } else if let Some(pin) = &mut member.pin {
             pin.applied = false;
@@ -184,7 +191,7 @@ fn by_text(id: &str, cluster: Option<String>, members: Vec<Instance>) -> Vec<Par
         return vec![(id.to_owned(), cluster, members)];
     }
     let any_applied = members.iter().any(|member| member.pin.as_ref().is_some_and(|pin| pin.applied));
-    let mut keys = Vec::new();
+    let mut known = BTreeMap::new();
     let mut groups: Vec<Vec<Instance>> = Vec::new();
     let mut copies = Vec::new();
     for member in members {
@@ -193,13 +200,11 @@ fn by_text(id: &str, cluster: Option<String>, members: Vec<Instance>) -> Vec<Par
             continue;
         }
         let key = (format!("{:?}", member.upstream.as_ref().ok()), format!("{:?}", member.given));
-        match keys.iter().position(|known| *known == key) {
-            Some(at) => groups[at].push(member),
-            None => {
-                keys.push(key);
-                groups.push(vec![member]);
-            }
+        let at = *known.entry(key).or_insert(groups.len());
+        if at == groups.len() {
+            groups.push(Vec::new());
         }
+        groups[at].push(member);
     }
     let largest = (0..groups.len()).max_by_key(|at| (groups[*at].len(), std::cmp::Reverse(*at))).unwrap_or(0);
     groups.swap(0, largest);
@@ -224,7 +229,12 @@ fn origin(members: &[Instance]) -> &str {
     pin.or_else(|| members.first().map(|member| member.origin.as_str())).unwrap_or_default()
 }
 
-fn unique(id: String, members: &[Instance], taken: &BTreeMap<String, Component>) -> String {
+fn unique(
+    id: String,
+    members: &[Instance],
+    taken: &BTreeMap<String, Component>,
+    counts: &mut BTreeMap<String, usize>,
+) -> String {
     if !taken.contains_key(&id) {
         return id;
     }
@@ -233,7 +243,15 @@ fn unique(id: String, members: &[Instance], taken: &BTreeMap<String, Component>)
     if !taken.contains_key(&by_file) {
         return by_file;
     }
-    (2..).map(|count| format!("{by_file}#{count}")).find(|id| !taken.contains_key(id)).unwrap_or(by_file)
+    // Goes on where it last was: a file may have thousands.
+    let count = counts.entry(by_file.clone()).or_insert(1);
+    loop {
+        *count += 1;
+        let id = format!("{by_file}#{count}");
+        if !taken.contains_key(&id) {
+            return id;
+        }
+    }
 }
 
 fn component(id: String, cluster: Option<String>, mut members: Vec<Instance>) -> Option<Component> {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::sources::{Known, Lookup, namespaces};
 use super::variables::{Home, reference};
-use super::{World, annotate, locate, patch};
+use super::{World, annotate, locate, patch, publisher::claimed};
 use crate::domain::component::{Given, Pin};
-use crate::domain::rule::{Absent, ComponentTemplate, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
+use crate::domain::rule::{Absent, ComponentTemplate, Format, PinRule, Role, Rule, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Found, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
@@ -51,7 +51,7 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
         let mut taken = BTreeSet::new();
         for found in &scan.found {
             let spec = &world.rules[found.rule].pins[found.pin];
-            if matches!(spec.scope, Scope::Values) && found.object.is_none() && !world.is_values(file) {
+            if !world.counts(file, found) {
                 continue;
             }
             // The first rule that finds a version at a place has it.
@@ -161,13 +161,13 @@ fn fill_inputs(text: &str, row: &Captures) -> String {
 }
 
 /// A found version with everything around it.
-struct Place<'a> {
-    world: &'a World<'a>,
-    file: usize,
+pub(super) struct Place<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) file: usize,
     scan: &'a FileScan,
     found: &'a Found,
     rule: &'a Rule,
-    spec: &'a PinRule,
+    pub(super) spec: &'a PinRule,
     uses: &'a Uses,
 }
 
@@ -230,7 +230,7 @@ impl Place<'_> {
                     Some(value) => home.1 = Some(value.clone()),
                     None => unknown = Some(format!("the input `{name}` has no value in the ResourceSet")),
                 }
-            } else if let Some(variable) = reference(&site.text) {
+            } else if let Some(variable) = reference(&site.text).filter(|_| self.takes(&site.text)) {
                 match world.variables.home(self.file, &variable) {
                     Home::At(file, value) => home = (file, Some(value)),
                     Home::Default(range) => home.1 = Some(site.part(range)),
@@ -278,7 +278,11 @@ impl Place<'_> {
         {
             template = claiming.component.clone();
         }
-        let id = fill(&template.id, &captures)?;
+        let id = fill(&template.id, &captures).unwrap_or_else(|| {
+            upstream = Err(format!("nothing here says the name of the component (`{}`)", template.id));
+            format!("unnamed/{}/{}-{}", self.spec.id, self.scan.path, self.found.lines.start())
+        });
+        home.1 = home.1.map(|site| exact_part(site, scheme, self.spec.role));
         let given = match (unknown, &home.1) {
             (Some(reason), _) => {
                 upstream = Err(reason);
@@ -318,6 +322,12 @@ impl Place<'_> {
             pin,
             overlay,
         })
+    }
+
+    /// Whether a text that is one variable can have its version written there: an image's tag is written
+    /// as it is published, so that a `v` before the variable would be doubled.
+    fn takes(&self, text: &str) -> bool {
+        text.starts_with('$') || !matches!(self.spec.format, Format::Image | Format::Tag)
     }
 
     /// The releases that this chart object serves.
@@ -419,66 +429,6 @@ impl Place<'_> {
             Absent::Nothing(reason) => Some(Given::Nothing(reason.clone())),
         }
     }
-
-    fn upstream(&self, captures: &Captures) -> Result<UpstreamRef, String> {
-        let need = |template: &str| {
-            fill(template, captures).ok_or_else(|| format!("the manifest has nothing for `{template}`"))
-        };
-        match &self.spec.upstream {
-            UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
-            UpstreamTemplate::GithubReleases { repository } => {
-                let (owner, name) = locate::github(&need(repository)?)?;
-                Ok(UpstreamRef::GithubReleases { host: "github.com".to_owned(), owner, name })
-            }
-            UpstreamTemplate::GithubTags { repository } => {
-                let (owner, name) = locate::github(&need(repository)?)?;
-                Ok(UpstreamRef::GithubTags { host: "github.com".to_owned(), owner, name })
-            }
-            UpstreamTemplate::GitTags { url } => locate::git(&need(url)?),
-            UpstreamTemplate::Helm { repository, chart } => {
-                locate::chart(&fill(repository, captures).unwrap_or_default(), &need(chart)?)
-            }
-            UpstreamTemplate::Oci { url } => {
-                let chart = captures.get("media_type").is_some_and(|kind| kind.contains("helm.chart"));
-                locate::oci(&need(url)?, chart)
-            }
-            UpstreamTemplate::Image => {
-                locate::oci(&format!("{}/{}", need("{registry}")?, need("{repository}")?), false)
-            }
-            UpstreamTemplate::FluxSource { chart, kind, name, namespace } => {
-                self.chart_of_source(captures, [chart, kind, name, namespace])
-            }
-            UpstreamTemplate::FluxChartRef { .. } => Err("the version stands in another object".to_owned()),
-        }
-    }
-
-    fn chart_of_source(&self, captures: &Captures, names: [&str; 4]) -> Result<UpstreamRef, String> {
-        let [chart, kind, name, namespace] = names.map(|template| fill(template, captures));
-        let (Some(chart), Some(name)) = (chart, name) else {
-            return Err("nothing in the repository says which chart and source this release has".to_owned());
-        };
-        let kind = kind.unwrap_or_else(|| "HelmRepository".to_owned());
-        if kind == "GitRepository" || kind == "Bucket" {
-            return Err(format!("the chart comes from the {kind} `{name}`, whose version is the chart's"));
-        }
-        let namespace = namespace.or_else(|| captures.get("namespace").cloned());
-        let clusters = clusters(self.world, self.file);
-        match self.world.sources.find((&kind, &name), namespace.as_deref(), self.file, &clusters) {
-            Lookup::Found(known) if known.oci => {
-                locate::chart(&format!("oci://{}", known.url.trim_start_matches("oci://")), &chart)
-            }
-            Lookup::Found(known) => locate::chart(&known.url, &chart),
-            Lookup::Missing => Err(format!("the {kind} `{name}` is not in the repository")),
-            Lookup::Ambiguous(count) => Err(format!(
-                "{count} different {kind} objects are named `{name}`; name its namespace in `sourceRef`"
-            )),
-        }
-    }
-}
-
-/// The rule that claims what is published there.
-pub(super) fn claimed<'a>(rules: &'a [Rule], upstream: &UpstreamRef) -> Option<&'a Rule> {
-    rules.iter().find(|rule| rule.claims_what_is_at(upstream))
 }
 
 /// A pin of a site.
@@ -496,6 +446,15 @@ pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin
     }
 }
 
+/// The bytes that are the version where a range is exactly one: `1.0.0` of `=1.0.0`.
+pub(super) fn exact_part(site: Site, scheme: Scheme, role: Role) -> Site {
+    let ranged = scheme == Scheme::Semver || role == Role::Range;
+    let number = site.text.trim_start_matches('=').trim();
+    let start = site.text.len() - site.text.trim_start_matches('=').trim_start().len();
+    let exact = || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
+    if ranged && start > 0 && exact() { site.part(start..start + number.len()) } else { site }
+}
+
 /// `kube-prometheus-stack-` of `kube-prometheus-stack-41.5.1`: the words before the number.
 pub(super) fn tag_prefix(text: &str) -> Option<String> {
     let number = text.char_indices().find(|(at, letter)| {
@@ -503,7 +462,14 @@ pub(super) fn tag_prefix(text: &str) -> Option<String> {
     })?;
     let head = &text[..number.0];
     let head = head.strip_suffix('v').unwrap_or(head);
-    (head.len() > 1 && head.ends_with(['-', '/', '_'])).then(|| head.to_owned())
+    // What has a dotted number before the sign is itself a version (`1.0.0-2.1.0`).
+    let words = head.len() > 1 && head.ends_with(['-', '/', '_']) && !has_dotted_number(head);
+    words.then(|| head.to_owned())
+}
+
+fn has_dotted_number(text: &str) -> bool {
+    text.split(|letter: char| !(letter.is_ascii_digit() || letter == '.'))
+        .any(|part| part.trim_matches('.').contains('.'))
 }
 
 #[cfg(test)]
@@ -518,6 +484,9 @@ mod tests {
             ("release-1.2", Some("release-")),
             ("v1.2.3", None),
             ("1.2.3-rc.1", None),
+            ("1.0.0-2.1.0", None),
+            ("v1.30/v2.1.0", None),
+            ("app2-1.2.3", Some("app2-")),
             ("main", None),
         ] {
             assert_eq!(tag_prefix(text).as_deref(), prefix, "{text}");

@@ -8,6 +8,7 @@ mod instance;
 mod locate;
 mod patch;
 mod paths;
+mod publisher;
 mod sources;
 mod variables;
 
@@ -15,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::component::{Component, Inventory};
 use super::problem::Problem;
-use super::rule::Rule;
-use super::scan::FileScan;
+use super::rule::{Rule, Scope};
+use super::scan::{FileScan, Found, PatchTarget};
 use graph::Graph;
 use variables::Variables;
 
@@ -55,6 +56,48 @@ struct World<'a> {
     homes: BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>,
     /// Folders with a `Chart.yaml`.
     charts: BTreeSet<&'a str>,
+    /// What patches have to know of the objects in the repository.
+    patched: Patched<'a>,
+}
+
+/// Pins of rules (rule, pin) that the other fields of an object exclude.
+type Refused = BTreeSet<(usize, usize)>;
+
+/// What the objects of a kind and name say to their patches.
+#[derive(Debug, Default)]
+struct Patched<'a> {
+    /// What every object of the kind and name excludes.
+    refused: BTreeMap<&'a str, BTreeMap<&'a str, Refused>>,
+    /// What stands beside a version: by kind, name and route.
+    beside: BTreeMap<(&'a str, &'a str, &'a str), &'a BTreeMap<String, String>>,
+}
+
+impl<'a> Patched<'a> {
+    fn read(scans: &'a [FileScan], graph: &Graph) -> Self {
+        let mut patched = Self::default();
+        for (file, scan) in scans.iter().enumerate() {
+            if scan.template || graph.of(file).iter().any(|reach| reach.patch.is_some()) {
+                continue;
+            }
+            for object in scan.objects.iter().filter(|object| object.patch.is_none()) {
+                let named = patched.refused.entry(object.kind.as_str()).or_default();
+                named
+                    .entry(object.name.as_str())
+                    .and_modify(|refused| refused.retain(|pin| object.refuses.contains(pin)))
+                    .or_insert_with(|| object.refuses.clone());
+            }
+            for found in &scan.found {
+                let object = found.object.map(|object| &scan.objects[object]);
+                if let (Some(object), Some(site)) =
+                    (object.filter(|object| object.patch.is_none()), &found.site)
+                {
+                    let place = (object.kind.as_str(), object.name.as_str(), site.route.as_str());
+                    patched.beside.entry(place).or_insert(&found.captures);
+                }
+            }
+        }
+        patched
+    }
 }
 
 impl<'a> World<'a> {
@@ -73,13 +116,44 @@ impl<'a> World<'a> {
                 home.extend(sources::namespaces(graph, file, object));
             }
         }
-        Self { scans, rules, graph, variables, sources, homes, charts }
+        let patched = Patched::read(scans, graph);
+        Self { scans, rules, graph, variables, sources, homes, charts, patched }
+    }
+
+    /// Whether no object that a patch may be meant for lets a rule find the pin in it.
+    fn refuses(&self, target: &PatchTarget, pin: (usize, usize)) -> bool {
+        let Some(named) = target.kind.as_deref().and_then(|kind| self.patched.refused.get(kind)) else {
+            return false;
+        };
+        match target.name.as_deref().and_then(|name| named.get(name)) {
+            Some(refused) => refused.contains(&pin),
+            // A patch without a name, or with a pattern for one, is for any of them.
+            None => named.values().all(|refused| refused.contains(&pin)),
+        }
+    }
+
+    /// What stands beside the version at a place of a patched object.
+    fn beside(&self, target: &PatchTarget, route: &str) -> Option<&'a BTreeMap<String, String>> {
+        self.patched.beside.get(&(target.kind.as_deref()?, target.name.as_deref()?, route)).copied()
     }
 
     /// The namespace of the one object of a kind and name.
     fn home(&self, kind: &str, name: &str) -> Option<&String> {
         let homes = self.homes.get(kind)?.get(name)?;
         homes.first().filter(|_| homes.len() == 1)
+    }
+
+    /// Whether what a rule found counts: values only where something makes values of the file, and a part
+    /// of an object only where the rest of it is not that of something else.
+    fn counts(&self, file: usize, found: &Found) -> bool {
+        let Some(object) = found.object.map(|object| &self.scans[file].objects[object]) else {
+            let spec = &self.rules[found.rule].pins[found.pin];
+            return !matches!(spec.scope, Scope::Values) || self.is_values(file);
+        };
+        let target = object.patch.as_ref().and_then(|target| target.name.as_deref());
+        let named = self.patched.refused.get(object.kind.as_str());
+        let refused = named.and_then(|named| named.get(target.unwrap_or(&object.name)));
+        refused.is_none_or(|refused| !refused.contains(&(found.rule, found.pin)))
     }
 
     /// Whether a file's text becomes values of a chart.

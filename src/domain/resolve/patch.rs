@@ -1,12 +1,12 @@
 //! Versions that JSON 6902 patches (RFC 6902) write.
 
-use super::instance::{Captures, Instance, Uses, clusters, pin};
+use super::instance::{Captures, Instance, Uses, clusters, exact_part, pin};
 use super::sources::Lookup;
+use super::variables::{Home, reference};
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
-use crate::domain::manifest::route::{self, Pattern, Segment};
-use crate::domain::rule::{ComponentTemplate, PinRule, Role, Scope, UpstreamTemplate, fill};
-use crate::domain::scan::{JsonPatch, PatchTarget};
+use crate::domain::rule::{ComponentTemplate, Format, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
+use crate::domain::scan::{JsonPatch, PatchTarget, Shape, Site, shape};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -26,18 +26,10 @@ pub(super) fn patched(
         None => reaches.iter().filter_map(|reach| Some((reach.patch.clone()?, reach.depth))).collect(),
     };
     for (target, depth) in targets {
-        for (pointer, site) in &patch.values {
-            let spec = world.rules.iter().find_map(|rule| {
-                let spec = rule.pins.iter().find(|spec| writes(spec, &target, pointer))?;
-                Some((rule, spec))
-            });
-            let Some((rule, spec)) = spec else { continue };
+        for (pointer, value) in &patch.values {
+            let Some(written) = Written::read(world, file, &target, pointer, value) else { continue };
+            let Written { rule, spec, home, site, mut captures } = written;
             let scheme = spec.scheme.unwrap_or(rule.scheme);
-            // Only the patched object could say whether the rule's other conditions hold.
-            if scheme.parse(&site.text).is_none() && Range::parse(&site.text).is_err() {
-                continue;
-            }
-            let mut captures = Captures::new();
             let (kind, name) = (target.kind.as_deref().unwrap_or_default(), target.name.as_deref());
             let namespace = target
                 .namespace
@@ -47,12 +39,16 @@ pub(super) fn patched(
             captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
             captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
             let template = served(world, file, (kind, name), namespace.as_deref(), uses, &mut captures);
-            let template = template.unwrap_or_else(|| rule.component.clone());
+            let template =
+                template.unwrap_or_else(|| spec.component.as_ref().unwrap_or(&rule.component).clone());
             let Some(id) = fill(&template.id, &captures) else { continue };
             let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
             let exact = !ranged || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
             let upstream = match &spec.upstream {
                 UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
+                UpstreamTemplate::Image => fill("{registry}/{repository}", &captures)
+                    .ok_or_else(|| "nothing in the repository says which image this is".to_owned())
+                    .and_then(|image| locate::oci(&image, false)),
                 _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
             };
             let applied = world.graph.applied(&world.scans[file], file);
@@ -62,13 +58,13 @@ pub(super) fn patched(
                 namespace,
                 id,
                 scheme,
+                inherits: upstream.is_err() || spec.upstream == UpstreamTemplate::K3s,
                 upstream,
                 given: if exact { Given::Exact(site.text.clone()) } else { Given::Range(site.text.clone()) },
-                digest: None,
-                managed: annotate::managed(&world.scans[file], Some(site)),
+                digest: captures.remove("digest"),
+                managed: annotate::managed(&world.scans[file], Some(value)),
                 tag_prefix: None,
-                pin: Some(pin(&world.scans[file], site.clone(), &spec.id, applied)),
-                inherits: true,
+                pin: Some(pin(&world.scans[home], site, &spec.id, applied)),
                 overlay: Some(depth),
                 clusters: clusters(world, file),
                 template: world.scans[file].template,
@@ -76,6 +72,64 @@ pub(super) fn patched(
                 origin: world.scans[file].path.clone(),
             });
         }
+    }
+}
+
+/// A version that an operation writes.
+struct Written<'a> {
+    rule: &'a Rule,
+    spec: &'a PinRule,
+    /// File in which the version stands.
+    home: usize,
+    site: Site,
+    captures: Captures,
+}
+
+impl<'a> Written<'a> {
+    /// Finds the rule that would find the version in the patched object.
+    fn read(
+        world: &World<'a>,
+        file: usize,
+        target: &PatchTarget,
+        pointer: &str,
+        value: &Site,
+    ) -> Option<Self> {
+        world.rules.iter().enumerate().find_map(|(at, rule)| {
+            rule.pins.iter().enumerate().find_map(|(pin, spec)| {
+                if !writes(spec, target, pointer) || world.refuses(target, (at, pin)) {
+                    return None;
+                }
+                let mut captures = match &spec.format {
+                    // The repository stands beside the tag, in the object that is patched.
+                    Format::Tag => world.beside(target, pointer)?.clone(),
+                    Format::Whole | Format::Image | Format::Regex(_) => Captures::new(),
+                };
+                let Shape::Version(site) = shape(value.clone(), &spec.format, &mut captures) else {
+                    return None;
+                };
+                let (home, site) = match reference(&site.text) {
+                    None => (file, site),
+                    // A letter before the variable would be doubled by an image's tag.
+                    Some(_) if !site.text.starts_with('$') => return None,
+                    Some(variable) => match world.variables.home(file, &variable) {
+                        Home::At(home, site) => (home, site),
+                        Home::Default(range) => (file, site.part(range)),
+                        Home::Unknown(_) => return None,
+                    },
+                };
+                let scheme = spec.scheme.unwrap_or(rule.scheme);
+                let site = exact_part(site, scheme, spec.role);
+                let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
+                let understood = match spec.format {
+                    Format::Image | Format::Tag => !site.text.contains("${"),
+                    // What no rule of its own excludes may still be the version of something else.
+                    Format::Whole | Format::Regex(_) => {
+                        scheme.parse(&site.text).is_some() || (ranged && Range::parse(&site.text).is_ok())
+                    }
+                };
+                understood.then_some(Self { rule, spec, home, site, captures })
+            })
+        })
     }
 }
 
@@ -102,27 +156,16 @@ fn served(
     Some(ComponentTemplate { id: id.clone(), kind: "helm".into(), name: "{name}".into() })
 }
 
+/// Whether a rule finds versions at a place of an object.
 fn writes(spec: &PinRule, target: &PatchTarget, pointer: &str) -> bool {
-    let Scope::Object { kind: Some(kind), group, .. } = &spec.scope else { return false };
-    target.kind.as_deref() == Some(kind)
-        && target.group.as_ref().is_none_or(|wanted| group.as_ref() == Some(wanted))
-        && matches!(spec.role, Role::Version | Role::Range)
-        && literal(&spec.at, &spec.version).as_deref() == Some(pointer)
-}
-
-/// The pointer that two patterns without wildcards name together.
-fn literal(at: &Pattern, version: &Pattern) -> Option<String> {
-    let parts = if version.absolute {
-        version.segments.clone()
-    } else {
-        [&at.segments[..], &version.segments].concat()
+    let Scope::Object { group, kind, except } = &spec.scope else { return false };
+    let wanted = match (kind, &target.kind) {
+        (Some(kind), wanted) => wanted.as_ref() == Some(kind),
+        (None, Some(wanted)) => !except.contains(wanted),
+        (None, None) => true,
     };
-    let mut pointer = String::new();
-    for part in parts {
-        match part {
-            Segment::Key(key) => route::push(&mut pointer, &key),
-            Segment::Any | Segment::Deep => return None,
-        }
-    }
-    Some(pointer)
+    wanted
+        && target.group.as_ref().is_none_or(|wanted| group.as_ref().is_none_or(|group| group == wanted))
+        && matches!(spec.role, Role::Version | Role::Range)
+        && spec.at.then(&spec.version).matches(pointer)
 }

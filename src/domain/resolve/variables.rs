@@ -39,6 +39,8 @@ pub(super) struct Variables<'a> {
     graph: &'a Graph,
     /// By name of the ConfigMap: file and place in [`FileScan::variables`].
     config_maps: BTreeMap<&'a str, Vec<(usize, usize)>>,
+    /// By name of the variable: its first definition, or `None` where others differ.
+    only: BTreeMap<&'a str, Option<(usize, &'a Site)>>,
 }
 
 /// What became of a variable.
@@ -55,15 +57,20 @@ pub(super) enum Home {
 impl<'a> Variables<'a> {
     pub(super) fn new(scans: &'a [FileScan], graph: &'a Graph) -> Self {
         let mut config_maps: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut only: BTreeMap<&str, Option<(usize, &Site)>> = BTreeMap::new();
         for (file, scan) in scans.iter().enumerate().filter(|(_, scan)| !scan.template) {
             for (place, set) in scan.variables.iter().enumerate() {
                 let object = &scan.objects[set.object];
                 if object.kind == "ConfigMap" {
                     config_maps.entry(object.name.as_str()).or_default().push((file, place));
                 }
+                for (name, site) in &set.values {
+                    let first = only.entry(name).or_insert(Some((file, site)));
+                    first.take_if(|(_, known)| known.text != site.text);
+                }
             }
         }
-        Self { scans, graph, config_maps }
+        Self { scans, graph, config_maps, only }
     }
 
     /// Finds the value of a variable that is used in `file`.
@@ -122,12 +129,8 @@ impl<'a> Variables<'a> {
     }
 
     fn only_definition(&self, name: &str) -> Option<Home> {
-        let mut sites =
-            self.scans.iter().enumerate().filter(|(_, scan)| !scan.template).flat_map(|(file, scan)| {
-                scan.variables.iter().filter_map(move |set| Some((file, set.values.get(name)?)))
-            });
-        let (file, first) = sites.next()?;
-        sites.all(|(_, site)| site.text == first.text).then(|| Home::At(file, first.clone()))
+        let (file, site) = (*self.only.get(name)?)?;
+        Some(Home::At(file, site.clone()))
     }
 
     /// Fills the variables of a text that is no version, such as a URL; unknown ones stay.

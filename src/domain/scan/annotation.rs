@@ -1,7 +1,7 @@
 //! Comments that say who owns a version: `# renovate: …` and `# {"$imagepolicy": …}`.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -15,7 +15,7 @@ use super::{Context, FileScan, Site};
 pub(super) type Written = (Range<usize>, usize, NodeId);
 
 /// How many lines below its comment an annotated value may stand.
-const REACH: usize = 4;
+pub(crate) const REACH: usize = 4;
 
 /// A `# renovate:` comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub struct Annotation {
     pub commented_out: bool,
     /// `key=value` pairs; a known spelling for each key (`repos` and `repo` are `depName`).
     pub pairs: BTreeMap<String, String>,
-    /// The text on the next line that may be a version, for values that no rule finds.
-    pub value: Option<Site>,
+    /// The texts on those lines that may be versions, in order.
+    pub values: Vec<Site>,
     /// 1-based lines of the values that the comment may speak of.
-    pub reach: std::ops::RangeInclusive<usize>,
+    pub reach: RangeInclusive<usize>,
 }
 
 /// A `$imagepolicy` comment: Flux image automation owns the value on its line.
@@ -46,12 +46,20 @@ pub struct Marker {
 // Both patterns are constants; that they compile is tested below.
 static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"^\s*(?:-\s+)?(?:export\s+)?["']?[A-Za-z0-9_./-]+["']?\s*[:=]\s*["']?(?P<version>[^\s"'#,]+)"#,
+        r#"^[ \t\r]*(?:-[ \t]+)?(?:export[ \t]+)?["']?[A-Za-z0-9_./-]+["']?[ \t]*[:=][ \t]*["']?(?P<version>[^ \t\r"'#,]+)"#,
     )
     .ok()
 });
-static POLICY: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"#\s*\{\s*"\$imagepolicy"\s*:\s*"(?P<policy>[^"]+)"\s*\}"#).ok());
+static POLICY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"#[ \t]*\{[ \t]*"\$imagepolicy"[ \t]*:[ \t]*"(?P<policy>[^"]+)"[ \t]*\}"#).ok()
+});
+
+/// Whether there may be anything to read.
+pub(super) fn is_in(text: &str) -> bool {
+    [&b"renovate:"[..], b"$imagepolicy"]
+        .iter()
+        .any(|sign| memchr::memmem::find(text.as_bytes(), sign).is_some())
+}
 
 pub(super) fn read(context: &Context<'_>, scan: &mut FileScan) {
     let bytes = context.text.as_bytes();
@@ -67,9 +75,15 @@ pub(super) fn read(context: &Context<'_>, scan: &mut FileScan) {
         if pairs.is_empty() {
             continue;
         }
-        let (value, reach) = below(context, line);
-        let commented_out = before.trim_end_matches('#').trim_start().starts_with('#');
-        scan.annotations.push(Annotation { line, commented_out, pairs, value, reach });
+        let before = before.trim_end_matches('#').trim();
+        let commented_out = before.starts_with('#');
+        let reach = if commented_out || !ends_a_value(before) {
+            line + 1..=last_below(context, line)
+        } else {
+            line..=line
+        };
+        let values = reach.clone().filter_map(|line| value_on(context, line)).collect();
+        scan.annotations.push(Annotation { line, commented_out, pairs, values, reach });
     }
     if memchr::memmem::find(bytes, b"$imagepolicy").is_none() {
         return;
@@ -113,29 +127,26 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
     pairs
 }
 
-/// The next value below a comment, and the lines it may speak of.
-fn below(context: &Context<'_>, line: usize) -> (Option<Site>, std::ops::RangeInclusive<usize>) {
+/// Whether a comment that follows this text stands behind a value, which it speaks of then; behind a
+/// key or the sign of a sequence the value is still to come.
+fn ends_a_value(before: &str) -> bool {
+    !(before.is_empty() || before == "-" || before.ends_with(':'))
+}
+
+/// The last line that a comment above it may speak of.
+fn last_below(context: &Context<'_>, line: usize) -> usize {
     let mut last = line;
-    let mut value = None;
     for next in line + 1..=line + REACH {
         let Some(range) = context.lines.range(next) else { break };
         let text = context.text[range].trim();
-        if text.is_empty() || text == "---" {
-            break;
-        }
         // A second annotation starts its own reach.
-        if text.starts_with('#') && text.contains("renovate:") {
+        let other = text.starts_with('#') && text.contains("renovate:");
+        if text.is_empty() || text == "---" || other {
             break;
         }
         last = next;
-        if value.is_none() && !text.starts_with('#') {
-            value = value_on(context, next);
-            if value.is_none() {
-                continue;
-            }
-        }
     }
-    (value, line + 1..=last)
+    last
 }
 
 /// The value on a line, as text, with its route where the line is part of a document.
@@ -217,8 +228,26 @@ mod tests {
         let scan = read(
             "a:\n  # renovate: datasource=docker depName=x/y\n  # more words\n  VERSION: \"v1.2\" # pinned\n",
         );
-        let value = scan.annotations[0].value.clone().unwrap();
+        let value = scan.annotations[0].values[0].clone();
         assert_eq!((value.text.as_str(), value.route.as_str(), value.line), ("v1.2", "/a/VERSION", 4));
+    }
+
+    #[test]
+    fn a_comment_behind_a_value_speaks_of_that_value_alone() {
+        let comment = "# renovate: datasource=docker depName=x/y";
+        for (text, reach, values) in [
+            (format!("a: v1 {comment}\nb: v2\n"), 1..=1, ["v1"].as_slice()),
+            (format!("- a: v1 {comment}\n"), 1..=1, &["v1"]),
+            (format!("{comment}\na: v1\nb: v2\n"), 2..=3, &["v1", "v2"]),
+            (format!("- {comment}\n  a: v1\n"), 2..=2, &["v1"]),
+            (format!("a: {comment}\n  b: v1\n"), 2..=2, &["v1"]),
+            (format!("a: [] {comment}\nb: v2\n"), 1..=1, &["[]"]),
+        ] {
+            let scan = read(&text);
+            let annotation = &scan.annotations[0];
+            let found: Vec<_> = annotation.values.iter().map(|value| value.text.as_str()).collect();
+            assert_eq!((annotation.reach.clone(), found.as_slice()), (reach, values), "{text}");
+        }
     }
 
     #[test]
@@ -232,7 +261,7 @@ mod tests {
     fn values_in_templates_have_no_route() {
         let text = "{% if x %}\n# renovate: datasource=docker depName=x/y\nversion: v1.2\n{% endif %}\n";
         let scan = scan_file("a.yaml.j2", text.as_bytes(), &[]);
-        let value = scan.annotations[0].value.clone().unwrap();
+        let value = scan.annotations[0].values[0].clone();
         assert_eq!((value.text.as_str(), value.route.as_str()), ("v1.2", ""));
         assert!(scan.problems.is_empty());
     }
@@ -244,7 +273,7 @@ mod tests {
         let started = std::time::Instant::now();
         let scan = read(&line.repeat(50_000));
         assert_eq!(scan.annotations.len(), 50_000);
-        let last = scan.annotations[49_999].value.as_ref().unwrap();
+        let last = &scan.annotations[49_999].values[0];
         assert_eq!(last.route, "/49999/version");
         // Quadratic, this took minutes.
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
@@ -253,7 +282,7 @@ mod tests {
     #[test]
     fn values_behind_an_alias_have_the_route_where_they_are_written() {
         let scan = read("a: &v v1.2\n# renovate: datasource=docker depName=x/y\nb: *v\n");
-        let value = scan.annotations[0].value.as_ref().unwrap();
+        let value = &scan.annotations[0].values[0];
         assert_eq!((value.text.as_str(), value.route.as_str()), ("*v", ""));
     }
 

@@ -1,5 +1,6 @@
 //! Image references: `[registry/]repository[:tag][@digest]`.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// An image reference with the places of its parts.
@@ -87,14 +88,28 @@ pub(super) fn locate(registry: &str, name: &str) -> Option<(String, String)> {
     valid.then(|| (host.to_owned(), path))
 }
 
-/// Whether a text may be a tag, or is a variable in a tag's place.
+/// Whether a text may be a tag, once the variables in it have values.
 pub(super) fn is_tag(text: &str) -> bool {
-    if text.starts_with("${") && text.ends_with('}') {
-        return true;
+    // Longer than a tag with a few variables; a text may be as long as its file.
+    if text.len() > 512 {
+        return false;
     }
+    let text = &*filled(text);
     text.len() <= 128
         && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && text.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+}
+
+/// The text with a letter for each `${…}`.
+fn filled(text: &str) -> Cow<'_, str> {
+    let mut filled = Cow::Borrowed(text);
+    while let Some((before, after)) = filled.split_once("${").and_then(|(before, rest)| {
+        let (_, after) = rest.split_once('}')?;
+        Some((before, after))
+    }) {
+        filled = Cow::Owned(format!("{before}x{after}"));
+    }
+    filled
 }
 
 /// Whether a text is a digest such as `sha256:…`.
@@ -121,6 +136,8 @@ mod tests {
             ("localhost:5000/a", "localhost:5000", "a", None, false),
             (&format!("ghcr.io/o/r:1.2@{digest}"), "ghcr.io", "o/r", Some("1.2"), true),
             ("oci://ghcr.io/o/r:v0.38.1", "ghcr.io", "o/r", Some("v0.38.1"), false),
+            ("ghcr.io/o/r:v${TAG}", "ghcr.io", "o/r", Some("v${TAG}"), false),
+            ("ghcr.io/o/r:${TAG}-${FLAVOUR}", "ghcr.io", "o/r", Some("${TAG}-${FLAVOUR}"), false),
             ("ghcr.io/o/r:${TAG:=1.2}", "ghcr.io", "o/r", Some("${TAG:=1.2}"), false),
         ] {
             let image = parse(text).unwrap_or_else(|| panic!("{text}"));
@@ -133,9 +150,19 @@ mod tests {
 
     #[test]
     fn what_no_registry_accepts_is_no_image() {
-        for text in
-            ["", "A/B:1", "a b:1", "https://x/y.png", "a:b:c", "x@sha256:zz", "{{ image }}:1", "../x:1", "a:"]
-        {
+        for text in [
+            "",
+            "A/B:1",
+            "a b:1",
+            "https://x/y.png",
+            "a:b:c",
+            "x@sha256:zz",
+            "{{ image }}:1",
+            "../x:1",
+            "a:",
+            "a:v${TAG",
+            "a:${A}/b",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

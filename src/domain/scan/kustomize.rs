@@ -7,8 +7,10 @@ use crate::domain::manifest::route;
 
 use super::{Context, FileScan, Site};
 
-/// More leaves than a version patch has.
-const MAX_LEAVES: usize = 256;
+/// More nodes than the operations of a version patch write.
+const MAX_WRITTEN: usize = 4096;
+/// How many times the length of a document the texts inside it are read together.
+const MAX_READ_AGAIN: usize = 8;
 
 /// A `kustomization.yaml`, component or not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,6 +180,8 @@ pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Ve
             _ => {}
         }
     }
+    // Aliases may name one text again and again, for other targets too; each time it is read anew.
+    let mut left = MAX_READ_AGAIN.saturating_mul(document.extent().len());
     nodes
         .into_iter()
         .filter_map(|(node, inner)| {
@@ -186,6 +190,7 @@ pub(super) fn embedded(path: &str, holder: usize, document: &Document<'_>) -> Ve
                 // One line of JSON; the name of a file reads as a lone scalar.
                 Style::Quoted | Style::Plain => document.value_span(node)?,
             };
+            left = left.checked_sub(range.len())?;
             Some(Embedded { holder, pointer: document.pointer(node), range, inner })
         })
         .collect()
@@ -203,7 +208,7 @@ fn target(document: &Document<'_>, item: NodeId) -> PatchTarget {
 
 fn operations(context: &Context<'_>, position: usize, root: NodeId) -> Vec<(String, Site)> {
     let document = &context.documents[position].document;
-    let mut values = Vec::new();
+    let mut leaves = Leaves { context, position, budget: MAX_WRITTEN, values: Vec::new() };
     for (_, operation) in document.children(root) {
         let (Some(op), Some(path)) =
             (document.scalar_at(operation, &["op"]), document.scalar_at(operation, &["path"]))
@@ -213,31 +218,42 @@ fn operations(context: &Context<'_>, position: usize, root: NodeId) -> Vec<(Stri
         if matches!(op, "add" | "replace")
             && let Some(value) = document.get(operation, "value")
         {
-            leaves(context, position, value, path.to_owned(), &mut values);
+            leaves.gather(value, path.to_owned());
         }
     }
-    values
+    leaves.values
 }
 
-fn leaves(
-    context: &Context<'_>,
+/// The scalars that operations write.
+struct Leaves<'a> {
+    context: &'a Context<'a>,
     position: usize,
-    node: NodeId,
-    pointer: String,
-    values: &mut Vec<(String, Site)>,
-) {
-    if values.len() >= MAX_LEAVES {
-        return;
-    }
-    let document = &context.documents[position].document;
-    if document.is_mapping(node) {
-        for (key, child) in document.children(node) {
-            let mut deeper = pointer.clone();
-            route::push(&mut deeper, key.unwrap_or_default());
-            leaves(context, position, child, deeper, values);
+    /// Nodes that may still be visited: counting what is found would let empty collections go on for ever.
+    budget: usize,
+    values: Vec<(String, Site)>,
+}
+
+impl Leaves<'_> {
+    fn gather(&mut self, node: NodeId, pointer: String) {
+        let Some(budget) = self.budget.checked_sub(1) else { return };
+        self.budget = budget;
+        let document = &self.context.documents[self.position].document;
+        if !(document.is_mapping(node) || document.is_sequence(node)) {
+            self.values.extend(self.context.site(self.position, node).map(|site| (pointer, site)));
+            return;
         }
-    } else if let Some(site) = context.site(position, node) {
-        values.push((pointer, site));
+        // What an alias stands for is bounded by nothing but the document, and may be repeated at will.
+        if document.resolve(node) != node {
+            return;
+        }
+        for (at, (key, child)) in document.children(node).enumerate() {
+            let mut deeper = pointer.clone();
+            match key {
+                Some(key) => route::push(&mut deeper, key),
+                None => route::push_index(&mut deeper, at),
+            }
+            self.gather(child, deeper);
+        }
     }
 }
 
@@ -251,4 +267,48 @@ fn children<'a>(
 
 fn texts(document: &Document<'_>, node: NodeId, key: &str) -> Vec<String> {
     children(document, node, key).filter_map(|(_, item)| document.scalar(item).map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::scan::scan_file;
+
+    fn written(text: &str) -> Vec<(String, String)> {
+        let scan = scan_file("patch.yaml", text.as_bytes(), &[]);
+        let values = scan.patches.into_iter().flat_map(|patch| patch.values);
+        values.map(|(pointer, site)| (pointer, site.text)).collect()
+    }
+
+    #[test]
+    fn operations_write_scalars_below_mappings_and_sequences() {
+        assert_eq!(
+            written("- {op: add, path: /spec, value: {a: 1, b: [{c: x}, y]}}\n- {op: remove, path: /d}\n"),
+            [("/spec/a", "1"), ("/spec/b/0/c", "x"), ("/spec/b/1", "y")]
+                .map(|(pointer, text)| (pointer.to_owned(), text.to_owned()))
+        );
+    }
+
+    /// A value that holds itself once overflowed the stack.
+    #[test]
+    fn operations_that_hold_themselves_end() {
+        assert_eq!(written("- op: add\n  path: /spec\n  value: &a\n    b: *a\n"), []);
+        assert_eq!(written("- op: add\n  path: /spec\n  value: &a\n    b: [*a]\n    c: 1\n").len(), 1);
+    }
+
+    /// Each line repeats the one before nine times, and nothing in it is a value: only what was found
+    /// was once counted, not what was visited.
+    #[test]
+    fn operations_that_repeat_nothing_many_times_end_soon() {
+        let mut text = "- op: add\n  path: /x\n  value:\n    a0: &a0 {}\n".to_owned();
+        for line in 1..7 {
+            let keys: Vec<_> = (0..9).map(|key| format!("k{key}: *a{}", line - 1)).collect();
+            text.push_str(&format!("    a{line}: &a{line} {{{}}}\n", keys.join(", ")));
+        }
+        let started = std::time::Instant::now();
+        assert_eq!(written(&text), []);
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        let many: String = (0..9_000).map(|key| format!("    k{key}: 1\n")).collect();
+        let found = written(&format!("- op: add\n  path: /x\n  value:\n{many}")).len();
+        assert!((1_000..9_000).contains(&found), "{found}");
+    }
 }

@@ -9,6 +9,7 @@ mod flux;
 mod image;
 mod kustomize;
 mod object;
+mod passed_over;
 mod pins;
 
 use std::cell::OnceCell;
@@ -21,12 +22,14 @@ use super::manifest::split;
 use super::problem::Problem;
 use super::rule::Rule;
 
+pub(crate) use annotation::REACH as ANNOTATION_REACH;
 pub use annotation::{Annotation, Marker};
 pub use flux::{ArtifactCopy, FluxKustomization, Source, SyncRoot, VariableSet};
 pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
 pub use object::Object;
+pub(crate) use pins::{Shape, shape};
 
 /// A text in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,8 @@ pub struct FileScan {
     pub inventory: BTreeMap<String, usize>,
     /// Architectures of nodes that manifests ask for (`amd64`, `arm64`).
     pub architectures: BTreeSet<String>,
+    /// Where versions start that cannot be edited byte for byte; each is said once.
+    unwritable: BTreeSet<usize>,
 }
 
 /// The text of a file with its documents.
@@ -164,6 +169,14 @@ pub fn is_template(path: &str) -> bool {
 /// Nothing in the bytes can make this fail: what cannot be read becomes a [`Problem`], and the rest
 /// of the file is still read.
 pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
+    read_file(path, bytes, rules, WORTH_PASSING_OVER)
+}
+
+/// Objects of no use with fewer bytes are parsed all the same: that costs little, and tells what is broken.
+const WORTH_PASSING_OVER: usize = 8 << 10;
+
+/// As [`scan_file`]; objects of no use are passed over from a size of `pass_over` bytes, which a test compares.
+fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: usize) -> FileScan {
     let mut scan = FileScan { path: path.to_owned(), template: is_template(path), ..FileScan::default() };
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
@@ -177,6 +190,8 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
     }
     pins::lines(text, rules, &mut scan);
     let interesting = !scan.generated;
+    // What stands in a line or a comment gets its route from the parsed document.
+    let speaks = !scan.found.is_empty() || annotation::is_in(text);
     let mut context =
         Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
@@ -186,6 +201,12 @@ pub fn scan_file(path: &str, bytes: &[u8], rules: &[Rule]) -> FileScan {
             Some(kind) if kind == "CustomResourceDefinition" || scan.generated => {
                 *scan.inventory.entry(kind.to_owned()).or_default() += 1;
                 continue;
+            }
+            Some(_) if body.len() >= pass_over && !speaks => {
+                if let Some(kind) = passed_over::kind(path, body, rules) {
+                    *scan.inventory.entry(kind.to_owned()).or_default() += 1;
+                    continue;
+                }
             }
             _ => {}
         }

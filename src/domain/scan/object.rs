@@ -1,5 +1,7 @@
 //! Kubernetes objects in a document: identity, and where each begins.
 
+use std::collections::BTreeSet;
+
 use crate::domain::manifest::document::{Document, NodeId};
 
 use super::kustomize::PatchTarget;
@@ -21,8 +23,8 @@ pub struct Object {
     pub namespace: Option<String>,
     /// Set when the object is an inline patch: what it is a patch of.
     pub patch: Option<PatchTarget>,
-    /// Rows of values that fill `<< inputs.x >>` (ResourceSet); empty for ordinary objects.
-    pub inputs: Vec<(String, String)>,
+    /// Pins of rules (rule, pin) that its other fields exclude: a patch of it is no such version either.
+    pub refuses: BTreeSet<(usize, usize)>,
 }
 
 /// The kind at the left margin of a document's text, without parsing it.
@@ -67,7 +69,7 @@ pub(super) fn identify(document: &Document<'_>, node: NodeId) -> Option<Object> 
         name: text("name").unwrap_or_default(),
         namespace: text("namespace").filter(|namespace| !namespace.is_empty()),
         patch: None,
-        inputs: Vec::new(),
+        refuses: BTreeSet::new(),
     })
 }
 

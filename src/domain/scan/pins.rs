@@ -20,7 +20,8 @@ pub(super) fn object(
     scan: &mut FileScan,
 ) {
     for (rule, pin) in pins(rules) {
-        if !in_scope(&rules[rule].pins[pin].scope, &scan.objects[object]) {
+        let Object { group, kind, .. } = &scan.objects[object];
+        if !rules[rule].pins[pin].scope.holds(group, kind) {
             continue;
         }
         apply(context, position, node, Some(object), (rule, pin), &rules[rule].pins[pin], scan);
@@ -111,12 +112,6 @@ fn is_understood(spec: &PinRule, text: &str) -> bool {
         .is_none_or(|scheme| text.contains("${") || text.contains("<<") || scheme.parse(text).is_some())
 }
 
-fn in_scope(scope: &Scope, object: &Object) -> bool {
-    let Scope::Object { group, kind, except } = scope else { return false };
-    group.as_ref().is_none_or(|group| *group == object.group)
-        && kind.as_ref().map_or_else(|| !except.contains(&object.kind), |kind| *kind == object.kind)
-}
-
 fn apply(
     context: &Context<'_>,
     position: usize,
@@ -141,6 +136,9 @@ fn apply(
             None => partial,
         });
         if !matches {
+            if let Some(object) = object.filter(|_| partial) {
+                scan.objects[object].refuses.insert((rule, pin));
+            }
             continue;
         }
         let mut captures: BTreeMap<String, String> = spec
@@ -171,12 +169,10 @@ fn apply(
             continue;
         }
         // A patch that says nothing of the version leaves the version where it is.
-        let silent =
-            spec.absent.is_none() || object.is_some_and(|object| scan.objects[object].patch.is_some());
-        if site.is_none() && silent && spec.role != Role::Digest {
-            continue;
-        }
-        if site.is_none() && spec.role == Role::Digest {
+        let silent = spec.absent.is_none()
+            || spec.role == Role::Digest
+            || object.is_some_and(|object| scan.objects[object].patch.is_some());
+        if site.is_none() && silent {
             continue;
         }
         let lines = match &site {
@@ -204,17 +200,21 @@ fn unwritable(
 ) {
     // Generic patterns meet many block scalars that are no versions.
     let version = match &spec.format {
-        Format::Image => false,
+        Format::Image => document.scalar(at).and_then(|text| image::parse(text.trim())).is_some(),
         Format::Regex(regex) => document.scalar(at).is_some_and(|text| regex.is_match(text)),
         Format::Whole | Format::Tag => true,
     };
     if !version {
         return;
     }
-    let line = context.lines.line(document.span(at).start);
+    let start = document.span(at).start;
+    // Several rules may look at one place.
+    if !scan.unwritable.insert(start) {
+        return;
+    }
     scan.problems.push(Problem::in_file(
         scan.path.clone(),
-        Some(line),
+        Some(context.lines.line(start)),
         format!(
             "version at `{}` is written with escapes or over several lines; write it on one line (rule `{}`)",
             document.pointer(at),
@@ -223,26 +223,26 @@ fn unwritable(
     ));
 }
 
-enum Shape {
+/// What a scalar says in the form that a rule expects.
+pub(crate) enum Shape {
+    /// A version, at this place.
     Version(Site),
+    /// What it should, without a version.
     NoVersion,
+    /// Something else.
     Other,
 }
 
-fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String, String>) -> Shape {
+/// Reads a scalar in a form; what stands beside the version in it becomes captures.
+pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String, String>) -> Shape {
     match format {
         Format::Whole => Shape::Version(site),
         Format::Image => {
             let Some(image) = image::parse(&site.text) else { return Shape::Other };
             captures.insert("registry".to_owned(), image.registry);
             captures.insert("repository".to_owned(), image.repository);
-            let has_digest = image.digest.is_some();
             captures.extend(image.digest.map(|digest| ("digest".to_owned(), digest)));
-            match image.tag {
-                Some(tag) => Shape::Version(site.part(tag)),
-                None if has_digest => Shape::NoVersion,
-                None => Shape::NoVersion,
-            }
+            image.tag.map_or(Shape::NoVersion, |tag| Shape::Version(site.part(tag)))
         }
         Format::Tag => {
             let text = site.text.clone();

@@ -94,10 +94,10 @@ pub(super) fn listed_as<'k, 'a>(
     version: &Version,
     text: &str,
 ) -> Option<&'k Known<'a>> {
-    let same = || known.iter().filter(|known| known.version == *version);
-    same()
-        .find(|known| known.text == text)
-        .or_else(|| same().find(|known| is_same_build(&known.version, version)))
+    // Texts are compared first: that is quick, and mostly enough.
+    known.iter().find(|known| known.text == text && known.version == *version).or_else(|| {
+        known.iter().find(|known| known.version == *version && is_same_build(&known.version, version))
+    })
 }
 
 /// Equal in precedence and in build metadata.
@@ -109,8 +109,7 @@ pub(super) fn is_same_build(one: &Version, other: &Version) -> bool {
 pub(super) fn is_newer(known: &Known<'_>, current: &Version, listed: Option<&Known<'_>>) -> bool {
     known.version > *current
         || listed.is_some_and(|listed| {
-            current.update_type(&known.version) == UpdateType::Build
-                && known.candidate.released_at.is_some()
-                && listed.candidate.released_at.is_some_and(|date| known.candidate.released_at > Some(date))
+            listed.candidate.released_at.is_some_and(|date| known.candidate.released_at > Some(date))
+                && current.update_type(&known.version) == UpdateType::Build
         })
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::version::semantic::SemanticVersion;
 
 fn day(text: &str) -> Timestamp {
     format!("{text}T00:00:00Z").parse().unwrap()
@@ -480,7 +481,7 @@ fn ignored_text_with_the_signs_of_a_range_must_be_one() {
 }
 
 fn tag() -> impl Strategy<Value = String> {
-    "v?[0-3]\\.[0-9]{1,2}(\\.[0-9]{1,2}){0,2}(-(rc|beta)\\.[0-9]|-alpine|\\+k3s[0-9])?"
+    "v?[0-3]\\.(0|[1-9][0-9]?)(\\.(0|[1-9][0-9]?)){0,2}(-(rc|beta)\\.[0-9]|-alpine|\\+k3s[0-9])?"
 }
 
 proptest! {
@@ -497,13 +498,19 @@ proptest! {
         let given = exact(&current);
         let selection = choose_from(&given, scheme, &wish, &answer);
         if let Some(target) = selection.target {
-            let is_loose = matches!(scheme.parse(&current), Some(Version::Loose(_)));
-            let scheme = if is_loose { Scheme::Loose } else { scheme };
-            let target = scheme.parse(&target.version).unwrap();
-            prop_assert!(target > scheme.parse(&current).unwrap());
+            // What is SemVer but for leading zeros is read without regard to them.
+            let reading = match (scheme, scheme.parse(&current)) {
+                (Scheme::Semver, Some(Version::Loose(_))) if SemanticVersion::coerced(&current).is_some() => {
+                    Reading::Coerced
+                }
+                (_, Some(Version::Loose(_))) => Reading::Plain(Scheme::Loose),
+                _ => Reading::Plain(scheme),
+            };
+            let target = reading.read(&target.version).unwrap();
+            prop_assert!(target > reading.read(&current).unwrap());
             prop_assert_eq!(selection.between.last().copied(), selection.target);
             let text = selection.target_text.clone().unwrap();
-            prop_assert_eq!(scheme.parse(&text), Some(target));
+            prop_assert_eq!(reading.read(&text), Some(target));
         }
         let mut reversed = answer.clone();
         reversed.candidates.reverse();

@@ -379,6 +379,44 @@ fn kustomize_k3s_and_charts_in_git_name_charts_too() {
 }
 
 #[test]
+fn a_chart_of_kustomize_without_a_release_name_has_the_name_of_the_chart() {
+    let kustomize = "helmCharts:\n- {name: podinfo, repo: https://charts.example.com, version: 1.0.0}\n";
+    finds(
+        &[("kustomization.yaml", kustomize)],
+        &["helm/-/podinfo =1.0.0 https://charts.example.com; kustomization.yaml:2"],
+    );
+}
+
+#[test]
+fn a_release_without_a_name_is_said() {
+    finds(
+        &[
+            ("release.yaml", &RELEASE.replace("name: podinfo, namespace: apps", "namespace: apps")),
+            ("source.yaml", REPOSITORY),
+        ],
+        &[
+            "unnamed/helm-release-chart/release.yaml-8 =6.7.1 (nothing here says the name of the component (`helm/{namespace?}/{name}`)); release.yaml:8",
+        ],
+    );
+}
+
+/// Masterminds' `=1.0.0` is exactly one version, and the sign is no part of it.
+#[test]
+fn the_sign_before_an_exact_version_is_not_its_text() {
+    for version in ["\"=6.7.1\"", "'= v6.7.1'", "\"=6.7.1 \""] {
+        let release = RELEASE.replace("6.7.1", version);
+        let resolved = super::resolved(&[("release.yaml", &release), ("source.yaml", REPOSITORY)]);
+        let text = if version.contains('v') { "v6.7.1" } else { "6.7.1" };
+        assert_eq!(
+            super::lines(&resolved.components),
+            [format!("helm/apps/podinfo ={text} https://charts.example.com; release.yaml:8")],
+            "{version}"
+        );
+        assert_eq!(resolved.components[0].pins[0].text, text);
+    }
+}
+
+#[test]
 fn longhorn_is_named_for_itself_wherever_its_chart_comes_from() {
     let release = RELEASE.replace("chart: podinfo", "chart: longhorn").replace("6.7.1 # pinned", "v1.7.2");
     finds(

@@ -27,6 +27,58 @@ whatever: v1.33.4+k3s1
 }
 
 #[test]
+fn an_annotation_speaks_of_the_first_version_below_it_or_of_the_one_before_it() {
+    let flux = "# renovate: datasource=github-releases depName=fluxcd/flux2";
+    // The value behind which it stands, never the next line.
+    finds(
+        &[("vars.yaml", &format!("one: v2.8.5 {flux}\ntwo: v1.10.2\n"))],
+        &["flux =v2.8.5 https://github.com/fluxcd/flux2; vars.yaml:1 copy"],
+    );
+    // A rule's pin further below is another thing.
+    let release = format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: x, namespace: x}}\nspec:\n  values:\n    {flux}\n    pluginVersion: v2.8.5\n    image: nginx:1.25.0\n"
+    );
+    finds(
+        &[("release.yaml", &release)],
+        &[
+            "flux =v2.8.5 https://github.com/fluxcd/flux2; release.yaml:7 copy",
+            "image/docker.io/library/nginx =1.25.0 oci://docker.io/library/nginx; release.yaml:8",
+        ],
+    );
+    // What is no version stands between.
+    let image = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x, namespace: x}\nspec:\n  values:\n    # renovate: datasource=docker depName=ghcr.io/example/web\n    image:\n      repository: ghcr.io/example/web\n      tag: 1.2.3\n";
+    finds(
+        &[("release.yaml", image)],
+        &["image/ghcr.io/example/web =1.2.3 oci://ghcr.io/example/web; release.yaml:9"],
+    );
+    let tool = "# renovate: datasource=github-releases depName=example/tool\nname: tool\nreplicas: 3\nversion: 1.2.3\n";
+    finds(
+        &[("vars.yaml", tool)],
+        &["release/example/tool =1.2.3 https://github.com/example/tool; vars.yaml:4 copy"],
+    );
+    // What is written as values of a chart counts only where something makes values of the file.
+    let image = "# renovate: datasource=docker depName=ghcr.io/example/web\nimage: {repository: ghcr.io/example/web, tag: 1.2.3}\n";
+    finds(&[("vars.yaml", image)], &["image/ghcr.io/example/web ? (no version stands below the annotation)"]);
+}
+
+/// Each annotation was once held against each found version, and each marker against each marker.
+#[test]
+fn many_comments_are_read_in_about_linear_time() {
+    let annotated = "  # renovate: datasource=docker depName=x/y\n  - image: ghcr.io/example/web:1.2.3\n";
+    let marked = "  - image: ghcr.io/example/web:1.2.3 # {\"$imagepolicy\": \"a:b\"}\n";
+    let head = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  initContainers: []\n  containers:\n";
+    let started = std::time::Instant::now();
+    for line in [annotated, marked] {
+        let text = format!("{head}{}", line.repeat(4_000));
+        let resolved = resolved(&[("a.yaml", &text)]);
+        assert_eq!(resolved.components.len(), 1);
+        assert_eq!(resolved.components[0].pins.len(), 4_000);
+    }
+    // Quadratic, this took minutes.
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
+
+#[test]
 fn an_annotation_says_where_a_release_has_its_chart_from() {
     let release = |version: &str| {
         format!(

@@ -100,6 +100,102 @@ fn one_image_at_two_versions_is_two_components_with_ids_of_their_own() {
     );
 }
 
+fn pod(image: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: a}}\nspec: {{containers: [{{name: x, image: {image}}}]}}\n"
+    )
+}
+
+/// Such tags were once no tags at all, and their images nowhere in the report.
+#[test]
+fn a_tag_with_a_variable_in_it_is_said_and_the_whole_of_one_leads_to_its_home() {
+    let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: {TAG: 1.0.0}}}\n";
+    let put_together = |tag: &str| {
+        format!(
+            "image/ghcr.io/example/web ? (`{tag}` is put together from variables; give the whole version one variable)"
+        )
+    };
+    let home = "image/ghcr.io/example/web =1.0.0 oci://ghcr.io/example/web; ks.yaml:4".to_owned();
+    for (tag, expected) in [
+        ("${TAG}", home),
+        ("v${TAG}", put_together("v${TAG}")),
+        ("${TAG}-alpine", put_together("${TAG}-alpine")),
+    ] {
+        let plain = pod(&format!("\"ghcr.io/example/web:{tag}\""));
+        finds(&[("ks.yaml", root), ("pod.yaml", &plain)], &[&*expected]);
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec: {{values: {{image: {{repository: ghcr.io/example/web, tag: \"{tag}\"}}}}}}\n"
+        );
+        finds(&[("ks.yaml", root), ("release.yaml", &release)], &[&*expected]);
+    }
+}
+
+#[test]
+fn an_image_over_several_lines_is_a_problem_said_once() {
+    for image in [">-\n      nginx:1.25.0", "\"nginx:1.25\\u002e0\""] {
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n  containers:\n  - image: {image}\n    command: [\"x\"]\n"
+        );
+        let resolved = resolved(&[("pod.yaml", &pod)]);
+        assert_eq!(lines(&resolved.components), Vec::<String>::new());
+        let problems: Vec<_> =
+            resolved.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].1.starts_with("version at `/spec/containers/0/image` is written"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn operations_of_patches_write_images_and_tags() {
+    let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./overlay, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: {WEB: 1.5.0}}}\n";
+    let base = pod("ghcr.io/example/web:1.2.3");
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: a}\nspec: {values: {image: {repository: ghcr.io/example/web, tag: 1.2.3}}}\n";
+    let id = "image/ghcr.io/example/web";
+    let upstream = "oci://ghcr.io/example/web";
+    let place = "overlay/kustomization.yaml:5";
+    for (base, target, operation, expected) in [
+        (
+            &*base,
+            "Pod",
+            "{op: replace, path: /spec/containers/0/image, value: 'ghcr.io/example/web:1.3.0'}",
+            format!("{id} =1.3.0 {upstream}; {place}; base/a.yaml:4 copy"),
+        ),
+        (
+            &*base,
+            "Pod",
+            "{op: replace, path: /spec/containers, value: [{name: x, image: 'ghcr.io/example/web:1.3.0'}]}",
+            format!("{id} =1.3.0 {upstream}; {place}; base/a.yaml:4 copy"),
+        ),
+        (
+            &*base,
+            "Pod",
+            "{op: replace, path: /spec/containers/0/image, value: 'ghcr.io/example/web:${WEB}'}",
+            format!("{id} =1.5.0 {upstream}; clusters/home/ks.yaml:4; base/a.yaml:4 copy"),
+        ),
+        (
+            release,
+            "HelmRelease",
+            "{op: replace, path: /spec/values/image/tag, value: '1.3.0'}",
+            format!("{id} =1.3.0 {upstream}; {place}; base/a.yaml:4 copy"),
+        ),
+    ] {
+        let kustomize = format!(
+            "resources: [../base/a.yaml]\npatches:\n- target: {{kind: {target}, name: a}}\n  patch: |\n    - {operation}\n"
+        );
+        finds(
+            &[
+                ("base/a.yaml", base),
+                ("clusters/home/ks.yaml", root),
+                ("overlay/kustomization.yaml", &kustomize),
+            ],
+            &[&*expected],
+        );
+    }
+}
+
 #[test]
 fn git_sources_by_tag_range_commit_and_name() {
     let source = |reference: &str| {

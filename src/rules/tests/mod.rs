@@ -4,6 +4,7 @@ mod charts;
 mod comments;
 mod images;
 mod k3s_and_flux;
+mod scale;
 
 use super::Registry;
 use crate::domain::component::{Component, Given};

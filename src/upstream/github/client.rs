@@ -97,7 +97,7 @@ impl<'a> Client<'a> {
             builder = builder.cache(store.clone());
         }
         let crab = builder
-            .build_with_reqwest(context.http.client().clone())
+            .build_with_reqwest(context.http.client()?.clone())
             .map_err(|_| unusable("the client cannot be built"))?;
         Ok(Self { crab, store, options, http: &context.http, account })
     }

@@ -103,6 +103,10 @@ struct State<'a> {
 impl State<'_> {
     /// Takes the next line, without its `\n`. `false` where the layout is not vouched for.
     fn line(&mut self, line: &[u8], on_block: &mut impl FnMut(&str, &[u8]) -> bool) -> bool {
+        // A carriage return alone ends a line too (YAML 1.2, section 5.4), where nothing here looks.
+        if memchr(b'\r', line).is_some_and(|at| at + 1 < line.len()) {
+            return false;
+        }
         let indent = line.iter().take_while(|byte| **byte == b' ').count();
         let first = match line.get(indent) {
             None | Some(b'\r') => return self.content(line),

@@ -111,6 +111,18 @@ fn every_layout_gives_the_same_versions() {
     }
 }
 
+/// The fast reader once took everything up to the line feed for one line, here for one comment, and so missed
+/// a key.
+#[test]
+fn index_with_lone_carriage_returns_is_left_to_the_parser() {
+    let text = b"entries:\n  demo:\n  - version: 1.0.0\n#c\r    urls:\n    - x\n";
+    let wanted = BTreeSet::from(["demo"]);
+    assert_eq!(read_fast(text.as_slice(), &wanted).unwrap(), None);
+    assert!(of(text, &["demo"]).unwrap().charts["demo"].entries[0].has_archive());
+    let other = b"entries:\n  other:\n  - name: a\r  demo:\n  - version: 1.0.0\n";
+    assert_eq!(read_fast(other.as_slice(), &wanted).unwrap(), None);
+}
+
 #[test]
 fn gzipped_content_is_unpacked() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -229,7 +229,7 @@ impl Repository<'_> {
         let scope = format!("repository:{}:pull", self.path);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
-        let client = self.context.http.client();
+        let client = self.context.http.client()?;
         let request = match login {
             Some(Login::Identity(refresh)) => {
                 fields.extend([

@@ -33,7 +33,7 @@ pub(crate) fn all() -> Vec<Broken> {
     vec![
         wrong("truncated-in-a-string.yaml", b"kind: HelmRelease\nspec:\n  chart: \"pod".to_vec()),
         wrong("truncated-in-a-flow.yaml", b"kind: HelmRelease\nspec: {chart: {spec: [1, 2".to_vec()),
-        wrong("truncated.json", b"{\"kind\": \"HelmRelease\", \"spec\": {\"chart\"".to_vec()),
+        wrong("truncated.json", b"{\"apiVersion\": \"v2\", \"kind\": \"HelmRelease\", \"spec\": {\"chart\"".to_vec()),
         wrong("tab-indented.yaml", b"kind: HelmRelease\nspec:\n\tchart: podinfo\n".to_vec()),
         wrong("template-braces.yaml", b"kind: HelmRelease\nmetadata:\n  name: {{ .Values.name }}-x\n{{- if .x }}\nspec: {}\n{{- end }}\n".to_vec()),
         wrong("jinja.yaml.j2", b"{% for node in nodes %}\n- {{ node }}\n{% endfor %}\n".to_vec()),
@@ -53,7 +53,7 @@ pub(crate) fn all() -> Vec<Broken> {
         wrong("deep-flow-open.yaml", vec![b'{'; 100_000]),
         wrong("deep-block.yaml", deep_block(1_500)),
         wrong("deep-dashes.yaml", [b"- ".repeat(100_000), b"x\n".to_vec()].concat()),
-        wrong("deep.json", [b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_000]].concat()),
+        wrong("deep.json", [b"{\"apiVersion\":\"v1\",\"kind\":".to_vec(), b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_001]].concat()),
         wrong("binary.yaml", (0..=255_u8).cycle().take(64 * 1024).collect()),
         wrong("escape-codes.yaml", b"kind: \"\x1b]0;owned\x07HelmRelease\n".to_vec()),
         odd("empty.yaml", Vec::new()),
