@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Runs `gitops-updater detect`. The program itself writes the step summary, the annotations and the counts
-# into $GITHUB_OUTPUT. All input comes by environment and is never evaluated.
+# Runs `gitops-updater detect`. The program itself writes the step summary, the annotations and all outputs. All input comes by environment and is never evaluated.
 set -euo pipefail
 
 switch() { # name of the input, its value
@@ -48,4 +47,3 @@ if switch deep "$INPUT_DEEP"; then
 fi
 
 "$BINARY" "${arguments[@]}" -- "$INPUT_PATH"
-printf 'report=%s\n' "$output" >>"$GITHUB_OUTPUT"

@@ -114,7 +114,7 @@ expect 'a switch is true or false' 1 'must be true or false' env INPUT_OFFLINE=m
 expect 'an output of two lines is refused' 1 'one line' env INPUT_OUTPUT=$'a\nupdates=0' "$detect"
 : >"$GITHUB_OUTPUT"
 expect 'the report is written where asked' 0 '<--output><a.json>' env INPUT_OUTPUT=a.json "$detect"
-expect 'the report is an output' 0 'report=a.json' cat "$GITHUB_OUTPUT"
+expect 'outputs are left to the program' 0 '' test ! -s "$GITHUB_OUTPUT"
 
 judge="$action/.github/action/judge.sh"
 export UPDATES=2 SECURITY_UPDATES=0 UNRESOLVED=''

@@ -44,7 +44,8 @@ pub(super) const DETECTION_FIELDS: &[&str] =
 #[schemars(rename = "Detection", transform = allow_components)]
 pub(super) struct RawDetection {
     /// How old an upstream's answer may be to be used without asking again, such as `6h`. Default: `0s`, always ask
-    /// (which costs little, because unchanged answers are not sent again).
+    /// (which costs little, because unchanged answers are not sent again). Where a server's `Cache-Control` allows
+    /// longer, it counts, up to an hour.
     pub(super) check_interval: Option<String>,
     /// Whether pre-releases are candidates. Default: `false`; a component that is already on a pre-release sees newer
     /// ones all the same.

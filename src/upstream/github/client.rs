@@ -92,7 +92,7 @@ impl<'a> Client<'a> {
             }
             builder = builder.personal_token(token.clone());
         }
-        let store = options.cache_folder.as_deref().map(Store::new);
+        let store = options.cache_folder.as_deref().map(|folder| Store::new(folder, token, &context.http));
         if let Some(store) = &store {
             builder = builder.cache(store.clone());
         }
@@ -150,9 +150,8 @@ impl<'a> Client<'a> {
 
     /// The stored page, where it is young enough not to be checked.
     fn fresh(&self, uri: &Uri) -> Option<Page> {
-        let limit = SignedDuration::try_from(self.http.fresh_for()).ok().filter(|limit| !limit.is_zero())?;
         let store = self.store.as_ref()?;
-        let age = self.http.now().duration_since(store.checked_at(uri)?);
+        let (age, limit) = (store.age(uri)?, self.http.fresh_for());
         let page = (age < limit).then(|| store.page(uri))??;
         Some(Page { body: page.body.into(), headers: page.headers, stale: false })
     }
