@@ -14,7 +14,7 @@ use crate::upstream::http::{Get, Got, Http};
 use crate::upstream::redact::{redact, redact_text};
 
 /// What is asked for; some servers choose by it between an index and a page for people.
-const ACCEPT: &str =
+pub(super) const ACCEPT: &str =
     "application/yaml, application/x-yaml, text/yaml, text/plain, application/json;q=0.9, */*;q=0.8";
 
 /// Asks `repository` once for all of `charts` and answers for each.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::chart_repository::index_url;
+use super::chart_repository::{ACCEPT, index_url};
 use super::{LARGEST_INDEX, LARGEST_PARSED, is_json, scan, unpacked, whole};
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
@@ -30,8 +30,10 @@ pub async fn inspect(
     version: &str,
 ) -> Result<DeepChecks, UpstreamFailure> {
     let index = index_url(repository)?;
-    let get = Get { fresh_for: Some(JUST_READ), ..Get::new(&index, LARGEST_INDEX) };
+    // Asked as the index was asked for a moment ago, so that the kept answer serves.
+    let get = Get { accept: Some(ACCEPT), fresh_for: Some(JUST_READ), ..Get::new(&index, LARGEST_INDEX) };
     let got = http.get(get).await?;
+    let found_at = got.url.clone();
     let (name, wanted) = (chart.to_owned(), version.to_owned());
     let found = tokio::task::spawn_blocking(move || archive(&got.body, &name, &wanted))
         .await
@@ -41,9 +43,9 @@ pub async fn inspect(
     };
     let digest = digest.map(|hex| if hex.contains(':') { hex } else { format!("sha256:{hex}") });
     let mut checks = DeepChecks { digest, ..DeepChecks::default() };
-    // A relative URL is seen from the index (Helm docs, "The Chart Repository Guide").
+    // A relative URL is seen from where the index was found (Helm docs, "The Chart Repository Guide").
     let Some(first) = urls.first() else { return Ok(checks) };
-    let archive = index
+    let archive = found_at
         .join(first)
         .map_err(|_| permanent(format!("the index names no usable URL for {chart} {version}")))?;
     if !matches!(archive.scheme(), "http" | "https") {
