@@ -2,6 +2,7 @@
 
 mod closer;
 pub mod detect;
+pub mod forge;
 mod named;
 pub mod ports;
 pub mod rules;

@@ -5,14 +5,18 @@
 
 pub mod assess;
 pub mod component;
+pub mod facts;
 pub mod manifest;
 pub mod near;
 pub mod notes;
+pub mod plan;
+pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod resolve;
 pub mod rule;
 pub mod scan;
 pub mod select;
+pub mod state;
 pub mod upstream;
 pub mod version;

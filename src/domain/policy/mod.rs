@@ -1,0 +1,72 @@
+//! What the user's policy says about one step: gates, ages, ranges, windows, limits.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::component::UpdateType;
+use super::plan::Approval;
+use super::upstream::Candidate;
+
+/// A value and the configuration key, rule or default that decided it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied<T> {
+    /// The value.
+    pub value: T,
+    /// Such as `policy.semver_gates.patch` or `default`.
+    pub by: String,
+}
+
+/// How a merged step becomes a verified one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verification {
+    /// By the cluster; where it cannot be seen, a person says so.
+    Observed,
+    /// By being merged for this long.
+    Merged {
+        /// Time after the merge.
+        settle: Duration,
+    },
+}
+
+/// The step that is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Considered<'a> {
+    /// Component id.
+    pub component: &'a str,
+    /// Version before.
+    pub from: &'a str,
+    /// The published version to go to.
+    pub candidate: &'a Candidate,
+    /// What kind of step it is.
+    pub update_type: UpdateType,
+}
+
+/// What policy says about a step, whatever the hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// It may be taken.
+    Allow {
+        /// How it is approved.
+        approval: Approval,
+        /// What decided.
+        policy_applied: String,
+        /// What the reviewer should know about each gate that was passed.
+        reasons: Vec<String>,
+    },
+    /// It may not.
+    Hold(Hold),
+}
+
+/// A gate that stops a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Name of the gate (`skip`, `release_age`, `denied`, `quarantine`, `window`, …).
+    pub gate: &'static str,
+    /// Why, for people.
+    pub reason: String,
+    /// What decided.
+    pub policy_applied: String,
+    /// When it may be asked again, where that is known.
+    pub until: Option<Timestamp>,
+}
