@@ -4,6 +4,7 @@
 //! knows a client library: values come in, values go out.
 
 pub mod assess;
+pub mod backup;
 pub mod component;
 pub mod facts;
 pub mod manifest;

@@ -100,6 +100,11 @@ impl Remote {
         matches!(self.0, Place::Own)
     }
 
+    /// Whether the refs of one push move together or not at all. A server over HTTP decides for each.
+    pub fn is_atomic(&self) -> bool {
+        matches!(self.0, Place::Own | Place::Path(_))
+    }
+
     /// The URL, where it is one over HTTP; without user.
     pub fn url(&self) -> Option<&Url> {
         match &self.0 {

@@ -38,7 +38,7 @@ fn only_what_was_given_changes_and_modes_stay() {
     let bot = Person::bot();
     let commit = world.repo.commit(world.base, &changes, words("Change\n\nwhy", &bot)).unwrap();
     snapshot!(world.git.run(["show", "--format=%an <%ae> %cn %cI%n%B", "--raw", "--no-abbrev", "--no-renames", &commit.to_string()]), @r"
-    gitops-updater <bot@gitops-updater.invalid> gitops-updater 2026-11-21T10:00:00+00:00
+    gitops-updater <gitops-updater@localhost> gitops-updater 2026-11-21T10:00:00+00:00
     Change
 
     why
