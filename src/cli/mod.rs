@@ -11,6 +11,7 @@ mod detect;
 mod environment;
 pub mod error;
 mod github_actions;
+mod opened;
 mod output;
 pub mod progress;
 mod rules;
