@@ -119,12 +119,37 @@ fn is_wanted(path: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// A component with what its upstream answered, told once, before the answer is dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Assessed<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// What the configuration says about it.
+    pub settings: &'a Settings,
+    /// What its upstream answered; `None` where it was not asked, or failed.
+    pub answer: Option<&'a Answer>,
+}
+
+/// Told of every component that is reported.
+pub type OnAssessed<'a> = &'a mut (dyn FnMut(Assessed<'_>) + Send);
+
 /// Asks the upstreams and makes the report.
 pub async fn report<U: Upstreams>(
     found: Found,
     request: &DetectRequest,
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
+) -> Report {
+    survey(found, request, upstreams, clock, &mut |_| {}).await
+}
+
+/// Asks the upstreams and makes the report; `on_assessed` may take from each answer what the report has no room for.
+pub async fn survey<U: Upstreams>(
+    found: Found,
+    request: &DetectRequest,
+    upstreams: &U,
+    clock: &(impl Clock + ?Sized),
+    on_assessed: OnAssessed<'_>,
 ) -> Report {
     let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
         found;
@@ -157,11 +182,19 @@ pub async fn report<U: Upstreams>(
             }
             _ => {
                 let entry = assess::assess_unasked(&component, &settings);
+                on_assessed(Assessed { component: &component, settings: &settings, answer: None });
                 entries.insert(component.id, entry);
             }
         }
     }
-    let mut ledger = Ledger::new(request, &registry, entries);
+    let mut ledger = Ledger {
+        request,
+        registry: &registry,
+        targets: Vec::new(),
+        failures: BTreeSet::new(),
+        entries,
+        on_assessed,
+    };
     let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
@@ -194,7 +227,9 @@ pub async fn report<U: Upstreams>(
         ledger.enter(&component, &settings, Ok(&answer));
     }
     for (component, settings) in waiting.into_values().flatten() {
-        ledger.entries.insert(component.id.clone(), assess::assess_unasked(&component, &settings));
+        let entry = assess::assess_unasked(&component, &settings);
+        (ledger.on_assessed)(Assessed { component: &component, settings: &settings, answer: None });
+        ledger.entries.insert(component.id.clone(), entry);
     }
     let Ledger { targets, failures, mut entries, .. } = ledger;
     closer::look(targets, request.deep, upstreams, &mut entries).await;
@@ -238,13 +273,10 @@ struct Ledger<'a> {
     entries: BTreeMap<String, Entry>,
     targets: Vec<Target>,
     failures: BTreeSet<Problem>,
+    on_assessed: OnAssessed<'a>,
 }
 
-impl<'a> Ledger<'a> {
-    fn new(request: &'a DetectRequest, registry: &'a Registry, entries: BTreeMap<String, Entry>) -> Self {
-        Self { request, registry, entries, targets: Vec::new(), failures: BTreeSet::new() }
-    }
-
+impl Ledger<'_> {
     fn note(&mut self, upstream: &UpstreamRef, answer: &Result<Answer, UpstreamFailure>) {
         self.failures.extend(problems_of(upstream, answer, self.request));
     }
@@ -256,6 +288,7 @@ impl<'a> Ledger<'a> {
         answer: Result<&Answer, &UpstreamFailure>,
     ) {
         let entry = assess::assess(component, answer, settings);
+        (self.on_assessed)(Assessed { component, settings, answer: answer.ok() });
         if let Ok(answer) = answer {
             self.targets.extend(Target::of(component, &entry, self.registry, answer));
         }
