@@ -242,6 +242,7 @@ mod tests {
                 text: "1.0.0".to_owned(),
                 rule: "helm".to_owned(),
                 applied: true,
+                digest: None,
             }],
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::component::{Component, Given, Pin, UpdateType};
 use super::notes;
-use super::report::{Entry, PinEntry, Status, UpstreamEntry};
+use super::report::{DigestEntry, Entry, PinEntry, Status, UpstreamEntry};
 use super::select::{Outcome, Request, Selection, Wish, select};
 use super::upstream::{Answer, Candidate, UpstreamFailure, UpstreamRef};
 
@@ -127,6 +127,13 @@ fn pin_entry(pin: &Pin) -> PinEntry {
         text: pin.text.clone(),
         rule: pin.rule.clone(),
         applied: pin.applied,
+        digest: pin.digest.as_ref().map(|digest| DigestEntry {
+            line: digest.line,
+            column: digest.column,
+            route: digest.route.clone(),
+            span: [digest.span.0, digest.span.1],
+            text: digest.text.clone(),
+        }),
     }
 }
 
