@@ -3,6 +3,8 @@
 //! A step moves one component by one rung; a wave holds the steps that may go together. Planning is pure: components,
 //! candidates, policy, facts and the time go in, a [`Plan`] comes out.
 
+pub mod input;
+mod planner;
 pub mod subject;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::component::UpdateType;
 use super::problem::Problem;
 use super::report::Repository;
+pub use planner::plan;
 
 /// Version of the plan's shape.
 pub const SCHEMA: &str = "gitops-updater/plan/v1";
