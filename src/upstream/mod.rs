@@ -24,4 +24,5 @@ pub mod osv;
 mod reach;
 pub mod redact;
 pub mod retry;
+mod spool;
 pub mod turn;
