@@ -1,5 +1,6 @@
 //! Detect: what a repository runs, and what is newer.
 
+use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -67,7 +68,7 @@ pub struct Found {
     /// Architectures of nodes that manifests ask for.
     pub architectures: BTreeSet<String>,
     /// Rules in force.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
 }
 
 /// Reads a repository and finds its components.
@@ -104,7 +105,7 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         files_read: scans.len(),
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
-        registry,
+        registry: Arc::new(registry),
     })
 }
 
