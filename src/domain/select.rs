@@ -11,7 +11,7 @@ use super::component::{Given, UpdateType};
 use super::upstream::{Answer, Candidate};
 use super::version::range::{Range, strict_version};
 use super::version::{Scheme, Version};
-use form::{in_form_of, strip_prefix};
+pub(crate) use form::{in_form_of, strip_prefix};
 use known::{Known, Reading, common_reading, is_newer, listed_as, newest_release, read_candidates};
 use warnings::{warn_about_current, warn_about_dates, warn_about_deprecation};
 pub use wish::{Ignored, Objection, Wish};
