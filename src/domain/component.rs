@@ -31,6 +31,8 @@ pub struct Pin {
     pub rule: String,
     /// Whether Flux applies the value from here; `false` for copies (Ansible, templates, unused variables).
     pub applied: bool,
+    /// The whole file is generated (`gotk-components.yaml`): it is made anew, never edited.
+    pub generated: bool,
     /// The digest that belongs to the version here and must move with it.
     ///
     /// `None` where there is none, and where it stands elsewhere (behind a variable of another file, in

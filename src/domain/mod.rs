@@ -5,6 +5,7 @@
 
 pub mod assess;
 pub mod component;
+pub mod edit;
 pub mod facts;
 pub mod lifecycle;
 pub mod manifest;

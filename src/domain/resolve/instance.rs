@@ -158,6 +158,7 @@ pub(super) fn pin(scan: &FileScan, site: Site, digest: Option<Site>, rule: &str,
         text: site.text,
         rule: rule.to_owned(),
         applied,
+        generated: scan.generated,
         digest: digest.map(|digest| DigestPin {
             line: digest.line,
             column: digest.column,
