@@ -80,17 +80,7 @@ pub struct PullRequestChange {
     pub remove_labels: Vec<String>,
 }
 
-/// How a pull request is merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MergeMethod {
-    /// A merge commit.
-    #[default]
-    Merge,
-    /// One commit.
-    Squash,
-    /// The commits on top of the base.
-    Rebase,
-}
+pub use crate::domain::policy::MergeMethod;
 
 /// What the checks and statuses of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,8 +1,13 @@
 //! What the user's policy says about one step: gates, ages, ranges, windows, limits.
 
+mod component;
+pub mod window;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub use component::{ComponentPolicy, Gates, RangeEdits};
 
 use super::component::UpdateType;
 use super::plan::Approval;
@@ -17,6 +22,28 @@ pub struct Applied<T> {
     pub by: String,
 }
 
+/// What [`Applied::by`] says of a value that nobody chose.
+pub const DEFAULT: &str = "default";
+
+impl<T> Applied<T> {
+    /// A value that nobody chose.
+    pub fn default_of(value: T) -> Self {
+        Self { value, by: DEFAULT.to_owned() }
+    }
+}
+
+/// How a pull request is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MergeMethod {
+    /// A merge commit.
+    #[default]
+    Merge,
+    /// One commit.
+    Squash,
+    /// The commits on top of the base.
+    Rebase,
+}
+
 /// How a merged step becomes a verified one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verification {
@@ -27,6 +54,16 @@ pub enum Verification {
         /// Time after the merge.
         settle: Duration,
     },
+}
+
+impl Verification {
+    /// Greater is stricter: seeing the cluster is more than waiting, and waiting longer more than waiting less.
+    fn strictness(&self) -> (bool, Duration) {
+        match self {
+            Self::Observed => (true, Duration::ZERO),
+            Self::Merged { settle } => (false, *settle),
+        }
+    }
 }
 
 /// The step that is asked about.
