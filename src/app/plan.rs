@@ -76,7 +76,8 @@ pub async fn survey<U: Upstreams>(
         })
         .collect();
     subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));
-    let policies = subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
+    let policies =
+        subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
     Survey { report, policies: policies.collect(), subjects, dependencies, registry }
 }
 
@@ -130,7 +131,7 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     let subjects: Vec<Subject> =
         survey.subjects.iter().filter(|subject| !is_refused(subject)).cloned().collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
-        Some(policy) => policy::admit(policy, considered, now),
+        Some(policy) => by_gate(policy, considered),
         None => Admission::Hold(policy::Hold {
             gate: "policy",
             reason: "no policy is known for it".to_owned(),
@@ -138,9 +139,8 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
             until: None,
         }),
     };
-    let widens = |id: &str| {
-        survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen)
-    };
+    let widens =
+        |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
     let mut plan = plan::plan(&Input {
         subjects: &subjects,
         rules: survey.registry.rules(),
@@ -230,7 +230,8 @@ impl<'a> Edits<'a> {
         if !diff.is_empty() {
             self.made.diffs.insert(step.id.clone(), diff);
         }
-        self.moved.insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
+        self.moved
+            .insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
         self.made.changes.insert(step.id.clone(), changes);
         Ok(())
     }
@@ -239,8 +240,10 @@ impl<'a> Edits<'a> {
         match self.drafts.entry(file.to_owned()) {
             std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::btree_map::Entry::Vacant(new) => {
-                let bytes = (self.planning.read)(file)
-                    .map_err(|error| EditError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
+                let bytes = (self.planning.read)(file).map_err(|error| EditError::Unreadable {
+                    file: file.to_owned(),
+                    reason: error.to_string(),
+                })?;
                 Ok(new.insert(Draft::new(file, &bytes)?))
             }
         }
@@ -256,13 +259,14 @@ fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<
         old: replacement.old.clone(),
         new: replacement.new.clone(),
     });
-    let generated = component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
-        file: pin.file.clone(),
-        line: pin.line,
-        route: pin.route.clone(),
-        old: pin.text.clone(),
-        new: target.version.clone(),
-    });
+    let generated =
+        component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
+            file: pin.file.clone(),
+            line: pin.line,
+            route: pin.route.clone(),
+            old: pin.text.clone(),
+            new: target.version.clone(),
+        });
     edited.chain(generated).collect()
 }
 
@@ -298,5 +302,20 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         held: plan.held,
         diffs,
         problems: detected.problems.clone(),
+    }
+}
+
+/// What the gate of the step's kind says.
+fn by_gate(policy: &ComponentPolicy, considered: &Considered<'_>) -> Admission {
+    match policy.gates.of(considered.update_type) {
+        Some(gate) => {
+            Admission::Allow { approval: gate.value, policy_applied: gate.by.clone(), reasons: Vec::new() }
+        }
+        None => Admission::Hold(policy::Hold {
+            gate: "unknown",
+            reason: "nobody can say what kind of step it is".to_owned(),
+            policy_applied: policy::DEFAULT.to_owned(),
+            until: None,
+        }),
     }
 }
