@@ -4,24 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use crate::domain::policy::Limits;
 use crate::domain::policy::MergeMethod;
-
-/// How much may be under way at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Pull requests of this program that are open at the same time.
-    pub open_pull_requests: usize,
-    /// Pull requests that are opened within an hour.
-    pub per_hour: usize,
-    /// Independent steps in one wave.
-    pub concurrency: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { open_pull_requests: 5, per_hour: 4, concurrency: 5 }
-    }
-}
 
 /// Where pull requests are opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

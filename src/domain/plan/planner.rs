@@ -43,7 +43,9 @@ fn newest(input: &Input<'_>, subject: &Subject) -> Result<Option<Step>, Held> {
     for candidate in subject.candidates.iter().rev() {
         let to = in_form_of(&from, listed, &candidate.version, scheme, prefix);
         let update_type = step_type(scheme, prefix, &from, &candidate.version);
-        match (input.policy)(&Considered { component: id, from: &from, candidate, update_type }) {
+        let considered =
+            Considered { component: id, from: &from, candidate, update_type, scheme, tag_prefix: prefix };
+        match (input.policy)(&considered) {
             Admission::Allow { approval, policy_applied, reasons } => {
                 return Ok(Some(Step {
                     id: format!("{id}@{to}"),

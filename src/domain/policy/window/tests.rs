@@ -186,6 +186,10 @@ proptest! {
         prop_assert_eq!(matches!(opening, Opening::Open { .. }), is_open_by_looking(minute, hour, weekday, lasts, &zone, now));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn what_is_said_of_the_future_comes_true(
         cron in "[0-9]{1,2} (\\*|[0-9]|1[0-9]|2[0-3]|\\*/[2-6]) \\* \\* (\\*|[0-6])",
