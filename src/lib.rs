@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod repo;
 pub mod report;
 pub mod rules;
