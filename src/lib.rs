@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster;
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod repo;
 pub mod report;
 pub mod rules;

@@ -8,6 +8,7 @@ mod config;
 mod corpus;
 mod detect;
 mod exit_codes;
+mod forge;
 mod forges;
 mod help;
 mod readme;

@@ -1,0 +1,3 @@
+//! Where pull requests live: the implementations of [`crate::app::forge::Forge`].
+
+pub mod github;
