@@ -6,6 +6,7 @@
 pub mod assess;
 pub mod component;
 pub mod facts;
+pub mod gotk;
 pub mod manifest;
 pub mod near;
 pub mod notes;

@@ -9,6 +9,7 @@ mod corpus;
 mod detect;
 mod exit_codes;
 mod forges;
+mod gotk;
 mod help;
 mod readme;
 mod repo;
