@@ -8,6 +8,7 @@ pub mod component;
 pub mod edit;
 pub mod facts;
 pub mod lifecycle;
+pub mod gotk;
 pub mod manifest;
 pub mod near;
 pub mod notes;
