@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod opening;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
