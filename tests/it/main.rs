@@ -11,6 +11,7 @@ mod exit_codes;
 mod forge;
 mod forges;
 mod gotk;
+mod git_writes;
 mod help;
 mod readme;
 mod repo;
