@@ -4,5 +4,6 @@ mod closer;
 pub mod detect;
 pub mod forge;
 mod named;
+pub mod plan;
 pub mod ports;
 pub mod rules;

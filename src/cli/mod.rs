@@ -10,8 +10,11 @@ mod config;
 mod detect;
 mod environment;
 pub mod error;
+mod facts;
 mod github_actions;
+mod opened;
 mod output;
+mod plan;
 pub mod progress;
 mod rules;
 
@@ -45,7 +48,8 @@ Exit codes:
   1   failed: file, Git or network; safe to run again
   2   wrong use of the command line
   3   configuration or rule file invalid
-  10  updates are available (only with `detect --exit-code`)
+  10  updates are available (only with --exit-code)
+  11  all updates are held by a gate (only with `plan --exit-code`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -129,6 +133,8 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Detect(detect::DetectArgs),
+    Plan(plan::PlanArgs),
+    Facts(facts::FactsCommandArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -205,6 +211,8 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
     telemetry::init(&app.global.telemetry()).map_err(CommandError::usage)?;
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),
+        Command::Plan(args) => plan::run(args, &app.global),
+        Command::Facts(args) => facts::run(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

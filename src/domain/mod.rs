@@ -6,7 +6,10 @@
 pub mod assess;
 pub mod backup;
 pub mod component;
+pub mod edit;
 pub mod facts;
+pub mod lifecycle;
+pub mod gotk;
 pub mod manifest;
 pub mod near;
 pub mod notes;

@@ -13,6 +13,7 @@ mod clean;
 mod data;
 mod html;
 mod markdown;
+pub mod plan;
 #[cfg(test)]
 mod samples;
 mod table;

@@ -2,7 +2,9 @@
 
 mod compile;
 mod error;
+mod planning;
 mod raw;
+mod raw_planning;
 mod registry;
 mod schema;
 mod show;

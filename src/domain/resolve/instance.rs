@@ -6,7 +6,7 @@ use super::graph::Way;
 use super::place::Place;
 use super::sources::Lookup;
 use super::{World, patch};
-use crate::domain::component::{Given, Pin};
+use crate::domain::component::{DigestPin, Given, Pin};
 use crate::domain::rule::{Role, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Site};
 use crate::domain::upstream::UpstreamRef;
@@ -146,8 +146,8 @@ fn chart_uses(world: &World<'_>) -> Uses {
     uses
 }
 
-/// A pin of a site.
-pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin {
+/// A pin of a site; `digest` only where it stands in the same document of the same file.
+pub(super) fn pin(scan: &FileScan, site: Site, digest: Option<Site>, rule: &str, applied: bool) -> Pin {
     Pin {
         file: scan.path.clone(),
         line: site.line,
@@ -158,6 +158,14 @@ pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin
         text: site.text,
         rule: rule.to_owned(),
         applied,
+        generated: scan.generated,
+        digest: digest.map(|digest| DigestPin {
+            line: digest.line,
+            column: digest.column,
+            route: digest.route,
+            span: (digest.span.start, digest.span.end),
+            text: digest.text,
+        }),
     }
 }
 

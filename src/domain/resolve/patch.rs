@@ -8,7 +8,7 @@ use super::view::View;
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::{ComponentTemplate, Format, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
-use crate::domain::scan::{JsonPatch, PatchTarget, Shape, Site, shape};
+use crate::domain::scan::{JsonPatch, PatchTarget, Shape, Site, shape, tag_and_digest};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -30,8 +30,9 @@ pub(super) fn patched(
     };
     for (target, view) in &targets {
         for (pointer, value) in &patch.values {
-            let Some(written) = Written::read(world, (file, view), target, pointer, value) else { continue };
-            let Written { rule, spec, home, site, mut captures } = written;
+            let place = (pointer.as_str(), value);
+            let Some(written) = Written::read(world, (file, view), target, patch, place) else { continue };
+            let Written { rule, spec, home, site, digest, mut captures } = written;
             let scheme = spec.scheme.unwrap_or(rule.scheme);
             let (kind, name) = (target.kind.as_deref().unwrap_or_default(), target.name.as_deref());
             let namespace = target
@@ -69,7 +70,7 @@ pub(super) fn patched(
                 digest: captures.remove("digest"),
                 managed: annotate::managed(&world.scans[file], Some(value)),
                 tag_prefix: None,
-                pin: Some(pin(&world.scans[home], site, &spec.id, applied)),
+                pin: Some(pin(&world.scans[home], site, digest, &spec.id, applied)),
                 subject: Some(Subject {
                     object: (file, usize::MAX),
                     group: target.group.clone().unwrap_or_default(),
@@ -102,6 +103,8 @@ struct Written<'a> {
     /// File in which the version stands.
     home: usize,
     site: Site,
+    /// The digest that moves with it, where it stands in the same document.
+    digest: Option<Site>,
     captures: Captures,
 }
 
@@ -111,8 +114,8 @@ impl<'a> Written<'a> {
         world: &World<'a>,
         (file, view): (usize, &View),
         target: &PatchTarget,
-        pointer: &str,
-        value: &Site,
+        patch: &JsonPatch,
+        (pointer, value): (&str, &Site),
     ) -> Option<Self> {
         world.rules.iter().enumerate().find_map(|(at, rule)| {
             rule.pins.iter().enumerate().find_map(|(pin, spec)| {
@@ -124,7 +127,9 @@ impl<'a> Written<'a> {
                     Format::Tag => world.beside(target, pointer)?.clone(),
                     Format::Whole | Format::Image | Format::Regex(_) => Captures::new(),
                 };
-                let Shape::Version(site) = shape(value.clone(), &spec.format, &mut captures) else {
+                let Shape::Version { version: site, digest: behind } =
+                    shape(value.clone(), &spec.format, &mut captures)
+                else {
                     return None;
                 };
                 let (home, site) = match reference(&site.text) {
@@ -137,6 +142,16 @@ impl<'a> Written<'a> {
                         Home::Unknown(_) => return None,
                     },
                 };
+                let (site, within) = match spec.format {
+                    Format::Image | Format::Tag => tag_and_digest(site),
+                    Format::Whole | Format::Regex(_) => (site, None),
+                };
+                let written = behind.or_else(|| sibling_digest(spec, patch, pointer).cloned());
+                let near = |digest: &Site| home == file && digest.document == site.document;
+                let digest = within.or_else(|| written.clone().filter(near));
+                if let Some(known) = digest.as_ref().or(written.as_ref()) {
+                    captures.insert("digest".to_owned(), known.text.clone());
+                }
                 let scheme = spec.scheme.unwrap_or(rule.scheme);
                 let site = exact_part(site, scheme, spec.role);
                 let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
@@ -147,7 +162,7 @@ impl<'a> Written<'a> {
                         scheme.parse(&site.text).is_some() || (ranged && Range::parse(&site.text).is_ok())
                     }
                 };
-                understood.then_some(Self { rule, spec, home, site, captures })
+                understood.then_some(Self { rule, spec, home, site, digest, captures })
             })
         })
     }
@@ -173,6 +188,16 @@ fn served(
     let (id, release) = serving.iter().next().filter(|_| serving.len() == 1)?;
     captures.extend(release.iter().map(|(key, value)| (key.clone(), value.clone())));
     Some(ComponentTemplate { id: id.clone(), kind: "helm".into(), name: "{name}".into() })
+}
+
+/// The digest that the same patch writes beside a version.
+fn sibling_digest<'p>(spec: &PinRule, patch: &'p JsonPatch, pointer: &str) -> Option<&'p Site> {
+    let folder = |pointer: &str| pointer.rsplit_once('/').map(|(above, _)| above.to_owned());
+    let (_, beside) = spec.capture.iter().find(|(name, _)| name == "digest")?;
+    let pattern = spec.at.then(beside);
+    let mut others = patch.values.iter();
+    let found = others.find(|(other, _)| folder(other) == folder(pointer) && pattern.matches(other));
+    found.map(|(_, site)| site)
 }
 
 /// Whether a rule finds versions at a place of an object.

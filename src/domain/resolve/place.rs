@@ -12,7 +12,7 @@ use super::{World, annotate, locate};
 use crate::domain::component::Given;
 use crate::domain::manifest::route::Segment;
 use crate::domain::rule::{Absent, ComponentTemplate, Format, PinRule, Role, Rule, UpstreamTemplate, fill};
-use crate::domain::scan::{FileScan, Found, PatchTarget, Site, parse_image};
+use crate::domain::scan::{FileScan, Found, PatchTarget, Site, parse_image, tag_and_digest};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -155,6 +155,44 @@ impl<'a> Place<'a> {
         text.starts_with('$') || !matches!(self.spec.format, Format::Image | Format::Tag)
     }
 
+    /// The version without the digest that a variable's value may carry behind it, and where the digest
+    /// that moves with it stands, as far as that is the version's own document.
+    fn digest(
+        &self,
+        (home, site): (usize, Option<Site>),
+        (view, row): (&View, Option<&Row>),
+        captures: &mut Captures,
+    ) -> (Option<Site>, Option<Site>) {
+        let (version, behind) = match site {
+            Some(site) if matches!(self.spec.format, Format::Image | Format::Tag) => {
+                let (version, behind) = tag_and_digest(site);
+                (Some(version), behind)
+            }
+            other => (other, None),
+        };
+        captures.extend(behind.as_ref().map(|digest| ("digest".to_owned(), digest.text.clone())));
+        let beside = || {
+            let own = self.found.digest.as_ref()?;
+            if let Some(name) = input_name(&own.text) {
+                return Some((self.file, row?.1.get(name)?.clone()));
+            }
+            match reference(&own.text) {
+                None => Some((self.file, own.clone())),
+                Some(variable) => match self.world.variables.home(view.kustomizations(), &variable) {
+                    Home::At { file, site, .. } => Some((file, site)),
+                    Home::Default(range) => Some((self.file, own.part(range))),
+                    Home::Unknown(_) => None,
+                },
+            }
+        };
+        let near = |(file, digest): &(usize, Site)| {
+            *file == home && version.as_ref().is_some_and(|version| version.document == digest.document)
+        };
+        let digest = behind.or_else(|| Some(beside().filter(near)?.1));
+        let whole = digest.filter(|digest| !digest.text.contains("${") && !digest.text.contains("<<"));
+        (version, whole)
+    }
+
     fn instance(&self, view: &View, row: Option<&Row>) -> Option<Instance> {
         let world = self.world;
         let mut captures = self.captures(view, row.map(|(texts, _)| texts));
@@ -178,6 +216,7 @@ impl<'a> Place<'a> {
             return self.dangling_chart_ref(&captures, view);
         }
         let Stand { file: home, site, unknown, warning } = self.stand(view, row);
+        let (site, digest) = self.digest((home, site), (view, row), &mut captures);
         if site.as_ref().is_some_and(|site| site.text.starts_with("ENC[")) {
             // SOPS: what Flux decrypts is not for us to read, nor to write.
             return None;
@@ -230,7 +269,8 @@ impl<'a> Place<'a> {
         };
         let known = !matches!(given, Given::Nothing(_));
         let overlay = subject.as_ref().is_some_and(|subject| subject.overlay);
-        let pin = site.filter(|_| known).map(|site| pin(&world.scans[home], site, &self.spec.id, applied));
+        let pin =
+            site.filter(|_| known).map(|site| pin(&world.scans[home], site, digest, &self.spec.id, applied));
         let text = pin.as_ref().map(|pin| pin.text.as_str()).unwrap_or_default();
         Some(Instance {
             kind: template.kind.clone(),

@@ -12,8 +12,8 @@ pub struct ImageReference {
     pub repository: String,
     /// Byte range of the tag in the text.
     pub tag: Option<Range<usize>>,
-    /// `sha256:…`
-    pub digest: Option<String>,
+    /// Byte range of the digest (`sha256:…`) in the text.
+    pub digest: Option<Range<usize>>,
 }
 
 /// Reads an image reference; `None` for what no registry would accept (distribution reference grammar).
@@ -51,7 +51,7 @@ pub fn parse(text: &str) -> Option<ImageReference> {
         registry,
         repository,
         tag: tag.map(|range| offset + range.start..offset + range.end),
-        digest: digest.map(str::to_owned),
+        digest: digest.map(|digest| text.len() - digest.len()..text.len()),
     })
 }
 
@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(image.registry, registry, "{text}");
             assert_eq!(image.repository, repository, "{text}");
             assert_eq!(image.tag.map(|range| &text[range]), tag, "{text}");
-            assert_eq!(image.digest.is_some(), with_digest, "{text}");
+            assert_eq!(image.digest.map(|range| &text[range]), with_digest.then_some(&*digest), "{text}");
         }
     }
 

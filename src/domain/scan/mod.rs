@@ -29,7 +29,7 @@ pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
 pub use object::Object;
-pub(crate) use pins::{Shape, shape};
+pub(crate) use pins::{Shape, shape, tag_and_digest};
 
 /// A text in a file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub struct Found {
     pub object: Option<usize>,
     /// The version's place; `None` where it is absent and the rule says what that means.
     pub site: Option<Site>,
+    /// The digest that stands beside the version, or behind it in the same scalar.
+    pub digest: Option<Site>,
     /// 1-based lines of the version, or of what should hold it where it is absent.
     pub lines: RangeInclusive<usize>,
     /// What the rule remembered.

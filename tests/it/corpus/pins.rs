@@ -10,7 +10,7 @@ const WORDS: &[&str] = &["latest", "stable", "edge", "nightly", "test", "main", 
 fn the_bytes_of_every_pin_are_the_version_that_it_names() {
     let Some(corpus) = corpus() else { return };
     let mut wrong = Vec::new();
-    let (mut all, mut routed) = (0, 0);
+    let (mut all, mut routed, mut digests) = (0, 0, 0);
     for repository in Repository::all(&corpus) {
         for pin in repository.pins() {
             all += 1;
@@ -35,6 +35,15 @@ fn the_bytes_of_every_pin_are_the_version_that_it_names() {
             if (line, column) != (pin.number("line"), pin.number("column")) {
                 wrong
                     .push(format!("{place}: stands at {line}:{column}, not column {}", pin.number("column")));
+            }
+            if let Some(digest) = pin.value["digest"].as_object() {
+                digests += 1;
+                let [start, end] =
+                    [0, 1].map(|at| usize::try_from(digest["span"][at].as_u64().unwrap()).unwrap());
+                let text = digest["text"].as_str().unwrap();
+                if bytes.get(start..end) != Some(text.as_bytes()) || !text.starts_with("sha256:") {
+                    wrong.push(format!("{place}: its digest is not `{text}`"));
+                }
             }
             if !is_version(text) {
                 wrong.push(format!("{place}: is no version"));
@@ -62,8 +71,8 @@ fn the_bytes_of_every_pin_are_the_version_that_it_names() {
             }
         }
     }
-    println!("{all} pins, {routed} looked up by their route");
-    assert!(all > 700 && routed > 600, "{all} pins, {routed} looked up");
+    println!("{all} pins, {routed} looked up by their route, {digests} with a digest");
+    assert!(all > 700 && routed > 600 && digests > 50, "{all} pins, {routed} looked up, {digests} digests");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

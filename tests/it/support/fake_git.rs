@@ -22,6 +22,8 @@ pub(crate) enum Manner {
     Status(u16),
     WebPage,
     Silent,
+    /// This status once, then as Git.
+    Once(u16),
     /// Wants this password of any user, else answers 401.
     Token(&'static str),
     /// What this answers to a request whose target contains the first text is cut off after so many bytes.
@@ -140,6 +142,10 @@ async fn answer(State(backend): State<Arc<Backend>>, request: Request) -> Respon
                 .header("www-authenticate", "Basic realm=\"git\"")
                 .body(Body::from("who are you?"))
                 .unwrap();
+        }
+        Manner::Once(code) => {
+            *backend.manner.lock().unwrap() = Manner::Git;
+            return plain(code).body(Body::from("not now")).unwrap();
         }
         Manner::Status(code) => return plain(code).body(Body::from("no")).unwrap(),
         Manner::WebPage => {
