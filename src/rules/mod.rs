@@ -2,6 +2,7 @@
 
 mod compile;
 mod error;
+mod kubernetes_apis;
 mod raw;
 mod registry;
 mod schema;
@@ -9,6 +10,7 @@ mod show;
 
 pub use compile::parse;
 pub use error::{Fault, RuleError};
+pub use kubernetes_apis::removed_apis;
 pub use registry::{REPOSITORY_FOLDER, Registry, Source};
 pub use schema::schema;
 
