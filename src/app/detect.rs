@@ -1,8 +1,8 @@
 //! Detect: what a repository runs, and what is newer.
 
-use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;

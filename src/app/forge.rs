@@ -177,6 +177,15 @@ pub trait Forge: Sync {
     /// first.
     fn pull_requests(&self) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send;
 
+    /// The pull requests from `branch` of this repository, in any state, newest first. Unlike
+    /// [`Forge::pull_requests`], which may leave out old ones, this finds them all.
+    fn pull_requests_of(&self, branch: &str) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send {
+        async move {
+            let all = self.pull_requests().await?;
+            Ok(all.into_iter().filter(|pull| pull.branch == branch).collect())
+        }
+    }
+
     /// One pull request, as it is now.
     fn pull_request(&self, number: Number) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
 

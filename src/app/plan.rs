@@ -76,7 +76,8 @@ pub async fn survey<U: Upstreams>(
         })
         .collect();
     subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));
-    let policies = subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
+    let policies =
+        subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
     Survey { report, policies: policies.collect(), subjects, dependencies, registry }
 }
 
@@ -138,9 +139,8 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
             until: None,
         }),
     };
-    let widens = |id: &str| {
-        survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen)
-    };
+    let widens =
+        |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
     let mut plan = plan::plan(&Input {
         subjects: &subjects,
         rules: survey.registry.rules(),
@@ -230,7 +230,8 @@ impl<'a> Edits<'a> {
         if !diff.is_empty() {
             self.made.diffs.insert(step.id.clone(), diff);
         }
-        self.moved.insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
+        self.moved
+            .insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
         self.made.changes.insert(step.id.clone(), changes);
         Ok(())
     }
@@ -239,8 +240,10 @@ impl<'a> Edits<'a> {
         match self.drafts.entry(file.to_owned()) {
             std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
             std::collections::btree_map::Entry::Vacant(new) => {
-                let bytes = (self.planning.read)(file)
-                    .map_err(|error| EditError::Unreadable { file: file.to_owned(), reason: error.to_string() })?;
+                let bytes = (self.planning.read)(file).map_err(|error| EditError::Unreadable {
+                    file: file.to_owned(),
+                    reason: error.to_string(),
+                })?;
                 Ok(new.insert(Draft::new(file, &bytes)?))
             }
         }
@@ -256,13 +259,14 @@ fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<
         old: replacement.old.clone(),
         new: replacement.new.clone(),
     });
-    let generated = component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
-        file: pin.file.clone(),
-        line: pin.line,
-        route: pin.route.clone(),
-        old: pin.text.clone(),
-        new: target.version.clone(),
-    });
+    let generated =
+        component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
+            file: pin.file.clone(),
+            line: pin.line,
+            route: pin.route.clone(),
+            old: pin.text.clone(),
+            new: target.version.clone(),
+        });
     edited.chain(generated).collect()
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clap::Args;
 use clap::builder::FalseyValueParser;
 
+use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on};
 use super::progress::Bar;
-use super::GlobalArgs;
 use crate::app::plan::{self, Planned, Planning};
 use crate::cluster;
 use crate::domain::facts::Facts;
@@ -92,13 +92,12 @@ impl FactsArgs {
 }
 
 /// Asks the cluster for its facts.
-pub(super) async fn observe(
-    access: &cluster::Access,
-    now: jiff::Timestamp,
-) -> Result<Known, CommandError> {
+pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
     let (client, version) = cluster::connect(access).await.map_err(|error| {
         let hint = match &error {
-            cluster::Error::Unreachable { .. } => "check that the address can be reached from here and the credentials are valid",
+            cluster::Error::Unreachable { .. } => {
+                "check that the address can be reached from here and the credentials are valid"
+            }
             _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
         };
         CommandError::failed(error).hint(hint)

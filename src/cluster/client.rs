@@ -60,15 +60,14 @@ pub async fn connect(access: &Access) -> Result<(Client, String), Error> {
     let mut config = match (&access.kubeconfig, &access.context) {
         (Some(path), context) => from_file(path, context.as_deref()).await?,
         (None, Some(context)) => {
-            let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+            let options =
+                KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
             Config::from_kubeconfig(&options).await.map_err(|source| Error::Kubeconfig {
                 path: PathBuf::from("KUBECONFIG"),
                 source: Box::new(source),
             })?
         }
-        (None, None) => {
-            Config::infer().await.map_err(|source| Error::Infer { source: Box::new(source) })?
-        }
+        (None, None) => Config::infer().await.map_err(|source| Error::Infer { source: Box::new(source) })?,
     };
     config.connect_timeout = Some(TIMEOUT);
     config.read_timeout = Some(TIMEOUT);

@@ -81,8 +81,7 @@ pub async fn observe(client: &Client, version: String, now: Timestamp) -> (Facts
 
     facts.longhorn = longhorn(client, &mut problems).await;
 
-    let seen =
-        HELM_RELEASES.each(client, |object| facts.helm_releases.extend(helm_release(object))).await;
+    let seen = HELM_RELEASES.each(client, |object| facts.helm_releases.extend(helm_release(object))).await;
     note(seen, &mut problems);
     facts
         .helm_releases

@@ -5,11 +5,13 @@
 
 pub mod apis;
 pub mod assess;
+pub mod backup;
 pub mod component;
 pub mod cycles;
 pub mod edit;
 pub mod facts;
 pub mod lifecycle;
+pub mod gotk;
 pub mod manifest;
 pub mod near;
 pub mod notes;

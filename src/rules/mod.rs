@@ -3,7 +3,9 @@
 mod compile;
 mod error;
 mod kubernetes_apis;
+mod planning;
 mod raw;
+mod raw_planning;
 mod registry;
 mod schema;
 mod show;

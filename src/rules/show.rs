@@ -81,12 +81,13 @@ fn text(rule: &Rule, raw: &RawRule, source: &Source) -> String {
     heading(&mut text, "Why");
     paragraph(&mut text, "  ", 2, &rule.why);
 
-    heading(&mut text, "Component");
-    let component = &raw.component;
-    fact(&mut text, "id", &component.id);
-    fact(&mut text, "kind", &component.kind);
-    fact(&mut text, "name", &component.name);
-    fact(&mut text, "versions", &word(&raw.scheme));
+    if let (Some(component), Some(scheme)) = (&raw.component, &raw.scheme) {
+        heading(&mut text, "Component");
+        fact(&mut text, "id", &component.id);
+        fact(&mut text, "kind", &component.kind);
+        fact(&mut text, "name", &component.name);
+        fact(&mut text, "versions", &word(scheme));
+    }
     if let Some(module) = &raw.advisories {
         fact(&mut text, "advisories", &format!("of the Go module {module}"));
     }

@@ -73,6 +73,14 @@ pub enum EditError {
         /// Why not.
         reason: String,
     },
+    /// The file could not be read again.
+    #[error("cannot edit `{file}`: {reason}")]
+    Unreadable {
+        /// Path.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// The file is not text.
     #[error("cannot edit `{file}`: it is not UTF-8")]
     NotText {

@@ -3,9 +3,11 @@
 
 mod annotate;
 mod compete;
+mod composed;
 mod dependencies;
 mod graph;
 mod group;
+mod handed;
 mod inputs;
 mod instance;
 mod locate;
@@ -15,6 +17,7 @@ mod paths;
 mod place;
 mod publisher;
 mod sources;
+mod stand;
 mod variables;
 mod view;
 mod walk;
@@ -24,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::apis::SeenApi;
 use super::component::{Component, Inventory};
 use super::plan::input::Dependency;
-use super::problem::Problem;
+use super::problem::{Category, Problem};
 use super::rule::{Rule, Scope};
 use super::scan::{FileScan, Found, PatchTarget};
 use graph::Graph;
@@ -183,6 +186,16 @@ impl<'a> World<'a> {
     }
 }
 
+/// What has no name belongs to no component: it is said where it stands.
+fn nobody(instance: &instance::Instance) -> Problem {
+    let reason = instance.upstream.as_ref().err().map(String::as_str).unwrap_or("nothing here says its name");
+    let (place, text) = match &instance.pin {
+        Some(pin) => ((pin.file.clone(), Some(pin.line)), format!("the version `{}`", pin.text)),
+        None => ((instance.origin.clone(), None), "a version".to_owned()),
+    };
+    Problem::in_file(place.0, place.1, format!("{text} is that of no component: {reason}"))
+}
+
 /// Makes components of the scans of a repository, whose order must be that of the paths.
 pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolved {
     let graph = Graph::build(scans, options);
@@ -190,12 +203,27 @@ pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolve
     let uses = instance::chart_uses(&world);
     let mut instances = instance::all(&world, &uses);
     annotate::standalone(&world, &mut instances);
-    let instances = compete::decide(instances, &graph);
+    let (instances, nameless): (Vec<_>, Vec<_>) =
+        compete::decide(instances, &graph).into_iter().partition(|instance| !instance.id.is_empty());
     let places = dependencies::Places::of(&world, &instances);
     let components = group::components(instances, &graph);
     let (dependencies, cycles) = dependencies::all(&world, &uses, &places, &components);
     let mut resolved =
         Resolved { components, dependencies, clusters: graph.clusters.clone(), ..Resolved::default() };
+    let told: BTreeSet<_> = nameless.iter().filter(|instance| !instance.template).map(nobody).collect();
+    resolved.problems.extend(told);
+    if graph.cut {
+        resolved.problems.push(Problem {
+            category: Category::Repository,
+            file: None,
+            line: None,
+            upstream: None,
+            message: "the Kustomizations of this repository apply its files so often that not all was followed, and \
+                      some of what is applied is taken for copies; name the `clusters` in the configuration, or \
+                      look at a part of the repository"
+                .to_owned(),
+        });
+    }
     for (file, scan) in scans.iter().enumerate() {
         if graph.applied(scan, file) {
             resolved.apis.extend(scan.apis.iter().map(|api| SeenApi {

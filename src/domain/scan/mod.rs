@@ -24,7 +24,10 @@ use super::rule::Rule;
 
 pub(crate) use annotation::REACH as ANNOTATION_REACH;
 pub use annotation::{Annotation, Marker};
-pub use flux::{ArtifactCopy, FluxKustomization, FluxRelease, Source, SyncRoot, VariableSet, Waiting};
+pub use flux::{
+    ArtifactCopy, FluxKustomization, FluxRelease, Source, SubstitutionPatch, SyncRoot, VariableSet, Waiting,
+};
+pub(crate) use image::locate as locate_image;
 pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
@@ -63,6 +66,9 @@ pub struct Found {
     pub digest: Option<Site>,
     /// 1-based lines of the version, or of what should hold it where it is absent.
     pub lines: RangeInclusive<usize>,
+    /// The image's name has variables in it: what it is, and where its tag stands, is known when they have
+    /// values.
+    pub composed: bool,
     /// What the rule remembered.
     pub captures: BTreeMap<String, String>,
 }
@@ -105,6 +111,8 @@ pub struct FileScan {
     pub artifacts: Vec<ArtifactCopy>,
     /// Values for substitution.
     pub variables: Vec<VariableSet>,
+    /// What patches give to Flux Kustomizations.
+    pub substitutions: Vec<SubstitutionPatch>,
     /// JSON 6902 operations, in files and inline.
     pub patches: Vec<JsonPatch>,
     /// `# renovate:` comments.
@@ -337,6 +345,8 @@ fn read_document(context: &Context<'_>, document: usize, rules: &[Rule], scan: &
             *scan.inventory.entry(found.kind.clone()).or_default() += 1;
             scan.apis.extend(api_version(context, parsed, node, &found.kind));
             flux::read(context, document, node, position, &found, scan);
+        } else if let Some(target) = &patch {
+            flux::read_patch(context, document, node, &found, target, scan);
         }
         scan.objects.push(Object { document: *index, patch: patch.clone(), ..found });
         pins::object(context, document, node, position, rules, scan);
