@@ -122,7 +122,11 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -
 
 /// The configuration that `--config` names, else that of the folder, else that of the repository around it. Where a
 /// revision is read (always so in a bare repository), it is that of the revision.
-fn configuration(path: &Path, global: &GlobalArgs, repository: &repo::Repo) -> Result<Config, CommandError> {
+pub(super) fn configuration(
+    path: &Path,
+    global: &GlobalArgs,
+    repository: &repo::Repo,
+) -> Result<Config, CommandError> {
     if let Some(file) = &global.config {
         return load_named(file, path);
     }
