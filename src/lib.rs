@@ -4,6 +4,7 @@
 //! The library exists for the program and its tests; it is not a public API.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
@@ -13,5 +14,6 @@ pub mod forge;
 pub mod repo;
 pub mod report;
 pub mod rules;
+pub mod state;
 pub mod telemetry;
 pub mod upstream;

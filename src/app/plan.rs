@@ -131,7 +131,7 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     let subjects: Vec<Subject> =
         survey.subjects.iter().filter(|subject| !is_refused(subject)).cloned().collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
-        Some(policy) => by_gate(policy, considered),
+        Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
             gate: "policy",
             reason: "no policy is known for it".to_owned(),
@@ -302,20 +302,5 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         held: plan.held,
         diffs,
         problems: detected.problems.clone(),
-    }
-}
-
-/// What the gate of the step's kind says.
-fn by_gate(policy: &ComponentPolicy, considered: &Considered<'_>) -> Admission {
-    match policy.gates.of(considered.update_type) {
-        Some(gate) => {
-            Admission::Allow { approval: gate.value, policy_applied: gate.by.clone(), reasons: Vec::new() }
-        }
-        None => Admission::Hold(policy::Hold {
-            gate: "unknown",
-            reason: "nobody can say what kind of step it is".to_owned(),
-            policy_applied: policy::DEFAULT.to_owned(),
-            until: None,
-        }),
     }
 }

@@ -78,7 +78,7 @@ enum Error {
 
 impl FactsArgs {
     /// The facts that were asked for; `None` where none were.
-    pub(super) fn load(&self, opened: &Opened) -> Result<Option<Known>, CommandError> {
+    pub(super) fn load(&self, now: jiff::Timestamp) -> Result<Option<Known>, CommandError> {
         if let Some(path) = &self.facts {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
@@ -87,7 +87,7 @@ impl FactsArgs {
             return Ok(None);
         }
         let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        block_on(observe(&access, opened.request.now)).map(Some)
+        block_on(observe(&access, now)).map(Some)
     }
 }
 
@@ -125,7 +125,7 @@ fn from_file(path: &Path) -> Result<Facts, CommandError> {
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     let format = plan_format(global.format)?;
     let opened = args.read.open(global, false)?;
-    let known = args.facts.load(&opened)?;
+    let known = args.facts.load(opened.request.now)?;
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let planned = make(&opened, known.as_ref(), bar.clone());
     bar.clear();

@@ -22,6 +22,11 @@ const EMBEDDED: &[(&str, &str)] = &[
     ("rules/git-repository.yaml", include_str!("../../rules/git-repository.yaml")),
     ("rules/kustomize-remote.yaml", include_str!("../../rules/kustomize-remote.yaml")),
     ("rules/container-image.yaml", include_str!("../../rules/container-image.yaml")),
+    ("rules/stateful.yaml", include_str!("../../rules/stateful.yaml")),
+    ("rules/data-operators.yaml", include_str!("../../rules/data-operators.yaml")),
+    ("rules/cert-manager.yaml", include_str!("../../rules/cert-manager.yaml")),
+    ("rules/cluster-network.yaml", include_str!("../../rules/cluster-network.yaml")),
+    ("rules/operators.yaml", include_str!("../../rules/operators.yaml")),
 ];
 
 /// The rules in force.

@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod committing;
+mod dashboard;
+mod furnishing;
+mod limits;
+mod merging;
 mod opening;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -34,7 +34,10 @@ fn releases() -> Option<Vec<Release>> {
         let folder = entry.unwrap().path();
         let version = folder.file_name().unwrap().to_str().unwrap().to_owned();
         let Ok(archive) = std::fs::read(folder.join("manifests.tar.gz")) else { continue };
-        releases.push(Release { manifests: flux_manifests::unpack(&version, &archive).unwrap(), cases: cases(&folder) });
+        releases.push(Release {
+            manifests: flux_manifests::unpack(&version, &archive).unwrap(),
+            cases: cases(&folder),
+        });
     }
     releases.sort_by_key(|release| semver::Version::parse(&release.manifests.version[1..]).unwrap());
     assert!(releases.len() >= 2, "fewer than two releases in `{}`", folder.display());

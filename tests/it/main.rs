@@ -10,6 +10,7 @@ mod detect;
 mod exit_codes;
 mod forge;
 mod forges;
+mod git_writes;
 mod gotk;
 mod help;
 mod readme;

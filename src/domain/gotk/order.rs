@@ -18,7 +18,9 @@ pub(super) fn sorted<T>(pairs: &[(String, T)]) -> Vec<&(String, T)> {
 
 fn compare(left: &str, right: &str) -> Ordering {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else { return left.len().cmp(&right.len()) };
+    let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else {
+        return left.len().cmp(&right.len());
+    };
     let (a, b) = (left[at], right[at]);
     match (a.is_ascii_alphabetic(), b.is_ascii_alphabetic()) {
         (true, true) => return a.cmp(&b),

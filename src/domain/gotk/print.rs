@@ -316,7 +316,11 @@ impl Analysis {
         while let Some(character) = characters.next() {
             let before_blank = characters.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
             indicators |= match character {
-                '#' if previous.is_none_or(|previous| matches!(previous, ' ' | '\t' | '\n' | '\r' | '\u{85}')) => true,
+                '#' if previous
+                    .is_none_or(|previous| matches!(previous, ' ' | '\t' | '\n' | '\r' | '\u{85}')) =>
+                {
+                    true
+                }
                 ':' => before_blank,
                 '?' | '-' if previous.is_none() => before_blank,
                 ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
@@ -345,7 +349,8 @@ impl Analysis {
 
 /// What libyaml prints without an escape. It takes nothing beyond the first 65,536 characters.
 fn is_printable(character: char) -> bool {
-    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && character != '\u{feff}'
+    matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}')
+        && character != '\u{feff}'
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub(super) fn meaning(text: &str) -> Meaning {
 
 fn word(text: &str) -> Meaning {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" | "n" | "N" | "no"
-        | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Meaning::Bool,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" | "n" | "N"
+        | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Meaning::Bool,
         "~" | "null" | "Null" | "NULL" => Meaning::Null,
         _ => Meaning::Text,
     }
@@ -116,7 +116,8 @@ fn is_time(text: &str) -> bool {
             .then(|| text.parse::<i16>().ok())
             .flatten()
     };
-    let (Some(year), Some(month), Some(day)) = (part(year, 4..=4), part(month, 1..=2), part(day, 1..=2)) else {
+    let (Some(year), Some(month), Some(day)) = (part(year, 4..=4), part(month, 1..=2), part(day, 1..=2))
+    else {
         return false;
     };
     let is_date = i8::try_from(month)

@@ -95,7 +95,8 @@ impl Node {
     pub(super) fn mapping_at(&mut self, path: &[&str]) -> Option<&mut Self> {
         let mut node = self;
         for key in path {
-            if node.get(key).is_none_or(|value| *value == Self::Null) && !node.set(key, Self::Map(Vec::new())) {
+            if node.get(key).is_none_or(|value| *value == Self::Null) && !node.set(key, Self::Map(Vec::new()))
+            {
                 return None;
             }
             node = node.get_mut(key)?;
@@ -116,11 +117,10 @@ impl Node {
 pub(super) fn objects(text: &str) -> Result<Vec<Node>, Unreadable> {
     let mut found = Vec::new();
     for chunk in split::documents(text) {
-        let unreadable =
-            |offset: usize, message: String| Unreadable { line: line_of(text, offset), message };
+        let unreadable = |offset: usize, message: String| Unreadable { line: line_of(text, offset), message };
         let start = chunk.range.start;
-        let document = Document::parse(text, chunk.range)
-            .map_err(|error| unreadable(error.offset, error.message))?;
+        let document =
+            Document::parse(text, chunk.range).map_err(|error| unreadable(error.offset, error.message))?;
         let Some(root) = document.root() else { continue };
         if !document.is_mapping(root) {
             if document.scalar(root).is_some_and(str::is_empty) {
@@ -151,7 +151,8 @@ fn read(document: &Document<'_>, id: NodeId, depth: usize) -> Result<Node, (usiz
         let mut pairs: Vec<(String, Node)> = Vec::new();
         let mut keys = std::collections::HashSet::new();
         for (key, child) in document.children(id) {
-            let key = key.ok_or_else(|| (document.span(child).start, "has a key that is no text".to_owned()))?;
+            let key =
+                key.ok_or_else(|| (document.span(child).start, "has a key that is no text".to_owned()))?;
             if !keys.insert(key) {
                 return Err((document.span(child).start, format!("has the key `{key}` twice")));
             }
@@ -173,7 +174,9 @@ fn read(document: &Document<'_>, id: NodeId, depth: usize) -> Result<Node, (usiz
         (Meaning::Bool | Meaning::Text, _) => Ok(Node::text(text)),
         (Meaning::Number, _) => match scalar::printed_number(text) {
             Some(number) => Ok(Node::Number(number.to_owned())),
-            None => Err((offset, format!("has the number `{text}`, of which it is not sure how it is printed"))),
+            None => {
+                Err((offset, format!("has the number `{text}`, of which it is not sure how it is printed")))
+            }
         },
         (Meaning::Time, _) => Err((offset, format!("has the time `{text}` without quotes"))),
     }

@@ -3,9 +3,20 @@
 //! A step moves one component by one rung; a wave holds the steps that may go together. Planning is pure: components,
 //! candidates, policy, facts and the time go in, a [`Plan`] comes out.
 
+mod course;
+mod hold;
 pub mod input;
+mod lane;
+mod next;
+mod observe;
+mod order;
 mod planner;
+mod revert;
+mod schedule;
+mod search;
+mod sequence;
 pub mod subject;
+mod world;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +61,8 @@ pub struct Plan {
     pub waves: Vec<Wave>,
     /// Sorted by component.
     pub held: Vec<Held>,
+    /// Where each fact came from.
+    pub facts: Vec<FactSource>,
 }
 
 /// A fact about the cluster that the plan rests on, and who says so.

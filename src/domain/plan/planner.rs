@@ -1,82 +1,172 @@
 //! From what is known to waves and holds.
 
+use std::collections::BTreeMap;
+
+use super::course::Course;
+use super::hold;
 use super::input::Input;
-use super::subject::Subject;
-use super::{Held, Plan, Revert, RevertSafety, Step, Wave};
-use crate::domain::policy::{Admission, Considered, Hold};
-use crate::domain::report::Status;
-use crate::domain::select::{in_form_of, step_type};
+use super::lane::Lane;
+use super::next;
+use super::observe::{self, Observation};
+use super::order::Order;
+use super::revert::revert;
+use super::schedule::{Placed, schedule};
+use super::search::Search;
+use super::sequence::{Draft, Filling, Sequence, sequence};
+use super::world::World;
+use super::{Approval, Plan, RevertSafety, Step, Wave};
+use crate::domain::policy::Admission;
 
 /// Plans the whole campaign. Total: whatever is given, there is a plan.
+///
+/// 1. Every component gets its versions and the steps between them that ladder, gates and policy allow.
+/// 2. What others need (Kubernetes, mostly) goes the shortest way to its newest version on which nothing breaks.
+/// 3. Everything else takes its steps where they fit into that.
+/// 4. All steps get an order and waves; what goes no further is held, with what forbids more.
 pub fn plan(input: &Input<'_>) -> Plan {
-    let mut plan = Plan::default();
-    let mut steps = Vec::new();
-    for subject in input.subjects {
-        match newest(input, subject) {
-            Ok(step) => steps.extend(step),
-            Err(held) => plan.held.push(held),
+    let mut courses: Vec<Course<'_>> =
+        input.subjects.iter().map(|subject| Course::new(input, subject)).collect();
+    let order = Order::new(input, &courses);
+    for cycle in order.cycles(&courses) {
+        for at in cycle.courses {
+            courses[at].freeze("dependency", cycle.reason.clone());
         }
     }
-    steps.sort_by(|one, other| one.id.cmp(&other.id));
-    for chunk in steps.chunks(input.concurrency.max(1)) {
-        let number = plan.waves.len() + 1;
-        plan.waves.push(Wave { number, steps: chunk.to_vec() });
+    let world = World::new(input, courses);
+    let search = Search::new(&world, input, &|course| order.rank[course]);
+    let timeline = search.run();
+    let early = order.early(&world.cores);
+    let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+    for (core, course) in world.cores.iter().enumerate() {
+        let end = timeline.states.last().and_then(|state| state.get(core));
+        last.insert(*course, end.copied().unwrap_or(0));
     }
-    for step in plan.waves.iter_mut().take(1).flat_map(|wave| &mut wave.steps) {
-        step.next = (input.situation.holds)(step).is_empty();
+    let mut placed: Vec<(usize, Vec<Placed>)> = Vec::new();
+    for course in (0..world.courses.len()).filter(|course| world.core_of(*course).is_none()) {
+        let lane = Lane::new(&world, input, course);
+        let steps = schedule(&world, &lane, &timeline, early.contains(&course));
+        let steps = with_milder_steps(&world, input, &timeline.states, course, steps);
+        last.insert(course, steps.last().map_or(0, |step| step.to));
+        placed.push((course, steps));
     }
-    plan.held.sort_by(|one, other| one.component.cmp(&other.component));
-    plan
+    let shares = |draft: &Draft| {
+        let course = &world.courses[draft.course];
+        let (revert, _) = revert(course, course.update_type(draft.from, draft.to));
+        !draft.is_core && revert.safety == RevertSafety::Safe
+    };
+    let filling = Filling { most: input.concurrency, shares: &shares };
+    let sequence = sequence(&world, &timeline, &placed, &order, &filling);
+    let observations = observations(&world, input, &sequence);
+    let mut waves = write(&world, input, &sequence, &observations);
+    let unready = observations
+        .into_iter()
+        .map(|(place, seen)| (step_id(&world, &sequence.drafts[place]), seen.holds))
+        .collect();
+    next::mark(&mut waves, input, &unready);
+    let mut held: Vec<_> = (0..world.courses.len())
+        .filter_map(|at| {
+            let last = last.get(&at).copied().unwrap_or(0);
+            hold::held(&world, input, &search, &timeline, at, last)
+        })
+        .collect();
+    held.sort_by(|one, other| one.component.cmp(&other.component));
+    Plan { waves, held, facts: observe::sources(&world, input) }
 }
 
-/// The step to the newest version that policy admits.
-fn newest(input: &Input<'_>, subject: &Subject) -> Result<Option<Step>, Held> {
-    if subject.entry.status != Status::UpdateAvailable {
-        return Ok(None);
+/// Where a person must ask for a step, and a smaller step needs no one to ask, the smaller one is taken first.
+fn with_milder_steps(
+    world: &World<'_>,
+    input: &Input<'_>,
+    states: &[Vec<usize>],
+    at: usize,
+    steps: Vec<Placed>,
+) -> Vec<Placed> {
+    let course = &world.courses[at];
+    if !course.is_free() {
+        return steps;
     }
-    let id = subject.component.id.as_str();
-    let from = subject.entry.current_version.clone().unwrap_or_default();
-    let scheme = subject.component.scheme;
-    let prefix = subject.component.tag_prefix.as_deref();
-    let listed = subject.current.as_ref().map(|current| current.version.as_str());
-    let mut first_hold: Option<(String, Hold)> = None;
-    for candidate in subject.candidates.iter().rev() {
-        let to = in_form_of(&from, listed, &candidate.version, scheme, prefix);
-        let update_type = step_type(scheme, prefix, &from, &candidate.version);
-        let considered =
-            Considered { component: id, from: &from, candidate, update_type, scheme, tag_prefix: prefix };
-        match (input.policy)(&considered) {
-            Admission::Allow { approval, policy_applied, reasons } => {
-                return Ok(Some(Step {
-                    id: format!("{id}@{to}"),
-                    component: id.to_owned(),
-                    from,
-                    to,
-                    update_type,
-                    gate: approval,
-                    policy_applied,
-                    next: false,
-                    reasons,
-                    requires: Vec::new(),
-                    revert: Revert { safety: RevertSafety::Conditional, why: String::new() },
-                    edits: Vec::new(),
-                }));
+    let approval = |from: usize, to: usize| match course.admission(input, from, to) {
+        Admission::Allow { approval, .. } => Some(approval),
+        Admission::Hold(_) => None,
+    };
+    let mut all = Vec::new();
+    for step in steps {
+        let state = &states[step.at];
+        let fits = |from: usize, to: usize| {
+            world.unmet(at, to, state) & !world.unmet(at, from, state) == 0
+                && course.step(input, from, to).is_ok()
+        };
+        let is_milder =
+            |node: &usize| approval(step.from, *node).is_some_and(|known| known < Approval::Manual);
+        let milder = (approval(step.from, step.to) == Some(Approval::Manual))
+            .then(|| (step.from + 1..step.to).rev().find(|node| is_milder(node) && fits(step.from, *node)))
+            .flatten();
+        match milder {
+            Some(node) if fits(node, step.to) => {
+                all.extend([Placed { to: node, ..step }, Placed { from: node, ..step }]);
             }
-            Admission::Hold(hold) => {
-                first_hold.get_or_insert((to, hold));
-            }
+            _ => all.push(step),
         }
     }
-    match first_hold {
-        None => Ok(None),
-        Some((to, hold)) => Err(Held {
-            component: id.to_owned(),
-            from: Some(from),
-            to: Some(to),
-            gate: hold.gate.to_owned(),
-            reason: hold.reason,
-            constraint: None,
-            policy_applied: Some(hold.policy_applied),
-        }),
-    }
+    all
+}
+
+/// What the facts say about the first step of each component, by its place among the drafts.
+fn observations(world: &World<'_>, input: &Input<'_>, sequence: &Sequence) -> BTreeMap<usize, Observation> {
+    let first = sequence.drafts.iter().enumerate().filter(|(_, draft)| draft.from == 0);
+    first.map(|(place, draft)| (place, observe::observation(world, input, draft.course, draft.to))).collect()
+}
+
+fn step_id(world: &World<'_>, draft: &Draft) -> String {
+    let course = &world.courses[draft.course];
+    format!("{}@{}", course.id(), course.nodes[draft.to].text)
+}
+
+/// Writes the steps out.
+fn write(
+    world: &World<'_>,
+    input: &Input<'_>,
+    sequence: &Sequence,
+    observations: &BTreeMap<usize, Observation>,
+) -> Vec<Wave> {
+    let id = |draft: &Draft| step_id(world, draft);
+    let step = |place: &usize| {
+        let draft = &sequence.drafts[*place];
+        let course = &world.courses[draft.course];
+        let update_type = course.update_type(draft.from, draft.to);
+        let (revert, rule) = revert(course, update_type);
+        let (mut gate, mut policy_applied, mut reasons) = match course.admission(input, draft.from, draft.to)
+        {
+            Admission::Allow { approval, policy_applied, reasons } => (approval, policy_applied, reasons),
+            // What policy holds is never drafted.
+            Admission::Hold(hold) => (Approval::Skip, hold.policy_applied, vec![hold.reason]),
+        };
+        if gate == Approval::Auto && revert.safety != RevertSafety::Safe {
+            gate = Approval::Review;
+            reasons.push(format!("`auto` ({policy_applied}) is refused: {}", revert.why));
+            policy_applied = format!("rules.{}.revert", rule.unwrap_or("none"));
+        }
+        reasons.extend(course.gates(draft.from, draft.to).into_iter().map(|gate| gate.why.clone()));
+        reasons.extend(draft.requires.iter().map(|(first, why)| {
+            let first = id(&sequence.drafts[*first]);
+            if why.is_empty() { format!("after `{first}`") } else { format!("after `{first}`: {why}") }
+        }));
+        reasons.extend(observations.get(place).into_iter().flat_map(|seen| seen.notes.iter().cloned()));
+        Step {
+            id: id(draft),
+            component: course.id().to_owned(),
+            from: course.nodes[draft.from].text.clone(),
+            to: course.nodes[draft.to].text.clone(),
+            update_type,
+            gate,
+            policy_applied,
+            next: false,
+            reasons,
+            requires: draft.requires.keys().map(|first| id(&sequence.drafts[*first])).collect(),
+            revert,
+            edits: Vec::new(),
+        }
+    };
+    let waves = sequence.waves.iter().enumerate();
+    waves.map(|(at, wave)| Wave { number: at + 1, steps: wave.iter().map(step).collect() }).collect()
 }

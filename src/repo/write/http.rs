@@ -26,8 +26,8 @@ use crate::upstream::failure::authority;
 use crate::upstream::redact::redact;
 
 /// What libgit2 is told to connect to.
-pub(super) const SESSION_URL: &str = "gitops-updater://session/";
-const SCHEME: &str = "gitops-updater://";
+const SESSION_URL: &str = "gitops-updater://session/";
+const SCHEME: &str = "gitops-updater";
 const MOST_REDIRECTS: usize = 5;
 /// Most bytes of a list of refs; 300,000 refs take about 24 MB.
 const REFS_LIMIT: u64 = 64 << 20;
@@ -65,6 +65,20 @@ pub(super) struct HttpRemote {
     client: Arc<OnceLock<Client>>,
 }
 
+/// The remote that libgit2 is given within a session.
+///
+/// # Errors
+///
+/// The configuration would lead it elsewhere.
+pub(super) fn session_remote(repository: &git2::Repository) -> Result<git2::Remote<'_>, git2::Error> {
+    let remote = repository.remote_anonymous(SESSION_URL)?;
+    if remote.url_bytes() != SESSION_URL.as_bytes() || remote.pushurl_bytes().is_some() {
+        let why = "`url.*.insteadOf` in the configuration of Git leads every URL elsewhere; remove it";
+        return Err(git2::Error::from_str(why));
+    }
+    Ok(remote)
+}
+
 /// One conversation with a remote: where it is (a redirect may have moved it) and what went wrong.
 pub(super) struct Session {
     remote: HttpRemote,
@@ -97,7 +111,7 @@ impl HttpRemote {
         redact(&self.url)
     }
 
-    /// Lets `work` talk to the remote by [`SESSION_URL`]. What went wrong on the way is told in our words where it was
+    /// Lets `work` talk to the remote by way of [`session_remote`]. What went wrong on the way is told in our words where it was
     /// ours to see, else in those that `otherwise` finds for libgit2's.
     ///
     /// Blocks; not to be called from a thread that drives asynchronous tasks.

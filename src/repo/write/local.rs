@@ -137,7 +137,7 @@ pub(super) fn update(from: &Repository, target: &Repository, updates: &[RefUpdat
     for update in &left {
         follow(target, update)?;
     }
-    let signature = git2::Signature::now("gitops-updater", "bot@gitops-updater.invalid")
+    let signature = git2::Signature::now("gitops-updater", "gitops-updater@localhost")
         .map_err(refs_error(target, "sign the log of refs"))?;
     for update in &left {
         let failed = || refs_error(target, format!("move `{}`", update.name));

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use git2::{Direction, PushOptions, RemoteCallbacks, Repository};
 
-use super::http::{HttpRemote, SESSION_URL};
+use super::http::{HttpRemote, session_remote};
 use super::remote::{Place, listed, not_understood};
 use super::{Error, Id, RemoteRefs, WriteRepo, local};
 
@@ -78,10 +78,10 @@ pub(super) fn check_name(name: &str) -> Result<(), Error> {
 }
 
 /// Which updates remain to be done, given where refs are.
-pub(super) fn remaining<'a>(
-    updates: &'a [RefUpdate],
+pub(super) fn remaining(
+    updates: &[RefUpdate],
     place: impl Fn(&str) -> Option<Id>,
-) -> Result<Vec<&'a RefUpdate>, Error> {
+) -> Result<Vec<&RefUpdate>, Error> {
     let mut left = Vec::new();
     for update in updates {
         let found = place(&update.name);
@@ -149,7 +149,7 @@ fn converse(
     updates: &[RefUpdate],
     heard: &RefCell<Heard>,
 ) -> Result<Vec<String>, git2::Error> {
-    let mut remote = repository.remote_anonymous(SESSION_URL)?;
+    let mut remote = session_remote(repository)?;
     let mut connection = remote.connect_auth(Direction::Push, None, None)?;
     let refs: RemoteRefs = listed(&connection)?;
     let left = match remaining(updates, |name| refs.refs.get(name).copied()) {

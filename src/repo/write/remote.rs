@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use git2::{AutotagOption, Direction, FetchOptions, Repository};
 use url::Url;
 
-use super::http::{HttpLimits, HttpRemote, SESSION_URL};
+use super::http::{HttpLimits, HttpRemote, session_remote};
 use super::{Error, Id, WriteRepo, local};
 use crate::domain::upstream::FailureClass;
 use crate::repo::printable;
@@ -98,6 +98,11 @@ impl Remote {
     /// Whether this is the repository itself.
     pub fn is_own(&self) -> bool {
         matches!(self.0, Place::Own)
+    }
+
+    /// Whether the refs of one push move together or not at all. A server over HTTP decides for each.
+    pub fn is_atomic(&self) -> bool {
+        matches!(self.0, Place::Own | Place::Path(_))
     }
 
     /// The URL, where it is one over HTTP; without user.
@@ -196,7 +201,7 @@ impl WriteRepo {
 }
 
 fn fetch(repository: &Repository, wanted: &dyn Fn(&str) -> bool) -> Result<RemoteRefs, git2::Error> {
-    let mut remote = repository.remote_anonymous(SESSION_URL)?;
+    let mut remote = session_remote(repository)?;
     let mut connection = remote.connect_auth(Direction::Fetch, None, None)?;
     let refs = listed(&connection)?;
     let odb = repository.odb()?;
@@ -222,10 +227,11 @@ pub(super) fn listed(connection: &git2::RemoteConnection<'_, '_, '_>) -> Result<
         if name == "HEAD" {
             found.default_branch =
                 head.symref_target().and_then(|target| target.strip_prefix("refs/heads/")).map(str::to_owned);
-        } else if name.starts_with("refs/") && !name.ends_with("^{}") {
-            if let Some(id) = Id::known(head.oid()) {
-                found.refs.insert(name.to_owned(), id);
-            }
+        } else if name.starts_with("refs/")
+            && !name.ends_with("^{}")
+            && let Some(id) = Id::known(head.oid())
+        {
+            found.refs.insert(name.to_owned(), id);
         }
     }
     Ok(found)

@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use super::http::prepare;
 use super::{Error, Id, Remote};
 
+/// Most bytes of a commit or a tag.
+const MESSAGE_LIMIT: usize = 4 << 20;
 /// Deepest folder that is walked into.
 const DEEPEST: usize = 64;
 
@@ -48,9 +50,9 @@ pub struct Person {
 }
 
 impl Person {
-    /// The bot, where the configuration names nobody else. The domain is one that cannot exist (RFC 2606).
+    /// The bot, where the configuration names nobody else.
     pub fn bot() -> Self {
-        Self { name: "gitops-updater".to_owned(), email: "bot@gitops-updater.invalid".to_owned() }
+        Self { name: "gitops-updater".to_owned(), email: "gitops-updater@localhost".to_owned() }
     }
 }
 
@@ -144,6 +146,13 @@ impl WriteRepo {
         &self.remote
     }
 
+    /// The person whom the configuration of Git names, the repository's own before the user's; `None` where it names
+    /// nobody. For what a person does by hand.
+    pub fn configured_person(&self) -> Option<Person> {
+        let repository = self.lock();
+        repository.signature().ok().map(|signature| person(&signature))
+    }
+
     /// The same repository with another remote.
     ///
     /// # Errors
@@ -188,6 +197,7 @@ impl WriteRepo {
     pub fn commit_info(&self, id: Id) -> Result<CommitInfo, Error> {
         let repository = self.lock();
         let what = || format!("commit `{}`", id.short());
+        bounded(&repository, id, what())?;
         let commit = repository.find_commit(id.oid()).map_err(Error::object(what()))?;
         let info = CommitInfo {
             id,
@@ -209,6 +219,7 @@ impl WriteRepo {
     pub fn tag_info(&self, id: Id) -> Result<TagInfo, Error> {
         let repository = self.lock();
         let what = || format!("tag `{}`", id.short());
+        bounded(&repository, id, what())?;
         let tag = repository.find_tag(id.oid()).map_err(Error::object(what()))?;
         let commit = tag.as_object().peel(ObjectType::Commit).map_err(Error::object(what()))?;
         let info = TagInfo {
@@ -363,6 +374,13 @@ impl WriteRepo {
             Err(error) => Err(Error::object(format!("the history of `{}`", one.short()))(error)),
         }
     }
+}
+
+/// Commits and tags are read into memory whole.
+fn bounded(repository: &Repository, id: Id, what: String) -> Result<(), Error> {
+    let odb = repository.odb().map_err(Error::object(what.clone()))?;
+    let (size, _) = odb.read_header(id.oid()).map_err(Error::object(what.clone()))?;
+    if size > MESSAGE_LIMIT { Err(Error::TooLarge { what, limit: MESSAGE_LIMIT }) } else { Ok(()) }
 }
 
 /// Opens the repository at or around `path`; the environment has no say.

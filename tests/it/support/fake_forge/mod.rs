@@ -30,6 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 pub(crate) use self::answer::Answer;
+pub(crate) use self::app::{APP_KEY, App};
 pub(crate) use self::people::{Account, Level};
 use self::request::Asked;
 pub(crate) use self::state::{Github, PullState};
