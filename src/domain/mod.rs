@@ -6,6 +6,7 @@
 pub mod apis;
 pub mod assess;
 pub mod backup;
+pub mod chart_diff;
 pub mod component;
 pub mod cycles;
 pub mod edit;
