@@ -6,6 +6,7 @@
 pub mod apis;
 pub mod assess;
 pub mod backup;
+pub mod chart_diff;
 pub mod component;
 pub mod cycles;
 pub mod edit;
@@ -13,6 +14,7 @@ pub mod facts;
 pub mod gotk;
 pub mod lifecycle;
 pub mod manifest;
+pub mod message;
 pub mod near;
 pub mod notes;
 pub mod plan;
