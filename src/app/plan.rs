@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::detect::{self, Assessed, DetectRequest, Found};
 use super::ports::{Clock, Upstreams};
 use crate::config::Config;
+use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
 use crate::domain::component::Component;
 use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
@@ -19,7 +20,7 @@ use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
 use crate::domain::upstream::Candidate;
 use crate::repo;
-use crate::rules::Registry;
+use crate::rules::{Registry, removed_apis};
 
 /// What detect knows, with the versions that each component may move to.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Survey {
     pub policies: BTreeMap<String, ComponentPolicy>,
     /// What must be moved before what.
     pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
 }
@@ -51,13 +54,14 @@ pub struct Planning<'a> {
 
 /// Asks the upstreams what every component may move to.
 pub async fn survey<U: Upstreams>(
-    found: Found,
+    mut found: Found,
     request: &DetectRequest,
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Survey {
     let registry = Arc::clone(&found.registry);
-    let dependencies = Vec::new();
+    let dependencies = std::mem::take(&mut found.dependencies);
+    let apis = std::mem::take(&mut found.apis);
     let mut open: Vec<(Component, Option<Candidate>, Vec<Candidate>)> = Vec::new();
     let mut keep = |assessed: Assessed<'_>| {
         let newer = assessed.answer.map(|answer| {
@@ -78,7 +82,7 @@ pub async fn survey<U: Upstreams>(
     subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));
     let policies =
         subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
-    Survey { report, policies: policies.collect(), subjects, dependencies, registry }
+    Survey { report, policies: policies.collect(), subjects, dependencies, apis, registry }
 }
 
 /// What policy says about a component, by where its applied pins are.
@@ -141,14 +145,16 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     };
     let widens =
         |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
+    // The user's rows come first, and so decide.
+    let removed = planning.config.kubernetes_apis.iter().chain(removed_apis());
     let mut plan = plan::plan(&Input {
         subjects: &subjects,
         rules: survey.registry.rules(),
         policy: &admit,
         widens: &widens,
         dependencies: &survey.dependencies,
-        removed_apis: &|_, _| Vec::new(),
-        uses_of: &|_| Vec::new(),
+        removed_apis: &|from, to| apis::removed(&survey.apis, removed.clone(), from, to),
+        uses_of: &|api_version| apis::uses_of(&survey.apis, api_version),
         observed: planning.observed,
         situation: planning.situation,
         concurrency: planning.config.limits.concurrency,
