@@ -69,6 +69,10 @@ pub struct Found {
     pub revision: Option<String>,
     /// Architectures of nodes that manifests ask for.
     pub architectures: BTreeSet<String>,
+    /// Which component must be moved before which.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
     /// Which component must be moved before which.
@@ -111,6 +115,8 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         files_read: scans.len(),
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
+        dependencies: resolved.dependencies,
+        apis: resolved.apis,
         registry: Arc::new(registry),
         dependencies: resolved.dependencies,
         apis: resolved.apis,

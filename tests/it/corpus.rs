@@ -6,6 +6,7 @@
 mod census;
 mod edits;
 mod explained;
+mod order;
 mod pins;
 mod reading;
 mod special;
