@@ -11,7 +11,7 @@ use super::version::Scheme;
 ///
 /// `text` is exactly the bytes of `span` in `file`, never a value that a YAML reader made of it
 /// (`1.10` stays `1.10`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pin {
     /// Path within the repository, `/`-separated.
     pub file: String,

@@ -206,3 +206,6 @@ impl RevertSafety {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
