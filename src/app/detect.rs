@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,7 +19,7 @@ use crate::domain::report::{Entry, Report, Repository, SCHEMA, Summary, UpdateRe
 use crate::domain::resolve::{self, Options};
 use crate::domain::scan::{self, FileScan};
 use crate::domain::select::{Ignored, Wish};
-use crate::domain::upstream::{Answer, FailureClass, UpstreamFailure, UpstreamRef};
+use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
 use crate::domain::version::range::Range;
 use crate::repo::{self, ReadOptions, Repo};
 use crate::rules::Registry;
@@ -67,7 +68,7 @@ pub struct Found {
     /// Architectures of nodes that manifests ask for.
     pub architectures: BTreeSet<String>,
     /// Rules in force.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
 }
 
 /// Reads a repository and finds its components.
@@ -104,7 +105,7 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         files_read: scans.len(),
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
-        registry,
+        registry: Arc::new(registry),
     })
 }
 
@@ -232,7 +233,7 @@ pub async fn survey<U: Upstreams>(
         ledger.entries.insert(component.id.clone(), entry);
     }
     let Ledger { targets, failures, mut entries, .. } = ledger;
-    closer::look(targets, request.deep, upstreams, &mut entries).await;
+    problems.extend(closer::look(targets, request.deep, upstreams, &mut entries).await);
     problems.extend(failures);
     problems.sort_by(|one, other| {
         (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line))
@@ -352,17 +353,7 @@ fn problems_of(
             let notes = answer.notes.iter().cloned().chain(stale);
             notes.map(|note| problem(Category::Upstream, note)).collect()
         }
-        Err(failure) => {
-            let category = match failure.class {
-                FailureClass::Denied => Category::Authentication,
-                FailureClass::RateLimited { .. } => Category::RateLimit,
-                FailureClass::Transient
-                | FailureClass::Permanent
-                | FailureClass::NotFound
-                | FailureClass::Offline => Category::Upstream,
-            };
-            vec![problem(category, failure.message.clone())]
-        }
+        Err(failure) => vec![problem(closer::category(failure), failure.message.clone())],
     }
 }
 

@@ -3,9 +3,15 @@
 //! Nothing here reads the network, the file system, the environment or the clock, and nothing here
 //! knows a client library: values come in, values go out.
 
+pub mod apis;
 pub mod assess;
+pub mod backup;
 pub mod component;
+pub mod cycles;
+pub mod edit;
 pub mod facts;
+pub mod gotk;
+pub mod lifecycle;
 pub mod manifest;
 pub mod near;
 pub mod notes;

@@ -4,6 +4,7 @@
 //! project. Where it is not, these tests say so and pass.
 
 mod census;
+mod edits;
 mod explained;
 mod pins;
 mod reading;

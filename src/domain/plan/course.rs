@@ -191,6 +191,8 @@ impl<'a> Course<'a> {
                 from: if from == 0 { self.from_text() } else { &self.nodes[from].text },
                 candidate,
                 update_type: key.1,
+                scheme: self.subject.component.scheme,
+                tag_prefix: self.subject.component.tag_prefix.as_deref(),
             }),
             // Only what is installed can be unlisted, and nothing moves to that.
             None => Admission::Hold(Hold {

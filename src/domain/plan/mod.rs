@@ -18,6 +18,8 @@ mod sequence;
 pub mod subject;
 mod world;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,8 @@ pub struct PlanReport {
     pub waves: Vec<Wave>,
     /// What has a newer version and is not, or not all the way, in a wave.
     pub held: Vec<Held>,
+    /// By step id: the change as a unified diff against the repository with the earlier steps made.
+    pub diffs: BTreeMap<String, String>,
     /// What could not be read or asked.
     pub problems: Vec<Problem>,
 }
