@@ -24,6 +24,7 @@ pub mod crds;
 mod options;
 mod order;
 mod order_by_kind;
+pub mod patches;
 mod print;
 mod scalar;
 mod steps;
