@@ -25,4 +25,5 @@ pub mod osv;
 mod reach;
 pub mod redact;
 pub mod retry;
+mod spool;
 pub mod turn;
