@@ -5,6 +5,7 @@
 
 pub mod assess;
 pub mod component;
+pub mod expression;
 pub mod facts;
 pub mod manifest;
 pub mod near;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
 use super::component::Component;
+use super::expression::Expression;
+use super::manifest::keys::Keys;
 use super::manifest::route::Pattern;
 use super::upstream::UpstreamRef;
 use super::version::Scheme;
@@ -150,7 +150,7 @@ pub enum Format {
     /// The tag of an image whose repository stands beside it; a digest may follow.
     Tag,
     /// The group `version` of a regular expression; its other named groups are captures.
-    Regex(Regex),
+    Regex(Expression),
 }
 
 /// One place where versions live.
@@ -166,8 +166,10 @@ pub struct PinRule {
     pub version: Pattern,
     /// Nodes that must exist, seen from `at` or absolute.
     pub when: Vec<Pattern>,
+    /// Keys that a document must have somewhere to be of any interest here.
+    pub needs: Keys,
     /// Scalars that must match.
-    pub matches: Vec<(Pattern, Regex)>,
+    pub matches: Vec<(Pattern, Expression)>,
     /// How the version stands in its scalar.
     pub format: Format,
     /// What it means when there is no version.
