@@ -2,6 +2,7 @@
 
 mod compile;
 mod error;
+mod examples;
 mod raw;
 mod registry;
 mod schema;

@@ -17,8 +17,8 @@ fn init_writes_a_file_that_check_accepts_and_never_overwrites_it() {
     exit_code: 0
     --- stdout
     ./.gitops-updater.yaml: ok
-      detection: asked every 0 s at most, without pre-releases, announced
-      detection.k3s: channel stable, from github.com/k3s-io/k3s, asked every 21600 s at most, at least v1.28.0
+      detection: asked in every run, without pre-releases, announced
+      detection.k3s: channel stable, from github.com/k3s-io/k3s, asked once in 6h at most, at least v1.28.0
     --- stderr
     ");
     fs::write(folder.path().join(".gitops-updater.yaml"), "# mine\n").unwrap();
