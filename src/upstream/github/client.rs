@@ -18,7 +18,7 @@ use super::store::Store;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
 use crate::upstream::failure::{failure, permanent};
-use crate::upstream::http::Http;
+use crate::upstream::http::{Http, OFFLINE};
 use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact_text;
 use crate::upstream::retry::{self, Again, Policy, Refused};
@@ -35,8 +35,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Page {
     pub(super) body: Bytes,
     pub(super) headers: HeaderMap,
-    /// The page is from the store and could not be checked.
-    pub(super) stale: bool,
+    /// Why the page is from the store and could not be checked.
+    pub(super) stale: Option<String>,
 }
 
 /// Asks one GitHub API for pages.
@@ -123,9 +123,11 @@ impl<'a> Client<'a> {
             message: format!("cannot list {what}: `{url}` is no address that HTTP can ask"),
         })?;
         if self.http.offline() {
-            return self.stored(&uri).ok_or_else(|| UpstreamFailure {
+            return self.stored(&uri, OFFLINE.to_owned()).ok_or_else(|| UpstreamFailure {
                 class: FailureClass::Offline,
-                message: format!("{what} are not in the cache and `--offline` forbids to ask"),
+                message: format!(
+                    "{what} are not in the cache, and `--offline` forbids to ask; run once without it"
+                ),
             });
         }
         if let Some(page) = self.fresh(&uri) {
@@ -148,16 +150,17 @@ impl<'a> Client<'a> {
         let store = self.store.as_ref()?;
         let (age, limit) = (store.age(uri)?, self.http.fresh_for());
         let page = (age < limit).then(|| store.page(uri))??;
-        Some(Page { body: page.body.into(), headers: page.headers, stale: false })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: None })
     }
 
-    fn stored(&self, uri: &Uri) -> Option<Page> {
+    /// The stored page, with why it could not be checked.
+    fn stored(&self, uri: &Uri, why: String) -> Option<Page> {
         let page = self.store.as_ref()?.page(uri)?;
-        Some(Page { body: page.body.into(), headers: page.headers, stale: true })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: Some(why) })
     }
 
     fn stored_or(&self, uri: &Uri, failure: UpstreamFailure) -> Result<Page, UpstreamFailure> {
-        let Some(page) = self.stored(uri) else { return Err(failure) };
+        let Some(page) = self.stored(uri, failure.message.clone()) else { return Err(failure) };
         tracing::warn!(url = %uri, reason = %failure, "answer from the cache could not be checked");
         Ok(page)
     }
@@ -186,7 +189,7 @@ impl<'a> Client<'a> {
                 }
             };
             if ok {
-                return Ok(Page { body, headers: parts.headers, stale: false });
+                return Ok(Page { body, headers: parts.headers, stale: None });
             }
             Err(refusal(parts.status, &parts.headers, &body, &self.account, what))
         };
