@@ -36,6 +36,7 @@ pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, Map
 pub use validate_policy::window_from_line;
 pub(crate) use values::duration;
 
+use crate::domain::apis::RemovedApi;
 use crate::domain::policy::ComponentPolicy;
 use crate::domain::policy::window::Window;
 
@@ -114,6 +115,8 @@ pub struct Config {
     pub limits: Limits,
     /// Times in which pull requests may be opened and merged; empty = always.
     pub windows: Vec<WindowRule>,
+    /// Kubernetes APIs that are no longer served, which come before those that the program knows.
+    pub kubernetes_apis: Vec<RemovedApi>,
     /// Where pull requests are opened.
     pub forge: Forge,
     /// What pull requests look like, and how they are merged.
@@ -138,6 +141,7 @@ impl Default for Config {
             policy: Policy::default(),
             limits: Limits::default(),
             windows: vec![],
+            kubernetes_apis: vec![],
             forge: Forge::default(),
             pull_requests: PullRequests::default(),
             commits: Commits::default(),

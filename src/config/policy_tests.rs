@@ -352,6 +352,27 @@ fn names_of_branches_are_those_of_git() {
 }
 
 #[test]
+fn kubernetes_apis_can_be_added_and_corrected() {
+    let config = read(
+        "kubernetes_apis:
+- {api_version: policy/v1beta1, kinds: [PodSecurityPolicy]}
+- {api_version: example.com/v1beta1, removed_in: '1.40', replacement: example.com/v1}
+",
+    );
+    assert_eq!(config.kubernetes_apis[0].removed_in, None);
+    assert_eq!(config.kubernetes_apis[1].removed_in, Some(40));
+    assert_eq!(
+        errors("kubernetes_apis: [{api_version: policy, kinds: [a b], removed_in: '25'}, {kinds: [A]}]\n"),
+        [
+            "1:33: kubernetes_apis[0].api_version: not a group and version such as `policy/v1beta1`",
+            "1:49: kubernetes_apis[0].kinds[0]: not a kind such as `PodDisruptionBudget`",
+            "1:67: kubernetes_apis[0].removed_in: `25` is not a minor such as `1.25`",
+            "1:74: kubernetes_apis[1]: `api_version` is missing",
+        ]
+    );
+}
+
+#[test]
 fn policy_keys_that_name_nothing_are_told() {
     let config = read("policy: {components: {k3s: {}, cilium: {}, helm/a/b: {}, helm/*: {}}}\n");
     let components = [("flux", "flux")];

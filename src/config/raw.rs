@@ -9,7 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::raw_policy::{RawLimits, RawPolicy, RawWindow};
+use super::raw_policy::{RawKubernetesApi, RawLimits, RawPolicy, RawWindow};
 use super::raw_proposal::{RawBackup, RawCommits, RawDashboard, RawForge, RawPullRequests};
 use super::words::words;
 
@@ -43,6 +43,9 @@ pub(super) struct RawConfig {
     pub(super) limits: RawLimits,
     /// Times in which pull requests may be opened and merged. Default: always.
     pub(super) windows: Vec<RawWindow>,
+    /// Kubernetes APIs that are no longer served, beside those that the program knows; of rows for the same version
+    /// and kind the one here counts. Default: none.
+    pub(super) kubernetes_apis: Vec<RawKubernetesApi>,
     /// Where pull requests are opened. Default: on the forge of the remote `origin`.
     pub(super) forge: RawForge,
     /// What pull requests look like, and how they are merged. Default: see its keys.

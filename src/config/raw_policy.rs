@@ -149,3 +149,19 @@ pub(super) struct RawWindow {
     #[serde(default)]
     pub(super) components: Vec<String>,
 }
+
+/// A Kubernetes API that is no longer served. Manifests that use it hold updates of Kubernetes over that minor.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a mapping with `api_version`")]
+#[schemars(rename = "KubernetesApi")]
+pub(super) struct RawKubernetesApi {
+    /// Group and version, such as `policy/v1beta1`. No default.
+    pub(super) api_version: String,
+    /// Kinds, such as `PodDisruptionBudget`. Default: every kind of that version.
+    #[serde(default)]
+    pub(super) kinds: Vec<String>,
+    /// First minor of Kubernetes without it, such as `1.25`. Default: it is served, whatever the program knows.
+    pub(super) removed_in: Option<String>,
+    /// What to write instead, such as `policy/v1`. Default: nothing is suggested.
+    pub(super) replacement: Option<String>,
+}

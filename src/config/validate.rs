@@ -62,6 +62,7 @@ impl<'a> Checker<'a> {
             policy: self.policy(raw.policy),
             limits: self.limits(&raw.limits),
             windows: self.windows(raw.windows),
+            kubernetes_apis: self.kubernetes_apis(raw.kubernetes_apis),
             forge: self.forge(raw.forge),
             pull_requests: self.pull_requests(raw.pull_requests),
             commits: self.commits(raw.commits),

@@ -9,11 +9,13 @@ use super::detection::Selector;
 use super::policy::{Block, GateOverrides, PathPattern, Policy, PolicyOverrides, Wildcard, WindowRule};
 use super::proposal::Limits;
 use super::raw_policy::{
-    RawApproval, RawComponentPolicy, RawGates, RawLimits, RawPolicy, RawRanges, RawVerification, RawWindow,
+    RawApproval, RawComponentPolicy, RawGates, RawKubernetesApi, RawLimits, RawPolicy, RawRanges,
+    RawVerification, RawWindow,
 };
 use super::tree::{Path, path_text};
 use super::validate::{Checker, MAX_LIST, key, path_pattern};
 use super::values;
+use crate::domain::apis::RemovedApi;
 use crate::domain::plan::Approval;
 use crate::domain::policy::window::{Window, WindowError};
 use crate::domain::policy::{RangeEdits, Verification};
@@ -127,6 +129,43 @@ impl Checker<'_> {
         }
     }
 
+    pub(super) fn kubernetes_apis(&mut self, raw: Vec<RawKubernetesApi>) -> Vec<RemovedApi> {
+        let top = key(&[], "kubernetes_apis");
+        if raw.len() > MAX_LIST {
+            self.wrong(&top, format!("more than {MAX_LIST} rows"));
+            return vec![];
+        }
+        let paths = self.item_paths(&top, raw.len());
+        let mut rows = vec![];
+        for (row, path) in raw.into_iter().zip(paths) {
+            if !is_api_version(&row.api_version) {
+                self.wrong(&key(&path, "api_version"), "not a group and version such as `policy/v1beta1`");
+            }
+            let kind_paths = self.item_paths(&key(&path, "kinds"), row.kinds.len());
+            for (kind, path) in row.kinds.iter().zip(&kind_paths) {
+                if kind.is_empty() || kind.len() > 63 || !kind.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                    self.wrong(path, "not a kind such as `PodDisruptionBudget`");
+                }
+            }
+            let removed_in = row.removed_in.as_deref().and_then(|text| {
+                let minor = text.strip_prefix("1.").and_then(|minor| minor.parse::<u64>().ok());
+                self.checked(
+                    &key(&path, "removed_in"),
+                    minor.filter(|minor| *minor < 1_000).ok_or_else(|| {
+                        format!("`{}` is not a minor such as `1.25`", super::tree::shorten(text))
+                    }),
+                )
+            });
+            rows.push(RemovedApi {
+                api_version: row.api_version,
+                kinds: row.kinds,
+                removed_in,
+                replacement: row.replacement,
+            });
+        }
+        rows
+    }
+
     pub(super) fn windows(&mut self, raw: Vec<RawWindow>) -> Vec<WindowRule> {
         let top = key(&[], "windows");
         if raw.len() > MAX_WINDOWS {
@@ -166,6 +205,14 @@ impl Checker<'_> {
         }
         windows
     }
+}
+
+fn is_api_version(text: &str) -> bool {
+    let word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+    };
+    let (group, version) = text.split_once('/').unwrap_or(("core", text));
+    text.len() <= 320 && word(group) && word(version) && version.starts_with('v')
 }
 
 /// More windows than anybody has; each is looked at for every component.

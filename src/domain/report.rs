@@ -93,7 +93,7 @@ pub struct PinEntry {
     pub route: String,
     /// Byte range in the file: start, end (half open).
     pub span: [usize; 2],
-    /// The bytes in the file.
+    /// The bytes in the file; a variable such as `${VERSION}` where nothing gives it a value.
     pub text: String,
     /// Rule that found it.
     pub rule: String,

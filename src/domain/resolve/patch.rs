@@ -1,9 +1,9 @@
 //! Versions that JSON 6902 patches (RFC 6902) write.
 
+use super::composed::{self, Composed};
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin};
-use super::place::{is_plain_name, rank};
+use super::place::{is_plain_name, rank, unnamed};
 use super::sources::Lookup;
-use super::variables::{Home, reference};
 use super::view::View;
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
@@ -32,7 +32,7 @@ pub(super) fn patched(
         for (pointer, value) in &patch.values {
             let place = (pointer.as_str(), value);
             let Some(written) = Written::read(world, (file, view), target, patch, place) else { continue };
-            let Written { rule, spec, home, site, digest, mut captures } = written;
+            let Written { rule, spec, home, site, digest, unknown, mut captures } = written;
             let scheme = spec.scheme.unwrap_or(rule.scheme);
             let (kind, name) = (target.kind.as_deref().unwrap_or_default(), target.name.as_deref());
             let namespace = target
@@ -40,33 +40,43 @@ pub(super) fn patched(
                 .clone()
                 .or_else(|| name.and_then(|name| world.home(kind, name).cloned()))
                 .or_else(|| view.set_namespace());
-            captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
+            let plain = target.name.clone().filter(|name| is_plain_name(name));
+            captures.extend(plain.map(|name| ("name".to_owned(), name)));
             captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
             let template =
                 served(world, (file, view), (kind, name), namespace.as_deref(), uses, &mut captures);
             let own = spec.component.as_ref().unwrap_or(&rule.component);
             let splits = template.is_some() || own.id.contains('{');
             let template = template.unwrap_or_else(|| own.clone());
-            let Some(id) = fill(&template.id, &captures) else { continue };
+            // What is patched may still give it a name; what has none in the end becomes a problem.
+            let id = fill(&template.id, &captures);
             let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
             let exact = !ranged || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
             let upstream = match &spec.upstream {
+                _ if unknown.is_some() => Err(unknown.clone().unwrap_or_default()),
+                _ if id.is_none() => Err(unnamed(&template)),
                 UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
                 UpstreamTemplate::Image => fill("{registry}/{repository}", &captures)
                     .ok_or_else(|| "nothing in the repository says which image this is".to_owned())
                     .and_then(|image| locate::oci(&image, false)),
                 _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
             };
+            let given = match (&unknown, exact) {
+                (Some(_), _) => Given::Nothing("the version is a variable without a value".to_owned()),
+                (None, true) => Given::Exact(site.text.clone()),
+                (None, false) => Given::Range(site.text.clone()),
+            };
             let applied = view.applies(world, file);
+            let id = id.unwrap_or_default();
             instances.push(Instance {
                 kind: template.kind,
                 name: fill(&template.name, &captures).unwrap_or_else(|| id.clone()),
                 namespace,
                 id,
                 scheme,
-                inherits: upstream.is_err() || spec.upstream == UpstreamTemplate::K3s,
+                inherits: unknown.is_none() && (upstream.is_err() || spec.upstream == UpstreamTemplate::K3s),
                 upstream,
-                given: if exact { Given::Exact(site.text.clone()) } else { Given::Range(site.text.clone()) },
+                given,
                 digest: captures.remove("digest"),
                 managed: annotate::managed(&world.scans[file], Some(value)),
                 tag_prefix: None,
@@ -105,6 +115,8 @@ struct Written<'a> {
     site: Site,
     /// The digest that moves with it, where it stands in the same document.
     digest: Option<Site>,
+    /// Why nothing says what the version is.
+    unknown: Option<String>,
     captures: Captures,
 }
 
@@ -127,20 +139,30 @@ impl<'a> Written<'a> {
                     Format::Tag => world.beside(target, pointer)?.clone(),
                     Format::Whole | Format::Image | Format::Regex(_) => Captures::new(),
                 };
-                let Shape::Version { version: site, digest: behind } =
+                let Shape::Version { version: site, digest: mut behind, composed } =
                     shape(value.clone(), &spec.format, &mut captures)
                 else {
                     return None;
                 };
-                let (home, site) = match reference(&site.text) {
-                    None => (file, site),
-                    // A letter before the variable would be doubled by an image's tag.
-                    Some(_) if !site.text.starts_with('$') => return None,
-                    Some(variable) => match world.variables.home(view.kustomizations(), &variable) {
-                        Home::At { file, site, .. } => (file, site),
-                        Home::Default(range) => (file, site.part(range)),
-                        Home::Unknown(_) => return None,
-                    },
+                let from = view.kustomizations();
+                let place = (file, site.clone());
+                let composed = if composed && matches!(spec.format, Format::Image) {
+                    match composed::image(world, from, place) {
+                        Composed::Other => return None,
+                        Composed::Unknown(reason) => Err(reason),
+                        Composed::Image { name, tag, digest } => {
+                            captures
+                                .extend([("registry".to_owned(), name.0), ("repository".to_owned(), name.1)]);
+                            behind = digest.map(|(_, site)| site);
+                            Ok(tag?)
+                        }
+                    }
+                } else {
+                    composed::home_of(world, from, place)
+                };
+                let (home, site, unknown) = match composed {
+                    Ok((home, site)) => (home, site, None),
+                    Err(reason) => (file, site, Some(reason)),
                 };
                 let (site, within) = match spec.format {
                     Format::Image | Format::Tag => tag_and_digest(site),
@@ -156,13 +178,14 @@ impl<'a> Written<'a> {
                 let site = exact_part(site, scheme, spec.role);
                 let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
                 let understood = match spec.format {
-                    Format::Image | Format::Tag => !site.text.contains("${"),
+                    _ if unknown.is_some() => true,
+                    Format::Image | Format::Tag => true,
                     // What no rule of its own excludes may still be the version of something else.
                     Format::Whole | Format::Regex(_) => {
                         scheme.parse(&site.text).is_some() || (ranged && Range::parse(&site.text).is_ok())
                     }
                 };
-                understood.then_some(Self { rule, spec, home, site, digest, captures })
+                understood.then_some(Self { rule, spec, home, site, digest, unknown, captures })
             })
         })
     }

@@ -113,7 +113,7 @@ fn a_tag_with_a_variable_in_it_is_said_and_the_whole_of_one_leads_to_its_home() 
     let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: {TAG: 1.0.0}}}\n";
     let put_together = |tag: &str| {
         format!(
-            "image/ghcr.io/example/web ? (`{tag}` is put together from variables; give the whole version one variable)"
+            "image/ghcr.io/example/web ? (`{tag}` is put together from variables; give the whole version one variable); FILE:4"
         )
     };
     let home = "image/ghcr.io/example/web =1.0.0 oci://ghcr.io/example/web; ks.yaml:4".to_owned();
@@ -123,10 +123,11 @@ fn a_tag_with_a_variable_in_it_is_said_and_the_whole_of_one_leads_to_its_home() 
         ("${TAG}-alpine", put_together("${TAG}-alpine")),
     ] {
         let plain = pod(&format!("\"ghcr.io/example/web:{tag}\""));
-        finds(&[("ks.yaml", root), ("pod.yaml", &plain)], &[&*expected]);
+        finds(&[("ks.yaml", root), ("pod.yaml", &plain)], &[&*expected.replace("FILE", "pod.yaml")]);
         let release = format!(
             "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec: {{values: {{image: {{repository: ghcr.io/example/web, tag: \"{tag}\"}}}}}}\n"
         );
+        let expected = expected.replace("FILE", "release.yaml");
         finds(&[("ks.yaml", root), ("release.yaml", &release)], &[&*expected]);
     }
 }

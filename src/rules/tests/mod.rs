@@ -7,6 +7,7 @@ mod images;
 mod k3s_and_flux;
 mod overlays;
 mod scale;
+mod substitution;
 
 use super::Registry;
 use crate::domain::component::{Component, Given};

@@ -45,7 +45,10 @@ fn the_bytes_of_every_pin_are_the_version_that_it_names() {
                     wrong.push(format!("{place}: its digest is not `{text}`"));
                 }
             }
-            if !is_version(text) {
+            // A variable without a value keeps its place, and nobody calls it a version.
+            let entry = &repository.report["components"][pin.component];
+            let unset = text.contains("${") && entry["current_version"].is_null();
+            if !is_version(text) && !unset {
                 wrong.push(format!("{place}: is no version"));
             }
             let route = pin.text("route");

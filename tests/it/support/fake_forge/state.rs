@@ -229,7 +229,11 @@ impl Github {
 
     /// The commit of a branch.
     pub(crate) fn branch(&self, name: &str) -> Option<String> {
-        self.git_line(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{name}")])
+        // Most are files, and reading one is quicker than asking `git`.
+        match std::fs::read_to_string(self.git.dir().join("refs/heads").join(name)) {
+            Ok(loose) => Some(loose.trim_end().to_owned()),
+            Err(_) => self.git_line(&["rev-parse", "--verify", "--quiet", &format!("refs/heads/{name}")]),
+        }
     }
 
     /// Sees what was pushed since: heads that moved, and branches that are gone, whose pull requests GitHub closes.
