@@ -75,6 +75,10 @@ pub struct Found {
     pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
+    /// Which component must be moved before which.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
 }
 
 /// Reads a repository and finds its components.
@@ -114,6 +118,8 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         dependencies: resolved.dependencies,
         apis: resolved.apis,
         registry: Arc::new(registry),
+        dependencies: resolved.dependencies,
+        apis: resolved.apis,
     })
 }
 

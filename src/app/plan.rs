@@ -50,6 +50,18 @@ pub struct Planning<'a> {
     pub situation: Situation<'a>,
     /// Reads a file as it was read when its pins were found.
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    /// Makes generated files anew.
+    pub generator: &'a dyn Generator,
+}
+
+/// What makes files anew that a program generated. Asking twice is cheap.
+pub trait Generator {
+    /// The file at `path`, whose text is `old`, for the published version `to`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made faithfully; the reason is for people.
+    fn generate(&self, path: &str, old: &[u8], to: &str) -> Result<Vec<u8>, String>;
 }
 
 /// Asks the upstreams what every component may move to.
@@ -99,7 +111,8 @@ fn policy_of(subject: &Subject, config: &Config) -> ComponentPolicy {
 #[derive(Debug, Clone)]
 struct Refusal {
     component: String,
-    error: EditError,
+    gate: &'static str,
+    reason: String,
 }
 
 /// A plan with the change of each step.
@@ -119,13 +132,50 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
     loop {
         let made = arrange(survey, planning, &refused, now);
         match Edits::make(made, survey, planning) {
-            Ok((plan, edits)) => {
-                return Planned { report: report(plan, edits.diffs, survey, now), changes: edits.changes };
-            }
+            Ok((plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
+                Some(refusal) => refused.push(refusal),
+                None => {
+                    return Planned {
+                        report: report(plan, edits.diffs, survey, now),
+                        changes: edits.changes,
+                    };
+                }
+            },
             // One more component each time round, so that this ends.
             Err(refusal) => refused.push(refusal),
-        };
+        }
     }
+}
+
+/// A step that would be proposed now and whose generated files cannot be made. Later steps are not asked about: what
+/// they start from is not there yet.
+fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_>) -> Option<Refusal> {
+    let next = plan.waves.iter().flat_map(|wave| &wave.steps).filter(|step| step.next);
+    let mut files = next.flat_map(|step| {
+        let changes = made.changes.get(&step.id);
+        changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
+    });
+    files.find_map(|(step, path)| {
+        let reason = generated(survey, planning, step, path).err()?;
+        let reason = format!("cannot make `{path}` anew: {reason}");
+        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason })
+    })
+}
+
+/// A file of a step, made anew.
+///
+/// # Errors
+///
+/// It cannot be read, or cannot be made; the reason is for people.
+pub fn generated(
+    survey: &Survey,
+    planning: &Planning<'_>,
+    step: &Step,
+    path: &str,
+) -> Result<Vec<u8>, String> {
+    let old = (planning.read)(path).map_err(|error| error.to_string())?;
+    let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
+    planning.generator.generate(path, &old, target.map_or(step.to.as_str(), |target| target.version.as_str()))
 }
 
 /// Waves and holds, without the components whose files cannot be changed.
@@ -145,29 +195,30 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     };
     let widens =
         |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
-    // The user's rows come first, and so decide.
-    let removed = planning.config.kubernetes_apis.iter().chain(removed_apis());
     let mut plan = plan::plan(&Input {
         subjects: &subjects,
         rules: survey.registry.rules(),
         policy: &admit,
         widens: &widens,
         dependencies: &survey.dependencies,
-        removed_apis: &|from, to| apis::removed(&survey.apis, removed.clone(), from, to),
-        uses_of: &|api_version| apis::uses_of(&survey.apis, api_version),
+        removed_apis: &|from, to| {
+            let table = planning.config.kubernetes_apis.iter().chain(removed_apis());
+            apis::removed(&survey.apis, table, from, to)
+        },
+        uses_of: &|version| apis::uses_of(&survey.apis, version),
         observed: planning.observed,
         situation: planning.situation,
         concurrency: planning.config.limits.concurrency,
         now,
     });
-    for Refusal { component, error } in refused {
+    for Refusal { component, gate, reason } in refused {
         let entry = survey.report.update_report.components.get(component);
         plan.held.push(Held {
             component: component.clone(),
             from: entry.and_then(|entry| entry.current_version.clone()),
             to: entry.and_then(|entry| entry.available_version.clone()),
-            gate: "edit".to_owned(),
-            reason: error.to_string(),
+            gate: (*gate).to_owned(),
+            reason: reason.clone(),
             constraint: None,
             policy_applied: None,
         });
@@ -198,7 +249,11 @@ impl<'a> Edits<'a> {
         let mut edits =
             Self { survey, planning, drafts: BTreeMap::new(), moved: BTreeMap::new(), made: Made::default() };
         for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
-            edits.step(step).map_err(|error| Refusal { component: step.component.clone(), error })?;
+            edits.step(step).map_err(|error| Refusal {
+                component: step.component.clone(),
+                gate: "edit",
+                reason: error.to_string(),
+            })?;
         }
         Ok((plan, edits.made))
     }

@@ -136,8 +136,8 @@ pub struct Listed {
 pub enum Scope {
     /// Every file of the repository.
     Tree,
-    /// The files that hold the versions of one component, whole.
-    Component(String),
+    /// The files that hold the versions of these components, whole.
+    Components(Vec<String>),
 }
 
 /// A restore that is ready for a pull request.
@@ -292,9 +292,12 @@ impl Backups {
             point.commit.parse().map_err(|_| broken(format!("`{}` is no commit", point.commit)))?;
         let (tree, what) = match scope {
             Scope::Tree => (self.repo.commit_info(from).map_err(attempt())?.tree, "all files".to_owned()),
-            Scope::Component(component) => {
-                let changes = self.component_files(point, from, component)?;
-                (self.repo.tree_with(base, &changes).map_err(attempt())?, component.clone())
+            Scope::Components(components) => {
+                let mut changes = BTreeMap::new();
+                for component in components {
+                    changes.extend(self.component_files(point, from, component)?);
+                }
+                (self.repo.tree_with(base, &changes).map_err(attempt())?, components.join(", "))
             }
         };
         if tree == self.repo.commit_info(base).map_err(attempt())?.tree {

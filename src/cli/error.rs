@@ -19,6 +19,8 @@ pub enum Outcome {
     UpdatesAvailable,
     /// There are updates, all of them held, and `--exit-code` asked to tell.
     AllHeld,
+    /// Some of it failed, and was told; the rest was done.
+    Incomplete,
 }
 
 /// Who has to act on an error.
@@ -38,6 +40,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Done => 0,
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
+            Outcome::Incomplete => 1,
         })
     }
 }

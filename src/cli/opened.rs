@@ -28,6 +28,17 @@ pub(super) struct ReadArgs {
     #[arg(long, value_name = "REV")]
     pub(super) rev: Option<String>,
 
+    #[command(flatten)]
+    cache: CacheArgs,
+
+    /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
+    #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
+    now: Option<Timestamp>,
+}
+
+/// Where answers of upstreams are kept.
+#[derive(Debug, Args)]
+pub(super) struct CacheArgs {
     /// Keep answers of upstreams in DIR [default: ~/.cache/gitops-updater]
     #[arg(long, value_name = "DIR", env = "GITOPS_UPDATER_CACHE_DIR", hide_env = true)]
     cache_dir: Option<PathBuf>,
@@ -35,10 +46,6 @@ pub(super) struct ReadArgs {
     /// Keep no answers and use none that were kept, whatever --cache-dir says
     #[arg(long, env = "GITOPS_UPDATER_NO_CACHE", hide_env = true, value_parser = FalseyValueParser::new())]
     no_cache: bool,
-
-    /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
-    #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
-    now: Option<Timestamp>,
 }
 
 /// Why a command could not begin.
@@ -67,24 +74,37 @@ pub(super) struct Opened {
 impl ReadArgs {
     /// Opens the repository and reads its configuration.
     pub(super) fn open(&self, global: &GlobalArgs, deep: bool) -> Result<Opened, CommandError> {
-        if self.no_cache && global.offline {
-            return Err(CommandError::usage("--no-cache and --offline cannot be used together")
-                .hint("--offline answers from the cache; leave --no-cache out"));
-        }
         self.path
             .metadata()
             .map_err(|source| CommandError::failed(Error::Path { path: self.path.clone(), source }))?;
         let repository = repo::open(&self.path, self.rev.as_deref()).map_err(CommandError::failed)?;
         let clock = self.now.map_or(AnyClock::System, AnyClock::Fixed);
+        let config = configuration(&self.path, global, &repository)?;
         let request = DetectRequest {
             path: self.path.clone(),
             rev: self.rev.clone(),
-            config: configuration(&self.path, global, &repository)?,
+            config,
             offline: global.offline,
             components: global.components.clone(),
             deep,
             now: clock.now(),
         };
+        self.cache.opened(repository, request, clock)
+    }
+}
+
+impl CacheArgs {
+    /// The way to the upstreams, for a repository and what is looked for in it.
+    pub(super) fn opened(
+        &self,
+        repository: repo::Repo,
+        request: DetectRequest,
+        clock: AnyClock,
+    ) -> Result<Opened, CommandError> {
+        if self.no_cache && request.offline {
+            return Err(CommandError::usage("--no-cache and --offline cannot be used together")
+                .hint("--offline answers from the cache; leave --no-cache out"));
+        }
         let cache_dir = if self.no_cache { None } else { self.cache_dir.clone().or_else(default_cache_dir) };
         let mut access = Access::from_environment(&request.config.upstreams, cache_dir);
         access.cache_is_named = self.cache_dir.is_some();
@@ -94,7 +114,7 @@ impl ReadArgs {
                 "environment variable named by the configuration is not set"
             );
         }
-        Ok(Opened { path: self.path.clone(), repository, request, clock, access })
+        Ok(Opened { path: request.path.clone(), repository, request, clock, access })
     }
 }
 
@@ -111,18 +131,26 @@ impl Opened {
     }
 }
 
-/// Runs what waits for answers. Asking waits, it does not compute: large answers are read on threads of their own.
+/// Runs what waits for answers.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    runtime()?.block_on(work)
+}
+
+/// What waits for answers. Asking waits, it does not compute: large answers are read on threads of their own.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| CommandError::failed(Error::Runtime { source }))?
-        .block_on(work)
+        .map_err(|source| CommandError::failed(Error::Runtime { source }))
 }
 
 /// The configuration that `--config` names, else that of the folder, else that of the repository around it. Where a
 /// revision is read (always so in a bare repository), it is that of the revision.
-fn configuration(path: &Path, global: &GlobalArgs, repository: &repo::Repo) -> Result<Config, CommandError> {
+pub(super) fn configuration(
+    path: &Path,
+    global: &GlobalArgs,
+    repository: &repo::Repo,
+) -> Result<Config, CommandError> {
     if let Some(file) = &global.config {
         return load_named(file, path);
     }

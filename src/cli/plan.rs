@@ -9,8 +9,9 @@ use clap::builder::FalseyValueParser;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
+use super::generate::FluxGenerator;
 use super::github_actions::Actions;
-use super::opened::{Opened, ReadArgs, block_on};
+use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use crate::app::plan::{self, Planned, Planning};
 use crate::cluster;
@@ -78,7 +79,7 @@ enum Error {
 
 impl FactsArgs {
     /// The facts that were asked for; `None` where none were.
-    pub(super) fn load(&self, opened: &Opened) -> Result<Option<Known>, CommandError> {
+    pub(super) fn load(&self, now: jiff::Timestamp) -> Result<Option<Known>, CommandError> {
         if let Some(path) = &self.facts {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
@@ -87,7 +88,7 @@ impl FactsArgs {
             return Ok(None);
         }
         let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        block_on(observe(&access, opened.request.now)).map(Some)
+        block_on(observe(&access, now)).map(Some)
     }
 }
 
@@ -125,7 +126,7 @@ fn from_file(path: &Path) -> Result<Facts, CommandError> {
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     let format = plan_format(global.format)?;
     let opened = args.read.open(global, false)?;
-    let known = args.facts.load(&opened)?;
+    let known = args.facts.load(opened.request.now)?;
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let planned = make(&opened, known.as_ref(), bar.clone());
     bar.clear();
@@ -154,16 +155,17 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
 
 fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned, CommandError> {
     let found = opened.read()?;
-    let survey = block_on(async {
-        let upstreams = opened.upstreams(bar)?;
-        Ok(plan::survey(found, &opened.request, &upstreams, &opened.clock).await)
-    })?;
+    let runtime = runtime()?;
+    let upstreams = opened.upstreams(bar)?;
+    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     let asked = BTreeSet::new();
+    let generator = FluxGenerator::new(&upstreams, &runtime);
     let planning = Planning {
         config: &opened.request.config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
         situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
         read: &|path| opened.repository.read(path),
+        generator: &generator,
     };
     Ok(plan::plan(&survey, &planning, opened.request.now))
 }

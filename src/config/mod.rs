@@ -34,6 +34,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
 use crate::domain::policy::ComponentPolicy;

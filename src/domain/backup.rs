@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::component::{Component, Given};
 use super::facts::Facts;
 
 /// Version of the record.
@@ -75,4 +76,19 @@ pub struct DataBackup {
     pub namespace: Option<String>,
     /// Its state when it was recorded, in the words of who made it.
     pub status: String,
+}
+
+/// Versions and files of what a repository runs.
+pub fn components(found: &[Component]) -> BTreeMap<String, BackedUp> {
+    let backed_up = |component: &Component| {
+        let mut files: Vec<String> = component.pins.iter().map(|pin| pin.file.clone()).collect();
+        files.sort();
+        files.dedup();
+        let version = match &component.given {
+            Given::Exact(text) | Given::Range(text) => Some(text.clone()),
+            _ => None,
+        };
+        BackedUp { version, files }
+    };
+    found.iter().map(|component| (component.id.clone(), backed_up(component))).collect()
 }

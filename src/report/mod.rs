@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::domain::report::Report;
 
-mod clean;
+pub(crate) mod clean;
 mod data;
 mod html;
 mod markdown;

@@ -103,7 +103,12 @@ pub async fn manifests(http: &Http, release: &str) -> Result<Manifests, Upstream
     })
 }
 
-async fn asset(http: &Http, release: &str, name: &str, limit: u64) -> Result<(Url, Vec<u8>), UpstreamFailure> {
+async fn asset(
+    http: &Http,
+    release: &str,
+    name: &str,
+    limit: u64,
+) -> Result<(Url, Vec<u8>), UpstreamFailure> {
     let url = Url::parse(&format!("{RELEASES}/{release}/{name}"))
         .map_err(|error| permanent(format!("cannot ask for `{name}` of Flux {release}: {error}")))?;
     let get = Get { fresh_for: Some(FRESH_FOR), ..Get::new(&url, limit) };

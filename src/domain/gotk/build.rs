@@ -4,8 +4,8 @@ use super::options::{Header, Options};
 use super::steps::Steps;
 use super::tree::Node;
 use super::{
-    FLUX_SYSTEM, GotkError, Manifests, NOTIFICATION_CONTROLLER, SOURCE_CONTROLLER, SOURCE_WATCHER, VERSION_LABEL,
-    order_by_kind, print,
+    FLUX_SYSTEM, GotkError, Manifests, NOTIFICATION_CONTROLLER, SOURCE_CONTROLLER, SOURCE_WATCHER,
+    VERSION_LABEL, order_by_kind, print,
 };
 
 /// Registry of the images in the manifests of a release.
@@ -22,10 +22,12 @@ pub(super) fn build(options: &Options, release: &Manifests) -> Result<String, Go
         if number > 0 {
             text.push_str("---\n");
         }
-        let printed = print::print(object).map_err(|error| release.unknown(
-            format!("the {} `{}`", object.kind(), object.name()),
-            format!("has {}, which it is not sure how to print", error.0),
-        ))?;
+        let printed = print::print(object).map_err(|error| {
+            release.unknown(
+                format!("the {} `{}`", object.kind(), object.name()),
+                format!("has {}, which it is not sure how to print", error.0),
+            )
+        })?;
         text.push_str(&printed);
     }
     Ok(text)
@@ -89,7 +91,11 @@ fn roles(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError>
     const FILE: &str = "rbac.yaml";
     // flux replaces the namespace in the text, wherever it stands, before it builds.
     let text = release.text(FILE)?;
-    let text = if options.in_flux_system() { text.to_owned() } else { text.replace(FLUX_SYSTEM, &options.namespace) };
+    let text = if options.in_flux_system() {
+        text.to_owned()
+    } else {
+        text.replace(FLUX_SYSTEM, &options.namespace)
+    };
     let mut objects = release.read(FILE, &text)?;
     let roles: Vec<String> = objects
         .iter()
@@ -98,7 +104,7 @@ fn roles(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError>
         .collect();
     for object in &mut objects {
         if !matches!(object.kind(), "ClusterRole" | "ClusterRoleBinding" | "ResourceQuota") {
-            return Err(release.unknown(FILE, format!("has a {}", object.kind())));
+            return Err(release.unknown(format!("`{FILE}`"), format!("has a {}", object.kind())));
         }
         rename(object, &["metadata", "name"], &options.namespace);
         // Only a role of this file has the new name.
@@ -111,7 +117,8 @@ fn roles(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError>
             .find(|subject| subject.text_at(&["namespace"]) != Some(&options.namespace))
         {
             let subject = elsewhere.text_at(&["name"]).unwrap_or_default();
-            return Err(release.unknown(FILE, format!("has the subject `{subject}` in another namespace")));
+            return Err(release
+                .unknown(format!("`{FILE}`"), format!("has the subject `{subject}` in another namespace")));
         }
     }
     Ok(objects)
@@ -149,7 +156,8 @@ impl Build<'_> {
             | ("NetworkPolicy", "networking.k8s.io/v1")
             | ("Deployment", "apps/v1") => {
                 let namespace = Node::text(&self.options.namespace);
-                let placed = object.mapping_at(&["metadata"]).is_some_and(|meta| meta.set("namespace", namespace));
+                let placed =
+                    object.mapping_at(&["metadata"]).is_some_and(|meta| meta.set("namespace", namespace));
                 if !placed {
                     return Err(self.unknown(object, "has no metadata"));
                 }
@@ -195,7 +203,8 @@ impl Build<'_> {
             pod.set("imagePullSecrets", Node::List(vec![Node::map([("name", Node::text(secret))])]));
         }
         if !self.options.toleration_keys.is_empty() {
-            let toleration = |key: &String| Node::map([("key", Node::text(key)), ("operator", Node::text("Exists"))]);
+            let toleration =
+                |key: &String| Node::map([("key", Node::text(key)), ("operator", Node::text("Exists"))]);
             let tolerations = self.options.toleration_keys.iter().map(toleration).collect();
             pod.set("tolerations", Node::List(tolerations));
         }
@@ -210,7 +219,9 @@ impl Build<'_> {
     /// Takes the image of a component from the registry.
     fn image(&self, container: &mut Node) {
         let Some(Node::Text(image)) = container.get_mut("image") else { return };
-        let Some(rest) = image.strip_prefix(BASE_REGISTRY).and_then(|rest| rest.strip_prefix('/')) else { return };
+        let Some(rest) = image.strip_prefix(BASE_REGISTRY).and_then(|rest| rest.strip_prefix('/')) else {
+            return;
+        };
         let name = rest.split(['@', ':']).next().unwrap_or_default();
         if self.options.components.iter().any(|component| component == name) {
             *image = format!("{}/{rest}", self.options.registry);
@@ -238,9 +249,7 @@ impl Build<'_> {
         replaced.extend(advertised.map(|name| {
             (6, format!("--storage-adv-addr={name}.$(RUNTIME_NAMESPACE).svc.{}.", options.cluster_domain))
         }));
-        let unknown = |what: String| {
-            self.release.unknown(format!("the Deployment `{component}`"), what)
-        };
+        let unknown = |what: String| self.release.unknown(format!("the Deployment `{component}`"), what);
         let container = match object.at_mut(&["spec", "template", "spec", "containers"]) {
             Some(Node::List(containers)) => containers.first_mut(),
             _ => None,
@@ -256,7 +265,9 @@ impl Build<'_> {
             }
         }
         let consumes_artifacts = matches!(component, "kustomize-controller" | "helm-controller");
-        if consumes_artifacts && self.steps.source_watcher && options.components.iter().any(|name| name == SOURCE_WATCHER)
+        if consumes_artifacts
+            && self.steps.source_watcher
+            && options.components.iter().any(|name| name == SOURCE_WATCHER)
         {
             arguments.push(Node::text("--feature-gates=ExternalArtifact=true"));
         }

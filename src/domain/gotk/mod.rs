@@ -24,6 +24,7 @@ pub mod crds;
 mod options;
 mod order;
 mod order_by_kind;
+pub mod patches;
 mod print;
 mod scalar;
 mod steps;
@@ -246,10 +247,10 @@ fn first_difference(found: &str, expected: &str) -> Option<(usize, String, Strin
 
 impl Manifests {
     fn text(&self, file: &str) -> Result<&str, GotkError> {
-        self.files.get(file).map(String::as_str).ok_or_else(|| GotkError::MissingFile {
-            file: file.to_owned(),
-            release: self.version.clone(),
-        })
+        self.files
+            .get(file)
+            .map(String::as_str)
+            .ok_or_else(|| GotkError::MissingFile { file: file.to_owned(), release: self.version.clone() })
     }
 
     fn objects(&self, file: &str) -> Result<Vec<Node>, GotkError> {

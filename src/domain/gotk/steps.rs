@@ -44,8 +44,7 @@ impl Steps {
         }
         // Pre-releases count to their release, but for 2.0.0, whose fourth candidate brought the change.
         let number = (version.major, version.minor, version.patch);
-        let early_candidate = number == (2, 0, 0)
-            && ["rc.1", "rc.2", "rc.3"].contains(&version.pre.as_str());
+        let early_candidate = number == (2, 0, 0) && ["rc.1", "rc.2", "rc.3"].contains(&version.pre.as_str());
         Ok(Self {
             by_kind: number < (2, 0, 0) || early_candidate,
             pod_labels: number >= (2, 7, 0),

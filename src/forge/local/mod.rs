@@ -63,6 +63,22 @@ impl LocalForge {
         self.run(move |inner| inner.details(number)).await
     }
 
+    /// The message of a commit of a pull request.
+    ///
+    /// # Errors
+    ///
+    /// The commit is not here.
+    pub async fn message_of(&self, commit: &str) -> Result<String, ForgeError> {
+        let commit = commit.to_owned();
+        self.run(move |inner| {
+            let attempt = "read a commit of a pull request";
+            let id =
+                commit.parse().map_err(|_| conflict(format!("cannot {attempt}: `{commit}` is no commit")))?;
+            Ok(inner.repo.commit_info(id).map_err(|error| failed(attempt, &error))?.message)
+        })
+        .await
+    }
+
     /// Lets the work be done where it may block.
     async fn run<T: Send + 'static>(
         &self,

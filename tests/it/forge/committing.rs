@@ -10,7 +10,11 @@ use crate::support::git::Git;
 const BOT: &str = "ghs_bot";
 
 fn file(path: &str, content: Option<&str>) -> FileChange {
-    FileChange { path: path.to_owned(), content: content.map(|text| text.as_bytes().to_vec()), executable: false }
+    FileChange {
+        path: path.to_owned(),
+        content: content.map(|text| text.as_bytes().to_vec()),
+        executable: false,
+    }
 }
 
 fn change(world: &World, seen: Option<&str>) -> ApiCommit {
@@ -46,7 +50,10 @@ async fn commit_of_a_bot_is_verified_and_changes_only_its_files() {
     let changed = git.run(["diff", "--no-renames", "--raw", "--abbrev=1", "main", BRANCH]);
     let changed: Vec<&str> = changed.lines().map(|line| line.split_once('\t').unwrap().1).collect();
     assert_eq!(changed, ["apps/podinfo.yaml", "infra/deep/tool.sh", "infra/old.yaml"]);
-    assert_eq!(git.feed(["cat-file", "blob", &format!("{BRANCH}:apps/podinfo.yaml")], b"").stdout, b"version: 6.1.0\r\n");
+    assert_eq!(
+        git.feed(["cat-file", "blob", &format!("{BRANCH}:apps/podinfo.yaml")], b"").stdout,
+        b"version: 6.1.0\r\n"
+    );
     assert!(git.run(["ls-tree", BRANCH, "infra/deep/tool.sh"]).starts_with("100755"));
     assert_eq!(git.run(["log", "-1", "--format=%B", BRANCH]), commit.message.trim_end());
     world.forge().open(&proposal()).await.unwrap();
@@ -55,7 +62,14 @@ async fn commit_of_a_bot_is_verified_and_changes_only_its_files() {
 #[tokio::test]
 async fn commit_of_a_person_is_not_verified() {
     let world = world().await;
-    assert!(!world.forge_with(world.options(token(TOKEN))).commit_through_api(&change(&world, None)).await.unwrap().verified);
+    assert!(
+        !world
+            .forge_with(world.options(token(TOKEN)))
+            .commit_through_api(&change(&world, None))
+            .await
+            .unwrap()
+            .verified
+    );
 }
 
 #[tokio::test]
@@ -65,7 +79,11 @@ async fn same_change_is_found_and_not_made_again() {
     world.fake.seen();
     let again = world.forge().commit_through_api(&change(&world, None)).await.unwrap();
     assert_eq!(again.id, first.id);
-    assert_eq!(world.fake.writes(), ["POST /git/blobs", "POST /git/trees"], "which are named by their content");
+    assert_eq!(
+        world.fake.writes(),
+        ["POST /git/blobs", "POST /git/trees"],
+        "which are named by their content"
+    );
 }
 
 #[tokio::test]
@@ -107,7 +125,11 @@ async fn branch_is_made_anew_when_the_base_moved() {
     world.fake.seen();
     let new = world.forge().commit_through_api(&change(&world, Some(&old.id))).await.unwrap();
     assert_eq!(world.fake.github().branch(BRANCH), Some(new.id));
-    assert_eq!(world.fake.writes().last().unwrap(), "POST /graphql", "only GraphQL moves a ref from where it was seen");
+    assert_eq!(
+        world.fake.writes().last().unwrap(),
+        "POST /graphql",
+        "only GraphQL moves a ref from where it was seen"
+    );
     assert_eq!(Git::at(&world.bare).run(["rev-list", "--count", &format!("main..{BRANCH}")]), "1");
 }
 
@@ -180,7 +202,8 @@ async fn commit_of_nothing_or_of_too_much_is_refused_before_anything_is_sent() {
     let world = world().await;
     let big = "x".repeat(17 << 20);
     for files in [Vec::new(), vec![file("big", Some(&big))], vec![file("a", Some("a")); 201]] {
-        let error = world.forge().commit_through_api(&ApiCommit { files, ..change(&world, None) }).await.unwrap_err();
+        let error =
+            world.forge().commit_through_api(&ApiCommit { files, ..change(&world, None) }).await.unwrap_err();
         assert_eq!(error.class, ForgeErrorClass::Permanent);
     }
     assert_eq!(world.fake.writes(), [""; 0]);

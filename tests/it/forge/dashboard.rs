@@ -39,7 +39,11 @@ async fn ticked_checkbox_is_seen_and_not_overwritten() {
 #[tokio::test]
 async fn issue_of_somebody_else_with_our_marker_is_not_the_dashboard() {
     let world = World::new().await;
-    world.fake.github().add_issue(Account::person(3, "mallory"), "Updates", &format!("- [x] x\n{DASHBOARD_MARKER}"));
+    world.fake.github().add_issue(
+        Account::person(3, "mallory"),
+        "Updates",
+        &format!("- [x] x\n{DASHBOARD_MARKER}"),
+    );
     world.fake.github().add_issue(me(), "Another", "of ours, without marker");
     assert_eq!(world.forge().dashboard().await.unwrap(), None);
     world.forge().write_dashboard(None, "Updates", BODY).await.unwrap();
