@@ -8,9 +8,13 @@ use futures_util::future::join_all;
 use super::ports::Upstreams;
 use crate::domain::component::Component;
 use crate::domain::notes;
+use crate::domain::problem::{Category, Problem};
 use crate::domain::report::{Entry, Status};
-use crate::domain::upstream::{Answer, Candidate, UpstreamRef};
+use crate::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure, UpstreamRef};
 use crate::rules::Registry;
+
+/// Name of the advisory database, for people.
+const DATABASE: &str = "OSV";
 
 /// Where the release notes of a component are, when its own upstream has none (charts, OCI tags).
 pub(super) fn notes_of(component: &Component, registry: &Registry) -> Option<UpstreamRef> {
@@ -69,13 +73,14 @@ impl Target {
     }
 }
 
-/// Asks what needs a request of its own: advisories of what the cluster runs on, and with `deep` the target.
+/// Asks what needs a request of its own: advisories of what the cluster runs on, and with `deep` the target;
+/// gives back what could not be asked.
 pub(super) async fn look<U: Upstreams>(
     targets: Vec<Target>,
     deep: bool,
     upstreams: &U,
     entries: &mut BTreeMap<String, Entry>,
-) {
+) -> Vec<Problem> {
     // All at once: the client bounds how many requests are on the way.
     let looks = targets.into_iter().map(|target| async move {
         let advisories = match &target.module {
@@ -88,12 +93,16 @@ pub(super) async fn look<U: Upstreams>(
         };
         (target.id, advisories, checks)
     });
+    let mut unknown: BTreeMap<(Category, String), Vec<String>> = BTreeMap::new();
     for (id, advisories, checks) in join_all(looks).await {
         let Some(entry) = entries.get_mut(&id) else { continue };
         match advisories {
             Some(Ok(found)) => add_advisories(entry, found),
-            // Without an answer the notes stand alone: unknown stays unknown.
-            Some(Err(failure)) => tracing::debug!(component = %id, %failure, "advisories could not be asked"),
+            // Without an answer the notes stand alone: unknown stays unknown. Who wanted `--offline` knows.
+            Some(Err(failure)) if failure.class == FailureClass::Offline => {}
+            Some(Err(failure)) => {
+                unknown.entry((category(&failure), failure.message)).or_default().push(id.clone());
+            }
             None => {}
         }
         match checks {
@@ -103,6 +112,26 @@ pub(super) async fn look<U: Upstreams>(
             }
             None => {}
         }
+    }
+    let told = unknown.into_iter().map(|((category, message), ids)| Problem {
+        category,
+        file: None,
+        line: None,
+        upstream: Some(DATABASE.to_owned()),
+        message: format!("advisories of {} are not known: {message}", ids.join(", ")),
+    });
+    told.collect()
+}
+
+/// Who has to act where an upstream failed.
+pub(super) fn category(failure: &UpstreamFailure) -> Category {
+    match failure.class {
+        FailureClass::Denied => Category::Authentication,
+        FailureClass::RateLimited { .. } => Category::RateLimit,
+        FailureClass::Transient
+        | FailureClass::Permanent
+        | FailureClass::NotFound
+        | FailureClass::Offline => Category::Upstream,
     }
 }
 

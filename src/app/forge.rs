@@ -80,17 +80,7 @@ pub struct PullRequestChange {
     pub remove_labels: Vec<String>,
 }
 
-/// How a pull request is merged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum MergeMethod {
-    /// A merge commit.
-    #[default]
-    Merge,
-    /// One commit.
-    Squash,
-    /// The commits on top of the base.
-    Rebase,
-}
+pub use crate::domain::policy::MergeMethod;
 
 /// What the checks and statuses of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -186,6 +176,15 @@ pub trait Forge: Sync {
     /// Every pull request whose head is a branch of this repository below `gitops-updater/`, in any state, newest
     /// first.
     fn pull_requests(&self) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send;
+
+    /// The pull requests from `branch` of this repository, in any state, newest first. Unlike
+    /// [`Forge::pull_requests`], which may leave out old ones, this finds them all.
+    fn pull_requests_of(&self, branch: &str) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send {
+        async move {
+            let all = self.pull_requests().await?;
+            Ok(all.into_iter().filter(|pull| pull.branch == branch).collect())
+        }
+    }
 
     /// One pull request, as it is now.
     fn pull_request(&self, number: Number) -> impl Future<Output = ForgeResult<PullRequest>> + Send;

@@ -13,6 +13,7 @@ use crate::upstream::context::{Context, GitOptions, GithubHost, GithubOptions, O
 use crate::upstream::credentials::{self, Credentials};
 use crate::upstream::http::{self, Http, HttpOptions};
 use crate::upstream::mapping::{Mapping, Target};
+use crate::upstream::retry::Policy;
 
 /// Where the API of github.com is.
 const PUBLIC_API: &str = "api.github.com";
@@ -51,7 +52,7 @@ pub(super) fn upstreams(
             .iter()
             .filter_map(|(host, settings)| Some((asked_name(host), settings.concurrency?)))
             .collect(),
-        retries: options.retries,
+        retry: Policy::times(options.retries),
         mapping: mapping(config)?,
         credentials: all_credentials(options, access)?,
         ..HttpOptions::default()
@@ -71,7 +72,6 @@ pub(super) fn upstreams(
         hosts: github_hosts(config, access),
         cache_folder: http.cache_dir().map(|folder| folder.join("github")),
         timeout: options.timeout,
-        retries: options.retries as usize,
         ..GithubOptions::default()
     };
     let git = GitOptions { timeout: options.timeout, ..GitOptions::default() };

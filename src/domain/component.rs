@@ -10,8 +10,9 @@ use super::version::Scheme;
 /// The place of one version in the repository: file, document, route, bytes.
 ///
 /// `text` is exactly the bytes of `span` in `file`, never a value that a YAML reader made of it
-/// (`1.10` stays `1.10`).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// (`1.10` stays `1.10`). Where a component's version is a variable without a value, it is that variable
+/// (`${VERSION}`), and its bytes are for nobody to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pin {
     /// Path within the repository, `/`-separated.
     pub file: String,
@@ -31,6 +32,30 @@ pub struct Pin {
     pub rule: String,
     /// Whether Flux applies the value from here; `false` for copies (Ansible, templates, unused variables).
     pub applied: bool,
+    /// The whole file is generated (`gotk-components.yaml`): it is made anew, never edited.
+    pub generated: bool,
+    /// The digest that belongs to the version here and must move with it.
+    ///
+    /// `None` where there is none, and where it stands elsewhere (behind a variable of another file, in
+    /// the object that a patch is for): [`Component::digest`] says which of the two it is, and with a
+    /// digest elsewhere the version here must not be moved alone.
+    pub digest: Option<DigestPin>,
+}
+
+/// The place of a digest beside a version, in the pin's own file and document.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DigestPin {
+    /// 1-based line of the first byte of the digest.
+    pub line: usize,
+    /// 1-based column of the first byte of the digest, in characters.
+    pub column: usize,
+    /// JSON Pointer (RFC 6901) within the document to the scalar that holds the digest; that of the
+    /// version itself in `name:tag@sha256:…`.
+    pub route: String,
+    /// Byte range of `text` in the file, half open.
+    pub span: (usize, usize),
+    /// The digest as it stands in the file (`sha256:…`).
+    pub text: String,
 }
 
 /// How the version of a component is given in Git.

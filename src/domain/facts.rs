@@ -61,6 +61,8 @@ pub struct LonghornFact {
     pub current: Option<String>,
     /// Volumes by robustness.
     pub volumes: BTreeMap<String, usize>,
+    /// CRD (`volumes.longhorn.io`) → `status.storedVersions`.
+    pub stored_versions: BTreeMap<String, Vec<String>>,
     /// Volumes whose engine runs another image than the default.
     pub old_engines: Option<usize>,
 }

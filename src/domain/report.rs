@@ -93,12 +93,30 @@ pub struct PinEntry {
     pub route: String,
     /// Byte range in the file: start, end (half open).
     pub span: [usize; 2],
-    /// The bytes in the file.
+    /// The bytes in the file; a variable such as `${VERSION}` where nothing gives it a value.
     pub text: String,
     /// Rule that found it.
     pub rule: String,
     /// Whether Flux applies it; copies are `false`.
     pub applied: bool,
+    /// Where the digest stands that moves with the version, in the same document; null where there is none
+    /// there.
+    pub digest: Option<DigestEntry>,
+}
+
+/// Where the digest beside a version is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DigestEntry {
+    /// 1-based.
+    pub line: usize,
+    /// 1-based, in characters.
+    pub column: usize,
+    /// JSON Pointer within the document.
+    pub route: String,
+    /// Byte range in the file: start, end (half open).
+    pub span: [usize; 2],
+    /// The bytes in the file.
+    pub text: String,
 }
 
 /// One component.

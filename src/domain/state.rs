@@ -60,6 +60,7 @@ pub enum UpdateStatus {
 
 /// One step in life.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Update {
     /// `update-<UTC time>`, of the run that recorded it first; `-2`, `-3` … within one second.
     pub update_id: String,
@@ -120,6 +121,7 @@ pub struct Update {
 
 /// A sequence of steps that belong together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Campaign {
     /// `campaign-<UTC time>`.
     pub campaign_id: String,
@@ -142,6 +144,7 @@ pub struct Campaign {
 
 /// A commit to go back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RollbackPoint {
     /// Such as `k3s_update`.
     pub phase: String,
@@ -154,6 +157,7 @@ pub struct RollbackPoint {
 
 /// A version that is not proposed again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Quarantined {
     /// Component id.
     pub component: String,
@@ -170,6 +174,7 @@ pub struct Quarantined {
 
 /// Proposing and merging are stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Maintenance {
     /// Who stopped it.
     pub by: String,
@@ -193,5 +198,61 @@ impl Stage {
             Self::Held => UpdateStatus::Held,
             Self::Abandoned => UpdateStatus::Abandoned,
         }
+    }
+}
+
+impl UpdateStatus {
+    /// The word in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Reverted => "reverted",
+            Self::Held => "held",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl Maintenance {
+    /// Whether it still holds at `now`.
+    pub fn is_on(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// `<prefix>-<UTC time>`, with `-2`, `-3` … behind it where that is taken.
+pub fn fresh_id(prefix: &str, now: Timestamp, is_taken: impl Fn(&str) -> bool) -> String {
+    let id = format!("{prefix}-{}", now.strftime("%Y%m%d-%H%M%S"));
+    if !is_taken(&id) {
+        return id;
+    }
+    let numbered = (2_u32..).map(|number| format!("{id}-{number}"));
+    numbered.into_iter().find(|id| !is_taken(id)).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_second_are_numbered() {
+        let now: Timestamp = "2025-02-08T10:00:00.9Z".parse().unwrap();
+        let taken = ["update-20250208-100000", "update-20250208-100000-2"];
+        assert_eq!(fresh_id("update", now, |_| false), taken[0]);
+        assert_eq!(fresh_id("update", now, |id| id == taken[0]), taken[1]);
+        assert_eq!(fresh_id("update", now, |id| taken.contains(&id)), "update-20250208-100000-3");
+    }
+
+    #[test]
+    fn maintenance_ends_when_it_says() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let since = at("2025-02-08T10:00:00Z");
+        let mut maintenance = Maintenance { by: "jane".to_owned(), reason: None, since, until: None };
+        assert!(maintenance.is_on(at("2035-01-01T00:00:00Z")));
+        maintenance.until = Some(at("2025-02-08T12:00:00Z"));
+        assert!(
+            maintenance.is_on(at("2025-02-08T11:59:59Z")) && !maintenance.is_on(at("2025-02-08T12:00:00Z"))
+        );
     }
 }

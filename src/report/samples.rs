@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::domain::component::UpdateType;
 use crate::domain::problem::{Category, Problem};
 use crate::domain::report::{
-    DeepChecks, Entry, PinEntry, Report, Repository, SCHEMA, Status, Summary, UpdateReport, UpstreamEntry,
+    DeepChecks, DigestEntry, Entry, PinEntry, Report, Repository, SCHEMA, Status, Summary, UpdateReport,
+    UpstreamEntry,
 };
 
 pub(super) fn now() -> Timestamp {
@@ -241,6 +242,13 @@ pub(super) fn hostile() -> Report {
                     route: attack(),
                     text: attack(),
                     rule: attack(),
+                    digest: Some(DigestEntry {
+                        line: 15,
+                        column: 1,
+                        route: attack(),
+                        span: [0, 1],
+                        text: attack(),
+                    }),
                     ..pin("x", "x")
                 }],
             };
@@ -335,5 +343,6 @@ fn pin(id: &str, text: &str) -> PinEntry {
         text: text.to_owned(),
         rule: "helm-release".to_owned(),
         applied: true,
+        digest: None,
     }
 }

@@ -63,26 +63,12 @@ pub struct GithubOptions {
     pub timeout: Duration,
     /// Pages of 100 entries read of one list at most.
     pub pages: usize,
-    /// How often a page that failed for a passing reason is asked again.
-    pub retries: usize,
-    /// First wait between tries; doubles with every try.
-    pub first_wait: Duration,
-    /// Longest wait that `Retry-After` may ask for before the answer is given up.
-    pub longest_wait: Duration,
 }
 
 impl Default for GithubOptions {
-    /// No tokens, no cache; 10 pages, 30 s a page, 2 retries from 500 ms, waits of 30 s at most.
+    /// No tokens, no cache; 10 pages, 30 s a page.
     fn default() -> Self {
-        Self {
-            hosts: BTreeMap::new(),
-            cache_folder: None,
-            timeout: Duration::from_secs(30),
-            pages: 10,
-            retries: 2,
-            first_wait: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(30),
-        }
+        Self { hosts: BTreeMap::new(), cache_folder: None, timeout: Duration::from_secs(30), pages: 10 }
     }
 }
 

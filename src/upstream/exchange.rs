@@ -1,12 +1,9 @@
 //! One attempt: a request, its redirects, and its content, within bounds.
 
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use flate2::Crc;
 use jiff::Timestamp;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION,
@@ -15,13 +12,14 @@ use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::body::{Body, BodyFile, Check, IN_MEMORY};
-use super::cache::{Description, create_new, unique};
-use super::failure::{denied, not_found, permanent, rate_limited, transient};
+use super::body::{Body, Check};
+use super::cache::Description;
+use super::failure::{denied, not_found, permanent};
 use super::http::{Got, HttpOptions};
 use super::reach::unconnected;
 use super::redact::{redact, strip};
-use super::retry;
+use super::retry::Refused;
+use super::spool::Spool;
 use crate::app::ports::Clock;
 use crate::domain::upstream::UpstreamFailure;
 
@@ -70,31 +68,6 @@ impl Content {
             stale: false,
             stored: None,
         }
-    }
-}
-
-/// Whether the same question may be asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Again {
-    Never,
-    Soon,
-    After(Duration),
-}
-
-pub(crate) struct Refused {
-    pub(crate) failure: UpstreamFailure,
-    pub(crate) again: Again,
-    /// Why the asked host could not be connected to, where that is what went wrong.
-    pub(crate) unconnected: Option<String>,
-}
-
-impl Refused {
-    fn for_good(failure: UpstreamFailure) -> Self {
-        Self { failure, again: Again::Never, unconnected: None }
-    }
-
-    fn for_now(message: String) -> Self {
-        Self { failure: transient(message), again: Again::Soon, unconnected: None }
     }
 }
 
@@ -251,6 +224,9 @@ async fn read(
     let status = response.status().as_u16();
     let headers = response.headers();
     let shown = redact(url);
+    if let Some(passing) = Refused::passing(url, status, headers, now) {
+        return Err(passing);
+    }
     match status {
         200..=299 => content(question, url, response).await.map(Answered::Content),
         304 if question.stored.is_some() => Ok(Answered::NotModified(headers.clone())),
@@ -258,29 +234,12 @@ async fn read(
             Ok(Answered::Content(without_body(status, url, headers)))
         }
         401 if question.challenge => Ok(Answered::Content(without_body(status, url, headers))),
-        429 => Err(limited(url, status, headers, now)),
-        403 if retry::is_rate_limit(headers) => Err(limited(url, status, headers, now)),
         401 | 403 | 407 => Err(Refused::for_good(denied(url, status, sent_credentials))),
         404 | 410 => Err(Refused::for_good(not_found(format!(
             "`{shown}` answered {status}: there is nothing; check the URL, or whether it needs credentials"
         )))),
-        408 | 425 | 500..=599 => Err(Refused {
-            failure: transient(format!("`{shown}` answered {status}")),
-            again: retry::retry_after(headers, now).map_or(Again::Soon, Again::After),
-            unconnected: None,
-        }),
         _ => Err(Refused::for_good(permanent(format!("`{shown}` answered {status}")))),
     }
-}
-
-fn limited(url: &Url, status: u16, headers: &HeaderMap, now: Timestamp) -> Refused {
-    let again = match retry::retry_after(headers, now) {
-        Some(wait) => Again::After(wait),
-        // GitHub's hourly limit: waiting for it would take longer than any run.
-        None if status == 403 || headers.contains_key("x-ratelimit-reset") => Again::Never,
-        None => Again::Soon,
-    };
-    Refused { failure: rate_limited(url, status, retry::reset(headers, now)), again, unconnected: None }
 }
 
 fn without_body(status: u16, url: &Url, headers: &HeaderMap) -> Content {
@@ -323,6 +282,24 @@ async fn content(question: &Question<'_>, url: &Url, mut response: Response) -> 
     Ok(Content { status, headers, url: url.clone(), body, check })
 }
 
+/// The whole of a small answer, in memory; `what` it is for people.
+pub(super) async fn small(
+    url: &Url,
+    mut response: Response,
+    limit: usize,
+    what: &str,
+) -> Result<Vec<u8>, Refused> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|cause| unsent(url, &cause))? {
+        if body.len() + chunk.len() > limit {
+            let told = format!("{what} of `{}` is larger than {limit} bytes", redact(url));
+            return Err(Refused::for_good(permanent(told)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
 /// Whether content is a page for people. A server may call data `text/html`; it then does not start with `<`.
 fn is_web_page(headers: &HeaderMap, start: &[u8]) -> bool {
     let start = start.trim_ascii_start();
@@ -334,14 +311,13 @@ fn is_web_page(headers: &HeaderMap, start: &[u8]) -> bool {
 }
 
 /// A request that got no whole answer. reqwest's own text holds the URL, so its kind is told instead.
-fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
+pub(super) fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
     let shown = redact(url);
     if cause.is_builder() {
         return Refused::for_good(permanent(format!("cannot ask `{shown}`: not a URL that can be asked")));
     }
     if let Some(why) = unconnected(cause) {
-        let refused = Refused::for_now(format!("cannot connect to `{shown}`: {why}"));
-        return Refused { unconnected: Some(why), ..refused };
+        return Refused::unconnected(format!("cannot connect to `{shown}`: {why}"), why);
     }
     let mut root: &dyn std::error::Error = cause;
     while let Some(source) = root.source() {
@@ -355,143 +331,10 @@ fn unsent(url: &Url, cause: &reqwest::Error) -> Refused {
     Refused::for_now(what)
 }
 
-/// Collects content in memory, and in a temporary file once it is large. Where no file can be written (a
-/// container with a read-only root, a full disk) it stays in memory.
-struct Spool {
-    /// Where a file may be made, in order; none any more once no place took one.
-    folders: Vec<PathBuf>,
-    memory: Vec<u8>,
-    file: Option<Spooled>,
-    length: u64,
-    crc: Crc,
-}
-
-struct Spooled {
-    file: File,
-    body: Arc<BodyFile>,
-    start: Vec<u8>,
-    written: u64,
-}
-
-impl Spool {
-    fn new(folder: Option<&Path>) -> Self {
-        let folders = folder.map(Path::to_path_buf).into_iter().chain([std::env::temp_dir()]).collect();
-        Self::within(folders)
-    }
-
-    fn within(folders: Vec<PathBuf>) -> Self {
-        Self { folders, memory: Vec::new(), file: None, length: 0, crc: Crc::new() }
-    }
-
-    fn push(&mut self, chunk: &[u8]) -> std::io::Result<()> {
-        self.length += chunk.len() as u64;
-        self.crc.update(chunk);
-        self.memory.extend_from_slice(chunk);
-        if self.memory.len() as u64 > IN_MEMORY {
-            // Written by the thread that received it: chunks are small and the file is not synced.
-            if self.file.is_none() {
-                self.open();
-            }
-            self.write()?;
-        }
-        Ok(())
-    }
-
-    /// Makes a file in the first place that takes one.
-    fn open(&mut self) {
-        for folder in std::mem::take(&mut self.folders) {
-            let path = folder.join(format!("{}.tmp", unique()));
-            match create_new(&path) {
-                Ok(file) => {
-                    let body = BodyFile { path, gzip: false, check: None, temporary: true, limit: u64::MAX };
-                    let start = self.memory.iter().take(64).copied().collect();
-                    self.file = Some(Spooled { file, body: Arc::new(body), start, written: 0 });
-                    return;
-                }
-                Err(cause) => {
-                    tracing::debug!(folder = %folder.display(), reason = %cause, "no file for a large answer here");
-                }
-            }
-        }
-    }
-
-    /// Moves what is in memory into the file, if there is one.
-    fn write(&mut self) -> std::io::Result<()> {
-        let Some(spooled) = &mut self.file else { return Ok(()) };
-        if spooled.file.write_all(&self.memory).is_ok() {
-            spooled.written += self.memory.len() as u64;
-            self.memory.clear();
-            return Ok(());
-        }
-        // The disk is full: what it took is read back.
-        let mut memory = Vec::new();
-        File::open(spooled.body.path())?.take(spooled.written).read_to_end(&mut memory)?;
-        if memory.len() as u64 != spooled.written {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        memory.append(&mut self.memory);
-        self.memory = memory;
-        self.file = None;
-        Ok(())
-    }
-
-    /// The body, what it must be when read again, and its first bytes.
-    fn finish(mut self) -> std::io::Result<(Body, Check, Vec<u8>)> {
-        let check = Check { length: self.length, crc: self.crc.sum() };
-        self.write()?;
-        Ok(match self.file.take() {
-            Some(spooled) => (Body::File(spooled.body), check, spooled.start),
-            None => {
-                let start = self.memory.iter().take(64).copied().collect();
-                (Body::Memory(self.memory.into()), check, start)
-            }
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Where neither the cache nor the temporary folder could be written (a container with a read-only root),
-    /// every answer over 1 MiB failed.
-    #[test]
-    fn large_content_goes_to_the_first_place_that_takes_it_and_else_stays_in_memory() {
-        let folder = tempfile::tempdir().unwrap();
-        let none = folder.path().join("none");
-        let large: Vec<u8> = (0..3 * IN_MEMORY).map(|i| (i % 251) as u8).collect();
-        for (folders, in_file) in
-            [(vec![none.clone(), folder.path().to_owned()], true), (vec![none.clone(), none.clone()], false)]
-        {
-            let mut spool = Spool::within(folders);
-            for chunk in large.chunks(100_000) {
-                spool.push(chunk).unwrap();
-            }
-            let (body, check, start) = spool.finish().unwrap();
-            assert_eq!(matches!(body, Body::File(_)), in_file);
-            assert_eq!((check.length, start.as_slice()), (large.len() as u64, &large[..64]));
-            assert!(body.bytes(u64::MAX).unwrap() == large);
-        }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn full_disk_gives_back_what_it_took() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::within(vec![folder.path().to_owned()]);
-        let large: Vec<u8> = (0..2 * IN_MEMORY).map(|i| (i % 251) as u8).collect();
-        for chunk in large.chunks(100_000) {
-            spool.push(chunk).unwrap();
-            if let Some(spooled) = &mut spool.file {
-                // From now on the disk takes no byte.
-                spooled.file = File::options().write(true).open("/dev/full").unwrap();
-            }
-        }
-        let (body, ..) = spool.finish().unwrap();
-        assert!(matches!(body, Body::Memory(_)) && body.bytes(u64::MAX).unwrap() == large);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    }
+    use crate::upstream::retry::Again;
 
     #[test]
     fn redirects_lead_to_https_or_stay_on_http_and_lose_their_user() {

@@ -28,7 +28,7 @@ use super::failure::{denied, failure, not_found, permanent, transient};
 use super::http::Http;
 use super::mapping::Resolved;
 use super::redact::{redact, redact_text};
-use super::retry;
+use super::retry::{self, Again, Refused};
 use crate::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure};
 
 const PREFIX: &str = "refs/tags/";
@@ -56,7 +56,8 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
     let parsed = Url::parse(url).map_err(|_| refused_scheme(&shown))?;
     match context.http.mapping().resolve(&parsed) {
         Resolved::File(folder) => {
-            let listed = blocking(&shown, move |shown| local_tags(&folder, shown));
+            let listed = blocking(&shown, move |shown| local_tags(&folder, shown).map_err(Refused::for_good));
+            let listed = async { listed.await.map_err(|refused| refused.failure) };
             within(context.git.timeout, &shown, listed).await
         }
         Resolved::Url(target) => {
@@ -107,32 +108,13 @@ async fn ask(context: &Context, target: &Url, shown: &str) -> Result<Answer, Ups
 }
 
 async fn ask_at(context: &Context, target: Url, shown: &str) -> Result<Answer, UpstreamFailure> {
-    let mut pauses = retry::pauses(context.http.retries());
-    loop {
-        let turn = context.http.turn(&target).await?;
-        let work = {
-            let (target, options) = (target.clone(), context.git.clone());
-            let credentials = context.http.credentials().clone();
-            move |_: &str| remote_tags(target, &credentials, &options)
-        };
-        let refused = match blocking(shown, work).await {
-            Ok(answer) => {
-                turn.answered();
-                return Ok(answer);
-            }
-            Err(refused) => refused,
-        };
-        if refused.unconnected {
-            turn.unconnected("no connection");
-        }
-        drop(turn);
-        match pauses.next() {
-            Some(pause) if refused.failure.class == FailureClass::Transient => {
-                tokio::time::sleep(pause).await
-            }
-            _ => return Err(refused.failure),
-        }
-    }
+    let (http, url) = (&context.http, &target);
+    let attempt = || {
+        let (target, options, credentials) =
+            (target.clone(), context.git.clone(), http.credentials().clone());
+        blocking(shown, move |_| remote_tags(target, &credentials, &options))
+    };
+    retry::run(http, url, http.retry(), attempt).await
 }
 
 /// The listing of an earlier run, and how old it is.
@@ -144,19 +126,6 @@ fn kept_tags(http: &Http, target: &Url) -> Option<(Answer, Duration)> {
     Some((Answer { candidates, stale: true, ..Answer::default() }, kept.age))
 }
 
-/// A listing that failed.
-struct Unlisted {
-    failure: UpstreamFailure,
-    /// Nobody could be connected to.
-    unconnected: bool,
-}
-
-impl From<UpstreamFailure> for Unlisted {
-    fn from(failure: UpstreamFailure) -> Self {
-        Self { failure, unconnected: false }
-    }
-}
-
 fn refused_scheme(shown: &str) -> UpstreamFailure {
     permanent(format!(
         "cannot list the tags of `{shown}`: only http and https remotes are asked; map its base URL to one in \
@@ -166,13 +135,14 @@ fn refused_scheme(shown: &str) -> UpstreamFailure {
 
 /// Runs `work` where it may block. Where nobody waits for it any more, its thread ends by the client's
 /// own time-outs.
-async fn blocking<E: From<UpstreamFailure> + Send + 'static>(
+async fn blocking(
     shown: &str,
-    work: impl FnOnce(&str) -> Result<Answer, E> + Send + 'static,
-) -> Result<Answer, E> {
+    work: impl FnOnce(&str) -> Result<Answer, Refused> + Send + 'static,
+) -> Result<Answer, Refused> {
     let owned = shown.to_owned();
     tokio::task::spawn_blocking(move || work(&owned)).await.unwrap_or_else(|_| {
-        Err(permanent(format!("cannot list the tags of `{shown}`: the listing was given up")).into())
+        let told = format!("cannot list the tags of `{shown}`: the listing was given up");
+        Err(Refused::for_good(permanent(told)))
     })
 }
 
@@ -186,14 +156,15 @@ async fn within(
     })
 }
 
-fn remote_tags(mut target: Url, credentials: &Credentials, options: &GitOptions) -> Result<Answer, Unlisted> {
+fn remote_tags(mut target: Url, credentials: &Credentials, options: &GitOptions) -> Result<Answer, Refused> {
     // A user in the URL would otherwise be sent before anybody asks.
     if target.set_username("").is_err() || target.set_password(None).is_err() {
-        return Err(refused_scheme(&redact(&target)).into());
+        return Err(Refused::for_good(refused_scheme(&redact(&target))));
     }
     let shown = redact(&target);
-    let git_url = gix::url::parse(target.as_str())
-        .map_err(|_| permanent(format!("cannot list the tags of `{shown}`: Git cannot read that URL")))?;
+    let unusable =
+        |why: &str| Refused::for_good(permanent(format!("cannot list the tags of `{shown}`: {why}")));
+    let git_url = gix::url::parse(target.as_str()).map_err(|_| unusable("Git cannot read that URL"))?;
     let mut transport =
         connect_http(Bounded { inner: backend::Remote::default() }, git_url, Protocol::V2, false);
     let timeouts = (options.timeout, options.connect_timeout);
@@ -205,7 +176,7 @@ fn remote_tags(mut target: Url, credentials: &Credentials, options: &GitOptions)
     };
     transport
         .configure(&Options { backend: Some(Arc::new(Mutex::new(client))), ..Options::default() })
-        .map_err(|_| permanent(format!("cannot list the tags of `{shown}`: the client cannot be set up")))?;
+        .map_err(|_| unusable("the client cannot be set up"))?;
 
     let mut asked_for_credentials = None;
     let mut progress = gix::progress::Discard;
@@ -224,9 +195,15 @@ fn remote_tags(mut target: Url, credentials: &Credentials, options: &GitOptions)
     );
     let judge = |error: &gix::Error, asked: Option<bool>| {
         // The chain ends in gix's own type; what reqwest said is only in its text.
-        let unconnected = format!("{error:?}").contains("Error(Connect,");
+        let unconnected = asked.is_none() && format!("{error:?}").contains("Error(Connect,");
         let failure = judge(error, asked, &target);
-        Unlisted { failure, unconnected: unconnected && asked.is_none() }
+        // gix keeps the headers of a refusal to itself, so what the server wishes is not known.
+        let passes = matches!(failure.class, FailureClass::Transient | FailureClass::RateLimited { .. });
+        Refused {
+            failure,
+            again: if passes { Again::Soon } else { Again::Never },
+            unconnected: unconnected.then(|| "no connection".to_owned()),
+        }
     };
     let shaken = shaken.map_err(|error| judge(&error, asked_for_credentials))?;
     let refs = match shaken.refs {

@@ -18,14 +18,14 @@ pub use super::body::Body;
 use super::body::{BodyFile, IN_MEMORY};
 use super::cache::{About, Cache, Keeping, Key, Stored};
 use super::credentials::{Credential, Credentials, identity};
-use super::exchange::{Again, Answered, Content, Exchange, Question};
+use super::exchange::{Answered, Content, Exchange, Question};
 use super::failure::{failure, permanent};
 use super::local::local;
 use super::mapping::{Mapping, Resolved};
 pub use super::options::HttpOptions;
 use super::reach::Reach;
 use super::redact::{redact, strip};
-use super::retry;
+use super::retry::{self, Policy};
 use crate::app::ports::Clock;
 use crate::clock::AnyClock;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
@@ -198,9 +198,9 @@ impl Http {
         self.shared.exchange.options().timeout
     }
 
-    /// Further attempts after the first one failed for a passing reason.
-    pub fn retries(&self) -> u32 {
-        self.shared.exchange.options().retries
+    /// How often to ask again, and how long to wait before.
+    pub fn retry(&self) -> Policy {
+        self.shared.exchange.options().retry
     }
 
     /// Where answers are kept between runs.
@@ -307,7 +307,11 @@ impl Http {
             challenge: get.challenge,
             folder: cache.map(Cache::folder),
         };
-        match self.ask(&question).await {
+        let exchange = &self.shared.exchange;
+        let asked = retry::run(self, question.url, self.retry(), || {
+            exchange.once(&question, self.shared.clock.as_ref())
+        });
+        match asked.await {
             Ok(Answered::NotModified(headers)) => {
                 let (Some(cache), Some(stored)) = (cache, &stored) else {
                     return Err(permanent(format!(
@@ -351,44 +355,6 @@ impl Http {
             return Some(Credential::from_url(target).header());
         }
         self.credentials().for_url(target).map(Credential::header)
-    }
-
-    /// Asks until there is an answer, a lasting failure, or no attempt left.
-    async fn ask(&self, question: &Question<'_>) -> Result<Answered, UpstreamFailure> {
-        let mut pauses = retry::pauses(self.shared.exchange.options().retries);
-        loop {
-            let refused = {
-                let turn = self.turn(question.url).await?;
-                match self.shared.exchange.once(question, self.shared.clock.as_ref()).await {
-                    Ok(answered) => {
-                        turn.answered();
-                        return Ok(answered);
-                    }
-                    Err(refused) => {
-                        match &refused.unconnected {
-                            Some(cause) => turn.unconnected(cause),
-                            None => turn.answered(),
-                        }
-                        refused
-                    }
-                }
-            };
-            let Some(own) = pauses.next().filter(|_| refused.again != Again::Never) else {
-                return Err(refused.failure);
-            };
-            let pause = match refused.again {
-                Again::After(wished) if wished > retry::LONGEST_PAUSE => return Err(refused.failure),
-                Again::After(wished) => wished.max(own),
-                Again::Soon | Again::Never => own,
-            };
-            tracing::debug!(
-                url = %redact(question.url),
-                reason = %refused.failure,
-                pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                "asking again"
-            );
-            tokio::time::sleep(pause).await;
-        }
     }
 
     /// Stores an answer if the upstream allows it; without a stored copy the answer is as good.

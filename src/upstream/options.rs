@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::credentials::Credentials;
 use super::mapping::Mapping;
+use super::retry::Policy;
 
 /// What may be configured.
 #[derive(Debug, Clone)]
@@ -24,8 +25,8 @@ pub struct HttpOptions {
     pub per_host: usize,
     /// The same for single hosts, by `host` or `host:port`.
     pub of_host: BTreeMap<String, usize>,
-    /// Further attempts after the first one failed for a passing reason.
-    pub retries: u32,
+    /// How often to ask again, and how long to wait before.
+    pub retry: Policy,
     /// What is answered from elsewhere.
     pub mapping: Mapping,
     /// Who we are to which host.
@@ -42,7 +43,7 @@ impl Default for HttpOptions {
             connect_timeout: Duration::from_secs(10),
             per_host: 6,
             of_host: BTreeMap::new(),
-            retries: 3,
+            retry: Policy::default(),
             mapping: Mapping::default(),
             credentials: Credentials::new(),
         }

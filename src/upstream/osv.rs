@@ -4,18 +4,18 @@
 //! that nobody could say.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::context::Context;
-use super::failure::{failure, permanent, transient};
+use super::exchange::{small, unsent};
+use super::failure::{failure, permanent};
+use super::http::{Get, Http};
 use super::mapping::Resolved;
-use super::reach::unconnected;
 use super::redact::redact;
-use super::retry;
-use super::turn::Turn;
+use super::retry::{self, Refused};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Most bytes of one page of advisories.
@@ -107,9 +107,13 @@ async fn affecting(
     for _ in 0..MOST_PAGES {
         let query =
             Query { package: Package { ecosystem, name: package }, version, page_token: token.as_deref() };
-        let found: Found = serde_json::from_slice(&ask(context, &url, &query).await?).map_err(|error| {
-            permanent(format!("cannot read the advisories for `{package}` from `{}`: {error}", redact(&url)))
-        })?;
+        let found: Found =
+            serde_json::from_slice(&answer(context, &url, &query).await?).map_err(|error| {
+                permanent(format!(
+                    "cannot read the advisories for `{package}` from `{}`: {error}",
+                    redact(&url)
+                ))
+            })?;
         advisories.extend(found.vulns.into_iter().filter(|found| found.withdrawn.is_none()).map(advisory));
         match found.next_page_token {
             Some(next) if !next.is_empty() && token.as_ref() != Some(&next) => token = Some(next),
@@ -129,79 +133,58 @@ fn advisory(found: Vulnerability) -> (String, Advisory) {
 }
 
 fn query_url(context: &Context) -> Result<Url, UpstreamFailure> {
-    if context.http.offline() {
-        return Err(failure(FailureClass::Offline, "OSV is not asked with `--offline`"));
-    }
     let base = context.osv.api_url.as_str().trim_end_matches('/');
-    let url = Url::parse(&format!("{base}/v1/query")).map_err(|error| {
-        permanent(format!("cannot ask OSV at `{}`: {error}", redact(&context.osv.api_url)))
-    })?;
-    match context.http.mapping().resolve(&url) {
-        Resolved::Url(url) => Ok(url),
-        Resolved::File(_) => {
-            Err(permanent(format!("`{}` is mapped to a file, which cannot be queried", redact(&url))))
+    Url::parse(&format!("{base}/v1/query"))
+        .map_err(|error| permanent(format!("cannot ask OSV at `{}`: {error}", redact(&context.osv.api_url))))
+}
+
+/// The answer to one query. A folder cannot look anything up: it has one answer for all, which an air-gapped
+/// mirror leaves empty to say that there is no database.
+async fn answer(context: &Context, url: &Url, query: &Query<'_>) -> Result<Bytes, UpstreamFailure> {
+    match context.http.mapping().resolve(url) {
+        Resolved::File(path) => {
+            let got = context.http.get(Get::new(url, PAGE_LIMIT as u64)).await.map_err(|failed| {
+                let told = format!(
+                    "`{}` is mapped to a folder, which cannot answer queries; map it to a server, or put an empty \
+                     answer (`{{}}`) at `{}`",
+                    redact(&context.osv.api_url),
+                    path.display()
+                );
+                if failed.class == FailureClass::NotFound { permanent(told) } else { failed }
+            })?;
+            let unreadable = |cause| permanent(format!("cannot read `{}`: {cause}", path.display()));
+            got.body.bytes(PAGE_LIMIT as u64).map_err(unreadable)
         }
+        Resolved::Url(_) if context.http.offline() => {
+            Err(failure(FailureClass::Offline, "OSV is not asked with `--offline`"))
+        }
+        Resolved::Url(target) => ask(context, &target, query).await.map(Bytes::from),
     }
 }
 
 /// One query, asked again where that may help. Public data: no credentials are sent.
 async fn ask(context: &Context, url: &Url, query: &Query<'_>) -> Result<Vec<u8>, UpstreamFailure> {
-    let mut pauses = retry::pauses(context.http.retries());
-    loop {
-        let asked = {
-            let turn = context.http.turn(url).await?;
-            let post = post_json(context.http.client()?, url, query, &turn);
-            tokio::time::timeout(context.osv.timeout, post).await
-        };
-        let refused = match asked {
-            Ok(Ok(body)) => return Ok(body),
-            Ok(Err(refused)) => refused,
-            Err(_) => transient(format!("`{}` gave no answer within {:?}", redact(url), context.osv.timeout)),
-        };
-        match pauses.next() {
-            Some(pause) if refused.class == FailureClass::Transient => {
-                tokio::time::sleep(Duration::min(pause, context.osv.timeout)).await;
-            }
-            _ => return Err(refused),
-        }
-    }
+    let http = &context.http;
+    let limit = context.osv.timeout;
+    let attempt = || async move {
+        tokio::time::timeout(limit, post_json(http, url, query)).await.unwrap_or_else(|_| {
+            Err(Refused::for_now(format!("`{}` gave no answer within {limit:?}", redact(url))))
+        })
+    };
+    retry::run(http, url, http.retry(), attempt).await
 }
 
-async fn post_json(
-    client: &reqwest::Client,
-    url: &Url,
-    query: &Query<'_>,
-    turn: &Turn,
-) -> Result<Vec<u8>, UpstreamFailure> {
-    let shown = redact(url);
-    let mut response = client.post(url.clone()).json(query).send().await.map_err(|error| {
-        if let Some(cause) = unconnected(&error) {
-            turn.unconnected(&cause);
-        }
-        transient(format!("`{shown}` did not answer"))
-    })?;
-    turn.answered();
-    match response.status().as_u16() {
-        200 => {}
-        429 => {
-            return Err(failure(
-                FailureClass::RateLimited { reset: None },
-                format!("`{shown}` answered 429"),
-            ));
-        }
-        code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
-        code => return Err(permanent(format!("`{shown}` answered {code}"))),
+async fn post_json(http: &Http, url: &Url, query: &Query<'_>) -> Result<Vec<u8>, Refused> {
+    let client = http.client().map_err(Refused::for_good)?;
+    let response = client.post(url.clone()).json(query).send().await.map_err(|cause| unsent(url, &cause))?;
+    let status = response.status().as_u16();
+    if let Some(passing) = Refused::passing(url, status, response.headers(), http.now()) {
+        return Err(passing);
     }
-    let mut body = Vec::new();
-    while let Some(chunk) =
-        response.chunk().await.map_err(|_| transient(format!("the answer of `{shown}` broke off")))?
-    {
-        if body.len() + chunk.len() > PAGE_LIMIT {
-            return Err(permanent(format!("the answer of `{shown}` is larger than {PAGE_LIMIT} bytes")));
-        }
-        body.extend_from_slice(&chunk);
+    if status != 200 {
+        return Err(Refused::for_good(permanent(format!("`{}` answered {status}", redact(url)))));
     }
-    Ok(body)
+    small(url, response, PAGE_LIMIT, "the answer").await
 }
 
 #[cfg(test)]

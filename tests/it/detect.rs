@@ -5,6 +5,7 @@ mod cache;
 mod configuration;
 mod formats;
 mod paths;
+mod patience;
 mod refusals;
 mod scenarios;
 mod trust;

@@ -16,6 +16,7 @@ use gitops_updater::upstream::context::{
 };
 use gitops_updater::upstream::http::{Http, HttpOptions};
 use gitops_updater::upstream::mapping::{Mapping, Target};
+use gitops_updater::upstream::retry::Policy;
 use url::Url;
 
 /// What a test sets; the rest is as in a first run without configuration.
@@ -26,6 +27,8 @@ struct Setting<'a> {
     oci: OciOptions,
     osv: Option<Url>,
     cache: Option<&'a Path>,
+    /// Two quick retries where nothing is set.
+    retry: Option<Policy>,
 }
 
 impl<'a> Setting<'a> {
@@ -65,15 +68,11 @@ impl<'a> Setting<'a> {
         let cache = self.cache.map(Path::to_owned);
         let http = HttpOptions {
             cache_dir: cache.clone(),
-            retries: 0,
+            retry: self.retry.unwrap_or(Policy { first_pause: Duration::from_millis(1), ..Policy::times(2) }),
             timeout: Duration::from_secs(5),
             ..self.http
         };
-        let github = GithubOptions {
-            cache_folder: cache.map(|folder| folder.join("github")),
-            first_wait: Duration::from_millis(1),
-            ..self.github
-        };
+        let github = GithubOptions { cache_folder: cache.map(|folder| folder.join("github")), ..self.github };
         let osv = self.osv.map_or_else(OsvOptions::default, |api_url| OsvOptions {
             api_url,
             timeout: Duration::from_secs(5),

@@ -15,6 +15,7 @@ use gitops_updater::upstream::helm_index;
 use gitops_updater::upstream::http::{Get, Got, Http, HttpOptions};
 use gitops_updater::upstream::k3s;
 use gitops_updater::upstream::mapping::{Mapping, Target};
+use gitops_updater::upstream::retry::Policy;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use url::Url;
@@ -27,7 +28,7 @@ fn options(cache: Option<&Path>) -> HttpOptions {
     HttpOptions {
         cache_dir: cache.map(Path::to_path_buf),
         timeout: Duration::from_secs(5),
-        retries: 2,
+        retry: Policy::times(2),
         ..HttpOptions::default()
     }
 }
@@ -147,11 +148,12 @@ async fn upstream_that_is_away_is_answered_for_by_the_cache() {
     let url = server.url("/a");
     text(&http(Some(folder.path())), &url).await.unwrap();
     server.fail("/a", Fault::Status(503, vec![]));
-    let http = Http::new(HttpOptions { retries: 0, ..options(Some(folder.path())) }).unwrap();
+    let http = Http::new(HttpOptions { retry: Policy::times(0), ..options(Some(folder.path())) }).unwrap();
     let got = http.get(Get::new(&url, LIMIT)).await.unwrap();
     assert!(got.stale && body(&got) == "a");
     server.stop().await;
-    let fresh_http = Http::new(HttpOptions { retries: 0, ..options(Some(folder.path())) }).unwrap();
+    let fresh_http =
+        Http::new(HttpOptions { retry: Policy::times(0), ..options(Some(folder.path())) }).unwrap();
     let got = fresh_http.get(Get::new(&url, LIMIT)).await.unwrap();
     assert!(got.stale && body(&got) == "a");
     let failure = text(&fresh_http, &server.url("/b")).await.unwrap_err();
@@ -404,7 +406,12 @@ async fn cut_and_silent_answers_are_failures_and_are_asked_again() {
     assert_eq!(text(&http(None), &url).await.unwrap(), "entries: {}");
 
     let impatient = |retries| {
-        Http::new(HttpOptions { timeout: Duration::from_millis(200), retries, ..options(None) }).unwrap()
+        Http::new(HttpOptions {
+            timeout: Duration::from_millis(200),
+            retry: Policy::times(retries),
+            ..options(None)
+        })
+        .unwrap()
     };
     let url = raw(vec![cut.clone(), whole], Duration::from_secs(3));
     assert_eq!(text(&impatient(1), &url).await.unwrap(), "entries: {}");

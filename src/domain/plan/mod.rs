@@ -3,7 +3,22 @@
 //! A step moves one component by one rung; a wave holds the steps that may go together. Planning is pure: components,
 //! candidates, policy, facts and the time go in, a [`Plan`] comes out.
 
+mod course;
+mod hold;
+pub mod input;
+mod lane;
+mod next;
+mod observe;
+mod order;
+mod planner;
+mod revert;
+mod schedule;
+mod search;
+mod sequence;
 pub mod subject;
+mod world;
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -12,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use super::component::UpdateType;
 use super::problem::Problem;
 use super::report::Repository;
+pub use planner::plan;
 
 /// Version of the plan's shape.
 pub const SCHEMA: &str = "gitops-updater/plan/v1";
@@ -32,6 +48,8 @@ pub struct PlanReport {
     pub waves: Vec<Wave>,
     /// What has a newer version and is not, or not all the way, in a wave.
     pub held: Vec<Held>,
+    /// By step id: the change as a unified diff against the repository with the earlier steps made.
+    pub diffs: BTreeMap<String, String>,
     /// What could not be read or asked.
     pub problems: Vec<Problem>,
 }
@@ -43,6 +61,8 @@ pub struct Plan {
     pub waves: Vec<Wave>,
     /// Sorted by component.
     pub held: Vec<Held>,
+    /// Where each fact came from.
+    pub facts: Vec<FactSource>,
 }
 
 /// A fact about the cluster that the plan rests on, and who says so.
@@ -190,3 +210,6 @@ impl RevertSafety {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! What Flux applies: from Kustomizations through Kustomize files to manifests, per cluster.
 
+mod clusters;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -60,7 +62,14 @@ pub(super) struct Graph {
     any: bool,
     /// Names of the clusters; empty when there is one.
     pub(super) clusters: BTreeSet<String>,
+    /// Ways that may still be added.
+    left: usize,
+    /// Not all that is applied was followed: there was too much of it.
+    pub(super) cut: bool,
 }
+
+/// How many ways all files may have together; see [`super::walk`].
+const MAX_WAYS: usize = 200_000;
 
 impl Graph {
     /// The ways of a file.
@@ -92,7 +101,11 @@ impl Graph {
     }
 
     fn add(&mut self, visit: &Visit, way: Way, from: &Rc<[KustomizationId]>, target: Option<&Rc<str>>) {
-        self.any = true;
+        let Some(left) = self.left.checked_sub(1) else {
+            self.cut = true;
+            return;
+        };
+        self.left = left;
         self.reaches[visit.file].push(Reach {
             kustomizations: Rc::clone(from),
             namespace: visit.namespace.clone(),
@@ -110,6 +123,8 @@ struct Builder<'a> {
     own_sources: BTreeSet<(&'a str, &'a str)>,
     /// The part of the repository that was read.
     root: &'a str,
+    /// Files that may still be looked at to tell the clusters apart.
+    steps: usize,
 }
 
 /// What each Kustomization builds: the folder, and the build of it.
@@ -117,7 +132,13 @@ type Builds = BTreeMap<KustomizationId, (String, Rc<Walk>)>;
 
 impl<'a> Builder<'a> {
     fn new(scans: &'a [FileScan], root: &'a str) -> Self {
-        let mut builder = Self { scans, walker: Walker::new(scans), own_sources: BTreeSet::new(), root };
+        let mut builder = Self {
+            scans,
+            walker: Walker::new(scans),
+            own_sources: BTreeSet::new(),
+            root,
+            steps: clusters::MAX_STEPS,
+        };
         builder.own_sources = builder.find_own_sources();
         builder
     }
@@ -190,7 +211,8 @@ impl<'a> Builder<'a> {
             }
         }
         let roots = self.roots(configured, &builds);
-        let mut graph = Graph { reaches: vec![Vec::new(); self.scans.len()], ..Graph::default() };
+        let mut graph =
+            Graph { reaches: vec![Vec::new(); self.scans.len()], left: MAX_WAYS, ..Graph::default() };
         let several = roots.iter().map(|(name, _)| name).collect::<BTreeSet<_>>().len() > 1;
         if several {
             graph.clusters = roots.iter().map(|(name, _)| name.clone()).collect();
@@ -212,6 +234,7 @@ impl<'a> Builder<'a> {
             let walk = &builds[&ids[0]].1;
             let (from, target) = (Rc::from(ids.as_slice()), target.as_deref().map(Rc::from));
             let way = |scope, order| Way { build: number, scope, order, clusters: Rc::clone(clusters) };
+            graph.any |= !walk.visits.is_empty();
             for visit in &walk.visits {
                 graph.add(visit, way(visit.scope, visit.order), &from, target.as_ref());
             }
@@ -239,14 +262,36 @@ impl<'a> Builder<'a> {
             }
             number += 1;
             let clusters = Rc::new(if several { BTreeSet::from([name.clone()]) } else { BTreeSet::new() });
-            for visit in &self.walker.walk(path, &[]).visits {
-                let (scope, order) = (visit.scope, visit.order);
-                let way = Way { build: number, scope, order, clusters: Rc::clone(&clusters) };
-                graph.add(visit, way, &Rc::from([]), None);
+            graph.any |= self.add_bare(&mut graph, path, number, &clusters);
+        }
+        if roots.is_empty() && self.kustomizations().next().is_none() {
+            // Nothing here says that Flux applies anything: then overlays stand for themselves, and what none
+            // of them takes counts as applied all the same.
+            for folder in self.walker.tops() {
+                number += 1;
+                self.add_bare(&mut graph, &folder, number, &none);
             }
         }
+        graph.cut |= self.walker.cut || self.steps == 0;
         graph.scopes = self.walker.into_scopes();
         graph
+    }
+
+    /// Adds what a folder builds that no Kustomization names; whether there is anything.
+    fn add_bare(
+        &mut self,
+        graph: &mut Graph,
+        folder: &str,
+        number: usize,
+        clusters: &Rc<BTreeSet<String>>,
+    ) -> bool {
+        let walk = self.walker.walk(folder, &[]);
+        for visit in &walk.visits {
+            let (scope, order) = (visit.scope, visit.order);
+            let way = Way { build: number, scope, order, clusters: Rc::clone(clusters) };
+            graph.add(visit, way, &Rc::from([]), None);
+        }
+        !walk.visits.is_empty()
     }
 
     /// Whether a Kustomization changes nothing of what it builds but the namespace.
@@ -302,97 +347,6 @@ impl<'a> Builder<'a> {
             self.folder(&paths::join(&copy.from, rest.trim_start_matches('/'))?)
         })
     }
-
-    /// The clusters' entry points: name and folder.
-    fn roots(&mut self, configured: &[(String, String)], builds: &Builds) -> Vec<(String, String)> {
-        if !configured.is_empty() {
-            return configured
-                .iter()
-                .filter_map(|(name, path)| Some((name.clone(), self.folder(path)?)))
-                .collect();
-        }
-        let mut folders = BTreeSet::new();
-        for ((file, _), (path, walk)) in builds {
-            // `flux bootstrap`: the Kustomization applies the folder that holds it.
-            if walk.visits.iter().any(|visit| visit.file == *file) {
-                folders.insert(path.clone());
-            }
-        }
-        for scan in self.scans.iter().filter(|scan| !scan.template) {
-            let synced = scan.syncs.iter().filter_map(|sync| self.folder(&sync.path));
-            folders.extend(synced.filter(|folder| folder != self.root));
-        }
-        self.add_conventional(&mut folders, builds);
-        // A folder inside another one is a part of that cluster.
-        let all = folders.clone();
-        folders.retain(|folder| !all.iter().any(|other| other != folder && is_within(folder, other)));
-        name_clusters(&folders)
-    }
-
-    /// The layout of `flux bootstrap --path=clusters/NAME`, where its own Kustomization is not at hand.
-    /// What another entry point applies is a part of that one's cluster (`clusters/common`).
-    fn add_conventional(&mut self, folders: &mut BTreeSet<String>, builds: &Builds) {
-        let mut candidates: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
-        for (id, _) in self.kustomizations() {
-            if let Some(folder) = conventional_root(&self.scans[id.0].path)
-                && !folders.iter().any(|known| is_within(known, folder))
-            {
-                candidates.entry(folder).or_default().insert(id.0);
-            }
-        }
-        if candidates.is_empty() {
-            return;
-        }
-        let mut taken = BTreeSet::new();
-        for folder in folders.iter() {
-            taken.extend(self.applied_from(folder, builds));
-        }
-        candidates.retain(|_, files| files.is_disjoint(&taken));
-        let reached: Vec<_> =
-            candidates.keys().map(|folder| (*folder, self.applied_from(folder, builds))).collect();
-        for (folder, files) in &candidates {
-            let own = reached.iter().find(|(other, _)| other == folder).map(|(_, reached)| reached);
-            let inside = reached.iter().any(|(other, reached)| {
-                let back = own.is_some_and(|own| candidates[other].iter().any(|file| own.contains(file)));
-                other != folder && !back && files.iter().any(|file| reached.contains(file))
-            });
-            if !inside {
-                folders.insert((*folder).to_owned());
-            }
-        }
-    }
-
-    /// Every file that is applied from a folder on, by following what applies what.
-    fn applied_from(&mut self, folder: &str, builds: &Builds) -> BTreeSet<usize> {
-        let mut queue: Vec<usize> =
-            self.walker.walk(folder, &[]).visits.iter().map(|visit| visit.file).collect();
-        let mut seen = BTreeSet::new();
-        while let Some(file) = queue.pop() {
-            if seen.insert(file) {
-                for (_, (_, walk)) in builds.range((file, 0)..(file + 1, 0)) {
-                    queue.extend(walk.visits.iter().map(|visit| visit.file));
-                }
-            }
-        }
-        seen
-    }
-
-    /// Which clusters each Kustomization belongs to.
-    fn clusters(
-        &mut self,
-        roots: &[(String, String)],
-        builds: &Builds,
-    ) -> BTreeMap<KustomizationId, Rc<BTreeSet<String>>> {
-        let mut clusters: BTreeMap<KustomizationId, BTreeSet<String>> = BTreeMap::new();
-        for (name, path) in roots {
-            for file in self.applied_from(path, builds) {
-                for place in 0..self.scans[file].kustomizations.len() {
-                    clusters.entry((file, place)).or_default().insert(name.clone());
-                }
-            }
-        }
-        clusters.into_iter().map(|(id, names)| (id, Rc::new(names))).collect()
-    }
 }
 
 /// The name that `flux bootstrap` gives its source.
@@ -402,36 +356,6 @@ const BOOTSTRAP: &str = "flux-system";
 fn is_within(folder: &str, outer: &str) -> bool {
     outer.is_empty()
         || folder.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// `a/clusters/NAME` of `a/clusters/NAME/apps.yaml`.
-fn conventional_root(path: &str) -> Option<&str> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let at = parts.iter().position(|part| *part == "clusters")?;
-    // The file itself stands below the cluster's folder.
-    (at + 2 < parts.len()).then(|| {
-        let length: usize = parts[..at + 2].iter().map(|part| part.len() + 1).sum();
-        &path[..length - 1]
-    })
-}
-
-/// Clusters are named by the last part of their folder, by more of it where two are alike.
-fn name_clusters(folders: &BTreeSet<String>) -> Vec<(String, String)> {
-    let parts: Vec<Vec<&str>> =
-        folders.iter().map(|folder| folder.split('/').filter(|part| !part.is_empty()).collect()).collect();
-    let longest = parts.iter().map(Vec::len).max().unwrap_or_default();
-    let tail = |parts: &[&str], count: usize| parts[parts.len().saturating_sub(count)..].join("-");
-    for count in 1..=longest.max(1) {
-        let names: BTreeSet<_> = parts.iter().map(|parts| tail(parts, count)).collect();
-        if names.len() == folders.len() || count == longest.max(1) {
-            return folders
-                .iter()
-                .zip(&parts)
-                .map(|(folder, parts)| (tail(parts, count), folder.clone()))
-                .collect();
-        }
-    }
-    Vec::new()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::graph::Way;
 use super::place::Place;
 use super::sources::Lookup;
 use super::{World, patch};
-use crate::domain::component::{Given, Pin};
+use crate::domain::component::{DigestPin, Given, Pin};
 use crate::domain::rule::{Role, UpstreamTemplate, fill};
 use crate::domain::scan::{FileScan, Site};
 use crate::domain::upstream::UpstreamRef;
@@ -79,8 +79,7 @@ pub(super) struct Subject {
 /// Releases that a chart object serves: file and object of the source → ids.
 pub(super) type Uses = BTreeMap<(usize, usize), BTreeMap<String, Captures>>;
 
-pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
-    let uses = chart_uses(world);
+pub(super) fn all(world: &World<'_>, uses: &Uses) -> Vec<Instance> {
     let mut instances = Vec::new();
     for (file, scan) in world.scans.iter().enumerate() {
         if scan.found.is_empty() && scan.patches.is_empty() {
@@ -100,18 +99,18 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
             {
                 continue;
             }
-            let place = Place { world, file, scan, found, rule: &world.rules[found.rule], spec, uses: &uses };
+            let place = Place { world, file, scan, found, rule: &world.rules[found.rule], spec, uses };
             place.instances(&views, &mut instances);
         }
         for patch in &scan.patches {
-            patch::patched(world, file, patch, &uses, &views, &mut instances);
+            patch::patched(world, file, patch, uses, &views, &mut instances);
         }
     }
     instances
 }
 
 /// `chartRef`s, by the object that they name.
-fn chart_uses(world: &World<'_>) -> Uses {
+pub(super) fn chart_uses(world: &World<'_>) -> Uses {
     let (mut uses, none) = (Uses::new(), Uses::new());
     for (file, scan) in world.scans.iter().enumerate() {
         for found in &scan.found {
@@ -146,8 +145,8 @@ fn chart_uses(world: &World<'_>) -> Uses {
     uses
 }
 
-/// A pin of a site.
-pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin {
+/// A pin of a site; `digest` only where it stands in the same document of the same file.
+pub(super) fn pin(scan: &FileScan, site: Site, digest: Option<Site>, rule: &str, applied: bool) -> Pin {
     Pin {
         file: scan.path.clone(),
         line: site.line,
@@ -158,6 +157,14 @@ pub(super) fn pin(scan: &FileScan, site: Site, rule: &str, applied: bool) -> Pin
         text: site.text,
         rule: rule.to_owned(),
         applied,
+        generated: scan.generated,
+        digest: digest.map(|digest| DigestPin {
+            line: digest.line,
+            column: digest.column,
+            route: digest.route,
+            span: (digest.span.start, digest.span.end),
+            text: digest.text,
+        }),
     }
 }
 

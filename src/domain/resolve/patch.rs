@@ -1,14 +1,14 @@
 //! Versions that JSON 6902 patches (RFC 6902) write.
 
+use super::composed::{self, Composed};
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin};
-use super::place::{is_plain_name, rank};
+use super::place::{is_plain_name, rank, unnamed};
 use super::sources::Lookup;
-use super::variables::{Home, reference};
 use super::view::View;
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
 use crate::domain::rule::{ComponentTemplate, Format, PinRule, Role, Rule, Scope, UpstreamTemplate, fill};
-use crate::domain::scan::{JsonPatch, PatchTarget, Shape, Site, shape};
+use crate::domain::scan::{JsonPatch, PatchTarget, Shape, Site, shape, tag_and_digest};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -30,8 +30,9 @@ pub(super) fn patched(
     };
     for (target, view) in &targets {
         for (pointer, value) in &patch.values {
-            let Some(written) = Written::read(world, (file, view), target, pointer, value) else { continue };
-            let Written { rule, spec, home, site, mut captures } = written;
+            let place = (pointer.as_str(), value);
+            let Some(written) = Written::read(world, (file, view), target, patch, place) else { continue };
+            let Written { rule, spec, home, site, digest, unknown, mut captures } = written;
             let scheme = spec.scheme.unwrap_or(rule.scheme);
             let (kind, name) = (target.kind.as_deref().unwrap_or_default(), target.name.as_deref());
             let namespace = target
@@ -39,37 +40,47 @@ pub(super) fn patched(
                 .clone()
                 .or_else(|| name.and_then(|name| world.home(kind, name).cloned()))
                 .or_else(|| view.set_namespace());
-            captures.extend(target.name.clone().map(|name| ("name".to_owned(), name)));
+            let plain = target.name.clone().filter(|name| is_plain_name(name));
+            captures.extend(plain.map(|name| ("name".to_owned(), name)));
             captures.extend(namespace.clone().map(|namespace| ("namespace".to_owned(), namespace)));
             let template =
                 served(world, (file, view), (kind, name), namespace.as_deref(), uses, &mut captures);
             let own = spec.component.as_ref().unwrap_or(&rule.component);
             let splits = template.is_some() || own.id.contains('{');
             let template = template.unwrap_or_else(|| own.clone());
-            let Some(id) = fill(&template.id, &captures) else { continue };
+            // What is patched may still give it a name; what has none in the end becomes a problem.
+            let id = fill(&template.id, &captures);
             let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
             let exact = !ranged || Range::parse(&site.text).is_ok_and(|range| range.is_exact());
             let upstream = match &spec.upstream {
+                _ if unknown.is_some() => Err(unknown.clone().unwrap_or_default()),
+                _ if id.is_none() => Err(unnamed(&template)),
                 UpstreamTemplate::K3s => Ok(UpstreamRef::K3s { channel: None }),
                 UpstreamTemplate::Image => fill("{registry}/{repository}", &captures)
                     .ok_or_else(|| "nothing in the repository says which image this is".to_owned())
                     .and_then(|image| locate::oci(&image, false)),
                 _ => Err("nothing in the repository says which chart and source this release has".to_owned()),
             };
+            let given = match (&unknown, exact) {
+                (Some(_), _) => Given::Nothing("the version is a variable without a value".to_owned()),
+                (None, true) => Given::Exact(site.text.clone()),
+                (None, false) => Given::Range(site.text.clone()),
+            };
             let applied = view.applies(world, file);
+            let id = id.unwrap_or_default();
             instances.push(Instance {
                 kind: template.kind,
                 name: fill(&template.name, &captures).unwrap_or_else(|| id.clone()),
                 namespace,
                 id,
                 scheme,
-                inherits: upstream.is_err() || spec.upstream == UpstreamTemplate::K3s,
+                inherits: unknown.is_none() && (upstream.is_err() || spec.upstream == UpstreamTemplate::K3s),
                 upstream,
-                given: if exact { Given::Exact(site.text.clone()) } else { Given::Range(site.text.clone()) },
+                given,
                 digest: captures.remove("digest"),
                 managed: annotate::managed(&world.scans[file], Some(value)),
                 tag_prefix: None,
-                pin: Some(pin(&world.scans[home], site, &spec.id, applied)),
+                pin: Some(pin(&world.scans[home], site, digest, &spec.id, applied)),
                 subject: Some(Subject {
                     object: (file, usize::MAX),
                     group: target.group.clone().unwrap_or_default(),
@@ -102,6 +113,10 @@ struct Written<'a> {
     /// File in which the version stands.
     home: usize,
     site: Site,
+    /// The digest that moves with it, where it stands in the same document.
+    digest: Option<Site>,
+    /// Why nothing says what the version is.
+    unknown: Option<String>,
     captures: Captures,
 }
 
@@ -111,8 +126,8 @@ impl<'a> Written<'a> {
         world: &World<'a>,
         (file, view): (usize, &View),
         target: &PatchTarget,
-        pointer: &str,
-        value: &Site,
+        patch: &JsonPatch,
+        (pointer, value): (&str, &Site),
     ) -> Option<Self> {
         world.rules.iter().enumerate().find_map(|(at, rule)| {
             rule.pins.iter().enumerate().find_map(|(pin, spec)| {
@@ -124,30 +139,53 @@ impl<'a> Written<'a> {
                     Format::Tag => world.beside(target, pointer)?.clone(),
                     Format::Whole | Format::Image | Format::Regex(_) => Captures::new(),
                 };
-                let Shape::Version(site) = shape(value.clone(), &spec.format, &mut captures) else {
+                let Shape::Version { version: site, digest: mut behind, composed } =
+                    shape(value.clone(), &spec.format, &mut captures)
+                else {
                     return None;
                 };
-                let (home, site) = match reference(&site.text) {
-                    None => (file, site),
-                    // A letter before the variable would be doubled by an image's tag.
-                    Some(_) if !site.text.starts_with('$') => return None,
-                    Some(variable) => match world.variables.home(view.kustomizations(), &variable) {
-                        Home::At { file, site, .. } => (file, site),
-                        Home::Default(range) => (file, site.part(range)),
-                        Home::Unknown(_) => return None,
-                    },
+                let from = view.kustomizations();
+                let place = (file, site.clone());
+                let composed = if composed && matches!(spec.format, Format::Image) {
+                    match composed::image(world, from, place) {
+                        Composed::Other => return None,
+                        Composed::Unknown(reason) => Err(reason),
+                        Composed::Image { name, tag, digest } => {
+                            captures
+                                .extend([("registry".to_owned(), name.0), ("repository".to_owned(), name.1)]);
+                            behind = digest.map(|(_, site)| site);
+                            Ok(tag?)
+                        }
+                    }
+                } else {
+                    composed::home_of(world, from, place)
                 };
+                let (home, site, unknown) = match composed {
+                    Ok((home, site)) => (home, site, None),
+                    Err(reason) => (file, site, Some(reason)),
+                };
+                let (site, within) = match spec.format {
+                    Format::Image | Format::Tag => tag_and_digest(site),
+                    Format::Whole | Format::Regex(_) => (site, None),
+                };
+                let written = behind.or_else(|| sibling_digest(spec, patch, pointer).cloned());
+                let near = |digest: &Site| home == file && digest.document == site.document;
+                let digest = within.or_else(|| written.clone().filter(near));
+                if let Some(known) = digest.as_ref().or(written.as_ref()) {
+                    captures.insert("digest".to_owned(), known.text.clone());
+                }
                 let scheme = spec.scheme.unwrap_or(rule.scheme);
                 let site = exact_part(site, scheme, spec.role);
                 let ranged = scheme == Scheme::Semver || spec.role == Role::Range;
                 let understood = match spec.format {
-                    Format::Image | Format::Tag => !site.text.contains("${"),
+                    _ if unknown.is_some() => true,
+                    Format::Image | Format::Tag => true,
                     // What no rule of its own excludes may still be the version of something else.
                     Format::Whole | Format::Regex(_) => {
                         scheme.parse(&site.text).is_some() || (ranged && Range::parse(&site.text).is_ok())
                     }
                 };
-                understood.then_some(Self { rule, spec, home, site, captures })
+                understood.then_some(Self { rule, spec, home, site, digest, unknown, captures })
             })
         })
     }
@@ -173,6 +211,16 @@ fn served(
     let (id, release) = serving.iter().next().filter(|_| serving.len() == 1)?;
     captures.extend(release.iter().map(|(key, value)| (key.clone(), value.clone())));
     Some(ComponentTemplate { id: id.clone(), kind: "helm".into(), name: "{name}".into() })
+}
+
+/// The digest that the same patch writes beside a version.
+fn sibling_digest<'p>(spec: &PinRule, patch: &'p JsonPatch, pointer: &str) -> Option<&'p Site> {
+    let folder = |pointer: &str| pointer.rsplit_once('/').map(|(above, _)| above.to_owned());
+    let (_, beside) = spec.capture.iter().find(|(name, _)| name == "digest")?;
+    let pattern = spec.at.then(beside);
+    let mut others = patch.values.iter();
+    let found = others.find(|(other, _)| folder(other) == folder(pointer) && pattern.matches(other));
+    found.map(|(_, site)| site)
 }
 
 /// Whether a rule finds versions at a place of an object.

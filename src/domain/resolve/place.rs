@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::inputs::{fill_inputs, input_name};
+use super::inputs::fill_inputs;
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin, tag_prefix};
 use super::publisher::claimed;
 use super::sources::{Known, Lookup};
-use super::variables::{Home, reference};
+use super::stand::Stand;
 use super::view::View;
 use super::{World, annotate, locate};
 use crate::domain::component::Given;
@@ -28,17 +28,7 @@ pub(super) struct Place<'a> {
 }
 
 /// A row of a ResourceSet's inputs: texts, and where they stand.
-type Row = (Captures, BTreeMap<String, Site>);
-
-/// Where the version really stands.
-struct Stand {
-    file: usize,
-    site: Option<Site>,
-    /// Why nothing says what the version is.
-    unknown: Option<String>,
-    /// What a person should know about the value.
-    warning: Option<String>,
-}
+pub(super) type Row = (Captures, BTreeMap<String, Site>);
 
 impl<'a> Place<'a> {
     /// The views on which this place is seen.
@@ -119,45 +109,10 @@ impl<'a> Place<'a> {
         captures
     }
 
-    fn stand(&self, view: &View, row: Option<&Row>) -> Stand {
-        let mut stand =
-            Stand { file: self.file, site: self.found.site.clone(), unknown: None, warning: None };
-        let Some(site) = &self.found.site else { return stand };
-        if let Some(name) = input_name(&site.text) {
-            match row.and_then(|(_, sites)| sites.get(name)) {
-                Some(value) => stand.site = Some(value.clone()),
-                None => stand.unknown = Some(format!("the input `{name}` has no value in the ResourceSet")),
-            }
-        } else if let Some(variable) = reference(&site.text).filter(|_| self.takes(&site.text)) {
-            match self.world.variables.home(view.kustomizations(), &variable) {
-                Home::At { file, site, secret } => {
-                    stand.warning = secret.map(|secret| {
-                        let name = variable.name;
-                        format!("the Secret `{secret}`, which is not read, may give `{name}` another value")
-                    });
-                    (stand.file, stand.site) = (file, Some(site));
-                }
-                Home::Default(range) => stand.site = Some(site.part(range)),
-                Home::Unknown(reason) => stand.unknown = Some(reason),
-            }
-        } else if site.text.contains("${") || site.text.contains("{{") || site.text.contains("<<") {
-            stand.unknown = Some(format!(
-                "`{}` is put together from variables; give the whole version one variable",
-                site.text
-            ));
-        }
-        stand
-    }
-
-    /// Whether a text that is one variable can have its version written there: an image's tag is written
-    /// as it is published, so that a `v` before the variable would be doubled.
-    fn takes(&self, text: &str) -> bool {
-        text.starts_with('$') || !matches!(self.spec.format, Format::Image | Format::Tag)
-    }
-
     fn instance(&self, view: &View, row: Option<&Row>) -> Option<Instance> {
         let world = self.world;
         let mut captures = self.captures(view, row.map(|(texts, _)| texts));
+        let stand = self.stand(view, row, &mut captures)?;
         let subject = self.subject(&captures, view);
         let patched = self.patched_source(&captures, view);
         let url = captures.entry("url".to_owned()).or_default();
@@ -177,7 +132,7 @@ impl<'a> Place<'a> {
         if matches!(self.spec.upstream, UpstreamTemplate::FluxChartRef { .. }) {
             return self.dangling_chart_ref(&captures, view);
         }
-        let Stand { file: home, site, unknown, warning } = self.stand(view, row);
+        let Stand { file: home, site, digest, unknown, warning, whole } = stand;
         if site.as_ref().is_some_and(|site| site.text.starts_with("ENC[")) {
             // SOPS: what Flux decrypts is not for us to read, nor to write.
             return None;
@@ -215,9 +170,13 @@ impl<'a> Place<'a> {
             template = claiming.component.clone();
             splits = template.id.contains('{');
         }
+        // A patch may still get its name from what it patches; what has none in the end becomes a problem.
         let id = fill(&template.id, &captures).unwrap_or_else(|| {
-            upstream = Err(format!("nothing here says the name of the component (`{}`)", template.id));
-            format!("unnamed/{}/{}-{}", self.spec.id, self.scan.path, self.found.lines.start())
+            upstream = Err(match &unknown {
+                Some(reason) => reason.clone(),
+                None => unnamed(&template),
+            });
+            String::new()
         });
         let site = site.map(|site| exact_part(site, scheme, self.spec.role));
         let given = match (unknown, &site) {
@@ -225,12 +184,13 @@ impl<'a> Place<'a> {
                 upstream = Err(reason);
                 Given::Nothing("the version is a variable without a value".to_owned())
             }
-            (None, Some(site)) => self.given(site, scheme, &mut upstream),
+            (None, Some(site)) => self.given(whole.as_deref().unwrap_or(&site.text), scheme, &mut upstream),
             (None, None) => self.absent(&captures, &mut upstream)?,
         };
         let known = !matches!(given, Given::Nothing(_));
         let overlay = subject.as_ref().is_some_and(|subject| subject.overlay);
-        let pin = site.filter(|_| known).map(|site| pin(&world.scans[home], site, &self.spec.id, applied));
+        // A variable without a value has its place, too: somebody will want to give it one.
+        let pin = site.map(|site| pin(&world.scans[home], site, digest, &self.spec.id, applied));
         let text = pin.as_ref().map(|pin| pin.text.as_str()).unwrap_or_default();
         Some(Instance {
             kind: template.kind.clone(),
@@ -348,29 +308,29 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn given(&self, site: &Site, scheme: Scheme, upstream: &mut Result<UpstreamRef, String>) -> Given {
+    fn given(&self, text: &str, scheme: Scheme, upstream: &mut Result<UpstreamRef, String>) -> Given {
         match self.spec.role {
             Role::Channel => {
                 if let Ok(UpstreamRef::K3s { channel }) = upstream {
-                    *channel = Some(site.text.clone());
+                    *channel = Some(text.to_owned());
                 }
-                Given::Channel(site.text.clone())
+                Given::Channel(text.to_owned())
             }
             Role::Commit => {
                 *upstream = Err("pinned to a commit, which cannot be compared with tags".to_owned());
-                Given::Exact(site.text.clone())
+                Given::Exact(text.to_owned())
             }
             Role::Digest => {
                 *upstream = Err("pinned by digest alone; nothing says which version that is".to_owned());
-                Given::Exact(site.text.clone())
+                Given::Exact(text.to_owned())
             }
             Role::Range | Role::Version if scheme == Scheme::Semver || self.spec.role == Role::Range => {
-                match Range::parse(&site.text) {
-                    Ok(range) if !range.is_exact() => Given::Range(site.text.clone()),
-                    _ => Given::Exact(site.text.clone()),
+                match Range::parse(text) {
+                    Ok(range) if !range.is_exact() => Given::Range(text.to_owned()),
+                    _ => Given::Exact(text.to_owned()),
                 }
             }
-            Role::Range | Role::Version => Given::Exact(site.text.clone()),
+            Role::Range | Role::Version => Given::Exact(text.to_owned()),
         }
     }
 
@@ -400,6 +360,11 @@ pub(super) fn rank(spec: &PinRule) -> u8 {
         (Role::Range, _) => 2,
         (Role::Version | Role::Channel, _) => 3,
     }
+}
+
+/// Why something has no name.
+pub(super) fn unnamed(template: &ComponentTemplate) -> String {
+    format!("nothing here says its name (`{}`); name the object, or the target of the patch", template.id)
 }
 
 /// A patch target's name is a regular expression in Kustomize; most are plain names.

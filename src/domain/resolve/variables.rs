@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::graph::{Graph, KustomizationId};
+use super::handed::HandedDown;
 use super::sources::namespaces;
 use crate::domain::scan::{FileScan, Site};
 
@@ -38,6 +39,8 @@ pub(super) fn reference(text: &str) -> Option<Reference<'_>> {
 pub(super) struct Variables<'a> {
     scans: &'a [FileScan],
     graph: &'a Graph,
+    /// What patches give to Kustomizations.
+    handed: HandedDown<'a>,
     /// By name.
     config_maps: BTreeMap<&'a str, Vec<ConfigMap<'a>>>,
 }
@@ -84,15 +87,15 @@ impl<'a> Variables<'a> {
                 }
             }
         }
-        Self { scans, graph, config_maps }
+        Self { scans, graph, handed: HandedDown::new(scans, graph), config_maps }
     }
 
     /// Finds the value of a variable in what these Kustomizations apply.
     ///
     /// In a Kustomization, `substitute` wins over `substituteFrom`, and of that list the last one
-    /// (Flux kustomize-controller, `postBuild`). What applies a Kustomization often hands its own list
-    /// down by a patch, so a ConfigMap that it names counts where the Kustomization knows nothing
-    /// better. Where no Kustomization applies the text, a name that exactly one text in the repository
+    /// (Flux kustomize-controller, `postBuild`); patches of what applies it come over both. A patch may
+    /// stand where it is not seen, so a ConfigMap that is named above counts where the Kustomization
+    /// knows nothing better. Where no Kustomization applies the text, a name that exactly one text in the repository
     /// defines is taken.
     pub(super) fn home(&self, applied_by: &[KustomizationId], wanted: &Reference<'_>) -> Home {
         let name = wanted.name;
@@ -126,9 +129,14 @@ impl<'a> Variables<'a> {
     }
 
     fn substituted(&self, (file, place): KustomizationId, name: &str) -> Option<Home> {
-        let found = &self.scans[file].kustomizations[place];
-        let site = found.substitute.and_then(|set| self.scans[file].variables[set].values.get(name))?;
-        Some(Home::At { file, site: site.clone(), secret: None })
+        let handed = self.handed.to((file, place)).iter();
+        let own = self.scans[file].kustomizations[place].substitute;
+        let own = own.map(|set| (file, &self.scans[file].variables[set].values));
+        handed
+            .filter_map(|handed| Some((handed.file, handed.substitute?)))
+            .chain(own)
+            .find_map(|(file, values)| Some((file, values.get(name)?)))
+            .map(|(file, site)| Home::At { file, site: site.clone(), secret: None })
     }
 
     /// A value from the list of one Kustomization, as it would be in another one.
@@ -139,7 +147,9 @@ impl<'a> Variables<'a> {
         name: &str,
         secret: &mut Option<String>,
     ) -> Option<Home> {
-        for (config_map, from) in self.scans[file].kustomizations[place].substitute_from.iter().rev() {
+        let own = self.scans[file].kustomizations[place].substitute_from.as_slice();
+        let list = self.handed.to((file, place)).iter().find_map(|handed| handed.from).unwrap_or(own);
+        for (config_map, from) in list.iter().rev() {
             if !config_map {
                 secret.get_or_insert_with(|| from.clone());
             } else if let Some((file, site)) = self.in_config_map(from, user, name) {
@@ -200,7 +210,9 @@ impl<'a> Variables<'a> {
     fn only_definition(&self, name: &str) -> Option<Home> {
         let mut sites =
             self.scans.iter().enumerate().filter(|(_, scan)| !scan.template).flat_map(|(file, scan)| {
-                scan.variables.iter().filter_map(move |set| Some((file, set.values.get(name)?)))
+                let handed = scan.substitutions.iter().map(|patch| &patch.substitute);
+                let sets = scan.variables.iter().map(|set| &set.values).chain(handed);
+                sets.filter_map(move |values| Some((file, values.get(name)?)))
             });
         let (file, first) = sites.next()?;
         sites.all(|(_, site)| site.text == first.text).then(|| Home::At {

@@ -86,6 +86,6 @@ impl World<'_> {
 }
 
 /// The Flux Kustomization of a document.
-fn kustomization_in(scan: &FileScan, document: usize) -> Option<usize> {
+pub(super) fn kustomization_in(scan: &FileScan, document: usize) -> Option<usize> {
     scan.kustomizations.iter().position(|found| scan.objects[found.object].document == document)
 }

@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 64;
 /// repositories stay far below; trees that double at each level would never end.
 const MAX_REPEATED: usize = 200_000;
 
+/// How many files all walks may meet together. Kustomizations that each build everything would take the square
+/// of the repository; real ones stay far below.
+const MAX_VISITS: usize = 200_000;
+
 /// A file met on a walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Visit {
@@ -74,6 +78,10 @@ pub(super) struct Walker<'a> {
     walks: BTreeMap<Start, Rc<Walk>>,
     scopes: Scopes,
     repeated: usize,
+    /// Files that may still be met.
+    left: usize,
+    /// A folder was not built, because too much had been.
+    pub(super) cut: bool,
 }
 
 #[derive(Default)]
@@ -114,6 +122,8 @@ impl<'a> Walker<'a> {
             walks: BTreeMap::new(),
             scopes: Scopes::default(),
             repeated: MAX_REPEATED,
+            left: MAX_VISITS,
+            cut: false,
         }
     }
 
@@ -127,6 +137,18 @@ impl<'a> Walker<'a> {
         self.files.range(prefix.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&prefix))
     }
 
+    /// The folders with a Kustomize file that no other Kustomize file takes, Components left out: what somebody
+    /// builds by hand.
+    pub(super) fn tops(&self) -> Vec<String> {
+        let mut taken = BTreeSet::new();
+        for (folder, file) in &self.kustomize {
+            let Some(found) = &self.scans[*file].kustomize else { continue };
+            taken.extend(found.resources.iter().filter_map(|entry| paths::join(folder, entry)));
+        }
+        let tops = self.kustomize.keys().filter(|folder| !taken.contains(**folder));
+        tops.filter(|folder| !self.is_component(folder)).map(|folder| (*folder).to_owned()).collect()
+    }
+
     /// Builds a folder, with Kustomize Components given from outside.
     pub(super) fn walk(&mut self, folder: &str, components: &[String]) -> Rc<Walk> {
         let start = (folder.to_owned(), components.to_vec());
@@ -136,8 +158,13 @@ impl<'a> Walker<'a> {
         let scope = self.scopes.open(None);
         let mut state = State::default();
         for folder in std::iter::once(&start.0).chain(&start.1) {
+            if self.left == 0 {
+                self.cut = true;
+                break;
+            }
             self.build(&mut state, folder, None, scope);
         }
+        self.left = self.left.saturating_sub(1 + state.visits.len());
         let walk = Rc::new(Walk { visits: state.visits, scope });
         self.walks.insert(start, Rc::clone(&walk));
         walk

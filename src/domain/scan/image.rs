@@ -12,8 +12,8 @@ pub struct ImageReference {
     pub repository: String,
     /// Byte range of the tag in the text.
     pub tag: Option<Range<usize>>,
-    /// `sha256:…`
-    pub digest: Option<String>,
+    /// Byte range of the digest (`sha256:…`) in the text.
+    pub digest: Option<Range<usize>>,
 }
 
 /// Reads an image reference; `None` for what no registry would accept (distribution reference grammar).
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Option<ImageReference> {
         Some((name, digest)) => (name, Some(digest)),
         None => (body, None),
     };
-    if digest.is_some_and(|digest| !is_digest(digest)) {
+    if digest.is_some_and(|digest| !(is_digest(digest) || is_variable(digest))) {
         return None;
     }
     // A colon after the last slash starts the tag; before it, a port. `${TAG:=1}` holds one too.
@@ -51,12 +51,12 @@ pub fn parse(text: &str) -> Option<ImageReference> {
         registry,
         repository,
         tag: tag.map(|range| offset + range.start..offset + range.end),
-        digest: digest.map(str::to_owned),
+        digest: digest.map(|digest| text.len() - digest.len()..text.len()),
     })
 }
 
 /// Registry and repository of an image name, as Docker resolves it; `registry` may be given apart.
-pub(super) fn locate(registry: &str, name: &str) -> Option<(String, String)> {
+pub(crate) fn locate(registry: &str, name: &str) -> Option<(String, String)> {
     let name = name.trim_matches('/');
     let name = ["oci://", "docker://", "https://"]
         .iter()
@@ -98,6 +98,20 @@ pub(super) fn is_tag(text: &str) -> bool {
     text.len() <= 128
         && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && text.chars().all(|character| character.is_ascii_alphanumeric() || "._-".contains(character))
+}
+
+/// Whether a text would be an image reference if the variables in it were names.
+pub(super) fn is_composed(text: &str) -> bool {
+    let name = match text.rsplit_once('@') {
+        Some((name, digest)) if is_variable(digest) => name,
+        _ => text,
+    };
+    text.len() <= 512 && name.contains("${") && parse(&filled(name)).is_some()
+}
+
+/// Whether a text is one variable.
+pub(super) fn is_variable(text: &str) -> bool {
+    text.starts_with("${") && text.find('}') == Some(text.len() - 1)
 }
 
 /// The text with a letter for each `${…}`.
@@ -144,8 +158,20 @@ mod tests {
             assert_eq!(image.registry, registry, "{text}");
             assert_eq!(image.repository, repository, "{text}");
             assert_eq!(image.tag.map(|range| &text[range]), tag, "{text}");
-            assert_eq!(image.digest.is_some(), with_digest, "{text}");
+            assert_eq!(image.digest.map(|range| &text[range]), with_digest.then_some(&*digest), "{text}");
         }
+    }
+
+    #[test]
+    fn references_with_variables_in_their_name_are_known_as_such() {
+        for text in ["${IMAGE}", "${REGISTRY}/app:1.0", "ghcr.io/${ORG}/app", "${A}:${B}@${C}"] {
+            assert!(parse(text).is_none() && is_composed(text), "{text}");
+        }
+        for text in ["nginx:1.25", "https://${HOST}/a.png", "${A} ${B}", "${A", "{{ image }}:${TAG}"] {
+            assert!(!is_composed(text), "{text}");
+        }
+        let image = parse("web:${TAG}@${DIGEST}").unwrap();
+        assert_eq!(image.digest.map(|range| &"web:${TAG}@${DIGEST}"[range]), Some("${DIGEST}"));
     }
 
     #[test]

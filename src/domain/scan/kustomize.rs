@@ -5,7 +5,8 @@ use std::ops::Range;
 use crate::domain::manifest::document::{Document, NodeId, Style};
 use crate::domain::manifest::route;
 
-use super::{Context, FileScan, Site};
+use super::object::Object;
+use super::{Context, FileScan, Site, flux};
 
 /// More nodes than the operations of a version patch write.
 const MAX_WRITTEN: usize = 4096;
@@ -47,6 +48,27 @@ pub struct PatchTarget {
     pub name: Option<String>,
     /// Namespace.
     pub namespace: Option<String>,
+}
+
+impl PatchTarget {
+    /// The target, or, where it selects nothing, what the patch itself names (Kustomize, `patches`).
+    pub(crate) fn or_of(&self, object: &Object) -> Self {
+        if self.kind.is_some() || self.name.is_some() {
+            return self.clone();
+        }
+        Self {
+            group: Some(object.group.clone()),
+            kind: Some(object.kind.clone()),
+            name: Some(object.name.clone()).filter(|name| !name.is_empty()),
+            namespace: object.namespace.clone(),
+        }
+    }
+
+    /// Whether Flux Kustomizations may be meant.
+    pub fn may_be_kustomization(&self) -> bool {
+        let is = |wanted: &Option<String>, text| wanted.as_ref().is_none_or(|wanted| wanted == text);
+        is(&self.kind, "Kustomization") && is(&self.group, "kustomize.toolkit.fluxcd.io")
+    }
 }
 
 /// The values that a JSON 6902 patch (RFC 6902) writes.
@@ -111,7 +133,9 @@ pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) 
                 Some((_, Inner::Values)) => return,
                 None => None,
             };
-            scan.patches.push(JsonPatch { target, values });
+            let patch = JsonPatch { target, values };
+            flux::read_operations(&patch, scan);
+            scan.patches.push(patch);
         }
         return;
     }

@@ -97,7 +97,9 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
                     column: 0,
                     text: version.as_str().to_owned(),
                 }),
+                digest: None,
                 lines: 0..=0,
+                composed: false,
                 captures: named(regex, &captures),
             });
         }
@@ -155,6 +157,12 @@ fn apply(
             })
             .collect();
         let version = find(node, &spec.version).filter(|at| !is_nothing(document, *at));
+        let beside = spec.capture.iter().find(|(name, _)| name == DIGEST);
+        let mut digest = beside
+            .and_then(|(_, pattern)| find(node, pattern))
+            .filter(|at| !is_nothing(document, *at))
+            .and_then(|at| context.site(position, at));
+        let mut composed = false;
         let site = match version {
             None => None,
             Some(at) if document.scalar(at).is_none() => continue,
@@ -164,7 +172,11 @@ fn apply(
                     continue;
                 };
                 match shape(site, &spec.format, &mut captures) {
-                    Shape::Version(site) => Some(site),
+                    Shape::Version { version, digest: behind, composed: named_by_variables } => {
+                        digest = behind.or(digest);
+                        composed = named_by_variables;
+                        Some(version)
+                    }
                     Shape::NoVersion => None,
                     Shape::Other => continue,
                 }
@@ -184,7 +196,7 @@ fn apply(
             Some(site) => site.line..=site.line,
             None => lines_of(context, document, node),
         };
-        scan.found.push(Found { rule, pin, object, site, lines, captures });
+        scan.found.push(Found { rule, pin, object, site, digest, lines, composed, captures });
     }
 }
 
@@ -228,10 +240,31 @@ fn unwritable(
     ));
 }
 
+/// Name of the capture of a digest that moves with the version.
+const DIGEST: &str = "digest";
+
+/// The two parts of `tag@sha256:…`; what has no digest stays whole.
+pub(crate) fn tag_and_digest(site: Site) -> (Site, Option<Site>) {
+    match site.text.split_once('@') {
+        Some((tag, digest)) if image::is_digest(digest) || image::is_variable(digest) => {
+            let (end, start) = (tag.len(), site.text.len() - digest.len());
+            (site.part(0..end), Some(site.part(start..site.text.len())))
+        }
+        _ => (site, None),
+    }
+}
+
 /// What a scalar says in the form that a rule expects.
 pub(crate) enum Shape {
-    /// A version, at this place.
-    Version(Site),
+    /// A version, at this place, and the digest behind it.
+    Version {
+        /// Where the version stands.
+        version: Site,
+        /// Where the digest stands in the same scalar.
+        digest: Option<Site>,
+        /// The image's name has variables in it; where it stands in the same scalar, that is taken whole.
+        composed: bool,
+    },
     /// What it should, without a version.
     NoVersion,
     /// Something else.
@@ -241,42 +274,47 @@ pub(crate) enum Shape {
 /// Reads a scalar in a form; what stands beside the version in it becomes captures.
 pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String, String>) -> Shape {
     match format {
-        Format::Whole => Shape::Version(site),
+        Format::Whole => Shape::Version { version: site, digest: None, composed: false },
         Format::Image => {
-            let Some(image) = image::parse(&site.text) else { return Shape::Other };
+            let Some(image) = image::parse(&site.text) else {
+                let composed = image::is_composed(&site.text);
+                return match composed {
+                    true => Shape::Version { version: site, digest: None, composed },
+                    false => Shape::Other,
+                };
+            };
             captures.insert("registry".to_owned(), image.registry);
             captures.insert("repository".to_owned(), image.repository);
-            captures.extend(image.digest.map(|digest| ("digest".to_owned(), digest)));
-            image.tag.map_or(Shape::NoVersion, |tag| Shape::Version(site.part(tag)))
+            let digest = image.digest.map(|digest| site.part(digest));
+            captures.extend(digest.as_ref().map(|digest| (DIGEST.to_owned(), digest.text.clone())));
+            match image.tag {
+                Some(tag) => Shape::Version { version: site.part(tag), digest, composed: false },
+                None => Shape::NoVersion,
+            }
         }
         Format::Tag => {
-            let text = site.text.clone();
-            let (tag, digest) = match text.split_once('@') {
-                Some((tag, digest)) => (tag, Some(digest)),
-                None => (text.as_str(), None),
-            };
-            if let Some(digest) = digest {
-                if !image::is_digest(digest) {
-                    return Shape::Other;
-                }
-                captures.insert("digest".to_owned(), digest.to_owned());
-            }
-            if !image::is_tag(tag) {
+            let (version, digest) = tag_and_digest(site);
+            captures.extend(digest.as_ref().map(|digest| (DIGEST.to_owned(), digest.text.clone())));
+            if !image::is_tag(&version.text) {
                 return Shape::Other;
             }
-            let registry = captures.remove("registry").unwrap_or_default();
             let Some(name) = captures.get("repository") else { return Shape::Other };
+            let registry = captures.get("registry").cloned().unwrap_or_default();
+            if image::is_composed(&format!("{registry}/{name}")) || image::is_composed(name) {
+                return Shape::Version { version, digest, composed: true };
+            }
             let Some((registry, repository)) = image::locate(&registry, name) else { return Shape::Other };
             captures.insert("registry".to_owned(), registry);
             captures.insert("repository".to_owned(), repository);
-            let length = tag.len();
-            Shape::Version(site.part(0..length))
+            Shape::Version { version, digest, composed: false }
         }
         Format::Regex(regex) => {
             let Some(matched) = regex.captures(&site.text) else { return Shape::Other };
             captures.extend(named(regex, &matched));
             match matched.name("version") {
-                Some(version) => Shape::Version(site.part(version.range())),
+                Some(version) => {
+                    Shape::Version { version: site.part(version.range()), digest: None, composed: false }
+                }
                 None => Shape::Other,
             }
         }

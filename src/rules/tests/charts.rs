@@ -1,6 +1,6 @@
 //! Charts by every way that installs one.
 
-use super::finds;
+use super::{finds, lines, resolved};
 
 const REPOSITORY: &str = "apiVersion: source.toolkit.fluxcd.io/v1
 kind: HelmRepository
@@ -388,16 +388,14 @@ fn a_chart_of_kustomize_without_a_release_name_has_the_name_of_the_chart() {
 }
 
 #[test]
-fn a_release_without_a_name_is_said() {
-    finds(
-        &[
-            ("release.yaml", &RELEASE.replace("name: podinfo, namespace: apps", "namespace: apps")),
-            ("source.yaml", REPOSITORY),
-        ],
-        &[
-            "unnamed/helm-release-chart/release.yaml-8 =6.7.1 (nothing here says the name of the component (`helm/{namespace?}/{name}`)); release.yaml:8",
-        ],
-    );
+fn a_release_without_a_name_is_a_problem() {
+    let release = RELEASE.replace("name: podinfo, namespace: apps", "namespace: apps");
+    let found = resolved(&[("release.yaml", &*release), ("source.yaml", REPOSITORY)]);
+    assert_eq!(lines(&found.components), Vec::<String>::new());
+    let told: Vec<_> =
+        found.problems.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    let expected = "the version `6.7.1` is that of no component: nothing here says its name (`helm/{namespace?}/{name}`); name the object, or the target of the patch";
+    assert_eq!(told, [(Some(8), expected)]);
 }
 
 /// Masterminds' `=1.0.0` is exactly one version, and the sign is no part of it.
@@ -405,7 +403,7 @@ fn a_release_without_a_name_is_said() {
 fn the_sign_before_an_exact_version_is_not_its_text() {
     for version in ["\"=6.7.1\"", "'= v6.7.1'", "\"=6.7.1 \""] {
         let release = RELEASE.replace("6.7.1", version);
-        let resolved = super::resolved(&[("release.yaml", &release), ("source.yaml", REPOSITORY)]);
+        let resolved = super::resolved(&[("release.yaml", &*release), ("source.yaml", REPOSITORY)]);
         let text = if version.contains('v') { "v6.7.1" } else { "6.7.1" };
         assert_eq!(
             super::lines(&resolved.components),

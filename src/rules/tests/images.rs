@@ -1,6 +1,7 @@
 //! Images, Git sources and remote resources.
 
 use super::{finds, lines, resolved};
+use crate::domain::component::Pin;
 
 const HUB: &str = "oci://docker.io";
 
@@ -112,7 +113,7 @@ fn a_tag_with_a_variable_in_it_is_said_and_the_whole_of_one_leads_to_its_home() 
     let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./, sourceRef: {kind: GitRepository, name: flux-system}, postBuild: {substitute: {TAG: 1.0.0}}}\n";
     let put_together = |tag: &str| {
         format!(
-            "image/ghcr.io/example/web ? (`{tag}` is put together from variables; give the whole version one variable)"
+            "image/ghcr.io/example/web ? (`{tag}` is put together from variables; give the whole version one variable); FILE:4"
         )
     };
     let home = "image/ghcr.io/example/web =1.0.0 oci://ghcr.io/example/web; ks.yaml:4".to_owned();
@@ -122,10 +123,11 @@ fn a_tag_with_a_variable_in_it_is_said_and_the_whole_of_one_leads_to_its_home() 
         ("${TAG}-alpine", put_together("${TAG}-alpine")),
     ] {
         let plain = pod(&format!("\"ghcr.io/example/web:{tag}\""));
-        finds(&[("ks.yaml", root), ("pod.yaml", &plain)], &[&*expected]);
+        finds(&[("ks.yaml", root), ("pod.yaml", &plain)], &[&*expected.replace("FILE", "pod.yaml")]);
         let release = format!(
             "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec: {{values: {{image: {{repository: ghcr.io/example/web, tag: \"{tag}\"}}}}}}\n"
         );
+        let expected = expected.replace("FILE", "release.yaml");
         finds(&[("ks.yaml", root), ("release.yaml", &release)], &[&*expected]);
     }
 }
@@ -265,5 +267,131 @@ fn remote_resources_of_one_repository_move_together() {
             "release/example/b =v0.4.0 https://github.com/example/b; kustomization.yaml:4",
             "release/example/c =v2.0.1 https://github.com/example/c; kustomization.yaml:5",
         ],
+    );
+}
+
+/// The version and its digest as `text line route`, with the place of the digest where it is known.
+fn with_digests(files: &[(&str, &str)]) -> Vec<String> {
+    let place = |pin: &Pin| {
+        let digest = pin.digest.as_ref();
+        let digest = digest.map(|digest| format!(" {} {} {}", &digest.text[..9], digest.line, digest.route));
+        format!("{} {} {} /{}", pin.text, pin.line, pin.route, digest.unwrap_or_default())
+    };
+    let components = resolved(files).components;
+    let digests: Vec<_> = components.iter().map(|component| component.digest.is_some()).collect();
+    assert!(digests.iter().all(|known| *known), "{components:?}");
+    components.iter().flat_map(|component| &component.pins).map(place).collect()
+}
+
+/// Edits move tag and digest together, so that both places must be known.
+#[test]
+fn a_digest_has_its_own_place_beside_the_tag() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let release = |values: &str| {
+        format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec:\n  values:\n{values}"
+        )
+    };
+    let flux = |kind: &str, spec: &str| {
+        let group = if kind == "Kustomization" { "kustomize" } else { "source" };
+        format!(
+            "apiVersion: {group}.toolkit.fluxcd.io/v1\nkind: {kind}\nmetadata: {{name: a, namespace: b}}\nspec:\n{spec}"
+        )
+    };
+    for (name, text, expected) in [
+        (
+            "pod.yaml",
+            pod(&format!("\"web:1.2@{digest}\"")),
+            "1.2 4 /spec/containers/0/image / sha256:ab 4 /spec/containers/0/image",
+        ),
+        (
+            "hr.yaml",
+            release(&format!("    image:\n      repository: web\n      tag: 1.20\n      digest: {digest}\n")),
+            "1.20 8 /spec/values/image/tag / sha256:ab 9 /spec/values/image/digest",
+        ),
+        (
+            "hr.yaml",
+            release(&format!("    image: {{digest: '{digest}', repository: web, tag: v1}}\n")),
+            "v1 6 /spec/values/image/tag / sha256:ab 6 /spec/values/image/digest",
+        ),
+        (
+            "hr.yaml",
+            release(&format!("    image: {{repository: web, tag: \"1.2@{digest}\"}}\n")),
+            "1.2 6 /spec/values/image/tag / sha256:ab 6 /spec/values/image/tag",
+        ),
+        (
+            "oci.yaml",
+            flux(
+                "OCIRepository",
+                &format!("  url: oci://ghcr.io/o/r\n  ref:\n    tag: 6.7.1\n    digest: {digest}\n"),
+            ),
+            "6.7.1 7 /spec/ref/tag / sha256:ab 8 /spec/ref/digest",
+        ),
+        (
+            "kustomization.yaml",
+            format!("images:\n- name: web\n  newTag: \"1.2\"\n  digest: {digest}\n"),
+            "1.2 3 /images/0/newTag / sha256:ab 4 /images/0/digest",
+        ),
+        (
+            "ks.yaml",
+            flux(
+                "Kustomization",
+                &format!("  path: ./apps\n  images:\n  - {{name: web, newTag: '1.2', digest: {digest}}}\n"),
+            ),
+            "1.2 7 /spec/images/0/newTag / sha256:ab 7 /spec/images/0/digest",
+        ),
+    ] {
+        assert_eq!(with_digests(&[(name, &text)]), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_digest_behind_a_variable_has_a_place_where_the_version_has_its_own() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let root = |substitute: &str| {
+        format!(
+            "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: flux-system}}\nspec:\n  path: ./\n  sourceRef: {{kind: GitRepository, name: flux-system}}\n  postBuild:\n    substitute:\n{substitute}"
+        )
+    };
+    let both = root(&format!("      TAG: '1.2'\n      DIGEST: {digest}\n"));
+    let whole = root(&format!("      TAG: 1.2@{digest}\n"));
+    let place = "/spec/postBuild/substitute";
+    for (image, root, expected) in [
+        (
+            "{repository: web, tag: '${TAG}', digest: '${DIGEST}'}",
+            &both,
+            format!("1.2 9 {place}/TAG / sha256:ab 10 {place}/DIGEST"),
+        ),
+        ("{repository: web, tag: '${TAG}'}", &whole, format!("1.2 9 {place}/TAG / sha256:ab 9 {place}/TAG")),
+        // The digest stays where it is, and the component says that there is one.
+        (
+            &*format!("{{repository: web, tag: '${{TAG}}', digest: '{digest}'}}"),
+            &both,
+            format!("1.2 9 {place}/TAG /"),
+        ),
+    ] {
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: a, namespace: b}}\nspec: {{values: {{image: {image}}}}}\n"
+        );
+        assert_eq!(with_digests(&[("hr.yaml", &release), ("ks.yaml", root)]), [expected], "{image}");
+    }
+}
+
+#[test]
+fn a_patch_that_writes_tag_and_digest_knows_both_places() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let root = "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system}\nspec: {path: ./overlay, sourceRef: {kind: GitRepository, name: flux-system}}\n";
+    let base = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: a, namespace: a}\nspec: {values: {image: {repository: web, tag: '1.1'}}}\n";
+    let kustomize = format!(
+        "resources: [../base/a.yaml]\npatches:\n- target: {{kind: HelmRelease, name: a}}\n  patch: |\n    - {{op: replace, path: /spec/values/image/tag, value: '1.2'}}\n    - {{op: add, path: /spec/values/image/digest, value: {digest}}}\n"
+    );
+    let found = with_digests(&[
+        ("base/a.yaml", base),
+        ("clusters/home/ks.yaml", root),
+        ("overlay/kustomization.yaml", &kustomize),
+    ]);
+    assert_eq!(
+        found,
+        ["1.2 5 /patches/0/patch / sha256:ab 6 /patches/0/patch", "1.1 4 /spec/values/image/tag /"]
     );
 }

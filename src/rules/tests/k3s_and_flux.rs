@@ -99,18 +99,20 @@ fn a_variable_leads_to_the_home_of_its_value() {
 }
 
 #[test]
-fn a_variable_without_a_value_is_said_and_no_pin() {
+fn a_variable_without_a_value_is_said_with_its_place() {
     let (plan, root) = (plan("server", "${K3S_VERSION}"), applies("./plans", ""));
     finds(
         &[("clusters/home/ks.yaml", &root), ("plans/plan.yaml", &plan)],
         &[
-            "k3s ? (nothing in the repository gives the variable `K3S_VERSION` a value; set it in `postBuild.substitute` or a ConfigMap of `substituteFrom`)",
+            "k3s ? (nothing in the repository gives the variable `K3S_VERSION` a value; set it in `postBuild.substitute` or a ConfigMap of `substituteFrom`); plans/plan.yaml:5",
         ],
     );
     let secret = applies("./plans", "  postBuild:\n    substituteFrom: [{kind: Secret, name: versions}]\n");
     finds(
         &[("clusters/home/ks.yaml", &secret), ("plans/plan.yaml", &plan)],
-        &["k3s ? (the variable `K3S_VERSION` may come from the Secret `versions`, which is not read)"],
+        &[
+            "k3s ? (the variable `K3S_VERSION` may come from the Secret `versions`, which is not read); plans/plan.yaml:5",
+        ],
     );
 }
 

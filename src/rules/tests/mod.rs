@@ -2,10 +2,12 @@
 
 mod charts;
 mod comments;
+mod edits;
 mod images;
 mod k3s_and_flux;
 mod overlays;
 mod scale;
+mod substitution;
 
 use super::Registry;
 use crate::domain::component::{Component, Given};
@@ -23,7 +25,14 @@ fn resolved(files: &[(&str, &str)]) -> Resolved {
     let resolved = resolve(&scans, registry.rules(), &Options::default());
     for pin in resolved.components.iter().flat_map(|component| &component.pins) {
         let (_, text) = files.iter().find(|(path, _)| *path == pin.file).unwrap();
-        assert_eq!(text.get(pin.span.0..pin.span.1), Some(pin.text.as_str()), "{pin:?}");
+        let digest =
+            pin.digest.iter().map(|digest| (digest.span, &digest.text, (digest.line, digest.column)));
+        for (span, bytes, place) in digest.chain([(pin.span, &pin.text, (pin.line, pin.column))]) {
+            assert_eq!(text.get(span.0..span.1), Some(bytes.as_str()), "{pin:?}");
+            let before = &text[..span.0];
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            assert_eq!(place, (before.matches('\n').count() + 1, column), "{pin:?}");
+        }
     }
     resolved
 }

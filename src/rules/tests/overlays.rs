@@ -290,3 +290,57 @@ fn a_source_from_elsewhere_applies_nothing_of_this_repository() {
         ]
     );
 }
+
+/// Without a Flux Kustomization nothing was built: a patch and a namespace were those of nothing.
+#[test]
+fn overlays_are_built_where_nothing_of_flux_is() {
+    let base = release("name: podinfo", "1.0.0");
+    let patch = release("name: podinfo", "2.0.0");
+    let pod = pod("alone", "nginx:1.25.0");
+    let files = [
+        SOURCE,
+        ("alone/pod.yaml", &*pod),
+        ("base/hr.yaml", &base),
+        ("base/kustomization.yaml", "resources: [hr.yaml]\n"),
+        ("production/kustomization.yaml", "namespace: production\nresources: [../base]\n"),
+        (
+            "staging/kustomization.yaml",
+            "namespace: staging\nresources: [../base]\npatches: [{path: p.yaml}]\n",
+        ),
+        ("staging/p.yaml", &patch),
+    ];
+    assert_eq!(
+        pins(&files),
+        [
+            "helm/production/podinfo =1.0.0 base/hr.yaml:4",
+            "helm/staging/podinfo =2.0.0 staging/p.yaml:4 base/hr.yaml:4 copy",
+            "image/docker.io/library/nginx =1.25.0 alone/pod.yaml:4",
+        ]
+    );
+}
+
+#[test]
+fn images_of_flux_win_over_what_they_name_and_those_of_a_post_renderer_over_their_release() {
+    let images = "  images: [{name: nginx, newTag: 1.28.0}]\n";
+    let (root, pod) = (applies("flux-system", "./apps", images), pod("one", "nginx:1.25.0"));
+    let nginx = "image/docker.io/library/nginx";
+    assert_eq!(
+        pins(&[("apps/pod.yaml", &pod), ("clusters/home/ks.yaml", &root)]),
+        [format!("{nginx} =1.28.0 clusters/home/ks.yaml:7 apps/pod.yaml:4 copy")]
+    );
+    let release = |name: &str, more: &str| {
+        format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: {name}, namespace: b}}\nspec:\n  values: {{image: 'nginx:1.25.0'}}\n{more}"
+        )
+    };
+    let own = release("a", "  postRenderers: [{kustomize: {images: [{name: nginx, newTag: 1.28.0}]}}]\n");
+    let other = release("b", "");
+    assert_eq!(
+        pins(&[("a.yaml", &own), ("b.yaml", &other)]),
+        [
+            format!("{nginx} =1.28.0 a.yaml:6"),
+            // A copy stands with what has its text.
+            format!("{nginx}#b/a =1.25.0 b.yaml:5 a.yaml:5 copy"),
+        ]
+    );
+}

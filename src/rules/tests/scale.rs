@@ -62,3 +62,26 @@ fn a_patch_whose_value_holds_itself() {
     let text = "- op: add\n  path: /spec\n  value: &a {chart: *a, version: 1.2.3, more: [*a]}\n";
     finds_components(text, 0);
 }
+
+/// Kustomizations that each build everything took the product of both, in time and in memory.
+#[test]
+fn many_kustomizations_over_many_files() {
+    let mut kustomizations = String::new();
+    for number in 0..800 {
+        writeln!(
+            kustomizations,
+            "---\napiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: k{number}, namespace: flux-system}}\nspec: {{path: ./, targetNamespace: n{number}, sourceRef: {{kind: GitRepository, name: flux-system}}}}"
+        )
+        .unwrap();
+    }
+    let pods: Vec<_> = (0..400).map(|number| format!("pods/p{number:03}.yaml")).collect();
+    let text = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
+    let mut files: Vec<(&str, &str)> = pods.iter().map(|path| (path.as_str(), text)).collect();
+    files.push(("ks.yaml", &kustomizations));
+    let started = Instant::now();
+    let resolved = resolved(&files);
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+    let told: Vec<_> = resolved.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("not all was followed"), "{told:?}");
+}

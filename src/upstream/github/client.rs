@@ -17,16 +17,19 @@ use super::PAGE_LIMIT;
 use super::store::Store;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
+use crate::upstream::failure::{failure, permanent};
 use crate::upstream::http::Http;
 use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact_text;
-use crate::upstream::turn::Turn;
+use crate::upstream::retry::{self, Again, Policy, Refused};
 
 /// Most bytes read of an answer that is an error.
 const ERROR_LIMIT: usize = 64 << 10;
 /// GitHub asks to wait at least a minute where it names no time for a secondary limit
 /// (GitHub docs, "Rate limits for the REST API").
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait that GitHub may impose: where it asks for more, a kept page serves as well.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A page as it came.
 pub(super) struct Page {
@@ -128,34 +131,15 @@ impl<'a> Client<'a> {
         if let Some(page) = self.fresh(&uri) {
             return Ok(page);
         }
-        let mut wait = self.options.first_wait;
-        let mut tries_left = self.options.retries;
-        loop {
-            let refusal = {
-                let turn = match self.http.turn(url).await {
-                    Ok(turn) => turn,
-                    Err(given_up) => return self.stored_or(&uri, given_up),
-                };
-                match self.attempt(&uri, what, &turn).await {
-                    Ok(page) => return Ok(page),
-                    Err(refusal) => refusal,
-                }
-            };
-            let pause = match refusal.failure.class {
-                FailureClass::Transient => refusal.retry_after.unwrap_or(wait),
-                FailureClass::RateLimited { .. } => match refusal.retry_after {
-                    Some(asked) => asked,
-                    None => return self.stored_or(&uri, refusal.failure),
-                },
-                _ => return Err(refusal.failure),
-            };
-            if tries_left == 0 || pause > self.options.longest_wait {
-                return self.stored_or(&uri, refusal.failure);
+        let policy = Policy { longest_pause: LONGEST_WAIT, ..self.http.retry() };
+        let uri = &uri;
+        match retry::run(self.http, url, policy, || self.attempt(uri, what)).await {
+            Err(failure)
+                if matches!(failure.class, FailureClass::Transient | FailureClass::RateLimited { .. }) =>
+            {
+                self.stored_or(uri, failure)
             }
-            tracing::debug!(host = %self.account.host, wait = ?pause, reason = %refusal.failure, "page asked again");
-            tokio::time::sleep(pause).await;
-            tries_left -= 1;
-            wait *= 2;
+            ended => ended,
         }
     }
 
@@ -178,20 +162,14 @@ impl<'a> Client<'a> {
         Ok(page)
     }
 
-    async fn attempt(&self, uri: &Uri, what: &str, turn: &Turn) -> Result<Page, Refusal> {
+    async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refused> {
         let asked = async {
-            let crab = self.crab().map_err(|failure| Refusal { failure, retry_after: None })?;
+            let crab = self.crab().map_err(Refused::for_good)?;
             let response = crab._get(uri.clone()).await.map_err(|error| {
-                if let Some(cause) = unconnected(&error) {
-                    turn.unconnected(&cause);
-                }
                 let cause = redact_text(&root_cause(&error));
-                Refusal::transient(format!(
-                    "cannot list {what}: no answer from {}: {cause}",
-                    self.account.host
-                ))
+                let told = format!("cannot list {what}: no answer from {}: {cause}", self.account.host);
+                Refused { unconnected: unconnected(&error), ..Refused::for_now(told) }
             })?;
-            turn.answered();
             let (parts, body) = response.into_parts();
             let ok = parts.status == StatusCode::OK;
             let limit = if ok { PAGE_LIMIT } else { ERROR_LIMIT };
@@ -200,12 +178,11 @@ impl<'a> Client<'a> {
                 // The status is known, and what an error says beyond it is not needed.
                 Err(_) if !ok => Bytes::new(),
                 Err(error) if error.is::<LengthLimitError>() => {
-                    return Err(Refusal::permanent(format!(
-                        "cannot list {what}: a page is larger than {PAGE_LIMIT} bytes"
-                    )));
+                    let told = format!("cannot list {what}: a page is larger than {PAGE_LIMIT} bytes");
+                    return Err(Refused::for_good(permanent(told)));
                 }
                 Err(_) => {
-                    return Err(Refusal::transient(format!("cannot list {what}: the answer broke off")));
+                    return Err(Refused::for_now(format!("cannot list {what}: the answer broke off")));
                 }
             };
             if ok {
@@ -214,7 +191,7 @@ impl<'a> Client<'a> {
             Err(refusal(parts.status, &parts.headers, &body, &self.account, what))
         };
         tokio::time::timeout(self.options.timeout, asked).await.unwrap_or_else(|_| {
-            Err(Refusal::transient(format!(
+            Err(Refused::for_now(format!(
                 "cannot list {what}: no whole answer within {:?}",
                 self.options.timeout
             )))
@@ -222,34 +199,15 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A failed try, and how long the server wants us to wait.
-#[derive(Debug, PartialEq, Eq)]
-struct Refusal {
-    failure: UpstreamFailure,
-    retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    fn of(class: FailureClass, message: String) -> Self {
-        Self { failure: UpstreamFailure { class, message }, retry_after: None }
-    }
-
-    fn transient(message: String) -> Self {
-        Self::of(FailureClass::Transient, message)
-    }
-
-    fn permanent(message: String) -> Self {
-        Self::of(FailureClass::Permanent, message)
-    }
-}
-
 /// What a status other than 200 means (GitHub docs, "Troubleshooting the REST API").
-fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Account, what: &str) -> Refusal {
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Account, what: &str) -> Refused {
     let code = status.as_u16();
     let Account { host, has_token } = account;
     let remedy = account.remedy();
     let asked_wait = number(headers, "retry-after").map(Duration::from_secs);
-    match code {
+    let mut again = Again::Never;
+    let (class, why) = match code {
+        // Waiting for the reset may take an hour.
         403 | 429 if number(headers, "x-ratelimit-remaining") == Some(0) => {
             let reset = number(headers, "x-ratelimit-reset")
                 .and_then(|seconds| i64::try_from(seconds).ok())
@@ -260,70 +218,48 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Accou
             } else {
                 format!("without a token there are 60 requests an hour, with one 5,000: {remedy}")
             };
-            Refusal {
-                failure: UpstreamFailure {
-                    class: FailureClass::RateLimited { reset },
-                    message: format!("cannot list {what}: {host} answers no more{until}; {advice}"),
-                },
-                // Waiting for the reset may take an hour; whether to do that is for the caller.
-                retry_after: None,
-            }
+            (FailureClass::RateLimited { reset }, format!("{host} answers no more{until}; {advice}"))
         }
         403 | 429 if code == 429 || asked_wait.is_some() || mentions_limit(body) => {
             let wait = asked_wait.unwrap_or(SECONDARY_WAIT);
             let reset =
                 sent_at(headers).and_then(|sent| sent.checked_add(SignedDuration::try_from(wait).ok()?).ok());
-            Refusal {
-                failure: UpstreamFailure {
-                    class: FailureClass::RateLimited { reset },
-                    message: format!(
-                        "cannot list {what}: {host} asks to slow down and to come back in {} seconds",
-                        wait.as_secs()
-                    ),
-                },
-                retry_after: Some(wait),
-            }
+            again = Again::After(wait);
+            let seconds = wait.as_secs();
+            let told = format!("{host} asks to slow down and to come back in {seconds} seconds");
+            (FailureClass::RateLimited { reset }, told)
         }
-        401 if *has_token => Refusal::of(
+        401 if *has_token => (
             FailureClass::Denied,
-            format!("cannot list {what}: {host} refused the token (expired, revoked or mistyped); {remedy}"),
+            format!("{host} refused the token (expired, revoked or mistyped); {remedy}"),
         ),
-        401 => Refusal::of(
+        401 => (FailureClass::Denied, format!("{host} answers nobody without a token; {remedy}")),
+        403 if headers.contains_key("x-github-sso") => (
             FailureClass::Denied,
-            format!("cannot list {what}: {host} answers nobody without a token; {remedy}"),
+            "the token is not authorized for the organization's single sign-on".to_owned(),
         ),
-        403 if headers.contains_key("x-github-sso") => Refusal::of(
+        403 => (
             FailureClass::Denied,
-            format!("cannot list {what}: the token is not authorized for the organization's single sign-on"),
+            format!("{host} answered 403; the token needs `contents: read` on the repository"),
         ),
-        403 => Refusal::of(
-            FailureClass::Denied,
-            format!(
-                "cannot list {what}: {host} answered 403; the token needs `contents: read` on the repository"
-            ),
+        404 if *has_token => (
+            FailureClass::NotFound,
+            "there is no such repository, or the token lacks `contents: read` on it".to_owned(),
         ),
-        404 if *has_token => Refusal::of(
+        404 => (
             FailureClass::NotFound,
             format!(
-                "cannot list {what}: there is no such repository, or the token lacks `contents: read` on it"
+                "there is no such repository, or it is private and needs a token with `contents: read`: \
+                 {remedy}"
             ),
         ),
-        404 => Refusal::of(
-            FailureClass::NotFound,
-            format!(
-                "cannot list {what}: there is no such repository, or it is private and needs a token with \
-                 `contents: read`: {remedy}"
-            ),
-        ),
-        408 | 500..=599 => Refusal {
-            failure: UpstreamFailure {
-                class: FailureClass::Transient,
-                message: format!("cannot list {what}: {host} answered {code}"),
-            },
-            retry_after: asked_wait,
-        },
-        _ => Refusal::permanent(format!("cannot list {what}: {host} answered {code}")),
-    }
+        408 | 500..=599 => {
+            again = asked_wait.map_or(Again::Soon, Again::After);
+            (FailureClass::Transient, format!("{host} answered {code}"))
+        }
+        _ => (FailureClass::Permanent, format!("{host} answered {code}")),
+    };
+    Refused { failure: failure(class, format!("cannot list {what}: {why}")), again, unconnected: None }
 }
 
 /// The innermost error: those around it repeat the URL and add nothing.
@@ -360,7 +296,7 @@ mod tests {
             .collect()
     }
 
-    fn judged(status: u16, pairs: &[(&'static str, &str)], body: &str, has_token: bool) -> Refusal {
+    fn judged(status: u16, pairs: &[(&'static str, &str)], body: &str, has_token: bool) -> Refused {
         let account = Account { host: "github.com".to_owned(), has_token };
         let status = StatusCode::from_u16(status).unwrap();
         refusal(status, &headers(pairs), body.as_bytes(), &account, "releases of `a/b` on github.com")
@@ -442,7 +378,7 @@ mod tests {
             judged(429, &[("retry-after", "90"), ("date", "Sat, 21 Nov 2026 10:00:00 GMT")], "", false);
         let reset = "2026-11-21T10:01:30Z".parse().unwrap();
         assert_eq!(refusal.failure.class, FailureClass::RateLimited { reset: Some(reset) });
-        assert_eq!(refusal.retry_after, Some(Duration::from_secs(90)));
+        assert_eq!(refusal.again, Again::After(Duration::from_secs(90)));
     }
 
     #[test]

@@ -19,13 +19,12 @@ use super::challenge::{Challenge, may_ask_realm, read_challenge};
 use super::docker::{Login, docker_login};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::credentials::Credential;
-use crate::upstream::failure::{denied, failure, permanent, transient};
+use crate::upstream::exchange::{small, unsent};
+use crate::upstream::failure::{denied, failure, permanent};
 use crate::upstream::http::{Get, Got};
 use crate::upstream::mapping::Resolved;
-use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact;
-use crate::upstream::retry;
-use crate::upstream::turn::Turn;
+use crate::upstream::retry::{self, Refused};
 
 /// Most bytes of a token's answer; tokens with many scopes reach some 10 KB.
 const TOKEN_LIMIT: usize = 256 << 10;
@@ -193,28 +192,14 @@ impl Repository<'_> {
         })?;
         let login = if target.origin() == realm.origin() { login } else { self.configured_login(&target) };
         let realm = target;
-        let mut pauses = retry::pauses(http.retries());
-        loop {
-            let answered = {
-                let turn = http.turn(&realm).await?;
-                tokio::time::timeout(
-                    http.timeout(),
-                    self.ask_token(&realm, service, login.as_ref(), asked, &turn),
-                )
-                .await
-            };
-            let refused = match answered {
-                Ok(Ok(token)) => return Ok(token),
-                Ok(Err(refused)) => refused,
-                Err(_) => {
-                    transient(format!("`{}` gave no token within {:?}", redact(&realm), http.timeout()))
-                }
-            };
-            match pauses.next() {
-                Some(pause) if refused.class == FailureClass::Transient => tokio::time::sleep(pause).await,
-                _ => return Err(refused),
-            }
-        }
+        let (realm, login) = (&realm, login.as_ref());
+        let limit = http.timeout();
+        let attempt = || async move {
+            tokio::time::timeout(limit, self.ask_token(realm, service, login, asked)).await.unwrap_or_else(
+                |_| Err(Refused::for_now(format!("`{}` gave no token within {limit:?}", redact(realm)))),
+            )
+        };
+        retry::run(http, realm, http.retry(), attempt).await
     }
 
     async fn ask_token(
@@ -223,13 +208,13 @@ impl Repository<'_> {
         service: Option<&str>,
         login: Option<&Login>,
         asked: &Url,
-        turn: &Turn,
-    ) -> Result<SecretString, UpstreamFailure> {
+    ) -> Result<SecretString, Refused> {
+        let http = &self.context.http;
         let shown = redact(realm);
         let scope = format!("repository:{}:pull", self.path);
         let mut fields = vec![("scope", scope.as_str())];
         fields.extend(service.map(|service| ("service", service)));
-        let client = self.context.http.client()?;
+        let client = http.client().map_err(Refused::for_good)?;
         let request = match login {
             Some(Login::Identity(refresh)) => {
                 fields.extend([
@@ -241,43 +226,30 @@ impl Repository<'_> {
             }
             Some(Login::Header(header)) => {
                 let mut value = HeaderValue::from_str(header.expose_secret()).map_err(|_| {
-                    permanent(format!("the credentials for `{}` fit in no header", self.registry))
+                    let told = format!("the credentials for `{}` fit in no header", self.registry);
+                    Refused::for_good(permanent(told))
                 })?;
                 value.set_sensitive(true);
                 client.get(realm.clone()).query(&fields).header(AUTHORIZATION, value)
             }
             None => client.get(realm.clone()).query(&fields),
         };
-        // reqwest's text may hold the URL; what failed is told without it.
-        let mut response = request.send().await.map_err(|error| {
-            if let Some(cause) = unconnected(&error) {
-                turn.unconnected(&cause);
-            }
-            transient(format!("`{shown}` did not answer"))
-        })?;
-        turn.answered();
-        match response.status().as_u16() {
+        let response = request.send().await.map_err(|cause| unsent(realm, &cause))?;
+        let status = response.status().as_u16();
+        if let Some(passing) = Refused::passing(realm, status, response.headers(), http.now()) {
+            return Err(passing);
+        }
+        match status {
             200 => {}
-            code @ (401 | 403) => return Err(denied(asked, code, login.is_some())),
-            429 => {
-                return Err(failure(
-                    FailureClass::RateLimited { reset: None },
-                    format!("`{shown}` answered 429"),
-                ));
+            401 | 403 => return Err(Refused::for_good(denied(asked, status, login.is_some()))),
+            _ => {
+                let told = format!("`{shown}` gave no token but answered {status}");
+                return Err(Refused::for_good(permanent(told)));
             }
-            code @ (408 | 500..=599) => return Err(transient(format!("`{shown}` answered {code}"))),
-            code => return Err(permanent(format!("`{shown}` gave no token but answered {code}"))),
         }
-        let mut body = Vec::new();
-        while let Some(chunk) =
-            response.chunk().await.map_err(|_| transient(format!("the answer of `{shown}` broke off")))?
-        {
-            if body.len() + chunk.len() > TOKEN_LIMIT {
-                return Err(permanent(format!("the token of `{shown}` is larger than {TOKEN_LIMIT} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        read_token(&body).ok_or_else(|| permanent(format!("`{shown}` answered without a token")))
+        let body = small(realm, response, TOKEN_LIMIT, "the token").await?;
+        read_token(&body)
+            .ok_or_else(|| Refused::for_good(permanent(format!("`{shown}` answered without a token"))))
     }
 }
 

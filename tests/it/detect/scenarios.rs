@@ -57,6 +57,7 @@ fn what_git_does_not_say_is_told_and_not_guessed() {
     helm/apps/by-default: update_available 6.5.0 -> 6.6.0
       apps/charts.yaml:18 6.5.0
     helm/apps/by-secret: unresolved - -> -; reason the variable `API_VERSION` may come from the Secret `cluster-secrets`, which is not read
+      apps/charts.yaml:25 ${API_VERSION}
     helm/apps/by-variable: update_available 6.5.1 -> 6.6.0
       cluster/versions.yaml:7 6.5.1
     helm/apps/newest: not_pinned * -> -; resolves_to 6.6.0; reason the range `*` is resolved when Flux applies it

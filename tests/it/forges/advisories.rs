@@ -7,14 +7,21 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use gitops_updater::domain::upstream::FailureClass;
+use gitops_updater::upstream::mapping::Target;
 use gitops_updater::upstream::osv;
 use serde_json::{Value, json};
 
 use super::Setting;
 use crate::support::served::Served;
 
-/// Queries as they came.
-type Queries = Arc<Mutex<Vec<Value>>>;
+/// Queries as they came, and statuses of the next answers.
+#[derive(Default)]
+struct Database {
+    queries: Vec<Value>,
+    refusals: Vec<u16>,
+}
+
+type Queries = Arc<Mutex<Database>>;
 
 /// Knows one vulnerability in `1.33.3` alone, on a second page, and two that are in everything.
 async fn answer(State(queries): State<Queries>, request: Request) -> Response {
@@ -23,7 +30,13 @@ async fn answer(State(queries): State<Queries>, request: Request) -> Response {
     }
     let query: Value =
         serde_json::from_slice(&to_bytes(request.into_body(), 1 << 16).await.unwrap()).unwrap();
-    queries.lock().unwrap().push(query.clone());
+    {
+        let mut database = queries.lock().unwrap();
+        database.queries.push(query.clone());
+        if let Some(status) = database.refusals.pop() {
+            return Response::builder().status(status).body(Body::empty()).unwrap();
+        }
+    }
     let body = match (query["version"].as_str().unwrap(), query["page_token"].as_str()) {
         ("broken", _) => "<html>".to_owned(),
         ("1.0.0", _) => "{}".to_owned(),
@@ -56,7 +69,7 @@ async fn an_update_repairs_what_the_target_no_longer_has() {
     let ids: Vec<_> = fixed.iter().map(|advisory| (advisory.id.as_str(), &advisory.aliases[..])).collect();
     assert_eq!(ids, [("GHSA-2", &["CVE-2026-2".to_owned()][..])]);
     assert_eq!(
-        queries.lock().unwrap()[0],
+        queries.lock().unwrap().queries[0],
         json!({"package": {"ecosystem": "Go", "name": "github.com/k3s-io/k3s"}, "version": "1.33.3"})
     );
 }
@@ -66,7 +79,7 @@ async fn nothing_known_is_an_empty_list_and_one_question() {
     let (served, queries) = start().await;
     let context = Setting { osv: Some(served.url.clone()), ..Setting::default() }.context();
     assert_eq!(osv::advisories(&context, "Go", "x", "1.0.0", "2.0.0").await.unwrap(), []);
-    assert_eq!(queries.lock().unwrap().len(), 1);
+    assert_eq!(queries.lock().unwrap().queries.len(), 1);
 }
 
 #[tokio::test]
@@ -83,5 +96,32 @@ async fn offline_asks_nobody() {
     let context = Setting { osv: Some(served.url.clone()), ..Setting::default() }.offline().context();
     let failure = osv::advisories(&context, "Go", "x", "1.0.0", "2.0.0").await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Offline);
-    assert_eq!(queries.lock().unwrap().len(), 0);
+    assert_eq!(queries.lock().unwrap().queries.len(), 0);
+}
+
+#[tokio::test]
+async fn a_busy_database_is_asked_again() {
+    let (served, queries) = start().await;
+    queries.lock().unwrap().refusals = vec![503, 429];
+    let context = Setting { osv: Some(served.url.clone()), ..Setting::default() }.context();
+    assert_eq!(osv::advisories(&context, "Go", "x", "1.0.0", "2.0.0").await.unwrap(), []);
+    assert_eq!(queries.lock().unwrap().queries.len(), 3);
+    queries.lock().unwrap().refusals = vec![403];
+    let failure = osv::advisories(&context, "Go", "x", "1.0.0", "2.0.0").await.unwrap_err();
+    assert_eq!((failure.class, queries.lock().unwrap().queries.len()), (FailureClass::Permanent, 4));
+}
+
+#[tokio::test]
+async fn a_folder_answers_no_queries_unless_it_says_that_there_is_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let context =
+        Setting::default().map("https://api.osv.dev", Target::Path(folder.path().to_owned())).context();
+    let ask = async || osv::advisories(&context, "Go", "x", "1.0.0", "2.0.0").await;
+    let failure = ask().await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Permanent);
+    let told = failure.message.replace(folder.path().to_str().unwrap(), "FOLDER");
+    insta::assert_snapshot!(told, @"`https://api.osv.dev/` is mapped to a folder, which cannot answer queries; map it to a server, or put an empty answer (`{}`) at `FOLDER/v1/query`");
+    std::fs::create_dir(folder.path().join("v1")).unwrap();
+    std::fs::write(folder.path().join("v1/query.json"), "{}").unwrap();
+    assert_eq!(ask().await.unwrap(), []);
 }

@@ -49,6 +49,20 @@ async fn a_refusal_has_its_class(#[case] manner: Manner, #[case] class: FailureC
     assert!(failure.message.contains(fake.served.url.as_str()), "{failure}");
 }
 
+#[rstest]
+#[case(429)]
+#[case(503)]
+#[tokio::test]
+async fn what_passes_is_asked_again(#[case] status: u16) {
+    let fake = FakeGit::start().await;
+    fake.repository("app", &["v1.0.0"]);
+    fake.manner(Manner::Once(status));
+    let url = fake.served.url.join("app").unwrap();
+    let answer = git_tags::tags(&Setting::default().context(), url.as_str()).await.unwrap();
+    assert_eq!(versions(&answer), ["v1.0.0"]);
+    assert_eq!(fake.seen().len(), 3, "one refusal, one greeting, one list");
+}
+
 #[tokio::test]
 async fn nobody_is_there() {
     let fake = FakeGit::start().await;

@@ -146,6 +146,27 @@ async fn the_second_run_finds_what_another_token_unlocked() {
     assert_no_token_on_disk(folder.path());
 }
 
+/// A 429 that named no time ended the run for every repository of the registry.
+#[tokio::test]
+async fn a_busy_token_service_is_asked_again() {
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    fake.door(Door::AnonymousToken);
+    fake.tags("app", ["1.0"]);
+    let context = || Setting::default().plain_http(&registry).context();
+    fake.refuse_tokens(&[429, 503]);
+    assert_eq!(versions(&oci::tags(&context(), &registry, "app", false).await.unwrap()), ["1.0"]);
+    fake.refuse_tokens(&[429, 429, 429]);
+    let failure = oci::tags(&context(), &registry, "app", false).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::RateLimited { reset: None }, "{failure}");
+    fake.refuse_tokens(&[418]);
+    fake.seen();
+    let failure = oci::tags(&context(), &registry, "app", false).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Permanent, "{failure}");
+    let tokens = fake.seen().iter().filter(|request| request.target.starts_with("/token?")).count();
+    assert_eq!(tokens, 1);
+}
+
 fn assert_no_token_on_disk(folder: &std::path::Path) {
     let mut files = 0;
     let mut folders = vec![folder.to_owned()];

@@ -42,6 +42,8 @@ struct Registry {
     /// Tokens and the scope each is for. Each run of the service gives others.
     tokens: BTreeMap<String, String>,
     issued: usize,
+    /// Statuses of the next answers of the token service.
+    refusals: Vec<u16>,
     seen: Vec<Seen>,
 }
 
@@ -66,6 +68,7 @@ impl FakeRegistry {
                 next_host: None,
                 tokens: BTreeMap::new(),
                 issued: 0,
+                refusals: Vec::new(),
                 seen: Vec::new(),
             }));
             shared = Some(registry.clone());
@@ -130,6 +133,11 @@ impl FakeRegistry {
         self.change(|registry| {
             registry.content.insert(format!("{repository}/manifests/{digest}"), b"{\"layers\": []}".to_vec())
         });
+    }
+
+    /// The next tokens are refused with these statuses, the last one first.
+    pub(crate) fn refuse_tokens(&self, statuses: &[u16]) {
+        self.change(|registry| registry.refusals = statuses.to_vec());
     }
 
     /// All tokens expire.
@@ -206,6 +214,9 @@ fn at_the_door(registry: &Registry, seen: &Seen, repository: &str) -> Option<Res
 
 fn token(registry: &mut Registry, seen: &Seen) -> Response {
     assert_eq!(query(&seen.target, "service").as_deref(), Some("fake,registry"));
+    if let Some(status) = registry.refusals.pop() {
+        return refuse(status, "TOOMANYREQUESTS");
+    }
     if let Door::TokenFor(wanted) = &registry.door
         && seen.header("authorization") != Some(wanted)
     {

@@ -1,3 +1,4 @@
+use super::clusters::{conventional_root, name_clusters};
 use super::*;
 use crate::domain::scan::scan_file;
 
