@@ -12,7 +12,7 @@ use super::version::Scheme;
 /// `text` is exactly the bytes of `span` in `file`, never a value that a YAML reader made of it
 /// (`1.10` stays `1.10`). Where a component's version is a variable without a value, it is that variable
 /// (`${VERSION}`), and its bytes are for nobody to change.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pin {
     /// Path within the repository, `/`-separated.
     pub file: String,

@@ -9,6 +9,7 @@ mod raw_planning;
 mod registry;
 mod schema;
 mod show;
+mod show_planning;
 
 pub use compile::parse;
 pub use error::{Fault, RuleError};

@@ -135,3 +135,84 @@ fn is_api_version(text: &str) -> bool {
 fn wrong(field: &str, message: &'static str) -> RuleError {
     RuleError::at(field, Fault::Choice(message))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::rule::planning::{Precondition, Rungs};
+    use crate::rules::parse;
+
+    const GOOD: &str = "\
+id: suite
+title: Suite
+why: because
+about: {charts: [suite]}
+after: [k3s]
+ladder:
+  by: minor
+  build_months: true
+  avoid: [{versions: 1.11.0, why: it leaks}]
+  stops: [{versions: 2.3.x, why: it migrates}]
+  gates:
+    - to: '>=3'
+      from: '>=2.9'
+      removes: [example.org/v1beta1]
+      why: the API goes
+compatibility:
+  - {versions: 2.x, needs: {kubernetes: '>=1.30'}, tested: {flux: 2.x}}
+preconditions: [nodes_ready]
+revert:
+  - {updates: [minor], safety: unsafe, why: data}
+";
+
+    #[test]
+    fn what_is_written_is_understood() {
+        let planning = parse(GOOD).unwrap().planning;
+        let ladder = planning.ladder.unwrap();
+        assert_eq!((ladder.by, ladder.build_months), (Rungs::Minor, true));
+        assert_eq!((ladder.avoid.len(), ladder.stops.len(), ladder.gates.len()), (1, 1, 1));
+        assert_eq!(ladder.gates[0].removes, ["example.org/v1beta1"]);
+        assert_eq!(planning.compatibility[0].needs["kubernetes"].to_string(), ">=1.30");
+        assert_eq!(planning.compatibility[0].tested["flux"].to_string(), "2.x");
+        assert_eq!(planning.preconditions, [Precondition::NodesReady]);
+        assert_eq!(planning.after, ["k3s"]);
+        assert_eq!(planning.about.charts, ["suite"]);
+    }
+
+    #[test]
+    fn every_error_names_its_line_and_field() {
+        let mut wrong = vec![];
+        for (from, to, line, expected) in [
+            ("versions: 1.11.0", "versions: newest", 9, "`ladder.avoid[0].versions`: cannot read `newest`"),
+            ("why: it migrates", "why: ' '", 10, "`ladder.stops[0].why`: say why"),
+            ("'>=3'", "'>='", 12, "`ladder.gates[0].to`: cannot read"),
+            ("'>=2.9'", "two", 13, "`ladder.gates[0].from`: cannot read `two`"),
+            ("example.org/v1beta1", "v1beta1", 14, "`ladder.gates[0].removes[0]`: write an API version"),
+            ("'>=1.30'", "new", 17, "`compatibility[0].needs.kubernetes`: cannot read `new`"),
+            (
+                "needs: {kubernetes: '>=1.30'}, tested: {flux: 2.x}",
+                "why: no",
+                17,
+                "`compatibility[0]`: say what",
+            ),
+            ("nodes_ready", "nodes_happy", 18, "`preconditions[0]`: unknown variant `nodes_happy`"),
+            ("unsafe", "dangerous", 20, "`revert[0].safety`: unknown variant `dangerous`"),
+            ("why: data", "why: ''", 20, "`revert[0].why`: say why"),
+            ("[minor]", "[big]", 20, "`revert[0].updates[0]`: unknown variant `big`"),
+            ("by: minor", "by: week", 7, "`ladder.by`: unknown variant `week`"),
+            ("charts: [suite]", "charts: []", 4, "`about`: name `charts` or `images`"),
+            ("after:", "provides: storage\nafter:", 5, "`provides`: only `kubernetes`"),
+            ("after:", "claims: [{chart: a}]\nafter:", 1, "`component`: is needed where"),
+            ("after:", "scheme: semver\nafter:", 1, "`component`: is needed where"),
+            ("after:", "component: {id: a, kind: a, name: a}\nafter:", 1, "`scheme`: is needed where"),
+        ] {
+            let text = GOOD.replacen(from, to, 1);
+            assert_ne!(text, GOOD, "{from}");
+            let error = parse(&text).expect_err(&text);
+            let told = (error.line, error.to_string());
+            if told.0 != Some(line) || !told.1.starts_with(expected) {
+                wrong.push(format!("{to}: {told:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}

@@ -172,7 +172,8 @@ mod tests {
     fn every_rule_finds_in_its_examples_what_it_says_and_nothing_else_and_each_pin_has_an_example() {
         let (registry, _) = Registry::load([]);
         for rule in registry.rules() {
-            assert!(!rule.examples.is_empty(), "{} has no example", rule.id);
+            let finds = !rule.pins.is_empty() || !rule.claims.is_empty();
+            assert!(!rule.examples.is_empty() || !finds, "{} has no example", rule.id);
             let mut shown = BTreeSet::new();
             for example in &rule.examples {
                 let scan = scan_file(&example.file, example.text.as_bytes(), registry.rules());

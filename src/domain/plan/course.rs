@@ -1,7 +1,7 @@
 //! The versions of one component and the steps between them: ladder, gates, policy.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -29,7 +29,7 @@ pub(super) struct Course<'a> {
     /// Places that use what a gate's versions no longer serve, by gate.
     used: Vec<Vec<ApiUse>>,
     /// Lowest and highest minor of each major that there is.
-    minors: HashMap<u64, (u64, u64)>,
+    minors: BTreeMap<u64, (u64, u64)>,
     admissions: RefCell<HashMap<(usize, UpdateType), Admission>>,
     /// By minor before and after.
     removed: RefCell<HashMap<(u64, u64), Vec<ApiUse>>>,
@@ -84,7 +84,7 @@ impl<'a> Course<'a> {
         let frozen = frozen(input, subject);
         let candidates = if frozen.is_some() { &[][..] } else { &subject.candidates };
         let nodes = nodes(subject, candidates);
-        let mut minors: HashMap<u64, (u64, u64)> = HashMap::new();
+        let mut minors: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
         for version in nodes.iter().filter_map(|node| node.version.as_ref()) {
             let known = minors.entry(version.major).or_insert((version.minor, version.minor));
             *known = (known.0.min(version.minor), known.1.max(version.minor));
@@ -217,9 +217,10 @@ impl<'a> Course<'a> {
             Rungs::Major => high.major <= low.major + 1,
             Rungs::Minor if high.major == low.major => high.minor <= low.minor + 1,
             Rungs::Minor => {
+                // Flux has no 1: the next major is the next that there is.
+                let next = self.minors.range(low.major + 1..).next();
                 let last = self.minors.get(&low.major).is_some_and(|(_, last)| low.minor == *last);
-                let first = self.minors.get(&high.major).is_some_and(|(first, _)| high.minor == *first);
-                high.major == low.major + 1 && last && first
+                last && next.is_some_and(|(major, (first, _))| (high.major, high.minor) == (*major, *first))
             }
         };
         if !in_reach {

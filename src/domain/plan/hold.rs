@@ -7,6 +7,7 @@ use super::search::{Search, Timeline};
 use super::world::{Need, World};
 use crate::domain::policy::Admission;
 use crate::domain::report::Status;
+use crate::domain::version::range::Range;
 
 /// Most places that a reason lists.
 const MOST_PLACES: usize = 5;
@@ -115,7 +116,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             Obstacle::Avoided(marked) => by_rule(
                 "avoid",
                 format!("{name} {to} is to be avoided: {}", marked.why),
-                format!("{name} is never {}", marked.versions),
+                format!("{name} is never {}", plain(&marked.versions)),
             ),
             Obstacle::Rung => by_rule(
                 "ladder",
@@ -127,19 +128,20 @@ impl<'a> Explainer<'_, '_, 'a> {
             ),
             Obstacle::Stop(stop) => by_rule(
                 "ladder",
-                format!("{name} must stop at {} before {to}: {}", stop.versions, stop.why),
-                format!("{name} stops at {}", stop.versions),
+                format!("{name} must stop at {} before {to}: {}", plain(&stop.versions), stop.why),
+                format!("{name} stops at {}", plain(&stop.versions)),
             ),
             Obstacle::Entrance(gate) => {
-                let entrance = gate.from.as_ref().map(ToString::to_string).unwrap_or_default();
+                let entrance = gate.from.as_ref().map(plain).unwrap_or_default();
                 by_rule(
                     "ladder",
                     format!(
                         "{name} {} is entered only from {entrance}, and no such version can be reached from \
                          {from}: {}",
-                        gate.to, gate.why
+                        plain(&gate.to),
+                        gate.why
                     ),
-                    format!("{name} {} only from {entrance}", gate.to),
+                    format!("{name} {} only from {entrance}", plain(&gate.to)),
                 )
             }
             Obstacle::Removed(gate, uses) => {
@@ -148,7 +150,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 by_rule(
                     "removed_api",
                     format!("{}; {}", gate.why, places(uses)),
-                    format!("{name} {} no longer serves {}", gate.to, used.unwrap_or(&"these APIs")),
+                    format!("{name} {} no longer serves {}", plain(&gate.to), used.unwrap_or(&"these APIs")),
                 )
             }
             Obstacle::RemovedKubernetes(minor, uses) => {
@@ -265,6 +267,11 @@ impl<'a> Explainer<'_, '_, 'a> {
             },
         }
     }
+}
+
+/// A range of a rule without the sign for pre-releases.
+fn plain(range: &Range) -> String {
+    range.to_string().replace(".0-0", "")
 }
 
 fn places(uses: &[ApiUse]) -> String {

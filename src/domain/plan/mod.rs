@@ -210,3 +210,6 @@ impl RevertSafety {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

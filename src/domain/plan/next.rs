@@ -6,20 +6,28 @@ use super::input::Input;
 use super::{Approval, RevertSafety, Step, Wave};
 use crate::domain::state::{Stage, Update};
 
+/// What goes before a component because the repository says so, by id, and why.
+pub(super) type First<'f> = &'f dyn Fn(&str) -> BTreeMap<&'f str, &'f str>;
+
 /// Marks the steps that this run would propose, and tells of the others why they wait.
 ///
 /// They all stand in one wave: the first of which something can be proposed. What only a person can ask for, or
 /// what is stopped at this hour, does not keep later waves waiting that need nothing of it.
 ///
 /// `unready` has, by step, why the cluster is not ready for it.
-pub(super) fn mark(waves: &mut [Wave], input: &Input<'_>, unready: &BTreeMap<String, Vec<String>>) {
+pub(super) fn mark(
+    waves: &mut [Wave],
+    input: &Input<'_>,
+    unready: &BTreeMap<String, Vec<String>>,
+    first: First<'_>,
+) {
     let under_way: Vec<&Update> =
         input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
     let mut begun = false;
     for wave in waves {
         let mut proposed = false;
         for step in &mut wave.steps {
-            let mut holds = holds(step, input, &under_way);
+            let mut holds = holds(step, input, &under_way, first);
             holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
             if !holds.is_empty() {
                 step.reasons.extend(holds);
@@ -43,11 +51,12 @@ fn is_safe(safety: RevertSafety) -> bool {
 }
 
 /// Why a step is not proposed now.
-fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update]) -> Vec<String> {
+fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>) -> Vec<String> {
     if !step.requires.is_empty() {
         // Told by what it requires.
         return vec!["waits until what comes before it is verified".to_owned()];
     }
+    let before = first(&step.component);
     let mut holds = Vec::new();
     for update in under_way {
         let Update { component, to, stage, .. } = update;
@@ -68,14 +77,10 @@ fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update]) -> Vec<String> {
         if stops {
             holds.push(format!("waits: {component} {to} {what}"));
         }
-        let waits_for = input
-            .dependencies
-            .iter()
-            .find(|dependency| dependency.from == step.component && dependency.to == *component);
-        if let Some(dependency) = waits_for
+        if let Some(why) = before.get(component.as_str())
             && !stops
         {
-            holds.push(format!("waits: {component} {to} {what} ({})", dependency.why));
+            holds.push(format!("waits: {component} {to} {what} ({why})"));
         }
     }
     match step.gate {

@@ -13,7 +13,7 @@ use super::revert::revert;
 use super::schedule::{Placed, schedule};
 use super::search::Search;
 use super::sequence::{Draft, Filling, Sequence, sequence};
-use super::world::World;
+use super::world::{State, World};
 use super::{Approval, Plan, RevertSafety, Step, Wave};
 use crate::domain::policy::Admission;
 
@@ -57,12 +57,18 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let filling = Filling { most: input.concurrency, shares: &shares };
     let sequence = sequence(&world, &timeline, &placed, &order, &filling);
     let observations = observations(&world, input, &sequence);
-    let mut waves = write(&world, input, &sequence, &observations);
+    let mut waves = write(&world, input, &timeline.states, &sequence, &observations);
     let unready = observations
         .into_iter()
         .map(|(place, seen)| (step_id(&world, &sequence.drafts[place]), seen.holds))
         .collect();
-    next::mark(&mut waves, input, &unready);
+    let place: BTreeMap<&str, usize> =
+        world.courses.iter().enumerate().map(|(at, course)| (course.id(), at)).collect();
+    let first = |id: &str| {
+        let waits = place.get(id).map(|at| order.first(*at)).unwrap_or_default();
+        waits.into_iter().map(|(at, why)| (world.courses[at].id(), why)).collect()
+    };
+    next::mark(&mut waves, input, &unready, &first);
     let mut held: Vec<_> = (0..world.courses.len())
         .filter_map(|at| {
             let last = last.get(&at).copied().unwrap_or(0);
@@ -77,7 +83,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
 fn with_milder_steps(
     world: &World<'_>,
     input: &Input<'_>,
-    states: &[Vec<usize>],
+    states: &[State],
     at: usize,
     steps: Vec<Placed>,
 ) -> Vec<Placed> {
@@ -122,10 +128,39 @@ fn step_id(world: &World<'_>, draft: &Draft) -> String {
     format!("{}@{}", course.id(), course.nodes[draft.to].text)
 }
 
+/// Versions that stand together after a step and were not tested together.
+fn untested(world: &World<'_>, states: &[State], sequence: &Sequence, draft: &Draft) -> Vec<String> {
+    let told = |course: usize, node: usize, state: &State| -> Vec<String> {
+        let name = &world.courses[course].subject.component.name;
+        let text = &world.courses[course].nodes[node].text;
+        world
+            .untested(course, node, state)
+            .map(|need| {
+                let there = world.text_of(need, state).map(|there| format!(", not with {there}"));
+                let there = there.unwrap_or_default();
+                format!("{name} {text} was tested with {} {}{there}", need.of, need.range)
+            })
+            .collect()
+    };
+    if !draft.is_core {
+        return told(draft.course, draft.to, &states[draft.at]);
+    }
+    // Who stands where when the core moves on, and was with a tested version until then.
+    let mut stands: BTreeMap<usize, usize> = (0..world.courses.len()).map(|course| (course, 0)).collect();
+    for other in sequence.drafts.iter().filter(|other| !other.is_core && other.at <= draft.at) {
+        stands.insert(other.course, other.to);
+    }
+    let (before, after) = (&states[draft.at], &states[draft.at + 1]);
+    let others =
+        stands.into_iter().filter(|(course, node)| world.untested(*course, *node, before).next().is_none());
+    others.flat_map(|(course, node)| told(course, node, after)).collect()
+}
+
 /// Writes the steps out.
 fn write(
     world: &World<'_>,
     input: &Input<'_>,
+    states: &[State],
     sequence: &Sequence,
     observations: &BTreeMap<usize, Observation>,
 ) -> Vec<Wave> {
@@ -151,7 +186,11 @@ fn write(
             let first = id(&sequence.drafts[*first]);
             if why.is_empty() { format!("after `{first}`") } else { format!("after `{first}`: {why}") }
         }));
+        reasons.extend(untested(world, states, sequence, draft));
         reasons.extend(observations.get(place).into_iter().flat_map(|seen| seen.notes.iter().cloned()));
+        let mut requires: Vec<String> =
+            draft.requires.keys().map(|first| id(&sequence.drafts[*first])).collect();
+        requires.sort_unstable();
         Step {
             id: id(draft),
             component: course.id().to_owned(),
@@ -162,7 +201,7 @@ fn write(
             policy_applied,
             next: false,
             reasons,
-            requires: draft.requires.keys().map(|first| id(&sequence.drafts[*first])).collect(),
+            requires,
             revert,
             edits: Vec::new(),
         }

@@ -174,6 +174,7 @@ impl<'a> World<'a> {
             Ok(range) => range.to_string(),
             Err(text) => text.clone(),
         };
+        let range = text.clone();
         let on = match (target, &wanted.range) {
             (Target::Unknown, _) | (_, Err(_)) => On::Unknown,
             (Target::Fixed(version), Ok(range)) => On::Fixed(meets(range, version, wanted.by_order)),
@@ -199,7 +200,7 @@ impl<'a> World<'a> {
                 }
             }
         };
-        Need { bit, hard: wanted.hard, of: wanted.name.clone(), range: text, by_order: wanted.by_order, on }
+        Need { bit, hard: wanted.hard, of: wanted.name.clone(), range, by_order: wanted.by_order, on }
     }
 
     /// Where every core stands now.
@@ -253,6 +254,12 @@ impl<'a> World<'a> {
             On::Fixed(meets) => !meets,
             On::Unknown => false,
         })
+    }
+
+    /// The version of what is needed, in a state.
+    pub(super) fn text_of(&self, need: &Need, state: &[usize]) -> Option<&str> {
+        let On::Core { core, .. } = need.on else { return None };
+        Some(&self.courses[self.cores[core]].nodes[state[core]].text)
     }
 
     /// Whether a need was unmet before and can never be met again, now that a core has moved on.

@@ -33,7 +33,7 @@ pub(crate) use self::answer::Answer;
 pub(crate) use self::app::{APP_KEY, App};
 pub(crate) use self::people::{Account, Level};
 use self::request::Asked;
-pub(crate) use self::state::{Github, PullState};
+pub(crate) use self::state::{Github, Issue, PullState};
 use super::git::Git;
 use super::served::Served;
 
