@@ -87,7 +87,11 @@ impl World {
         for (place, wave) in plan["waves"].as_array().unwrap().iter().enumerate() {
             let steps = wave["steps"].as_array().unwrap();
             if wave["number"] != place + 1 || steps.is_empty() {
-                faults.push(format!("wave {place} is numbered {} with {} steps", wave["number"], steps.len()));
+                faults.push(format!(
+                    "wave {place} is numbered {} with {} steps",
+                    wave["number"],
+                    steps.len()
+                ));
             }
             let alone = steps.iter().any(|step| step["revert"]["safety"] != "safe");
             if alone && steps.len() > 1 {
