@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
+use super::keys::Keys;
 use super::route::{self, Pattern, Segment};
 
 /// More nodes than any manifest has; a larger document is refused, not read for ever.
@@ -72,6 +73,7 @@ pub struct Document<'text> {
     text: &'text str,
     chunk: Range<usize>,
     nodes: Vec<Node<'text>>,
+    keys: Keys,
 }
 
 impl<'text> Document<'text> {
@@ -87,6 +89,11 @@ impl<'text> Document<'text> {
     /// The root node; `None` for an empty document.
     pub fn root(&self) -> Option<NodeId> {
         (!self.nodes.is_empty()).then_some(0)
+    }
+
+    /// Keys of mappings anywhere in the document.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     fn node(&self, id: NodeId) -> &Node<'text> {
@@ -266,11 +273,15 @@ impl<'text> Document<'text> {
     }
 
     fn child(&self, id: NodeId, token: &str) -> Option<NodeId> {
-        if self.is_sequence(id) {
-            let wanted: usize = token.parse().ok()?;
-            return self.children(id).nth(wanted).map(|(_, child)| child);
+        let id = self.resolve(id);
+        match self.node(id).value {
+            Value::Mapping => self.get(id, token),
+            Value::Sequence => {
+                let wanted: usize = token.parse().ok()?;
+                self.children(id).nth(wanted).map(|(_, child)| child)
+            }
+            Value::Scalar { .. } | Value::Alias(_) => None,
         }
-        self.get(id, token)
     }
 
     /// JSON Pointer of a node, from the document's root.
@@ -324,7 +335,13 @@ impl<'text> Document<'text> {
             // Aliases are not entered: what they stand for is found where it is written. Depth is
             // bounded by the parser's nesting limit.
             Segment::Deep => {
-                if !matches!(self.node(id).value, Value::Alias(_)) {
+                let leads_on = match self.node(id).value {
+                    Value::Alias(_) => return,
+                    // Nothing is below a scalar: it is named itself, or not at all.
+                    Value::Scalar { .. } => rest.is_empty(),
+                    Value::Sequence | Value::Mapping => true,
+                };
+                if leads_on {
                     self.select_into(id, rest, found);
                     for (_, child) in self.children(id) {
                         self.select_into(child, segments, found);
@@ -357,12 +374,21 @@ struct Builder<'text> {
     anchors: HashMap<usize, (NodeId, usize)>,
     /// Nodes that the aliases met so far repeat.
     repeated: usize,
+    keys: Keys,
 }
 
 impl<'text> Builder<'text> {
     fn new(text: &'text str, chunk: Range<usize>) -> Self {
         let nodes = Vec::with_capacity((chunk.len() / BYTES_A_NODE).min(MOST_RESERVED));
-        Self { text, base: chunk.start, nodes, frames: Vec::new(), anchors: HashMap::new(), repeated: 0 }
+        Self {
+            text,
+            base: chunk.start,
+            nodes,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            repeated: 0,
+            keys: Keys::default(),
+        }
     }
 
     fn run(mut self, body: &'text str, chunk: Range<usize>) -> Result<Document<'text>, ParseError> {
@@ -417,7 +443,7 @@ impl<'text> Builder<'text> {
                 _ => {}
             }
         }
-        Ok(Document { text: self.text, chunk, nodes: self.nodes })
+        Ok(Document { text: self.text, chunk, nodes: self.nodes, keys: self.keys })
     }
 
     fn open(&mut self, value: Value<'text>, mapping: bool, span: Range<usize>, anchor: Option<usize>) {
@@ -447,6 +473,12 @@ impl<'text> Builder<'text> {
         if let Some(frame) = self.frames.last_mut() {
             if frame.mapping && frame.key == NONE {
                 frame.key = id;
+                match &node.value {
+                    Value::Scalar { value, .. } => self.keys.add(value),
+                    // It stands for a scalar that may not be a key itself.
+                    Value::Alias(_) => self.keys.add_all(),
+                    Value::Sequence | Value::Mapping => {}
+                }
             } else {
                 node.parent = frame.node;
                 node.index = frame.count;
