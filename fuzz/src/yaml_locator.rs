@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use gitops_updater::domain::manifest::document::{Document, NodeId};
 use gitops_updater::domain::manifest::route::{Pattern, Segment};
 use gitops_updater::domain::manifest::split;
@@ -9,6 +11,8 @@ const POINTERS: usize = 256;
 /// pointer leads back to the node it was made for.
 pub fn yaml_locator(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // With document markers inside.
+    both_ways_agree(text, 0..text.len());
     let mut end = 0;
     let mut next_index = 0;
     for chunk in split::documents(text) {
@@ -16,6 +20,7 @@ pub fn yaml_locator(bytes: &[u8]) {
         assert!(chunk.index >= next_index, "{chunk:?} after index {next_index}");
         end = chunk.range.end;
         next_index = chunk.index + 1;
+        both_ways_agree(text, chunk.range.clone());
         match Document::parse(text, chunk.range.clone()) {
             Ok(document) => document_holds(text, &document),
             Err(error) => assert!(
@@ -23,6 +28,13 @@ pub fn yaml_locator(bytes: &[u8]) {
                 "{error:?} outside {chunk:?}"
             ),
         }
+    }
+}
+
+/// What the reader of plain documents reads, the parser reads the same.
+fn both_ways_agree(text: &str, chunk: Range<usize>) {
+    if let Some(plain) = Document::read_plain(text, chunk.clone()) {
+        assert_eq!(Ok(plain), Document::read_parsed(text, chunk));
     }
 }
 

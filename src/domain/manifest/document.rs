@@ -1,6 +1,7 @@
 //! One YAML document as nodes with byte spans.
 
 mod build;
+mod plain;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -28,7 +29,7 @@ pub enum Style {
     Block,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Value<'text> {
     Scalar { value: Cow<'text, str>, style: Style },
     Sequence,
@@ -36,7 +37,7 @@ enum Value<'text> {
     Alias(NodeId),
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Node<'text> {
     value: Value<'text>,
     /// In the file, not in the chunk.
@@ -59,7 +60,7 @@ pub struct ParseError {
 }
 
 /// One document: a tree of nodes over the text of its file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Document<'text> {
     text: &'text str,
     chunk: Range<usize>,
@@ -74,6 +75,24 @@ impl<'text> Document<'text> {
     ///
     /// What is no YAML, or has or repeats by aliases more nodes than any manifest.
     pub fn parse(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
+        match Self::read_plain(text, chunk.clone()) {
+            Some(document) => Ok(document),
+            None => Self::read_parsed(text, chunk),
+        }
+    }
+
+    /// The quick way of [`Document::parse`]: reads the plain YAML of most manifests, and leaves any other
+    /// document by `None`, broken ones too.
+    pub fn read_plain(text: &'text str, chunk: Range<usize>) -> Option<Self> {
+        plain::read(text, chunk)
+    }
+
+    /// The other way of [`Document::parse`]: by the events of the YAML parser.
+    ///
+    /// # Errors
+    ///
+    /// As [`Document::parse`].
+    pub fn read_parsed(text: &'text str, chunk: Range<usize>) -> Result<Self, ParseError> {
         build::Builder::new(text, chunk.clone()).run(&text[chunk.clone()], chunk)
     }
 

@@ -75,7 +75,7 @@ impl<'text> Builder<'text> {
             })?;
             let span = span.byte_range().unwrap_or_default();
             let span = self.base + span.start..self.base + span.end;
-            if self.nodes.len() >= MAX_NODES {
+            if self.is_full() {
                 return Err(ParseError {
                     offset: span.start,
                     message: format!("document has more than {MAX_NODES} nodes"),
@@ -91,14 +91,9 @@ impl<'text> Builder<'text> {
                     };
                     self.add(Value::Scalar { value, style }, span, anchor);
                 }
-                Event::SequenceStart(..) => self.open(Value::Sequence, false, span, anchor),
-                Event::MappingStart(..) => self.open(Value::Mapping, true, span, anchor),
-                Event::SequenceEnd | Event::MappingEnd => {
-                    let Some(frame) = self.frames.pop() else { continue };
-                    self.anchors.extend(frame.anchor.map(|anchor| (anchor, (frame.node, frame.size))));
-                    self.grow(frame.size);
-                    self.settle();
-                }
+                Event::SequenceStart(..) => self.open(Value::Sequence, span, anchor),
+                Event::MappingStart(..) => self.open(Value::Mapping, span, anchor),
+                Event::SequenceEnd | Event::MappingEnd => self.close(),
                 Event::Alias(id) => {
                     let (target, size) = self.anchors.get(&id).copied().unwrap_or((NONE, 0));
                     self.grow(size);
@@ -115,12 +110,35 @@ impl<'text> Builder<'text> {
                 _ => {}
             }
         }
-        Ok(Document { text: self.text, chunk, nodes: self.nodes, keys: self.keys })
+        Ok(self.finish(chunk))
     }
 
-    fn open(&mut self, value: Value<'text>, mapping: bool, span: Range<usize>, anchor: Option<usize>) {
+    pub(super) fn finish(self, chunk: Range<usize>) -> Document<'text> {
+        Document { text: self.text, chunk, nodes: self.nodes, keys: self.keys }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether nothing may follow any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.nodes.len() >= MAX_NODES
+    }
+
+    /// Adds a collection; what is added until it is closed belongs to it.
+    pub(super) fn open(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
+        let mapping = matches!(value, Value::Mapping);
         let node = self.push(value, span);
         self.frames.push(Frame { node, mapping, key: NONE, last: NONE, count: 0, anchor, size: 1 });
+    }
+
+    /// Ends the collection that was opened last.
+    pub(super) fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        self.anchors.extend(frame.anchor.map(|anchor| (anchor, (frame.node, frame.size))));
+        self.grow(frame.size);
+        self.settle();
     }
 
     /// Counts nodes to the open collection.
@@ -130,7 +148,8 @@ impl<'text> Builder<'text> {
         }
     }
 
-    fn add(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
+    /// Adds a scalar or an alias.
+    pub(super) fn add(&mut self, value: Value<'text>, span: Range<usize>, anchor: Option<usize>) {
         let node = self.push(value, span);
         self.anchors.extend(anchor.map(|anchor| (anchor, (node, 1))));
         self.grow(1);
