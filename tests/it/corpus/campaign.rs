@@ -136,7 +136,9 @@ fn every_campaign_reaches_the_newest_or_says_why_and_breaks_nothing_on_the_way()
         let campaign = Campaign::of(&corpus, &name);
         let waves = campaign.plan["waves"].as_array().unwrap();
         steps += waves.iter().map(|wave| wave["steps"].as_array().unwrap().len()).sum::<usize>();
-        wrong.extend(campaign.world.faults(&campaign.plan).into_iter().map(|fault| format!("{name}: {fault}")));
+        wrong.extend(
+            campaign.world.faults(&campaign.plan).into_iter().map(|fault| format!("{name}: {fault}")),
+        );
     }
     println!("{steps} steps");
     assert!(steps > 100, "{steps} steps");

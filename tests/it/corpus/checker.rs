@@ -87,7 +87,11 @@ impl World {
         for (place, wave) in plan["waves"].as_array().unwrap().iter().enumerate() {
             let steps = wave["steps"].as_array().unwrap();
             if wave["number"] != place + 1 || steps.is_empty() {
-                faults.push(format!("wave {place} is numbered {} with {} steps", wave["number"], steps.len()));
+                faults.push(format!(
+                    "wave {place} is numbered {} with {} steps",
+                    wave["number"],
+                    steps.len()
+                ));
             }
             let alone = steps.iter().any(|step| step["revert"]["safety"] != "safe");
             if alone && steps.len() > 1 {
@@ -309,7 +313,8 @@ fn holds(comparison: &str, version: Numbers) -> bool {
         "<=" | "=<" => version <= bound,
         "^" => version >= bound && version.0 == bound.0,
         "~" => version >= bound && (version.0, version.1) == (bound.0, bound.1),
-        "" | "=" if wild < 3 => version >= bound && (version.0, version.1) == (bound.0, bound.1),
+        "" | "=" if wild == 1 => version.0 == bound.0,
+        "" | "=" if wild == 2 => version >= bound && (version.0, version.1) == (bound.0, bound.1),
         "" | "=" => version == bound,
         "!=" => version != bound,
         other => panic!("operator `{other}` in `{comparison}`"),

@@ -29,7 +29,9 @@ pub(super) fn mirror(corpus: &Path, indexes: &BTreeMap<String, String>) -> Strin
 /// The text of every version of each chart.
 fn versions(file: &Path) -> BTreeMap<String, Vec<String>> {
     let charts = charts(file, "version").into_iter();
-    charts.map(|(chart, versions)| (chart, versions.into_iter().map(|(version, _)| version).collect())).collect()
+    charts
+        .map(|(chart, versions)| (chart, versions.into_iter().map(|(version, _)| version).collect()))
+        .collect()
 }
 
 /// Every version of each chart with one of its fields, where it has it; read line by line.
