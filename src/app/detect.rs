@@ -12,8 +12,10 @@ use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
+use crate::domain::apis::SeenApi;
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
+use crate::domain::plan::input::Dependency;
 use crate::domain::problem::{Category, Problem};
 use crate::domain::report::{Entry, Report, Repository, SCHEMA, Summary, UpdateReport};
 use crate::domain::resolve::{self, Options};
@@ -67,6 +69,10 @@ pub struct Found {
     pub revision: Option<String>,
     /// Architectures of nodes that manifests ask for.
     pub architectures: BTreeSet<String>,
+    /// Which component must be moved before which.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
 }
@@ -106,6 +112,8 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
         registry: Arc::new(registry),
+        dependencies: resolved.dependencies,
+        apis: resolved.apis,
     })
 }
 
@@ -152,8 +160,9 @@ pub async fn survey<U: Upstreams>(
     clock: &(impl Clock + ?Sized),
     on_assessed: OnAssessed<'_>,
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
-        found;
+    let Found {
+        mut components, mut problems, inventory, files_read, revision, architectures, registry, ..
+    } = found;
     // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
     let configured = &request.config.architectures;
     let architectures =
@@ -347,9 +356,8 @@ fn problems_of(
     };
     match answer {
         Ok(answer) => {
-            let stale = answer.stale && !request.offline;
-            let stale =
-                stale.then(|| "the upstream could not be asked; an earlier answer was used".to_owned());
+            let stale = answer.stale.as_ref().filter(|_| !request.offline);
+            let stale = stale.map(|why| format!("an earlier answer was used: {why}"));
             let notes = answer.notes.iter().cloned().chain(stale);
             notes.map(|note| problem(Category::Upstream, note)).collect()
         }

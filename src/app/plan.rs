@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::detect::{self, Assessed, DetectRequest, Found};
 use super::ports::{Clock, Upstreams};
 use crate::config::Config;
+use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
 use crate::domain::component::Component;
 use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
@@ -19,7 +20,7 @@ use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
 use crate::domain::upstream::Candidate;
 use crate::repo;
-use crate::rules::Registry;
+use crate::rules::{Registry, removed_apis};
 
 /// What detect knows, with the versions that each component may move to.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Survey {
     pub policies: BTreeMap<String, ComponentPolicy>,
     /// What must be moved before what.
     pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
 }
@@ -47,17 +50,30 @@ pub struct Planning<'a> {
     pub situation: Situation<'a>,
     /// Reads a file as it was read when its pins were found.
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    /// Makes generated files anew.
+    pub generator: &'a dyn Generator,
+}
+
+/// What makes files anew that a program generated. Asking twice is cheap.
+pub trait Generator {
+    /// The file at `path`, whose text is `old`, for the published version `to`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made faithfully; the reason is for people.
+    fn generate(&self, path: &str, old: &[u8], to: &str) -> Result<Vec<u8>, String>;
 }
 
 /// Asks the upstreams what every component may move to.
 pub async fn survey<U: Upstreams>(
-    found: Found,
+    mut found: Found,
     request: &DetectRequest,
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Survey {
     let registry = Arc::clone(&found.registry);
-    let dependencies = Vec::new();
+    let dependencies = std::mem::take(&mut found.dependencies);
+    let apis = std::mem::take(&mut found.apis);
     let mut open: Vec<(Component, Option<Candidate>, Vec<Candidate>)> = Vec::new();
     let mut keep = |assessed: Assessed<'_>| {
         let newer = assessed.answer.map(|answer| {
@@ -78,7 +94,7 @@ pub async fn survey<U: Upstreams>(
     subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));
     let policies =
         subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
-    Survey { report, policies: policies.collect(), subjects, dependencies, registry }
+    Survey { report, policies: policies.collect(), subjects, dependencies, apis, registry }
 }
 
 /// What policy says about a component, by where its applied pins are.
@@ -95,7 +111,8 @@ fn policy_of(subject: &Subject, config: &Config) -> ComponentPolicy {
 #[derive(Debug, Clone)]
 struct Refusal {
     component: String,
-    error: EditError,
+    gate: &'static str,
+    reason: String,
 }
 
 /// A plan with the change of each step.
@@ -115,13 +132,50 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
     loop {
         let made = arrange(survey, planning, &refused, now);
         match Edits::make(made, survey, planning) {
-            Ok((plan, edits)) => {
-                return Planned { report: report(plan, edits.diffs, survey, now), changes: edits.changes };
-            }
+            Ok((plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
+                Some(refusal) => refused.push(refusal),
+                None => {
+                    return Planned {
+                        report: report(plan, edits.diffs, survey, now),
+                        changes: edits.changes,
+                    };
+                }
+            },
             // One more component each time round, so that this ends.
             Err(refusal) => refused.push(refusal),
-        };
+        }
     }
+}
+
+/// A step that would be proposed now and whose generated files cannot be made. Later steps are not asked about: what
+/// they start from is not there yet.
+fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_>) -> Option<Refusal> {
+    let next = plan.waves.iter().flat_map(|wave| &wave.steps).filter(|step| step.next);
+    let mut files = next.flat_map(|step| {
+        let changes = made.changes.get(&step.id);
+        changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
+    });
+    files.find_map(|(step, path)| {
+        let reason = generated(survey, planning, step, path).err()?;
+        let reason = format!("cannot make `{path}` anew: {reason}");
+        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason })
+    })
+}
+
+/// A file of a step, made anew.
+///
+/// # Errors
+///
+/// It cannot be read, or cannot be made; the reason is for people.
+pub fn generated(
+    survey: &Survey,
+    planning: &Planning<'_>,
+    step: &Step,
+    path: &str,
+) -> Result<Vec<u8>, String> {
+    let old = (planning.read)(path).map_err(|error| error.to_string())?;
+    let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
+    planning.generator.generate(path, &old, target.map_or(step.to.as_str(), |target| target.version.as_str()))
 }
 
 /// Waves and holds, without the components whose files cannot be changed.
@@ -150,21 +204,24 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
         policy: &admit,
         widens: &widens,
         dependencies: &survey.dependencies,
-        removed_apis: &|_, _| Vec::new(),
-        uses_of: &|_| Vec::new(),
+        removed_apis: &|from, to| {
+            let table = planning.config.kubernetes_apis.iter().chain(removed_apis());
+            apis::removed(&survey.apis, table, from, to)
+        },
+        uses_of: &|version| apis::uses_of(&survey.apis, version),
         observed: planning.observed,
         situation: planning.situation,
         concurrency: planning.config.limits.concurrency,
         now,
     });
-    for Refusal { component, error } in refused {
+    for Refusal { component, gate, reason } in refused {
         let entry = survey.report.update_report.components.get(component);
         plan.held.push(Held {
             component: component.clone(),
             from: entry.and_then(|entry| entry.current_version.clone()),
             to: entry.and_then(|entry| entry.available_version.clone()),
-            gate: "edit".to_owned(),
-            reason: error.to_string(),
+            gate: (*gate).to_owned(),
+            reason: reason.clone(),
             constraint: None,
             policy_applied: None,
         });
@@ -195,7 +252,11 @@ impl<'a> Edits<'a> {
         let mut edits =
             Self { survey, planning, drafts: BTreeMap::new(), moved: BTreeMap::new(), made: Made::default() };
         for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
-            edits.step(step).map_err(|error| Refusal { component: step.component.clone(), error })?;
+            edits.step(step).map_err(|error| Refusal {
+                component: step.component.clone(),
+                gate: "edit",
+                reason: error.to_string(),
+            })?;
         }
         Ok((plan, edits.made))
     }

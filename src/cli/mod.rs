@@ -13,6 +13,7 @@ mod environment;
 pub mod error;
 mod facts;
 mod form;
+mod generate;
 mod github_actions;
 mod maintenance;
 mod opened;
@@ -21,7 +22,9 @@ mod plan;
 mod pr;
 pub mod progress;
 mod rules;
+mod run;
 mod status;
+mod verify;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -140,6 +143,9 @@ enum LogFormat {
 enum Command {
     Detect(detect::DetectArgs),
     Plan(plan::PlanArgs),
+    Run(run::RunArgs),
+    Propose(run::ProposeArgs),
+    Verify(verify::VerifyArgs),
     Facts(facts::FactsCommandArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
@@ -183,6 +189,7 @@ impl GlobalArgs {
             filter: filter.unwrap_or_else(|| format!("{level},octocrab=off,tower=off")),
             json: self.log_format == LogFormat::Json,
             color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+            harmless: github_actions::harmless,
         }
     }
 
@@ -225,6 +232,9 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),
         Command::Plan(args) => plan::run(args, &app.global),
+        Command::Run(args) => run::run(args, &app.global),
+        Command::Propose(args) => run::propose(args, &app.global),
+        Command::Verify(args) => verify::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),

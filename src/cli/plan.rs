@@ -9,8 +9,9 @@ use clap::builder::FalseyValueParser;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
+use super::generate::FluxGenerator;
 use super::github_actions::Actions;
-use super::opened::{Opened, ReadArgs, block_on};
+use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use crate::app::plan::{self, Planned, Planning};
 use crate::cluster;
@@ -154,16 +155,17 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
 
 fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned, CommandError> {
     let found = opened.read()?;
-    let survey = block_on(async {
-        let upstreams = opened.upstreams(bar)?;
-        Ok(plan::survey(found, &opened.request, &upstreams, &opened.clock).await)
-    })?;
+    let runtime = runtime()?;
+    let upstreams = opened.upstreams(bar)?;
+    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     let asked = BTreeSet::new();
+    let generator = FluxGenerator::new(&upstreams, &runtime);
     let planning = Planning {
         config: &opened.request.config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
         situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
         read: &|path| opened.repository.read(path),
+        generator: &generator,
     };
     Ok(plan::plan(&survey, &planning, opened.request.now))
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::{CommandError, Outcome};
+use super::generate::FluxGenerator;
 use super::github_actions::Actions;
 use super::opened::{CacheArgs, configuration};
 use super::plan::{FactsArgs, Known};
@@ -15,10 +16,9 @@ use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
-use crate::app::pass::{self, Done, Generator, Pass};
-use crate::app::plan;
+use crate::app::pass::{self, Done, Pass};
+use crate::app::plan::{self, Generator};
 use crate::config::{Config, window_from_line};
-use crate::domain::gotk;
 use crate::domain::message::{Overrides, Templates};
 use crate::domain::plan::input::Observed;
 use crate::domain::policy::circumstances::KillSwitch;
@@ -27,7 +27,6 @@ use crate::domain::state::{Update, UpdateStatus};
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
-use crate::upstream::client::UpstreamClient;
 
 /// Make one pass: take what is under way further, then propose what comes next
 #[derive(Debug, Args)]
@@ -100,11 +99,10 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let found = opened.read()?;
     let upstreams = opened.upstreams(bar.clone())?;
-    let survey =
-        runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     bar.clear();
     let observed = known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-    let generator = FluxGenerator { upstreams: &upstreams, runtime: &runtime };
+    let generator = FluxGenerator::new(&upstreams, &runtime);
     let done = ingredients
         .pass(&generator)
         .carry_out(world, &survey, observed, &|file| opened.repository.read(file))
@@ -222,25 +220,8 @@ impl Witness for DryRun {
 struct Nothing;
 
 impl Generator for Nothing {
-    fn generate(&self, path: &str, _: &[u8], _: &str, _: &str) -> Result<Vec<u8>, String> {
+    fn generate(&self, path: &str, _: &[u8], _: &str) -> Result<Vec<u8>, String> {
         Err(format!("nothing makes `{path}`"))
-    }
-}
-
-/// Makes `gotk-components.yaml` from the manifests of Flux's releases.
-struct FluxGenerator<'a> {
-    upstreams: &'a UpstreamClient,
-    runtime: &'a tokio::runtime::Runtime,
-}
-
-impl Generator for FluxGenerator<'_> {
-    fn generate(&self, _: &str, old: &[u8], _: &str, to: &str) -> Result<Vec<u8>, String> {
-        let text = std::str::from_utf8(old).map_err(|error| error.to_string())?;
-        let from = gotk::version(text).map_err(|error| error.to_string())?;
-        let manifests = |release: &str| {
-            self.runtime.block_on(self.upstreams.flux_manifests(release)).map_err(|failure| failure.to_string())
-        };
-        gotk::regenerate(old, &manifests(&from)?, &manifests(to)?).map_err(|error| error.to_string())
     }
 }
 
@@ -388,11 +369,16 @@ fn text(done: &Done, dry_run: bool) -> String {
         lines.push(format!("  {}: {}", failure.component, chain(&failure.error)));
         lines.extend(failure.error.hint().map(|hint| format!("    hint: {hint}")));
     }
-    let printable: Vec<String> = lines.iter().map(|line| crate::repo::printable(line)).collect();
+    let printable: Vec<String> = lines.iter().map(|line| crate::repo::printable(line).into_owned()).collect();
     printable.join("\n") + "\n"
 }
 
-fn markdown(done: &Done, dry_run: bool, limit: usize, options: &RenderOptions) -> Result<String, CommandError> {
+fn markdown(
+    done: &Done,
+    dry_run: bool,
+    limit: usize,
+    options: &RenderOptions,
+) -> Result<String, CommandError> {
     let plan = render(&done.plan, PlanFormat::Markdown { limit: limit.saturating_sub(limit / 4) }, options)
         .map_err(CommandError::failed)?;
     let mut text = String::new();

@@ -17,8 +17,7 @@ pub struct RemovedApi {
 
 impl RemovedApi {
     fn speaks_of(&self, seen: &SeenApi) -> bool {
-        self.api_version == seen.api_version
-            && (self.kinds.is_empty() || self.kinds.iter().any(|kind| *kind == seen.kind))
+        self.api_version == seen.api_version && (self.kinds.is_empty() || self.kinds.contains(&seen.kind))
     }
 }
 

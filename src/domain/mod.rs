@@ -6,13 +6,16 @@
 pub mod apis;
 pub mod assess;
 pub mod backup;
+pub mod chart_diff;
 pub mod component;
 pub mod cycles;
 pub mod edit;
+pub mod expression;
 pub mod facts;
 pub mod gotk;
 pub mod lifecycle;
 pub mod manifest;
+pub mod message;
 pub mod near;
 pub mod notes;
 pub mod plan;

@@ -8,6 +8,7 @@ mod census;
 mod checker;
 mod edits;
 mod explained;
+mod order;
 mod pins;
 mod reading;
 mod special;

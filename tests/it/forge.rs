@@ -7,10 +7,13 @@ mod dashboard;
 mod furnishing;
 mod limits;
 mod merging;
+mod openapi;
 mod opening;
+mod pushing;
 mod signing;
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gitops_updater::app::forge::NewPullRequest;
@@ -34,11 +37,14 @@ struct World {
 impl World {
     /// `acme/home-ops` with one commit on `main`, and the account `updater` that has [`TOKEN`].
     async fn new() -> Self {
+        static BEGUN: OnceLock<tempfile::TempDir> = OnceLock::new();
+        let begun = BEGUN.get_or_init(begin).path();
         let folder = tempfile::tempdir().unwrap();
-        let tree = Git::init(folder.path().join("tree"));
-        tree.write("apps/podinfo.yaml", "version: 6.0.0\n").commit_all("Begin");
+        for name in ["tree", "home-ops.git"] {
+            copy(&begun.join(name), &folder.path().join(name));
+        }
+        let tree = Git::at(folder.path().join("tree"));
         let bare = folder.path().join("home-ops.git");
-        tree.run(["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
         let fake = FakeForge::start(Git::at(&bare)).await;
         fake.github().account(TOKEN, me());
         Self { _folder: folder, fake, tree, bare }
@@ -70,6 +76,29 @@ impl World {
 
     fn forge_with(&self, options: GithubOptions) -> GithubForge {
         GithubForge::new(&http(), Arc::new(self.fake.time.clone()), options).unwrap()
+    }
+}
+
+/// A work tree with one commit, and a bare repository that has it. Made once: programs take longer than copies.
+fn begin() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = Git::init(folder.path().join("tree"));
+    tree.write("apps/podinfo.yaml", "version: 6.0.0\n").commit_all("Begin");
+    let bare = folder.path().join("home-ops.git");
+    tree.run(["clone", "--quiet", "--bare", "--template=", ".", bare.to_str().unwrap()]);
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

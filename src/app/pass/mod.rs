@@ -19,7 +19,7 @@ pub use act::mark_verified;
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
-use super::plan::{self, Planned, Planning, Survey};
+use super::plan::{self, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
@@ -110,16 +110,6 @@ impl Error {
             _ => None,
         }
     }
-}
-
-/// What makes files anew that a program generated.
-pub trait Generator {
-    /// The file at `path`, whose text is `old`, for the version `to`.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be made faithfully; the reason is for people.
-    fn generate(&self, path: &str, old: &[u8], from: &str, to: &str) -> Result<Vec<u8>, String>;
 }
 
 /// A pass over one repository.
@@ -448,13 +438,18 @@ impl<F: Forge> Run<'_, F> {
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
         let holds = |step: &Step| self.holds(step, &[]);
-        let planning = Planning {
+        let situation = Situation { updates, holds: &holds, asked };
+        plan::plan(self.survey, &self.planning(situation), self.pass.now)
+    }
+
+    fn planning<'s>(&'s self, situation: Situation<'s>) -> Planning<'s> {
+        Planning {
             config: self.pass.config,
             observed: self.observed,
-            situation: Situation { updates, holds: &holds, asked },
+            situation,
             read: self.read,
-        };
-        plan::plan(self.survey, &planning, self.pass.now)
+            generator: self.pass.generator,
+        }
     }
 
     fn is_selected(&self, step: &Step) -> bool {

@@ -1,14 +1,15 @@
 //! Whether what is proposed is still what would be proposed today.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Run};
 use crate::app::forge::Forge;
-use crate::app::plan::{Planned, candidate_of};
+use crate::app::plan::{Planned, generated};
 use crate::domain::edit;
 use crate::domain::gotk;
 use crate::domain::lifecycle::Wanted;
 use crate::domain::plan::Step;
+use crate::domain::plan::input::Situation;
 use crate::domain::problem::Category;
 use crate::domain::report::Status;
 use crate::domain::state::Update;
@@ -120,15 +121,12 @@ impl<F: Forge> Run<'_, F> {
     ) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let mut files = BTreeMap::new();
         let Some(changes) = planned.changes.get(&step.id) else { return Ok(files) };
-        let target = self.survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
+        let asked = BTreeSet::new();
+        let planning = self.planning(Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked });
         for path in &changes.generated {
-            let failed = |reason: String| Error::Generated { file: path.clone(), reason };
-            let old = (self.read)(path).map_err(|error| failed(error.to_string()))?;
-            let to = target.map_or(step.to.as_str(), |target| target.version.as_str());
-            files.insert(
-                path.clone(),
-                self.pass.generator.generate(path, &old, &step.from, to).map_err(failed)?,
-            );
+            let made = generated(self.survey, &planning, step, path)
+                .map_err(|reason| Error::Generated { file: path.clone(), reason })?;
+            files.insert(path.clone(), made);
         }
         Ok(files)
     }

@@ -35,7 +35,7 @@ pub(super) fn build(options: &Options, release: &Manifests) -> Result<String, Go
 
 /// The objects in the order of the file.
 pub(super) fn objects(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError> {
-    let steps = Steps::of(&options.version)?;
+    let steps = Steps::of(release)?;
     let mut objects = vec![namespace(options)];
     if options.network_policy {
         objects.extend(release.objects("policies.yaml")?);
@@ -104,7 +104,7 @@ fn roles(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError>
         .collect();
     for object in &mut objects {
         if !matches!(object.kind(), "ClusterRole" | "ClusterRoleBinding" | "ResourceQuota") {
-            return Err(release.unknown(FILE, format!("has a {}", object.kind())));
+            return Err(release.unknown(format!("`{FILE}`"), format!("has a {}", object.kind())));
         }
         rename(object, &["metadata", "name"], &options.namespace);
         // Only a role of this file has the new name.
@@ -117,7 +117,8 @@ fn roles(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError>
             .find(|subject| subject.text_at(&["namespace"]) != Some(&options.namespace))
         {
             let subject = elsewhere.text_at(&["name"]).unwrap_or_default();
-            return Err(release.unknown(FILE, format!("has the subject `{subject}` in another namespace")));
+            return Err(release
+                .unknown(format!("`{FILE}`"), format!("has the subject `{subject}` in another namespace")));
         }
     }
     Ok(objects)

@@ -2,23 +2,38 @@
 
 use std::cmp::Ordering;
 
+/// No mapping of a manifest has more keys.
+const MAX_KEYS: usize = 1024;
+
 /// Sorts the pairs of a mapping as yaml.v2 does: numbers within keys count as numbers (`v2` before `v10`), and
-/// what is no letter comes before letters.
+/// what is no letter comes before letters. `None` where that is no order: `2c` comes before `5b`, `5b` before `26c`
+/// and `26c` before `2c`, and of such keys the library prints now one first and now another.
 ///
-/// Source of the rule: `sorter.go` of that library. It is no proper order for every set of keys, so the keys
-/// are put in one by one instead of asking the standard library, which may panic on such.
-pub(super) fn sorted<T>(pairs: &[(String, T)]) -> Vec<&(String, T)> {
+/// Source of the rule: `sorter.go` of that library.
+pub(super) fn sorted<T>(pairs: &[(String, T)]) -> Option<Vec<&(String, T)>> {
+    // What counts as a letter beyond ASCII would be another question.
+    if pairs.len() > MAX_KEYS || !pairs.iter().all(|(key, _)| key.is_ascii()) {
+        return None;
+    }
     let mut sorted: Vec<&(String, T)> = Vec::with_capacity(pairs.len());
+    // The standard library may panic on what is no order.
     for pair in pairs {
         let at = sorted.partition_point(|other| compare(&other.0, &pair.0) != Ordering::Greater);
         sorted.insert(at, pair);
     }
-    sorted
+    // Without digits it is the order of characters.
+    let has_digits = pairs.iter().any(|(key, _)| key.bytes().any(|byte| byte.is_ascii_digit()));
+    let is_order = || {
+        sorted.iter().enumerate().all(|(number, (key, _))| {
+            sorted[number + 1..].iter().all(|(other, _)| compare(key, other) == Ordering::Less)
+        })
+    };
+    (!has_digits || is_order()).then_some(sorted)
 }
 
 fn compare(left: &str, right: &str) -> Ordering {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let Some(at) = left.iter().zip(&right).position(|(a, b)| a != b) else {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let Some(at) = left.iter().zip(right).position(|(a, b)| a != b) else {
         return left.len().cmp(&right.len());
     };
     let (a, b) = (left[at], right[at]);
@@ -29,18 +44,15 @@ fn compare(left: &str, right: &str) -> Ordering {
         (false, false) => {}
     }
     // A zero that differs behind a digit other than zero belongs to a number that goes on.
-    let within = (a == '0' || b == '0')
-        && left[..at].iter().rev().take_while(|digit| digit.is_ascii_digit()).any(|digit| *digit != '0');
-    let number = |text: &[char]| {
-        let mut value = i64::from(within);
-        let mut end = at;
-        while let Some(digit) = text.get(end).and_then(|digit| digit.to_digit(10)) {
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-            end += 1;
-        }
-        (value, end)
+    let within = (a == b'0' || b == b'0')
+        && left[..at].iter().rev().take_while(|digit| digit.is_ascii_digit()).any(|digit| *digit != b'0');
+    let number = |text: &[u8]| {
+        let digits = text[at..].iter().take_while(|digit| digit.is_ascii_digit());
+        digits.fold((i64::from(within), at), |(value, end), digit| {
+            (value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0')), end + 1)
+        })
     };
-    number(&left).cmp(&number(&right)).then(a.cmp(&b))
+    number(left).cmp(&number(right)).then(a.cmp(&b))
 }
 
 #[cfg(test)]
@@ -64,6 +76,14 @@ mod tests {
         assert_eq!(compare(first, second), Ordering::Less);
         assert_eq!(compare(second, first), Ordering::Greater);
         let pairs = [(second.to_owned(), ()), (first.to_owned(), ())];
-        assert_eq!(sorted(&pairs).iter().map(|(key, ())| key.as_str()).collect::<Vec<_>>(), [first, second]);
+        let sorted = sorted(&pairs).unwrap();
+        assert_eq!(sorted.iter().map(|(key, ())| key.as_str()).collect::<Vec<_>>(), [first, second]);
+    }
+
+    #[test]
+    fn keys_without_an_order_are_not_sorted() {
+        let pairs = ["2c", "5b", "26c"].map(|key| (key.to_owned(), ()));
+        assert!(sorted(&pairs).is_none());
+        assert!(sorted(&pairs[..2]).is_some());
     }
 }

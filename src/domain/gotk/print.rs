@@ -48,7 +48,10 @@ impl Printer {
             Node::Null => self.simple("null"),
             Node::Bool(true) => self.simple("true"),
             Node::Bool(false) => self.simple("false"),
-            Node::Number(number) => self.simple(number),
+            Node::Number(number) => match scalar::printed_number(number) {
+                Some(number) => self.simple(number),
+                None => return Err(Unprintable(format!("the number `{number}`"))),
+            },
             Node::Text(text) => self.text(text, false)?,
             Node::List(items) if items.is_empty() => {
                 self.indicator("[", true, true, false);
@@ -73,8 +76,11 @@ impl Printer {
             Node::Map(pairs) => {
                 let outer = self.indent;
                 self.indent = Some(outer.map_or(0, |indent| indent + INDENT));
-                for (key, value) in order::sorted(pairs) {
-                    if key.len() > MAX_KEY || key.contains('\n') || !key.is_ascii() {
+                let sorted = order::sorted(pairs).ok_or_else(|| {
+                    Unprintable(format!("a mapping of {} keys without an order", pairs.len()))
+                })?;
+                for (key, value) in sorted {
+                    if key.len() > MAX_KEY || key.contains('\n') {
                         return Err(Unprintable(format!("the key `{key}`")));
                     }
                     self.write_indent();
@@ -94,8 +100,8 @@ impl Printer {
     }
 
     fn text(&mut self, text: &str, is_key: bool) -> Result<(), Unprintable> {
-        // libyaml breaks lines at these, and a byte-order mark confuses its port.
-        if text.contains(['\u{2028}', '\u{2029}', '\u{feff}']) {
+        // YAML 1.1 breaks lines at these, on the way through JSON too, and a byte-order mark confuses libyaml.
+        if text.contains(['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}']) {
             return Err(Unprintable(format!("the character in {text:?}")));
         }
         let seen = Analysis::of(text);
@@ -252,7 +258,6 @@ impl Printer {
             '\u{1b}' => 'e',
             '"' => '"',
             '\\' => '\\',
-            '\u{85}' => 'N',
             _ => '\0',
         };
         // Writing to a String cannot fail.
@@ -316,11 +321,7 @@ impl Analysis {
         while let Some(character) = characters.next() {
             let before_blank = characters.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
             indicators |= match character {
-                '#' if previous
-                    .is_none_or(|previous| matches!(previous, ' ' | '\t' | '\n' | '\r' | '\u{85}')) =>
-                {
-                    true
-                }
+                '#' if previous.is_none_or(|previous| matches!(previous, ' ' | '\t' | '\n' | '\r')) => true,
                 ':' => before_blank,
                 '?' | '-' if previous.is_none() => before_blank,
                 ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`' => {
@@ -329,14 +330,14 @@ impl Analysis {
                 _ => false,
             };
             special |= !is_printable(character);
-            let is_break = matches!(character, '\n' | '\r' | '\u{85}');
+            let is_break = matches!(character, '\n' | '\r');
             breaks |= is_break;
-            let was_break = matches!(previous, Some('\n' | '\r' | '\u{85}'));
+            let was_break = matches!(previous, Some('\n' | '\r'));
             break_blank |= character == ' ' && was_break;
             blank_break |= is_break && previous == Some(' ');
             previous = Some(character);
         }
-        let edge = |character: char| matches!(character, ' ' | '\n' | '\r' | '\u{85}');
+        let edge = |character: char| matches!(character, ' ' | '\n' | '\r');
         let at_edge = edge(first) || previous.is_some_and(edge);
         let never = special || blank_break;
         Self {

@@ -27,7 +27,8 @@ pub(super) fn meaning(text: &str) -> Meaning {
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text),
         b'.' => match text {
             ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" => Meaning::Number,
-            _ if is_float(text) => Meaning::Number,
+            // Go takes underscores between digits here.
+            _ if is_float(&without_separators(text)) => Meaning::Number,
             _ => Meaning::Text,
         },
         b'+' | b'-' | b'0'..=b'9' => digits(text),
@@ -42,6 +43,17 @@ fn word(text: &str) -> Meaning {
         "~" | "null" | "Null" | "NULL" => Meaning::Null,
         _ => Meaning::Text,
     }
+}
+
+/// Without the underscores that stand between two digits.
+fn without_separators(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let separates = |at: usize| digit(at.checked_sub(1)) && digit(Some(at + 1));
+    text.char_indices()
+        .filter(|(at, character)| *character != '_' || !separates(*at))
+        .map(|(_, kept)| kept)
+        .collect()
 }
 
 fn digits(text: &str) -> Meaning {
@@ -100,11 +112,19 @@ fn is_float(text: &str) -> bool {
     text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// A date `2006-1-2`, alone or with something after it that looks like a time of day.
+/// A date `2006-1-2`, alone or with a time of day: `2006-1-2T15:4:5.9Z` or `2006-1-2 15:4:5.9`. A few more are
+/// taken for times than the library takes, such as those with an hour above 23.
 fn is_time(text: &str) -> bool {
-    let (date, rest) = match text.find(['T', 't', ' ']) {
-        Some(at) => (&text[..at], &text[at + 1..]),
-        None => (text, ""),
+    let (date, time) = match text.find(['T', 't', ' ']) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    let is_time_of_day = |time: &str| {
+        time.contains(':')
+            && time.starts_with(|first: char| first.is_ascii_digit())
+            && time
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'Z' | b'+' | b'-'))
     };
     let mut parts = date.split('-');
     let (Some(year), Some(month), Some(day), None) = (parts.next(), parts.next(), parts.next(), parts.next())
@@ -124,7 +144,7 @@ fn is_time(text: &str) -> bool {
         .ok()
         .zip(i8::try_from(day).ok())
         .is_some_and(|(month, day)| Date::new(year, month, day).is_ok());
-    is_date && (date.len() == text.len() || rest.starts_with(|next: char| next.is_ascii_digit()))
+    is_date && time.is_none_or(is_time_of_day)
 }
 
 /// Whether the text is a float of base 60 in YAML 1.1 (`1:20`), which is quoted for other readers' sake:
@@ -207,6 +227,8 @@ mod tests {
     #[case::binary("-0b101", Meaning::Number)]
     #[case::float("1.5e3", Meaning::Number)]
     #[case::float_without_whole(".5", Meaning::Number)]
+    #[case::float_with_underscore(".6_9", Meaning::Number)]
+    #[case::float_with_underscore_at_its_end(".69_", Meaning::Text)]
     #[case::float_without_fraction("1.", Meaning::Number)]
     #[case::exponent("1e3", Meaning::Number)]
     #[case::exponent_without_digits("1e", Meaning::Text)]
@@ -219,6 +241,7 @@ mod tests {
     #[case::date("2020-1-02", Meaning::Time)]
     #[case::no_date("2020-13-02", Meaning::Text)]
     #[case::time("2020-01-02T03:04:05Z", Meaning::Time)]
+    #[case::two_dates("2020-01-02 2020-01-02", Meaning::Text)]
     #[case::words_after_a_date("2020-01-02 or later", Meaning::Text)]
     fn plain_scalars_read_as_yaml_1_1(#[case] text: &str, #[case] expected: Meaning) {
         assert_eq!(meaning(text), expected);

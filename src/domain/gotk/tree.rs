@@ -14,14 +14,14 @@ pub(super) enum Node {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number, as it is printed.
+    /// A number or a time without quotes, as it is written.
     Number(String),
     /// A text, without quotes.
     Text(String),
     /// A sequence.
-    List(Vec<Node>),
+    List(Vec<Self>),
     /// A mapping; no key twice.
-    Map(Vec<(String, Node)>),
+    Map(Vec<(String, Self)>),
 }
 
 /// Why a text is no list of objects, and where.
@@ -116,19 +116,31 @@ impl Node {
 /// The objects of a file, empty documents left out.
 pub(super) fn objects(text: &str) -> Result<Vec<Node>, Unreadable> {
     let mut found = Vec::new();
+    for (line, value) in documents(text)? {
+        match value {
+            Node::Map(_) => found.push(value),
+            Node::Null => {}
+            _ => return Err(Unreadable { line, message: "is no object".to_owned() }),
+        }
+    }
+    Ok(found)
+}
+
+/// The values of the documents of a file.
+pub(super) fn values(text: &str) -> Result<Vec<Node>, Unreadable> {
+    documents(text).map(|documents| documents.into_iter().map(|(_, value)| value).collect())
+}
+
+/// Line and value of each document that has one.
+fn documents(text: &str) -> Result<Vec<(usize, Node)>, Unreadable> {
+    let unreadable = |offset: usize, message: String| Unreadable { line: line_of(text, offset), message };
+    let mut found = Vec::new();
     for chunk in split::documents(text) {
-        let unreadable = |offset: usize, message: String| Unreadable { line: line_of(text, offset), message };
-        let start = chunk.range.start;
         let document =
             Document::parse(text, chunk.range).map_err(|error| unreadable(error.offset, error.message))?;
         let Some(root) = document.root() else { continue };
-        if !document.is_mapping(root) {
-            if document.scalar(root).is_some_and(str::is_empty) {
-                continue;
-            }
-            return Err(unreadable(start, "is no object".to_owned()));
-        }
-        found.push(read(&document, root, 0).map_err(|(offset, message)| unreadable(offset, message))?);
+        let value = read(&document, root, 0).map_err(|(offset, message)| unreadable(offset, message))?;
+        found.push((line_of(text, document.span(root).start), value));
     }
     Ok(found)
 }
@@ -138,7 +150,8 @@ pub(super) fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
-fn read(document: &Document<'_>, id: NodeId, depth: usize) -> Result<Node, (usize, String)> {
+/// The value of a node; an error says where and what.
+pub(super) fn read(document: &Document<'_>, id: NodeId, depth: usize) -> Result<Node, (usize, String)> {
     let offset = document.span(id).start;
     if depth > MAX_DEPTH {
         return Err((offset, format!("nests deeper than {MAX_DEPTH} levels")));
@@ -172,12 +185,6 @@ fn read(document: &Document<'_>, id: NodeId, depth: usize) -> Result<Node, (usiz
         (Meaning::Bool, "false" | "False" | "FALSE") => Ok(Node::Bool(false)),
         // kustomize reads YAML 1.2, where `yes` and `on` are texts.
         (Meaning::Bool | Meaning::Text, _) => Ok(Node::text(text)),
-        (Meaning::Number, _) => match scalar::printed_number(text) {
-            Some(number) => Ok(Node::Number(number.to_owned())),
-            None => {
-                Err((offset, format!("has the number `{text}`, of which it is not sure how it is printed")))
-            }
-        },
-        (Meaning::Time, _) => Err((offset, format!("has the time `{text}` without quotes"))),
+        (Meaning::Number | Meaning::Time, _) => Ok(Node::Number(text.to_owned())),
     }
 }

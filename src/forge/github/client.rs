@@ -18,11 +18,11 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::auth::{AuthError, Made, Tokens};
+use super::GithubOptions;
+use super::auth::Tokens;
 use super::kept::Kept;
 use super::refusal::{About, Refusal, not_understood, plain, refusal};
 use super::time::{Pace, Time};
-use super::{GithubOptions, wire};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult};
 use crate::upstream::redact::redact_text;
 
@@ -89,10 +89,10 @@ pub(super) struct Reply {
 pub(super) struct Client {
     crab: Octocrab,
     base: Url,
-    host: String,
-    remedy: String,
-    tokens: Tokens,
-    time: Arc<dyn Time>,
+    pub(super) host: String,
+    pub(super) remedy: String,
+    pub(super) tokens: Tokens,
+    pub(super) time: Arc<dyn Time>,
     options: GithubOptions,
     kept: Kept,
     pace: Mutex<Pace>,
@@ -149,10 +149,6 @@ impl Client {
         &self.options
     }
 
-    pub(super) fn tokens(&self) -> &Tokens {
-        &self.tokens
-    }
-
     /// Base of the GraphQL API (GitHub Enterprise Server docs, "Forming calls with GraphQL").
     pub(super) fn graphql(&self) -> String {
         let base = self.base.as_str().trim_end_matches('/');
@@ -166,7 +162,7 @@ impl Client {
         self.read(ask, &reply).map_err(Refusal::of)
     }
 
-    fn read<T: DeserializeOwned>(&self, ask: &Ask, reply: &Reply) -> ForgeResult<T> {
+    pub(super) fn read<T: DeserializeOwned>(&self, ask: &Ask, reply: &Reply) -> ForgeResult<T> {
         serde_json::from_slice(&reply.body).map_err(|error| {
             let request = request_line(ask);
             not_understood(
@@ -279,7 +275,12 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, ask: &Ask, token: &SecretString, limits_met: u32) -> Result<Reply, Refusal> {
+    pub(super) async fn attempt(
+        &self,
+        ask: &Ask,
+        token: &SecretString,
+        limits_met: u32,
+    ) -> Result<Reply, Refusal> {
         let request_line = request_line(ask);
         let about = self.about(ask, &request_line);
         if ask.creates {
@@ -377,76 +378,6 @@ impl Client {
         Err(refusal(about, answer, self.time.now(), limits_met, hide))
     }
 
-    /// The token for the next request; an App's is made where there is none that lasts.
-    pub(super) async fn token(&self) -> Result<SecretString, Refusal> {
-        if let Some(token) = self.tokens.current(self.time.now()) {
-            return Ok(token);
-        }
-        let Tokens::App { signer, installation, .. } = &self.tokens else {
-            return Err(self.unsigned(&AuthError::Token));
-        };
-        let token = signer.token(self.time.now()).map_err(|error| self.unsigned(&AuthError::Key(error)))?;
-        let place = &self.options.place;
-        let id = match installation {
-            Some(id) => *id,
-            None => {
-                let ask = Ask::get(
-                    format!("/repos/{}/{}/installation", place.owner, place.name),
-                    format!("find the installation of the GitHub App on `{}`", place.full_name()),
-                    "metadata: read",
-                );
-                let found = self.asked_as_app(&ask, &token).await.map_err(|mut refusal| {
-                    if refusal.status == Some(404) {
-                        refusal.error.hint =
-                            Some("install the GitHub App on the repository, or correct its name".to_owned());
-                    }
-                    refusal
-                })?;
-                self.read::<wire::Installation>(&ask, &found).map_err(Refusal::of)?.id
-            }
-        };
-        // For this repository alone: the App may be installed on many.
-        let ask = Ask::post(
-            format!("/app/installations/{id}/access_tokens"),
-            serde_json::json!({"repositories": [place.name]}),
-            format!("get a token of the GitHub App for `{}`", place.full_name()),
-            "metadata: read",
-        )
-        .repeatable();
-        let reply = self.asked_as_app(&ask, &token).await?;
-        let made: wire::AccessToken = self.read(&ask, &reply).map_err(Refusal::of)?;
-        let token = SecretString::from(made.token);
-        self.tokens.keep(Some(Made { token: token.clone(), expires_at: made.expires_at }));
-        Ok(token)
-    }
-
-    async fn asked_as_app(&self, ask: &Ask, token: &SecretString) -> Result<Reply, Refusal> {
-        let mut tries = 0;
-        loop {
-            match self.attempt(ask, token, 0).await {
-                Ok(reply) => return Ok(reply),
-                Err(refusal) if refusal.is_unclear() && self.pause(tries).await => tries += 1,
-                Err(mut refusal) => {
-                    if refusal.status == Some(401) {
-                        refusal.error.hint = Some(
-                            "the id and the private key of the GitHub App do not fit, or the clock is wrong"
-                                .to_owned(),
-                        );
-                    }
-                    return Err(refusal);
-                }
-            }
-        }
-    }
-
-    fn unsigned(&self, error: &AuthError) -> Refusal {
-        Refusal::of(ForgeError {
-            class: ForgeErrorClass::Denied { permission: None },
-            message: format!("cannot ask the GitHub API of {}: {error}", self.host),
-            hint: Some(self.remedy.clone()),
-        })
-    }
-
     fn about<'a>(&'a self, ask: &'a Ask, request: &'a str) -> About<'a> {
         About { doing: &ask.doing, request, needs: ask.needs, host: &self.host, remedy: &self.remedy }
     }
@@ -454,6 +385,8 @@ impl Client {
 
 fn request_line(ask: &Ask) -> String {
     let path = ask.target.split('?').next().unwrap_or_default();
+    // GraphQL lives beside the base of the API and is asked for by its whole address.
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     format!("{} {path}", ask.method)
 }
 

@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod commits;
 mod furnish;
+mod install;
 mod issues;
 mod jwt;
 mod kept;
@@ -167,7 +168,7 @@ impl GithubForge {
                     ));
                 }
                 // Of installation tokens GitHub does not tell it reliably: there the first write shows it.
-                if !self.client.tokens().is_installation()
+                if !self.client.tokens.is_installation()
                     && found.permissions.as_ref().is_some_and(|may| !may.push)
                 {
                     let permission = Some("contents: write".to_owned());
@@ -203,7 +204,7 @@ impl GithubForge {
         self.identity
             .get_or_try_init(|| async {
                 let doing = "find out in whose name the token acts".to_owned();
-                if !self.client.tokens().is_installation() {
+                if !self.client.tokens.is_installation() {
                     let ask = Ask::get("/user".to_owned(), doing.clone(), "metadata: read");
                     let user: Result<wire::User, _> = self.client.json(&ask).await;
                     match user {
@@ -258,7 +259,7 @@ impl GithubForge {
         } else {
             (ForgeErrorClass::Permanent, None)
         };
-        let words = plain(&self.client.tokens().hide(&words.join("; ")));
+        let words = plain(&self.client.tokens.hide(&words.join("; ")));
         let host = &self.client.options().place.host;
         Err(ForgeError { class, message: format!("cannot {}: {host} answered: {words}", ask.doing), hint })
     }

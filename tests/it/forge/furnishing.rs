@@ -1,10 +1,11 @@
 //! Labels, reviewers, assignees, drafts, changes, comments.
 
 use gitops_updater::app::forge::{Forge as _, ForgeErrorClass, NewPullRequest, PullRequestChange};
+use jiff::Timestamp;
 use rstest::rstest;
 
 use super::{BRANCH, World, proposal};
-use crate::support::fake_forge::{Account, Fault, Moment, Wish};
+use crate::support::fake_forge::{Account, Answer, Fault, Issue, Moment, Wish};
 
 fn furnished() -> NewPullRequest {
     let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
@@ -60,7 +61,12 @@ async fn interrupted_proposal_is_brought_to_the_same_end_by_the_next_run() {
     let writes = reference.fake.writes().len();
     let state = |world: &World| {
         let github = world.fake.github();
-        let issues: Vec<_> = github.issues.values().map(|issue| format!("{issue:?}")).collect();
+        let timeless = |issue: &Issue| Issue {
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            ..issue.clone()
+        };
+        let issues: Vec<_> = github.issues.values().map(|issue| format!("{:?}", timeless(issue))).collect();
         (issues, github.labels.clone())
     };
     for kill_at in 0..2 * writes {
@@ -121,8 +127,7 @@ async fn who_has_reviewed_is_not_asked_again() {
 async fn labels_that_cannot_be_set_do_not_fail_the_proposal() {
     let world = world().await;
     for path in ["/labels", "/assignees", "/requested_reviewers"] {
-        let refused =
-            crate::support::fake_forge::Answer::refuse(403, "Resource not accessible by integration");
+        let refused = Answer::refuse(403, "Resource not accessible by integration");
         world.fake.fail(Fault::instead("POST", path, refused.clone()));
         world.fake.fail(Fault::instead("POST", path, refused));
     }

@@ -4,7 +4,8 @@ use gitops_updater::app::forge::{Forge as _, ForgeErrorClass, MergeMethod, PullR
 use rstest::rstest;
 
 use super::{BRANCH, World, proposal, token};
-use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState};
+use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState, Wish};
+use crate::support::git::Git;
 
 async fn opened(world: &World) -> (u64, String) {
     let head = world.push(BRANCH, "6.1.0");
@@ -28,13 +29,11 @@ async fn merge_brings_the_change_in_and_names_its_commit(
     let world = World::new().await;
     let (number, head) = opened(&world).await;
     let commit = world.forge().merge(number, &head, method, MESSAGE).await.unwrap();
-    let github = world.fake.github();
-    assert_eq!(github.branch("main").unwrap(), commit);
-    let git = &github.git;
+    assert_eq!(world.fake.github().branch("main").unwrap(), commit);
+    let git = Git::at(&world.bare);
     assert_eq!(git.run(["log", "-1", "--format=%P", &commit]).split_whitespace().count(), parents);
     assert_eq!(git.run(["log", "-1", "--format=%B", &commit]), message);
     assert_eq!(git.run(["show", &format!("{commit}:apps/podinfo.yaml")]), "version: 6.1.0");
-    drop(github);
     let merged = world.forge().pull_request(number).await.unwrap();
     assert!(matches!(merged.state, PullRequestState::Merged { commit: at, .. } if at == commit));
 }
@@ -164,8 +163,8 @@ async fn branch_that_moves_at_the_last_moment_is_not_deleted_either() {
     let moved = world.push("other", "6.6.6");
     let (bare, to) = (world.bare.clone(), moved.clone());
     world.fake.on_write(move |_, _| {
-        crate::support::git::Git::at(&bare).run(["update-ref", &format!("refs/heads/{BRANCH}"), &to]);
-        crate::support::fake_forge::Wish::GoOn
+        Git::at(&bare).run(["update-ref", &format!("refs/heads/{BRANCH}"), &to]);
+        Wish::GoOn
     });
     let error = world.forge().delete_branch(BRANCH, &head).await.unwrap_err();
     assert_eq!(error.class, ForgeErrorClass::Conflict, "{error}");

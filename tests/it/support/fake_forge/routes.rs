@@ -205,9 +205,11 @@ impl Github {
         if page * per_page >= all.len() {
             return answer;
         }
+        // `/repos/OWNER/NAME/…` or, on later pages, `/repositories/ID/…`.
+        let skip = if asked.path[0] == "repos" { 3 } else { 2 };
+        let below = asked.path[skip..].join("/");
         let link = |page: usize, rel| {
-            let mut url =
-                self.base.join(&format!("repositories/{}/{}", self.id, asked.path[3..].join("/"))).unwrap();
+            let mut url = self.base.join(&format!("repositories/{}/{below}", self.id)).unwrap();
             let kept = asked.query.iter().filter(|(name, _)| name != "page");
             url.query_pairs_mut().extend_pairs(kept).append_pair("page", &page.to_string());
             format!("<{url}>; rel=\"{rel}\"")
