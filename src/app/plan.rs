@@ -361,7 +361,7 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         schema: SCHEMA.to_owned(),
         repository: detected.repository.clone(),
         now: Timestamp::from_second(now.as_second()).unwrap_or(now),
-        facts: Vec::new(),
+        facts: plan.facts,
         waves: plan.waves,
         held: plan.held,
         diffs,
