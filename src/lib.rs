@@ -4,12 +4,16 @@
 //! The library exists for the program and its tests; it is not a public API.
 
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod config;
 pub mod domain;
+pub mod forge;
 pub mod repo;
 pub mod report;
 pub mod rules;
+pub mod state;
 pub mod telemetry;
 pub mod upstream;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,8 +12,10 @@ use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
+use crate::domain::apis::SeenApi;
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
+use crate::domain::plan::input::Dependency;
 use crate::domain::problem::{Category, Problem};
 use crate::domain::report::{Entry, Report, Repository, SCHEMA, Summary, UpdateReport};
 use crate::domain::resolve::{self, Options};
@@ -66,8 +69,16 @@ pub struct Found {
     pub revision: Option<String>,
     /// Architectures of nodes that manifests ask for.
     pub architectures: BTreeSet<String>,
+    /// Which component must be moved before which.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
     /// Rules in force.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
+    /// Which component must be moved before which.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
 }
 
 /// Reads a repository and finds its components.
@@ -104,7 +115,11 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         files_read: scans.len(),
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
-        registry,
+        dependencies: resolved.dependencies,
+        apis: resolved.apis,
+        registry: Arc::new(registry),
+        dependencies: resolved.dependencies,
+        apis: resolved.apis,
     })
 }
 
@@ -119,6 +134,20 @@ fn is_wanted(path: &str) -> bool {
     [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// A component with what its upstream answered, told once, before the answer is dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Assessed<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// What the configuration says about it.
+    pub settings: &'a Settings,
+    /// What its upstream answered; `None` where it was not asked, or failed.
+    pub answer: Option<&'a Answer>,
+}
+
+/// Told of every component that is reported.
+pub type OnAssessed<'a> = &'a mut (dyn FnMut(Assessed<'_>) + Send);
+
 /// Asks the upstreams and makes the report.
 pub async fn report<U: Upstreams>(
     found: Found,
@@ -126,8 +155,20 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    let Found { mut components, mut problems, inventory, files_read, revision, architectures, registry } =
-        found;
+    survey(found, request, upstreams, clock, &mut |_| {}).await
+}
+
+/// Asks the upstreams and makes the report; `on_assessed` may take from each answer what the report has no room for.
+pub async fn survey<U: Upstreams>(
+    found: Found,
+    request: &DetectRequest,
+    upstreams: &U,
+    clock: &(impl Clock + ?Sized),
+    on_assessed: OnAssessed<'_>,
+) -> Report {
+    let Found {
+        mut components, mut problems, inventory, files_read, revision, architectures, registry, ..
+    } = found;
     // What the configuration says is meant; what manifests ask for is as good a witness where it is silent.
     let configured = &request.config.architectures;
     let architectures =
@@ -157,11 +198,19 @@ pub async fn report<U: Upstreams>(
             }
             _ => {
                 let entry = assess::assess_unasked(&component, &settings);
+                on_assessed(Assessed { component: &component, settings: &settings, answer: None });
                 entries.insert(component.id, entry);
             }
         }
     }
-    let mut ledger = Ledger::new(request, &registry, entries);
+    let mut ledger = Ledger {
+        request,
+        registry: &registry,
+        targets: Vec::new(),
+        failures: BTreeSet::new(),
+        entries,
+        on_assessed,
+    };
     let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
         .ask_all(wanted, &mut |upstream, answer| {
@@ -194,7 +243,9 @@ pub async fn report<U: Upstreams>(
         ledger.enter(&component, &settings, Ok(&answer));
     }
     for (component, settings) in waiting.into_values().flatten() {
-        ledger.entries.insert(component.id.clone(), assess::assess_unasked(&component, &settings));
+        let entry = assess::assess_unasked(&component, &settings);
+        (ledger.on_assessed)(Assessed { component: &component, settings: &settings, answer: None });
+        ledger.entries.insert(component.id.clone(), entry);
     }
     let Ledger { targets, failures, mut entries, .. } = ledger;
     problems.extend(closer::look(targets, request.deep, upstreams, &mut entries).await);
@@ -238,13 +289,10 @@ struct Ledger<'a> {
     entries: BTreeMap<String, Entry>,
     targets: Vec<Target>,
     failures: BTreeSet<Problem>,
+    on_assessed: OnAssessed<'a>,
 }
 
-impl<'a> Ledger<'a> {
-    fn new(request: &'a DetectRequest, registry: &'a Registry, entries: BTreeMap<String, Entry>) -> Self {
-        Self { request, registry, entries, targets: Vec::new(), failures: BTreeSet::new() }
-    }
-
+impl Ledger<'_> {
     fn note(&mut self, upstream: &UpstreamRef, answer: &Result<Answer, UpstreamFailure>) {
         self.failures.extend(problems_of(upstream, answer, self.request));
     }
@@ -256,6 +304,7 @@ impl<'a> Ledger<'a> {
         answer: Result<&Answer, &UpstreamFailure>,
     ) {
         let entry = assess::assess(component, answer, settings);
+        (self.on_assessed)(Assessed { component, settings, answer: answer.ok() });
         if let Ok(answer) = answer {
             self.targets.extend(Target::of(component, &entry, self.registry, answer));
         }

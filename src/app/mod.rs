@@ -2,6 +2,10 @@
 
 mod closer;
 pub mod detect;
+pub mod effects;
+pub mod forge;
 mod named;
+pub mod pass;
+pub mod plan;
 pub mod ports;
 pub mod rules;

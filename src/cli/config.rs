@@ -141,7 +141,34 @@ fn understood(config: &Config) -> String {
             if settings.plain_http { ", by http" } else { "" }
         ));
     }
+    lines.extend(proposals(config));
     lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// What is said about policy and proposals.
+fn proposals(config: &Config) -> Vec<String> {
+    let mut lines = vec![];
+    if !config.enabled {
+        lines.push("enabled: nothing is proposed, merged or reverted".to_owned());
+    }
+    lines.extend(config.policy.summary());
+    let defaults = Config::default();
+    if config.limits != defaults.limits {
+        let limits = &config.limits;
+        lines.push(format!(
+            "limits: {} open, {} an hour, {} in one wave",
+            count(limits.open_pull_requests, "pull request"),
+            limits.per_hour,
+            count(limits.concurrency, "step"),
+        ));
+    }
+    for rule in &config.windows {
+        let window = &rule.window;
+        let names: Vec<_> = rule.components().collect();
+        let whom = if names.is_empty() { String::new() } else { format!(", {}", names.join(", ")) };
+        lines.push(format!("{}: {window}{whom}", window.by()));
+    }
+    lines
 }
 
 fn count(number: usize, word: &str) -> String {

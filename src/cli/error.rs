@@ -17,6 +17,10 @@ pub enum Outcome {
     Done,
     /// Updates are available, and `--exit-code` asked to tell.
     UpdatesAvailable,
+    /// There are updates, all of them held, and `--exit-code` asked to tell.
+    AllHeld,
+    /// Some of it failed, and was told; the rest was done.
+    Incomplete,
 }
 
 /// Who has to act on an error.
@@ -35,6 +39,8 @@ impl From<Outcome> for ExitCode {
         Self::from(match outcome {
             Outcome::Done => 0,
             Outcome::UpdatesAvailable => 10,
+            Outcome::AllHeld => 11,
+            Outcome::Incomplete => 1,
         })
     }
 }

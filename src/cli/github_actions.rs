@@ -60,6 +60,16 @@ impl Actions {
     }
 }
 
+impl Actions {
+    /// Writes the step summary alone.
+    pub(super) fn summarize(&self, summary: &str) -> Result<(), CommandError> {
+        match &self.summary {
+            Some(path) => append("summary", path, bounded(summary)),
+            None => Ok(()),
+        }
+    }
+}
+
 fn append(what: &'static str, path: &Path, text: &str) -> Result<(), CommandError> {
     OpenOptions::new()
         .append(true)

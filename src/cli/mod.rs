@@ -5,15 +5,27 @@
 
 pub mod access;
 mod adapters;
+mod backup;
 mod completions;
 mod config;
 mod detect;
 mod environment;
 pub mod error;
+mod facts;
+mod form;
+mod generate;
 mod github_actions;
+mod maintenance;
+mod opened;
 mod output;
+mod plan;
+mod pr;
 pub mod progress;
 mod rules;
+mod run;
+mod status;
+mod verify;
+mod workplace;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -45,7 +57,8 @@ Exit codes:
   1   failed: file, Git or network; safe to run again
   2   wrong use of the command line
   3   configuration or rule file invalid
-  10  updates are available (only with `detect --exit-code`)
+  10  updates are available (only with --exit-code)
+  11  all updates are held by a gate (only with `plan --exit-code`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -129,6 +142,18 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     Detect(detect::DetectArgs),
+    Plan(plan::PlanArgs),
+    Run(run::RunArgs),
+    Propose(run::ProposeArgs),
+    Verify(verify::VerifyArgs),
+    Facts(facts::FactsCommandArgs),
+    Status(status::StatusArgs),
+    #[command(subcommand)]
+    Pr(pr::PrCommand),
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -206,9 +231,28 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
     telemetry::init(&app.global.telemetry()).map_err(CommandError::usage)?;
     match &app.command {
         Command::Detect(args) => detect::run(args, &app.global),
+        Command::Plan(args) => plan::run(args, &app.global),
+        Command::Run(args) => run::run(args, &app.global),
+        Command::Propose(args) => run::propose(args, &app.global),
+        Command::Verify(args) => verify::run(args, &app.global),
+        Command::Facts(args) => facts::run(args, &app.global),
+        Command::Status(args) => status::run(args, &app.global),
+        Command::Pr(command) => pr::run(command, &app.global),
+        Command::Backup(command) => backup::run(command, &app.global),
+        Command::Maintenance(command) => maintenance::run(command, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),
+    }
+}
+
+/// How long ago something was, in at most six columns.
+fn age_of(then: jiff::Timestamp, now: jiff::Timestamp) -> String {
+    match now.as_second() - then.as_second() {
+        ..60 => "now".to_owned(),
+        seconds @ 60..5_400 => format!("{}m", seconds / 60),
+        seconds @ 5_400..172_800 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}d", seconds / 86_400),
     }
 }
 

@@ -100,7 +100,7 @@ enum Form {
 
 /// How closely a selector names a component; greater wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Match {
+pub(super) enum Match {
     Kind,
     Pattern { literal: usize },
     IdInAnyCluster,
@@ -159,7 +159,16 @@ impl Selector {
         self.closeness(id, kind).is_some()
     }
 
-    fn closeness(&self, id: &str, kind: &str) -> Option<Match> {
+    /// Whether the selector is for something in particular: an id, or a kind that only a repository's own rules have.
+    pub(super) fn names_one_thing(&self) -> bool {
+        match &self.form {
+            Form::Kind(kind) => !KINDS.contains(&kind.as_str()),
+            Form::Id => true,
+            Form::Pattern(_) => false,
+        }
+    }
+
+    pub(super) fn closeness(&self, id: &str, kind: &str) -> Option<Match> {
         let bare = without_cluster(id);
         if self.text == id {
             return Some(Match::Id);
@@ -219,11 +228,7 @@ impl Detection {
     ) -> Vec<&'a str> {
         self.components
             .iter()
-            .filter(|(_, selector, _)| match &selector.form {
-                Form::Kind(kind) => !KINDS.contains(&kind.as_str()),
-                Form::Id => true,
-                Form::Pattern(_) => false,
-            })
+            .filter(|(_, selector, _)| selector.names_one_thing())
             .filter(|(_, selector, _)| !components.clone().any(|(id, kind)| selector.matches(id, kind)))
             .map(|(key, _, _)| key.as_str())
             .collect()

@@ -9,12 +9,19 @@ mod detection;
 mod hosts;
 mod load;
 mod overrides;
+mod policy;
+mod proposal;
 mod raw;
+mod raw_policy;
+mod raw_proposal;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_policy;
+mod validate_proposal;
 mod validate_upstreams;
 mod values;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -23,7 +30,15 @@ pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
 pub use overrides::{Channel, Repository};
+pub use policy::{Policy, WindowRule};
+pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
+pub use validate_policy::window_from_line;
+pub(crate) use values::duration;
+
+use crate::domain::apis::RemovedApi;
+use crate::domain::policy::ComponentPolicy;
+use crate::domain::policy::window::Window;
 
 /// Commented example, written by `config init`.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -80,8 +95,10 @@ impl fmt::Display for Finding {
 }
 
 /// A validated configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// Whether anything is proposed, merged or reverted (the kill switch).
+    pub enabled: bool,
     /// What to look for.
     pub detection: Detection,
     /// Which files are read.
@@ -92,6 +109,46 @@ pub struct Config {
     pub architectures: Vec<String>,
     /// How upstreams are reached.
     pub upstreams: Upstreams,
+    /// What may be proposed, and who approves it.
+    pub policy: Policy,
+    /// How much may be under way at the same time.
+    pub limits: Limits,
+    /// Times in which pull requests may be opened and merged; empty = always.
+    pub windows: Vec<WindowRule>,
+    /// Kubernetes APIs that are no longer served, which come before those that the program knows.
+    pub kubernetes_apis: Vec<RemovedApi>,
+    /// Where pull requests are opened.
+    pub forge: Forge,
+    /// What pull requests look like, and how they are merged.
+    pub pull_requests: PullRequests,
+    /// Who commits, and how.
+    pub commits: Commits,
+    /// The issue that lists everything.
+    pub dashboard: Dashboard,
+    /// Which backup points are kept.
+    pub backup: Backup,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            detection: Detection::default(),
+            files: Files::default(),
+            clusters: vec![],
+            architectures: vec![],
+            upstreams: Upstreams::default(),
+            policy: Policy::default(),
+            limits: Limits::default(),
+            windows: vec![],
+            kubernetes_apis: vec![],
+            forge: Forge::default(),
+            pull_requests: PullRequests::default(),
+            commits: Commits::default(),
+            dashboard: Dashboard::default(),
+            backup: Backup::default(),
+        }
+    }
 }
 
 impl Config {
@@ -99,6 +156,22 @@ impl Config {
     /// decided it.
     pub fn settings_for(&self, id: &str, kind: &str) -> Settings {
         self.detection.settings_for(id, kind)
+    }
+
+    /// What policy says about a component whose applied pins are in `files`; of each value, which key decided it.
+    pub fn policy_for(
+        &self,
+        id: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        files: &[&str],
+    ) -> ComponentPolicy {
+        self.policy.for_component(id, kind, namespace, files)
+    }
+
+    /// The windows of a component: those that name it, else those that name none. Empty = it needs no window.
+    pub fn windows_for(&self, id: &str, kind: &str) -> Vec<&Window> {
+        policy::windows_for(&self.windows, id, kind)
     }
 }
 
@@ -145,6 +218,8 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(raw::RawConfig).to_value()
 }
 
+#[cfg(test)]
+mod policy_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

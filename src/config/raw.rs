@@ -9,6 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::raw_policy::{RawKubernetesApi, RawLimits, RawPolicy, RawWindow};
+use super::raw_proposal::{RawBackup, RawCommits, RawDashboard, RawForge, RawPullRequests};
+use super::words::words;
+
 /// Configuration of gitops-updater (`.gitops-updater.yaml`). Every key may be left out.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default, expecting = "a mapping of settings")]
@@ -17,6 +21,9 @@ pub(super) struct RawConfig {
     /// Version of this file's shape. Default: `1`, the only one.
     #[schemars(range(min = 1, max = 1))]
     pub(super) version: Option<u32>,
+    /// Whether anything is proposed, merged or reverted at all; `false` stops every effect but recording and telling
+    /// (the kill switch). Default: `true`.
+    pub(super) enabled: Option<bool>,
     /// What to look for, per component. Default: everything, stable versions only.
     pub(super) detection: RawDetection,
     /// Which files of the repository are read. Default: all that Git does not ignore.
@@ -30,6 +37,25 @@ pub(super) struct RawConfig {
     /// How release servers, chart repositories, registries and forges are reached. Default: directly, without
     /// credentials but those of `docker login` and the GitHub token of the environment.
     pub(super) upstreams: RawUpstreams,
+    /// What may be proposed, and who approves it. Default: patches and minors by pull request, majors on demand.
+    pub(super) policy: RawPolicy,
+    /// How much may be under way at the same time. Default: see its keys.
+    pub(super) limits: RawLimits,
+    /// Times in which pull requests may be opened and merged. Default: always.
+    pub(super) windows: Vec<RawWindow>,
+    /// Kubernetes APIs that are no longer served, beside those that the program knows; of rows for the same version
+    /// and kind the one here counts. Default: none.
+    pub(super) kubernetes_apis: Vec<RawKubernetesApi>,
+    /// Where pull requests are opened. Default: on the forge of the remote `origin`.
+    pub(super) forge: RawForge,
+    /// What pull requests look like, and how they are merged. Default: see its keys.
+    pub(super) pull_requests: RawPullRequests,
+    /// Who commits, and how. Default: see its keys.
+    pub(super) commits: RawCommits,
+    /// The issue that lists everything pending, held and open. Default: written.
+    pub(super) dashboard: RawDashboard,
+    /// Backup points. Default: see its keys.
+    pub(super) backup: RawBackup,
 }
 
 /// The keys of `detection` that are not components.
@@ -161,46 +187,27 @@ pub(super) struct RawCluster {
     pub(super) path: String,
 }
 
-/// A CPU architecture, as Kubernetes names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
-#[schemars(rename = "Architecture", rename_all = "lowercase")]
-pub(super) enum RawArchitecture {
-    /// x86-64.
-    Amd64,
-    /// 64-bit ARM.
-    Arm64,
-    /// 32-bit ARM.
-    Arm,
-    /// IBM Z.
-    S390x,
+words! {
+    /// A CPU architecture, as Kubernetes names it.
+    RawArchitecture as "Architecture", "architecture" {
+        /// x86-64.
+        Amd64 = "amd64",
+        /// 64-bit ARM.
+        Arm64 = "arm64",
+        /// 32-bit ARM.
+        Arm = "arm",
+        /// IBM Z.
+        S390x = "s390x",
+    }
 }
 
 impl RawArchitecture {
-    pub(super) const NAMES: &[&str] = &["amd64", "arm64", "arm", "s390x"];
-
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
             Self::Arm64 => "arm64",
             Self::Arm => "arm",
             Self::S390x => "s390x",
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for RawArchitecture {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "amd64" => Ok(Self::Amd64),
-            "arm64" => Ok(Self::Arm64),
-            "arm" => Ok(Self::Arm),
-            "s390x" => Ok(Self::S390x),
-            other => Err(de::Error::custom(format_args!(
-                "unknown architecture `{}`{}",
-                super::tree::shorten(other),
-                super::de::suggestion(other, Self::NAMES.iter().copied())
-            ))),
         }
     }
 }

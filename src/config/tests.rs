@@ -328,6 +328,29 @@ fn example_is_valid_and_changes_no_default_but_those_of_k3s() {
     assert_eq!(config.upstreams, Upstreams::default());
     assert_eq!(config.files.max_size, Files::default().max_size);
     assert!(config.architectures.is_empty() && config.clusters.is_empty());
+    let defaults = Config::default();
+    assert_eq!(config.limits, defaults.limits);
+    assert_eq!(config.forge, defaults.forge);
+    assert_eq!(config.pull_requests, defaults.pull_requests);
+    assert_eq!(config.commits, defaults.commits);
+    assert_eq!(config.dashboard, defaults.dashboard);
+    assert_eq!(config.backup, defaults.backup);
+    assert!(config.enabled && config.windows.is_empty());
+    let (mut policy, default) = (config.policy_for("a/b", "a", None, &[]), ComponentPolicy::default());
+    for by in [
+        &mut policy.gates.patch.by,
+        &mut policy.gates.minor.by,
+        &mut policy.gates.major.by,
+        &mut policy.gates.prerelease.by,
+        &mut policy.gates.digest.by,
+        &mut policy.minimum_release_age.by,
+        &mut policy.ranges.by,
+        &mut policy.verification.by,
+    ] {
+        assert!(by.starts_with("policy."), "{by}");
+        *by = "default".to_owned();
+    }
+    assert_eq!(policy, default);
 }
 
 #[test]
@@ -347,6 +370,13 @@ fn commented_parts_of_the_example_are_valid_too() {
     assert_eq!(config.upstreams.hosts.len(), 1);
     assert!(!config.settings_for("helm/apps/old-thing", "helm").enabled.value);
     assert_eq!(config.settings_for("helm/monitoring/x", "helm").ignored.value.len(), 2);
+    assert_eq!(config.windows.len(), 2);
+    assert_eq!(config.policy_for("longhorn", "longhorn", None, &[]).denied.len(), 1);
+    let kube_system = config.policy_for("helm/kube-system/x", "helm", Some("kube-system"), &[]);
+    assert_eq!(kube_system.gates.patch.by, "policy.namespaces.kube-system.semver_gates.patch");
+    let production = config.policy_for("k3s", "k3s", None, &["clusters/production/k3s.yaml"]);
+    assert_eq!(production.minimum_release_age.value, Duration::from_secs(7 * 86_400));
+    assert!(config.forge.base_branch.is_some() && config.pull_requests.templates.title.is_some());
 }
 
 #[test]
@@ -389,6 +419,9 @@ fn schema_and_reader_agree() {
         "{}",
         "detection: {components: {k3s: {ignore: why}}}",
         "detection: {helm/a/*: {ignore: true}}",
+        "policy: {components: {k3s: {semver_gates: {patch: auto}, verification: merged, settle: 1h}}}",
+        "windows: [{cron: 0 2 * * 6, duration: 4h}]",
+        "forge: {kind: local, app: {id: 1}}",
     ] {
         assert!(
             validator.is_valid(&json(text)),
@@ -404,6 +437,12 @@ fn schema_and_reader_agree() {
         "upstreams: {map: [{from: x}]}",
         "version: 2",
         "architectures: [x]",
+        "policy: {semver_gates: {patch: automatic}}",
+        "policy: {paths: {a: {range: keep}}}",
+        "limits: {per_hour: 0}",
+        "windows: [{cron: 0 2 * * 6}]",
+        "forge: {kind: gitlab}",
+        "pull_requests: {merge_method: octopus}",
     ] {
         assert!(!validator.is_valid(&json(text)), "{text}");
         assert!(!errors(text).is_empty(), "{text}");

@@ -58,6 +58,16 @@ impl<'a> Checker<'a> {
             clusters: self.clusters(raw.clusters),
             architectures,
             upstreams: self.upstreams(raw.upstreams),
+            enabled: raw.enabled.unwrap_or(true),
+            policy: self.policy(raw.policy),
+            limits: self.limits(&raw.limits),
+            windows: self.windows(raw.windows),
+            kubernetes_apis: self.kubernetes_apis(raw.kubernetes_apis),
+            forge: self.forge(raw.forge),
+            pull_requests: self.pull_requests(raw.pull_requests),
+            commits: self.commits(raw.commits),
+            dashboard: self.dashboard(raw.dashboard),
+            backup: self.backup(&raw.backup),
         }
     }
 
@@ -151,21 +161,27 @@ impl<'a> Checker<'a> {
         for (parent, entries) in [(&top, raw.direct), (&below, raw.components)] {
             for (name, component) in entries {
                 let path = key(parent, &name);
-                let Some(selector) = self.checked(&path, Selector::read(&name)) else { continue };
-                // A word may be the kind of a rule of the repository; only slips of the finger are errors.
-                if let Some(word) = selector.word()
-                    && word != "images"
-                    && !KINDS.contains(&word)
-                    && let Some(close) = near_kind(word)
-                {
-                    self.wrong(&path, format!("no such component kind; did you mean `{close}`?"));
-                    continue;
-                }
+                let Some(selector) = self.selector(&path, &name) else { continue };
                 let overrides = self.component(&path, selector.kind(), component);
                 components.push((path_text(&path), selector, overrides));
             }
         }
         Detection { defaults, components }
+    }
+
+    /// A component kind, id or pattern.
+    pub(super) fn selector(&mut self, path: &[Step], name: &str) -> Option<Selector> {
+        let selector = self.checked(path, Selector::read(name))?;
+        // A word may be the kind of a rule of the repository; only slips of the finger are errors.
+        if let Some(word) = selector.word()
+            && word != "images"
+            && !KINDS.contains(&word)
+            && let Some(close) = near_kind(word)
+        {
+            self.wrong(path, format!("no such component kind; did you mean `{close}`?"));
+            return None;
+        }
+        Some(selector)
     }
 
     fn component(&mut self, path: &Path, kind: Option<&str>, raw: RawComponent) -> Overrides {
@@ -251,12 +267,7 @@ impl<'a> Checker<'a> {
             return vec![];
         }
         for (pattern, path) in patterns.iter().zip(self.item_paths(path, patterns.len())) {
-            let bare = pattern.strip_prefix("./").unwrap_or(pattern).trim_matches('/');
-            if bare.is_empty() || bare.split('/').any(|part| part == "..") || pattern.len() > 500 {
-                self.wrong(&path, "not a pattern of paths within the repository");
-            } else if let Err(error) = GlobBuilder::new(bare).literal_separator(true).build() {
-                self.wrong(&path, format!("not a pattern: {}", error.kind()));
-            }
+            self.checked(&path, path_pattern(pattern));
         }
         patterns.to_vec()
     }
@@ -287,6 +298,16 @@ impl<'a> Checker<'a> {
         }
         clusters
     }
+}
+
+/// Whether a text is a pattern of paths within the repository.
+pub(super) fn path_pattern(pattern: &str) -> Result<(), String> {
+    let bare = pattern.strip_prefix("./").unwrap_or(pattern).trim_matches('/');
+    if bare.is_empty() || bare.split('/').any(|part| part == "..") || pattern.len() > 500 {
+        return Err("not a pattern of paths within the repository".to_owned());
+    }
+    let glob = GlobBuilder::new(bare).literal_separator(true).build();
+    glob.map(drop).map_err(|error| format!("not a pattern: {}", error.kind()))
 }
 
 /// A path that stays within the folder it is relative to, in its plain form.

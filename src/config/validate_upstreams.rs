@@ -14,7 +14,8 @@ use super::upstreams::{
 use super::validate::{Checker, MAX_LIST, inside, key, value_at};
 
 /// Why something is refused in a configuration that lies in the repository.
-const OUTSIDE: &str = "only a configuration outside the repository, named with `--config`, may do this";
+pub(super) const OUTSIDE: &str =
+    "only a configuration outside the repository, named with `--config`, may do this";
 
 impl Checker<'_> {
     pub(super) fn upstreams(&mut self, raw: RawUpstreams) -> Upstreams {
@@ -132,9 +133,10 @@ impl Checker<'_> {
     }
 
     fn credentials(&mut self, path: &Path, host: &Host, raw: RawHost) -> Option<CredentialVariables> {
-        let token = self.variable(&key(path, "token_env"), raw.token_env, Some(host));
-        let username = self.variable(&key(path, "username_env"), raw.username_env, Some(host));
-        let password = self.variable(&key(path, "password_env"), raw.password_env, Some(host));
+        let words = ["TOKEN", "USERNAME", "PASSWORD"];
+        let token = self.variable(&key(path, "token_env"), raw.token_env, Some(host), &words);
+        let username = self.variable(&key(path, "username_env"), raw.username_env, Some(host), &words);
+        let password = self.variable(&key(path, "password_env"), raw.password_env, Some(host), &words);
         match (token, username, password) {
             (Some(token), None, None) => Some(CredentialVariables::Token(token)),
             (None, Some(username), Some(password)) => Some(CredentialVariables::Basic { username, password }),
@@ -162,7 +164,15 @@ impl Checker<'_> {
         }
     }
 
-    fn variable(&mut self, path: &[Step], name: Option<String>, host: Option<&Host>) -> Option<String> {
+    /// The name of an environment variable with a secret for `host`; a configuration in the repository may only give
+    /// the host's own prefix and one of `words`.
+    pub(super) fn variable(
+        &mut self,
+        path: &[Step],
+        name: Option<String>,
+        host: Option<&Host>,
+        words: &[&str],
+    ) -> Option<String> {
         let name = name?;
         if !is_variable(&name) {
             self.wrong(path, "not the name of an environment variable (the name, not the secret itself)");
@@ -172,13 +182,18 @@ impl Checker<'_> {
             return Some(name);
         }
         match host.and_then(Host::variable_prefix) {
-            Some(prefix) if name.strip_prefix(prefix.as_str()).is_some_and(is_credential_word) => Some(name),
+            Some(prefix) if name.strip_prefix(prefix.as_str()).is_some_and(|word| words.contains(&word)) => {
+                Some(name)
+            }
             Some(prefix) => {
+                let names: Vec<_> = words.iter().map(|word| format!("`{prefix}{word}`")).collect();
+                let names = match names.as_slice() {
+                    [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+                    names => names.concat(),
+                };
                 self.wrong(
                     path,
-                    format!(
-                        "a configuration in the repository may only name `{prefix}TOKEN`, `{prefix}USERNAME` and `{prefix}PASSWORD` here; {OUTSIDE}"
-                    ),
+                    format!("a configuration in the repository may only name {names} here; {OUTSIDE}"),
                 );
                 None
             }
@@ -225,16 +240,17 @@ impl Checker<'_> {
             );
         }
         let host = api_url.as_ref().map_or_else(|| Host::read("api.github.com").ok(), Host::of);
-        let token_variable = self.variable(&key(path, "token_env"), raw.token_env, host.as_ref());
+        let token_variable = self.variable(
+            &key(path, "token_env"),
+            raw.token_env,
+            host.as_ref(),
+            &["TOKEN", "USERNAME", "PASSWORD"],
+        );
         let usual = api_url.as_ref().is_none_or(|url| {
             url.scheme() == "https" && url.host_str() == Some("api.github.com") && url.port().is_none()
         });
         Github { api_url, token_variable, trusts_api_url: usual || self.origin.trust == Trust::User }
     }
-}
-
-fn is_credential_word(word: &str) -> bool {
-    matches!(word, "TOKEN" | "USERNAME" | "PASSWORD")
 }
 
 fn has_key(root: &Node, path: &[Step]) -> bool {

@@ -4,7 +4,7 @@ use crate::domain::version::range::Range;
 use std::time::Duration;
 
 /// A humane duration: `90s`, `6h`, `1h30m`, `2d`; units are `s`, `m`, `h`, `d` and `w`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong =
         || format!("`{}` is not a duration such as `30s`, `6h` or `1h30m`", super::tree::shorten(text));
     let mut seconds: u64 = 0;

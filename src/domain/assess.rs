@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::component::{Component, Given, Pin, UpdateType};
 use super::notes;
 use super::report::{DigestEntry, Entry, PinEntry, Status, UpstreamEntry};
-use super::select::{Outcome, Request, Selection, Wish, select};
+use super::select::{self, Newer, Outcome, Request, Selection, Wish, select};
 use super::upstream::{Answer, Candidate, UpstreamFailure, UpstreamRef};
 
 /// Most breaking changes that one entry lists.
@@ -60,14 +60,30 @@ pub fn assess(
             return entry;
         }
     };
-    let mut wish = settings.wish.clone();
-    if component.tag_prefix.is_some() {
-        wish.tag_prefix.clone_from(&component.tag_prefix);
-    }
+    let wish = wish_of(component, settings);
     let given = effective_given(component);
     let digest = component.digest.as_deref();
     let selection = select(&Request { given: &given, scheme: component.scheme, digest, wish: &wish }, answer);
     fill(component, settings, answer, &wish, selection)
+}
+
+/// Every version that the component may move to, oldest first; the last is the target of [`assess`].
+pub fn newer<'a>(component: &Component, answer: &'a Answer, settings: &Settings) -> Newer<'a> {
+    if !needs_answer(component, settings) {
+        return Newer::default();
+    }
+    let wish = wish_of(component, settings);
+    let given = effective_given(component);
+    let digest = component.digest.as_deref();
+    select::newer(&Request { given: &given, scheme: component.scheme, digest, wish: &wish }, answer)
+}
+
+fn wish_of(component: &Component, settings: &Settings) -> Wish {
+    let mut wish = settings.wish.clone();
+    if component.tag_prefix.is_some() {
+        wish.tag_prefix.clone_from(&component.tag_prefix);
+    }
+    wish
 }
 
 /// Flux installs the newest release of a chart for which no version is given.

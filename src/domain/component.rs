@@ -12,7 +12,7 @@ use super::version::Scheme;
 /// `text` is exactly the bytes of `span` in `file`, never a value that a YAML reader made of it
 /// (`1.10` stays `1.10`). Where a component's version is a variable without a value, it is that variable
 /// (`${VERSION}`), and its bytes are for nobody to change.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pin {
     /// Path within the repository, `/`-separated.
     pub file: String,
@@ -32,6 +32,8 @@ pub struct Pin {
     pub rule: String,
     /// Whether Flux applies the value from here; `false` for copies (Ansible, templates, unused variables).
     pub applied: bool,
+    /// The whole file is generated (`gotk-components.yaml`): it is made anew, never edited.
+    pub generated: bool,
     /// The digest that belongs to the version here and must move with it.
     ///
     /// `None` where there is none, and where it stands elsewhere (behind a variable of another file, in

@@ -3,16 +3,28 @@
 //! Nothing here reads the network, the file system, the environment or the clock, and nothing here
 //! knows a client library: values come in, values go out.
 
+pub mod apis;
 pub mod assess;
+pub mod backup;
+pub mod chart_diff;
 pub mod component;
+pub mod cycles;
+pub mod edit;
+pub mod facts;
+pub mod gotk;
+pub mod lifecycle;
 pub mod manifest;
+pub mod message;
 pub mod near;
 pub mod notes;
+pub mod plan;
+pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod resolve;
 pub mod rule;
 pub mod scan;
 pub mod select;
+pub mod state;
 pub mod upstream;
 pub mod version;

@@ -2,6 +2,8 @@
 //!
 //! Rules are data (`rules/*.yaml`); their file form is read elsewhere. `rules/README.md` documents the fields.
 
+pub mod planning;
+
 use std::collections::BTreeMap;
 
 use regex::Regex;
@@ -10,6 +12,7 @@ use super::component::Component;
 use super::manifest::route::Pattern;
 use super::upstream::UpstreamRef;
 use super::version::Scheme;
+use planning::Planning;
 
 /// One rule file: a kind of component and the places of its versions.
 #[derive(Debug, Clone)]
@@ -24,7 +27,7 @@ pub struct Rule {
     pub references: Vec<String>,
     /// Manifests with the pins that are found in them.
     pub examples: Vec<RuleExample>,
-    /// The component that a found version belongs to.
+    /// The component that a found version belongs to; empty where the rule has neither pins nor claims.
     pub component: ComponentTemplate,
     /// Order and grammar of the versions.
     pub scheme: Scheme,
@@ -36,6 +39,8 @@ pub struct Rule {
     pub advisories: Option<String>,
     /// `owner/name` on GitHub whose releases have the notes, where versions are published without any.
     pub notes: Option<String>,
+    /// How its components are moved.
+    pub planning: Planning,
 }
 
 impl Rule {
@@ -66,6 +71,16 @@ impl Rule {
         let fixed = !self.component.id.contains('{') && self.component.id == id;
         fixed || component.upstream.as_ref().is_ok_and(|upstream| self.claims_what_is_at(upstream))
     }
+
+    /// Whether what the rule says about moving holds for a component: it is the rule's own, the rule names its
+    /// chart or image, or one of the rule's pins holds its version.
+    pub fn moves(&self, component: &Component) -> bool {
+        let found = || {
+            let mut applied = component.pins.iter().filter(|pin| pin.applied);
+            applied.any(|pin| self.pins.iter().any(|own| own.id == pin.rule))
+        };
+        self.owns(component) || self.planning.about.names(component) || found()
+    }
 }
 
 /// A manifest that shows a rule at work; also its test.
@@ -80,7 +95,7 @@ pub struct RuleExample {
 }
 
 /// Id, kind and name of a component; `{capture}` is filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComponentTemplate {
     /// Such as `helm/{namespace}/{name}`.
     pub id: String,

@@ -4,6 +4,7 @@
 
 mod form;
 mod known;
+mod newer;
 mod warnings;
 mod wish;
 
@@ -11,8 +12,9 @@ use super::component::{Given, UpdateType};
 use super::upstream::{Answer, Candidate};
 use super::version::range::{Range, strict_version};
 use super::version::{Scheme, Version};
-use form::{in_form_of, strip_prefix};
+pub(crate) use form::{in_form_of, strip_prefix};
 use known::{Known, Reading, common_reading, is_newer, listed_as, newest_release, read_candidates};
+pub use newer::{Newer, newer, step_type};
 use warnings::{warn_about_current, warn_about_dates, warn_about_deprecation};
 pub use wish::{Ignored, Objection, Wish};
 use wish::{Judge, is_prerelease};

@@ -27,6 +27,7 @@ mod objects;
 mod open;
 mod read;
 mod text;
+pub mod write;
 
 use std::io;
 use std::path::PathBuf;

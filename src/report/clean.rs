@@ -15,7 +15,7 @@ const MAX_ESCAPE: usize = 256;
 
 /// `text` on one line: escape sequences, control and direction characters are gone, white space is
 /// collapsed, and what is too long ends in `…`.
-pub(super) fn line(text: &str) -> Cow<'_, str> {
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
     let plain = |letter: char| letter.is_ascii_graphic() || letter == ' ';
     if text.len() <= MAX_TEXT && text.chars().all(plain) && !text.contains("  ") && text.trim() == text {
         return Cow::Borrowed(text);
@@ -96,12 +96,12 @@ fn skip_escape(introducer: char, letters: &mut std::str::Chars<'_>) {
 }
 
 /// Columns that `text` takes.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
 }
 
 /// `text` in at most `columns`, ending in `…` where it was cut.
-pub(super) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -125,7 +125,7 @@ fn split(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// `text` filled up with blanks on the right.
-pub(super) fn left(text: &str, columns: usize) -> String {
+pub(crate) fn left(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
@@ -135,7 +135,7 @@ pub(super) fn right(text: &str, columns: usize) -> String {
 }
 
 /// `text` (one clean line) broken between words into lines of at most `columns`; a longer word is cut.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     // The widest character takes two columns; with less room nothing would ever fit.
     let columns = columns.max(2);
     let mut lines = Vec::new();

@@ -150,7 +150,7 @@ fn floating(row: Row<'_>) -> String {
 
 /// Cells of code and prose as a row of a table, in which a pipe needs a backslash even in code, and
 /// a backslash before it would undo that.
-fn table_row(cells: &[String]) -> String {
+pub(super) fn table_row(cells: &[String]) -> String {
     let cells: Vec<String> =
         cells.iter().map(|cell| cell.replace("\\|", "\u{29f5}|").replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
@@ -209,14 +209,14 @@ fn places(entry: &Entry) -> String {
 }
 
 /// Untrusted text in a code span, where GitHub interprets nothing.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = bounded(text).replace('`', "'");
     // Between the ticks nothing may be empty.
     if text.is_empty() { "` `".to_owned() } else { format!("`{text}`") }
 }
 
 /// Untrusted text as prose, in which pairs of backticks are code, as our own messages have them.
-fn prose(text: &str) -> String {
+pub(super) fn prose(text: &str) -> String {
     let text = bounded(text);
     let parts: Vec<&str> = text.split('`').collect();
     let mut out = if parts.len() % 2 == 1 {

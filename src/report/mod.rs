@@ -9,10 +9,11 @@ use jiff::Timestamp;
 
 use crate::domain::report::Report;
 
-mod clean;
+pub(crate) mod clean;
 mod data;
 mod html;
 mod markdown;
+pub mod plan;
 #[cfg(test)]
 mod samples;
 mod table;

@@ -25,6 +25,20 @@ pub(super) struct Screen {
 }
 
 impl Screen {
+    pub(super) fn new(options: &RenderOptions) -> Self {
+        Self {
+            width: options.width.clamp(60, 160),
+            verbose: options.verbose,
+            color: options.color,
+            out: String::new(),
+        }
+    }
+
+    /// What was written.
+    pub(super) fn into_text(self) -> String {
+        self.out
+    }
+
     /// One line of painted pieces, which together fit the width.
     pub(super) fn line(&mut self, pieces: &[(Style, &str)]) {
         let last = pieces.len().saturating_sub(1);
@@ -59,12 +73,7 @@ impl Screen {
 
 pub(super) fn render(report: &Report, options: &RenderOptions) -> String {
     let view = View::new(report);
-    let mut screen = Screen {
-        width: options.width.clamp(60, 160),
-        verbose: options.verbose,
-        color: options.color,
-        out: String::new(),
-    };
+    let mut screen = Screen::new(options);
     let action = report.update_report.summary.recommended_action;
     let style = match action {
         RecommendedAction::UpdateNow => RED,

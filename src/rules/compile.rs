@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use globset::{GlobBuilder, GlobSetBuilder};
 
 use super::error::{Fault, RuleError};
+use super::planning::planning;
 use super::raw::{RawAbsent, RawComponent, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
 use crate::domain::manifest::route::Pattern;
 use crate::domain::rule::{
@@ -51,6 +52,17 @@ pub(super) fn read(text: &str) -> Result<RawRule, RuleError> {
 
 fn rule(raw: RawRule) -> Result<Rule, RuleError> {
     kebab(&raw.id, "id")?;
+    let planning = planning(&raw)?;
+    let (component, scheme) = match (raw.component, raw.scheme) {
+        (Some(raw), Some(scheme)) => (component(raw), scheme),
+        (None, None) if raw.pins.is_empty() && raw.claims.is_empty() => {
+            (ComponentTemplate::default(), Scheme::Loose)
+        }
+        (None, _) => {
+            return Err(choice("component", "is needed where there are `pins` or `claims`, or a `scheme`"));
+        }
+        (_, None) => return Err(choice("scheme", "is needed where there is a `component`")),
+    };
     let claims = raw
         .claims
         .into_iter()
@@ -66,14 +78,13 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         .pins
         .into_iter()
         .enumerate()
-        .map(|(at, pin)| self::pin(at, pin, raw.scheme))
+        .map(|(at, pin)| self::pin(at, pin, scheme))
         .collect::<Result<_, _>>()?;
     let examples = raw
         .examples
         .into_iter()
         .map(|example| RuleExample { file: example.file, text: example.text, finds: example.finds })
         .collect();
-    let component = component(raw.component);
     for (at, pin) in pins.iter().enumerate() {
         placeholders(at, pin, &component)?;
     }
@@ -83,12 +94,13 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         why: raw.why,
         references: raw.references,
         component,
-        scheme: raw.scheme,
+        scheme,
         advisories: raw.advisories,
         notes: raw.notes,
         claims,
         pins,
         examples,
+        planning,
     })
 }
 

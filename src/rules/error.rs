@@ -6,6 +6,7 @@ use crate::domain::manifest::document::{Document, NodeId};
 use crate::domain::manifest::place::Lines;
 use crate::domain::manifest::route::PatternError;
 use crate::domain::manifest::split;
+use crate::domain::version::range::RangeError;
 
 /// Why a rule file is refused.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ pub enum Fault {
     /// A regular expression or path pattern is wrong.
     #[error("is no valid pattern: {0}")]
     Pattern(String),
+    /// A range of versions is wrong.
+    #[error(transparent)]
+    Range(#[from] RangeError),
     /// Fields that exclude each other, or none of those needed.
     #[error("{0}")]
     Choice(&'static str),

@@ -3,13 +3,18 @@
 mod compile;
 mod error;
 mod examples;
+mod kubernetes_apis;
+mod planning;
 mod raw;
+mod raw_planning;
 mod registry;
 mod schema;
 mod show;
+mod show_planning;
 
 pub use compile::parse;
 pub use error::{Fault, RuleError};
+pub use kubernetes_apis::removed_apis;
 pub use registry::{REPOSITORY_FOLDER, Registry, Source};
 pub use schema::schema;
 

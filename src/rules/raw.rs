@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::raw_planning::{RawAbout, RawCompatibility, RawLadder, RawPrecondition, RawRevert};
 use crate::domain::version::Scheme;
 
 /// One rule file.
@@ -20,10 +21,12 @@ pub(super) struct RawRule {
     /// Documentation of the fields that the rule reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) references: Vec<String>,
-    /// The component that a found version belongs to.
-    pub(super) component: RawComponent,
-    /// Order and grammar of the versions.
-    pub(super) scheme: Scheme,
+    /// The component that a found version belongs to; needed where there are `pins` or `claims`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) component: Option<RawComponent>,
+    /// Order and grammar of the versions; needed where there are `pins` or `claims`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scheme: Option<Scheme>,
     /// Go module by which advisories name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) advisories: Option<String>,
@@ -33,6 +36,27 @@ pub(super) struct RawRule {
     /// What other rules find that belongs to this component.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) claims: Vec<RawClaim>,
+    /// Charts and images that the rule speaks of, whatever rule found them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) about: Option<RawAbout>,
+    /// `kubernetes`: the component's version is that of Kubernetes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) provides: Option<String>,
+    /// Ids or kinds of components, or ids of rules, whose components go first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) after: Vec<String>,
+    /// By which steps a version is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ladder: Option<RawLadder>,
+    /// What versions of other components its versions go with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) compatibility: Vec<RawCompatibility>,
+    /// What must be so in the cluster before a step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) preconditions: Vec<RawPrecondition>,
+    /// Whether a step can be taken back; the first entry that matches holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) revert: Vec<RawRevert>,
     /// Where versions live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pins: Vec<RawPin>,
@@ -222,6 +246,6 @@ pub(super) struct RawExample {
 }
 
 /// What is as it would be without being written is not written.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

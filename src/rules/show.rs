@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::compile::read;
 use super::raw::{RawAbsent, RawClaim, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
 use super::registry::{Registry, Source};
+use super::show_planning::planning;
 use crate::domain::notes::is_unprintable;
 use crate::domain::rule::Rule;
 
@@ -81,12 +82,13 @@ fn text(rule: &Rule, raw: &RawRule, source: &Source) -> String {
     heading(&mut text, "Why");
     paragraph(&mut text, "  ", 2, &rule.why);
 
-    heading(&mut text, "Component");
-    let component = &raw.component;
-    fact(&mut text, "id", &component.id);
-    fact(&mut text, "kind", &component.kind);
-    fact(&mut text, "name", &component.name);
-    fact(&mut text, "versions", &word(&raw.scheme));
+    if let (Some(component), Some(scheme)) = (&raw.component, &raw.scheme) {
+        heading(&mut text, "Component");
+        fact(&mut text, "id", &component.id);
+        fact(&mut text, "kind", &component.kind);
+        fact(&mut text, "name", &component.name);
+        fact(&mut text, "versions", &word(scheme));
+    }
     if let Some(module) = &raw.advisories {
         fact(&mut text, "advisories", &format!("of the Go module {module}"));
     }
@@ -97,6 +99,7 @@ fn text(rule: &Rule, raw: &RawRule, source: &Source) -> String {
         fact(&mut text, "claims", &claimed(claim));
     }
 
+    planning(&mut text, raw);
     if !raw.pins.is_empty() {
         heading(&mut text, "Pins");
     }
@@ -240,11 +243,11 @@ fn upstream(upstream: &RawUpstream) -> String {
 }
 
 /// The word that a rule file has for a value.
-fn word(value: &impl serde::Serialize) -> String {
+pub(super) fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn heading(text: &mut String, title: &str) {
+pub(super) fn heading(text: &mut String, title: &str) {
     text.push_str(&format!("\n{title}\n"));
 }
 
@@ -255,7 +258,7 @@ fn label(name: &str) -> String {
     format!("    {name:<10}  ")
 }
 
-fn fact(text: &mut String, name: &str, value: &str) {
+pub(super) fn fact(text: &mut String, name: &str, value: &str) {
     paragraph(text, &label(name), LABEL, value);
 }
 

@@ -44,6 +44,18 @@ impl UpstreamClient {
     pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
         Self { progress, ..self }
     }
+
+    /// The manifests of a release of Flux.
+    ///
+    /// # Errors
+    ///
+    /// There is no such release, or it cannot be had whole.
+    pub async fn flux_manifests(
+        &self,
+        release: &str,
+    ) -> Result<crate::domain::gotk::Manifests, UpstreamFailure> {
+        super::flux_manifests::manifests(&self.context.http, release).await
+    }
 }
 
 impl Upstreams for UpstreamClient {

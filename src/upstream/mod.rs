@@ -10,6 +10,7 @@ pub mod context;
 pub mod credentials;
 mod exchange;
 pub mod failure;
+pub mod flux_manifests;
 pub mod git_tags;
 pub mod github;
 pub mod helm_index;

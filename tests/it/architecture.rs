@@ -53,9 +53,16 @@ fn use_cases_know_no_client_library() {
 
 #[test]
 fn adapters_do_not_know_the_command_line() {
-    for folder in
-        ["src/repo", "src/upstream", "src/report", "src/config", "src/rules", "src/domain", "src/app"]
-    {
+    for folder in [
+        "src/repo",
+        "src/upstream",
+        "src/forge",
+        "src/report",
+        "src/config",
+        "src/rules",
+        "src/domain",
+        "src/app",
+    ] {
         if Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).is_dir() {
             assert_free_of(folder, &["crate::cli".to_owned()]);
         }

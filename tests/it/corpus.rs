@@ -3,8 +3,12 @@
 //! The corpus is not part of the project: it is looked for at `GITOPS_UPDATER_CORPUS`, else beside the
 //! project. Where it is not, these tests say so and pass.
 
+mod campaign;
 mod census;
+mod checker;
+mod edits;
 mod explained;
+mod order;
 mod pins;
 mod reading;
 mod special;

@@ -31,6 +31,7 @@ fn chart(current: &str) -> Component {
             text: current.to_owned(),
             rule: "helm-release".to_owned(),
             applied: true,
+            generated: false,
             digest: None,
         }],
     }

@@ -144,6 +144,30 @@ impl<'text> Document<'text> {
         (self.text.get(range.clone()) == Some(&**value)).then_some(range)
     }
 
+    /// Every node in the order of the file: keys, and what aliases stand for not entered.
+    pub fn nodes(&self) -> std::ops::Range<NodeId> {
+        // MAX_NODES is far below the range of NodeId.
+        0..self.nodes.len() as NodeId
+    }
+
+    /// Value and style of a node that is itself a scalar; aliases are none.
+    pub fn literal(&self, id: NodeId) -> Option<(&str, Style)> {
+        match &self.node(id).value {
+            Value::Scalar { value, style } => Some((value, *style)),
+            _ => None,
+        }
+    }
+
+    /// Whether two nodes are of one kind, and stand for the same node where they are aliases.
+    pub fn is_alike(&self, id: NodeId, other: &Document<'_>, twin: NodeId) -> bool {
+        match (&self.node(id).value, &other.node(twin).value) {
+            (Value::Scalar { style, .. }, Value::Scalar { style: twin, .. }) => style == twin,
+            (Value::Sequence, Value::Sequence) | (Value::Mapping, Value::Mapping) => true,
+            (Value::Alias(target), Value::Alias(twin)) => target == twin,
+            _ => false,
+        }
+    }
+
     /// Byte range in the file of the lines of a block scalar, from the start of its first line.
     ///
     /// Block lines share their indentation, so the range can be read as a document of its own whose

@@ -79,8 +79,7 @@ pub(super) struct Subject {
 /// Releases that a chart object serves: file and object of the source → ids.
 pub(super) type Uses = BTreeMap<(usize, usize), BTreeMap<String, Captures>>;
 
-pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
-    let uses = chart_uses(world);
+pub(super) fn all(world: &World<'_>, uses: &Uses) -> Vec<Instance> {
     let mut instances = Vec::new();
     for (file, scan) in world.scans.iter().enumerate() {
         if scan.found.is_empty() && scan.patches.is_empty() {
@@ -100,18 +99,18 @@ pub(super) fn all(world: &World<'_>) -> Vec<Instance> {
             {
                 continue;
             }
-            let place = Place { world, file, scan, found, rule: &world.rules[found.rule], spec, uses: &uses };
+            let place = Place { world, file, scan, found, rule: &world.rules[found.rule], spec, uses };
             place.instances(&views, &mut instances);
         }
         for patch in &scan.patches {
-            patch::patched(world, file, patch, &uses, &views, &mut instances);
+            patch::patched(world, file, patch, uses, &views, &mut instances);
         }
     }
     instances
 }
 
 /// `chartRef`s, by the object that they name.
-fn chart_uses(world: &World<'_>) -> Uses {
+pub(super) fn chart_uses(world: &World<'_>) -> Uses {
     let (mut uses, none) = (Uses::new(), Uses::new());
     for (file, scan) in world.scans.iter().enumerate() {
         for found in &scan.found {
@@ -158,6 +157,7 @@ pub(super) fn pin(scan: &FileScan, site: Site, digest: Option<Site>, rule: &str,
         text: site.text,
         rule: rule.to_owned(),
         applied,
+        generated: scan.generated,
         digest: digest.map(|digest| DigestPin {
             line: digest.line,
             column: digest.column,

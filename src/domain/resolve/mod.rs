@@ -4,12 +4,14 @@
 mod annotate;
 mod compete;
 mod composed;
+mod dependencies;
 mod graph;
 mod group;
 mod handed;
 mod inputs;
 mod instance;
 mod locate;
+mod objects;
 mod patch;
 mod paths;
 mod place;
@@ -22,7 +24,9 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::apis::SeenApi;
 use super::component::{Component, Inventory};
+use super::plan::input::Dependency;
 use super::problem::{Category, Problem};
 use super::rule::{Rule, Scope};
 use super::scan::{FileScan, Found, PatchTarget};
@@ -43,6 +47,8 @@ pub struct Options {
 pub struct Resolved {
     /// Sorted by id; ids are unique.
     pub components: Vec<Component>,
+    /// Which component must be moved before which; sorted, without cycles.
+    pub dependencies: Vec<Dependency>,
     /// What could not be read, in file order.
     pub problems: Vec<Problem>,
     /// Objects per kind.
@@ -51,6 +57,8 @@ pub struct Resolved {
     pub clusters: BTreeSet<String>,
     /// Architectures of nodes that manifests ask for (`amd64`, `arm64`).
     pub architectures: BTreeSet<String>,
+    /// The API version of every object that Flux applies, in file order.
+    pub apis: Vec<SeenApi>,
 }
 
 /// Everything that the steps look at.
@@ -192,12 +200,16 @@ fn nobody(instance: &instance::Instance) -> Problem {
 pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolved {
     let graph = Graph::build(scans, options);
     let world = World::new(scans, rules, &graph);
-    let mut instances = instance::all(&world);
+    let uses = instance::chart_uses(&world);
+    let mut instances = instance::all(&world, &uses);
     annotate::standalone(&world, &mut instances);
     let (instances, nameless): (Vec<_>, Vec<_>) =
         compete::decide(instances, &graph).into_iter().partition(|instance| !instance.id.is_empty());
+    let places = dependencies::Places::of(&world, &instances);
     let components = group::components(instances, &graph);
-    let mut resolved = Resolved { components, clusters: graph.clusters.clone(), ..Resolved::default() };
+    let (dependencies, cycles) = dependencies::all(&world, &uses, &places, &components);
+    let mut resolved =
+        Resolved { components, dependencies, clusters: graph.clusters.clone(), ..Resolved::default() };
     let told: BTreeSet<_> = nameless.iter().filter(|instance| !instance.template).map(nobody).collect();
     resolved.problems.extend(told);
     if graph.cut {
@@ -212,7 +224,15 @@ pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolve
                 .to_owned(),
         });
     }
-    for scan in scans {
+    for (file, scan) in scans.iter().enumerate() {
+        if graph.applied(scan, file) {
+            resolved.apis.extend(scan.apis.iter().map(|api| SeenApi {
+                file: scan.path.clone(),
+                line: api.line,
+                api_version: api.text.clone(),
+                kind: api.kind.clone(),
+            }));
+        }
         resolved.problems.extend(scan.problems.iter().cloned());
         if !scan.template {
             resolved.architectures.extend(scan.architectures.iter().cloned());
@@ -221,5 +241,6 @@ pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolve
             }
         }
     }
+    resolved.problems.extend(cycles);
     resolved
 }

@@ -14,6 +14,9 @@ const GROUP: &str = "kustomize.toolkit.fluxcd.io";
 /// Values longer than this are no versions.
 const MAX_VALUE: usize = 256;
 
+/// Entries of one `dependsOn` that are read; an alias may repeat a list at will.
+const MAX_WAITING: usize = 500;
+
 /// A Flux Kustomization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FluxKustomization {
@@ -31,6 +34,28 @@ pub struct FluxKustomization {
     pub substitute: Option<usize>,
     /// ConfigMaps (`true`) and Secrets (`false`) of `substituteFrom`, in order.
     pub substitute_from: Vec<(bool, String)>,
+    /// `spec.dependsOn`.
+    pub depends_on: Vec<Waiting>,
+}
+
+/// A HelmRelease that waits for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FluxRelease {
+    /// Index of the object in its file.
+    pub object: usize,
+    /// `spec.dependsOn`.
+    pub depends_on: Vec<Waiting>,
+}
+
+/// An entry of `dependsOn`: an object of the same kind that must be ready first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, where it is not that of the waiting object.
+    pub namespace: Option<String>,
+    /// 1-based line of the entry.
+    pub line: usize,
 }
 
 /// Variables that a patch gives to Flux Kustomizations.
@@ -130,6 +155,7 @@ pub(super) fn read(
                 ),
                 substitute,
                 substitute_from: from.unwrap_or_default(),
+                depends_on: waiting(context, document, node),
             });
         }
         (
@@ -146,6 +172,8 @@ pub(super) fn read(
             }
         }
         ("helm.toolkit.fluxcd.io", "HelmRelease") => {
+            scan.releases
+                .push(FluxRelease { object: position, depends_on: waiting(context, document, node) });
             if parsed.at(node, &["spec", "values", "instance", "distribution"]).is_some()
                 && let Some(path) = text(&["spec", "values", "instance", "sync", "path"])
             {
@@ -164,6 +192,22 @@ pub(super) fn read(
         (_, "ArtifactGenerator") => artifacts(context, document, node, scan),
         _ => {}
     }
+}
+
+/// `spec.dependsOn: [{name, namespace}]`, of Kustomizations and HelmReleases alike.
+fn waiting(context: &Context<'_>, document: usize, node: NodeId) -> Vec<Waiting> {
+    let parsed = &context.documents[document].document;
+    let Some(list) = parsed.at(node, &["spec", "dependsOn"]) else { return Vec::new() };
+    parsed
+        .children(list)
+        .take(MAX_WAITING)
+        .filter_map(|(_, item)| {
+            let text =
+                |key: &str| parsed.scalar_at(item, &[key]).filter(|text| !text.is_empty()).map(str::to_owned);
+            let line = context.lines.line(parsed.span(item).start);
+            Some(Waiting { name: text("name")?, namespace: text("namespace"), line })
+        })
+        .collect()
 }
 
 /// ConfigMaps and Secrets of `substituteFrom`.

@@ -24,7 +24,9 @@ use super::rule::Rule;
 
 pub(crate) use annotation::REACH as ANNOTATION_REACH;
 pub use annotation::{Annotation, Marker};
-pub use flux::{ArtifactCopy, FluxKustomization, Source, SubstitutionPatch, SyncRoot, VariableSet};
+pub use flux::{
+    ArtifactCopy, FluxKustomization, FluxRelease, Source, SubstitutionPatch, SyncRoot, VariableSet, Waiting,
+};
 pub(crate) use image::locate as locate_image;
 pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
@@ -71,6 +73,17 @@ pub struct Found {
     pub captures: BTreeMap<String, String>,
 }
 
+/// The API version of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiVersion {
+    /// 1-based.
+    pub line: usize,
+    /// Group and version, as written.
+    pub text: String,
+    /// Kind of the object.
+    pub kind: String,
+}
+
 /// What one file holds.
 #[derive(Debug, Default)]
 pub struct FileScan {
@@ -88,6 +101,8 @@ pub struct FileScan {
     pub kustomize: Option<KustomizeFile>,
     /// Flux Kustomizations.
     pub kustomizations: Vec<FluxKustomization>,
+    /// HelmReleases.
+    pub releases: Vec<FluxRelease>,
     /// Flux sources, by object.
     pub sources: Vec<Source>,
     /// Where a FluxInstance syncs from.
@@ -108,6 +123,8 @@ pub struct FileScan {
     pub problems: Vec<Problem>,
     /// Objects per kind.
     pub inventory: BTreeMap<String, usize>,
+    /// The API version of every object, patches inside other documents left out; none of a template.
+    pub apis: Vec<ApiVersion>,
     /// Architectures of nodes that manifests ask for (`amd64`, `arm64`).
     pub architectures: BTreeSet<String>,
     /// Where versions start that cannot be edited byte for byte; each is said once.
@@ -204,15 +221,23 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: usize) -> File
         Context { text, lines: Lines::of(text), documents: Vec::new(), written: OnceCell::new() };
     for chunk in split::documents(text) {
         let body = &text[chunk.range.clone()];
+        let note_api = |scan: &mut FileScan, kind: &str| {
+            if let Some((at, text)) = object::quick_api_version(body) {
+                let line = context.lines.line(chunk.range.start + at);
+                scan.apis.push(ApiVersion { line, text: text.to_owned(), kind: kind.to_owned() });
+            }
+        };
         match object::quick_kind(body) {
             // A CustomResourceDefinition describes versions of an API and runs none.
             Some(kind) if kind == "CustomResourceDefinition" || scan.generated => {
                 *scan.inventory.entry(kind.to_owned()).or_default() += 1;
+                note_api(&mut scan, kind);
                 continue;
             }
             Some(_) if body.len() >= pass_over && !speaks => {
                 if let Some(kind) = passed_over::kind(path, body, rules) {
                     *scan.inventory.entry(kind.to_owned()).or_default() += 1;
+                    note_api(&mut scan, kind);
                     continue;
                 }
             }
@@ -244,7 +269,10 @@ fn read_file(path: &str, bytes: &[u8], rules: &[Rule], pass_over: usize) -> File
     if scan.template {
         // Nothing applies a template as it stands, so nothing in it can be wrong yet.
         scan.problems.clear();
+        scan.apis.clear();
     }
+    // Documents that are parsed come after those that are not.
+    scan.apis.sort_by_key(|api| api.line);
     scan
 }
 
@@ -315,6 +343,7 @@ fn read_document(context: &Context<'_>, document: usize, rules: &[Rule], scan: &
         let node = found.node;
         if patch.is_none() {
             *scan.inventory.entry(found.kind.clone()).or_default() += 1;
+            scan.apis.extend(api_version(context, parsed, node, &found.kind));
             flux::read(context, document, node, position, &found, scan);
         } else if let Some(target) = &patch {
             flux::read_patch(context, document, node, &found, target, scan);
@@ -323,6 +352,18 @@ fn read_document(context: &Context<'_>, document: usize, rules: &[Rule], scan: &
         pins::object(context, document, node, position, rules, scan);
     }
     pins::plain(context, document, rules, scan);
+}
+
+fn api_version(
+    context: &Context<'_>,
+    parsed: &Document<'_>,
+    object: NodeId,
+    kind: &str,
+) -> Option<ApiVersion> {
+    let node = parsed.get(object, "apiVersion")?;
+    let text = parsed.scalar(node).filter(|text| text.len() <= object::MAX_API_VERSION)?.to_owned();
+    let line = context.lines.line(parsed.span(node).start);
+    Some(ApiVersion { line, text, kind: kind.to_owned() })
 }
 
 fn not_text(bytes: &[u8], valid: usize) -> String {

@@ -36,6 +36,19 @@ pub(super) fn quick_kind(body: &str) -> Option<&str> {
     (!word.is_empty()).then_some(word)
 }
 
+/// The `apiVersion` at the left margin of a document's text with where it stands there, without parsing it.
+pub(super) fn quick_api_version(body: &str) -> Option<(usize, &str)> {
+    const KEY: &str = "apiVersion:";
+    let at =
+        if body.starts_with(KEY) { 0 } else { memchr::memmem::find(body.as_bytes(), b"\napiVersion:")? + 1 };
+    let line = body[at + KEY.len()..].lines().next()?;
+    let word = line.split(" #").next()?.trim().trim_matches(['"', '\'']);
+    (!word.is_empty() && word.len() <= MAX_API_VERSION).then_some((at, word))
+}
+
+/// Longest `apiVersion` that is kept; Kubernetes' own bound is 253 for the group and 63 for the version.
+pub(super) const MAX_API_VERSION: usize = 320;
+
 /// The objects of a document: itself, the items of a list, the resources of a ResourceSet.
 pub(super) fn roots(document: &Document<'_>, root: NodeId) -> Vec<Object> {
     let Some(own) = identify(document, root) else { return Vec::new() };
@@ -104,5 +117,7 @@ mod tests {
     fn the_kind_is_seen_without_parsing() {
         assert_eq!(quick_kind("apiVersion: v1\nkind: \"Pod\" # x\n"), Some("Pod"));
         assert_eq!(quick_kind("spec:\n  kind: Pod\n"), None);
+        assert_eq!(quick_api_version("# x\napiVersion: 'policy/v1' # y\n"), Some((4, "policy/v1")));
+        assert_eq!(quick_api_version("spec:\n  apiVersion: v1\n"), None);
     }
 }

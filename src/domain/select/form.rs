@@ -3,7 +3,7 @@
 use crate::domain::version::Scheme;
 
 /// Takes the prefix of a tag away. `None` when the tag does not carry it.
-pub(super) fn strip_prefix<'a>(text: &'a str, prefix: Option<&str>) -> Option<&'a str> {
+pub(crate) fn strip_prefix<'a>(text: &'a str, prefix: Option<&str>) -> Option<&'a str> {
     match prefix {
         None => Some(text),
         Some(prefix) => text.strip_prefix(prefix),
@@ -15,7 +15,7 @@ pub(super) fn strip_prefix<'a>(text: &'a str, prefix: Option<&str>) -> Option<&'
 ///
 /// `listed` is how the upstream publishes the version of the pin. Where both are the same text, the pin takes the
 /// upstream's form as it is; so do image tags, which exist in no other form.
-pub(super) fn in_form_of(
+pub(crate) fn in_form_of(
     pin: &str,
     listed: Option<&str>,
     target: &str,

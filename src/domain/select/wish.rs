@@ -53,6 +53,11 @@ impl Ignored {
         Ok(Self { text: text.to_owned(), range })
     }
 
+    /// Whether the version, published as `text` in a list of this scheme, is meant.
+    pub fn names(&self, scheme: Scheme, text: &str, version: &Version) -> bool {
+        self.covers(Reading::Plain(scheme), text, version)
+    }
+
     /// Whether the version, published as `text`, is meant.
     pub(super) fn covers(&self, reading: Reading, text: &str, version: &Version) -> bool {
         text == self.text
@@ -61,6 +66,12 @@ impl Ignored {
                 Some(range) => range.matches_with_prereleases(&version.for_range()),
                 None => false,
             }
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod charts;
 mod comments;
+mod edits;
 mod images;
 mod k3s_and_flux;
 mod overlays;

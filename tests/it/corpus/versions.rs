@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Repository, corpus};
 
 /// Chart repositories with an index, and the index file of each.
-fn indexes(corpus: &Path) -> BTreeMap<String, String> {
+pub(super) fn indexes(corpus: &Path) -> BTreeMap<String, String> {
     let map = std::fs::read(corpus.join("helm-indexes/url-map.json")).unwrap();
     let mut map: BTreeMap<String, String> = serde_json::from_slice(&map).unwrap();
     // The published index of Longhorn ends in 2024; the derived one has the releases of the release list.
@@ -17,7 +17,7 @@ fn indexes(corpus: &Path) -> BTreeMap<String, String> {
     map
 }
 
-fn mirror(corpus: &Path, indexes: &BTreeMap<String, String>) -> String {
+pub(super) fn mirror(corpus: &Path, indexes: &BTreeMap<String, String>) -> String {
     let mut config = "upstreams:\n  map:\n".to_owned();
     for (url, file) in indexes {
         let folder = corpus.join(file).parent().unwrap().to_owned();
@@ -26,8 +26,16 @@ fn mirror(corpus: &Path, indexes: &BTreeMap<String, String>) -> String {
     config
 }
 
-/// The text of every version of each chart, read line by line.
+/// The text of every version of each chart.
 fn versions(file: &Path) -> BTreeMap<String, Vec<String>> {
+    let charts = charts(file, "version").into_iter();
+    charts
+        .map(|(chart, versions)| (chart, versions.into_iter().map(|(version, _)| version).collect()))
+        .collect()
+}
+
+/// Every version of each chart with one of its fields, where it has it; read line by line.
+pub(super) fn charts(file: &Path, field: &str) -> BTreeMap<String, Vec<(String, String)>> {
     let bytes = std::fs::read(file).unwrap();
     let mut text = String::new();
     if file.extension().is_some_and(|extension| extension == "gz") {
@@ -35,8 +43,9 @@ fn versions(file: &Path) -> BTreeMap<String, Vec<String>> {
     } else {
         text = String::from_utf8(bytes).unwrap();
     }
-    let mut charts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut charts: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     let mut chart = None;
+    let (mut version, mut value) = (None, None);
     for line in text.lines().skip_while(|line| *line != "entries:").skip(1) {
         let indented = line.strip_prefix("  ");
         match (indented, indented.and_then(|line| line.strip_suffix(':'))) {
@@ -47,9 +56,19 @@ fn versions(file: &Path) -> BTreeMap<String, Vec<String>> {
             }
             _ => {}
         }
-        let version = line.strip_prefix("    version: ").or_else(|| line.strip_prefix("  - version: "));
-        if let (Some(version), Some(chart)) = (version, &chart) {
-            charts.entry(chart.clone()).or_default().push(version.trim_matches(['"', '\'']).to_owned());
+        let plain = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        let of = |name: &str| {
+            let text = line.strip_prefix("    ").or_else(|| line.strip_prefix("  - "))?;
+            text.strip_prefix(name)?.strip_prefix(": ").map(plain)
+        };
+        if line.starts_with("  - ") {
+            (version, value) = (None, None);
+        }
+        version = of("version").or(version);
+        value = of(field).or(value);
+        if let (Some(chart), Some(known), Some(found)) = (&chart, &version, &value) {
+            charts.entry(chart.clone()).or_default().push((known.clone(), found.clone()));
+            value = None;
         }
     }
     charts

@@ -24,12 +24,24 @@ pub(crate) enum Manner {
     Silent,
     /// This status once, then as Git.
     Once(u16),
+    /// Wants this password of any user, else answers 401.
+    Token(&'static str),
+    /// What this answers to a request whose target contains the first text is cut off after so many bytes.
+    Cut(&'static str, usize),
+    /// Answers 403 to whoever wants to push, and serves the rest.
+    ReadOnly,
 }
+
+type Errand = Box<dyn FnOnce() + Send>;
 
 struct Backend {
     root: PathBuf,
     manner: Mutex<Manner>,
     seen: Mutex<Vec<Seen>>,
+    /// Done when a push arrives, before Git sees it.
+    before_push: Mutex<Option<Errand>>,
+    /// The list of refs of any repository is asked for there instead.
+    redirect: Mutex<Option<url::Url>>,
 }
 
 /// The running server and its folder of repositories.
@@ -46,6 +58,8 @@ impl FakeGit {
             root: folder.path().to_owned(),
             manner: Mutex::new(Manner::Git),
             seen: Mutex::default(),
+            before_push: Mutex::default(),
+            redirect: Mutex::default(),
         });
         let shared = backend.clone();
         let served = Served::start(|_| Router::new().fallback(answer).with_state(shared)).await;
@@ -59,6 +73,8 @@ impl FakeGit {
         let tree = git(&path, &["hash-object", "-w", "-t", "tree", "/dev/null"]);
         let commit = git(&path, &["commit-tree", "-m", "first", tree.trim()]);
         git(&path, &["update-ref", "refs/heads/main", commit.trim()]);
+        git(&path, &["symbolic-ref", "HEAD", "refs/heads/main"]);
+        git(&path, &["config", "http.receivepack", "true"]);
         for (i, tag) in tags.iter().enumerate() {
             let annotated: &[&str] = if i == 0 { &["-a", "-m", "annotated"] } else { &[] };
             git(&path, &[&["tag"], annotated, &[*tag, commit.trim()]].concat());
@@ -68,6 +84,25 @@ impl FakeGit {
 
     pub(crate) fn manner(&self, manner: Manner) {
         *self.backend.manner.lock().unwrap() = manner;
+    }
+
+    /// Lets `errand` be done when the next push arrives: somebody else was faster.
+    pub(crate) fn before_push(&self, errand: impl FnOnce() + Send + 'static) {
+        *self.backend.before_push.lock().unwrap() = Some(Box::new(errand));
+    }
+
+    /// Sends who asks for a list of refs to the same repository at `url`.
+    pub(crate) fn redirect(&self, url: &url::Url) {
+        *self.backend.redirect.lock().unwrap() = Some(url.clone());
+    }
+
+    /// A hook of a repository; `name` is such as `pre-receive`.
+    pub(crate) fn hook(&self, repository: &str, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.folder.path().join(repository).join("hooks").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -117,9 +152,30 @@ async fn answer(State(backend): State<Arc<Backend>>, request: Request) -> Respon
             return plain(200).header("content-type", "text/html").body(Body::from("<html></html>")).unwrap();
         }
         Manner::Silent => std::future::pending().await,
+        Manner::Token(password) if password_of(&seen).as_deref() != Some(password) => {
+            return plain(401)
+                .header("www-authenticate", "Basic realm=\"git\"")
+                .body(Body::from("who are you?"))
+                .unwrap();
+        }
+        Manner::ReadOnly if seen.target.contains("git-receive-pack") => {
+            return plain(403).body(Body::from("you may not")).unwrap();
+        }
+        Manner::Token(_) | Manner::ReadOnly | Manner::Cut(..) => {}
     }
     let uri = request.uri().clone();
-    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let redirect = backend.redirect.lock().unwrap().clone();
+    if let Some(mut target) = redirect.filter(|_| uri.path().ends_with("/info/refs")) {
+        target.set_path(uri.path());
+        target.set_query(uri.query());
+        return plain(301).header("location", target.as_str()).body(Body::empty()).unwrap();
+    }
+    let body = axum::body::to_bytes(request.into_body(), 64 << 20).await.unwrap();
+    let is_push = seen.method == "POST" && uri.path().ends_with("/git-receive-pack");
+    let errand = if is_push { backend.before_push.lock().unwrap().take() } else { None };
+    if let Some(errand) = errand {
+        errand();
+    }
     let mut child = tokio::process::Command::new("git")
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", &backend.root)
@@ -150,5 +206,22 @@ async fn answer(State(backend): State<Arc<Backend>>, request: Request) -> Respon
             _ => response.header(name, value),
         };
     }
-    response.body(Body::from(output[end + 4..].to_vec())).unwrap()
+    let content = output[end + 4..].to_vec();
+    match manner {
+        Manner::Cut(target, length) if seen.target.contains(target) => {
+            // The length promises more than comes.
+            let part = content[..length.min(content.len())].to_vec();
+            let chunks = [Ok(part), Err(std::io::Error::other("cut"))];
+            response.body(Body::from_stream(futures_util::stream::iter(chunks))).unwrap()
+        }
+        _ => response.body(Body::from(content)).unwrap(),
+    }
+}
+
+/// The password of basic authentication.
+fn password_of(seen: &Seen) -> Option<String> {
+    use base64::Engine as _;
+    let encoded = seen.header("authorization")?.strip_prefix("Basic ")?;
+    let pair = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    String::from_utf8(pair).ok()?.split_once(':').map(|(_, password)| password.to_owned())
 }

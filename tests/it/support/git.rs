@@ -53,7 +53,11 @@ impl Git {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
-    fn feed<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Output {
+    pub(crate) fn feed<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Output {
         use std::io::Write as _;
         use std::process::Stdio;
         let mut child = self

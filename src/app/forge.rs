@@ -1,0 +1,240 @@
+//! The port to where pull requests live: GitHub, or refs of the repository itself.
+
+use jiff::Timestamp;
+
+/// What a forge is asked for by number.
+pub type Number = u64;
+
+/// Where a pull request is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullRequestState {
+    /// Open.
+    Open,
+    /// Merged.
+    Merged {
+        /// Commit that brought the change into the base branch: merge commit, squash commit, or the tip after a rebase.
+        commit: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Closed without being merged.
+    Closed,
+}
+
+/// A pull request as the forge has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Number.
+    pub number: Number,
+    /// Page for people; empty where there is none.
+    pub url: String,
+    /// Title.
+    pub title: String,
+    /// Body, as it is stored.
+    pub body: String,
+    /// Head branch, without `refs/heads/`.
+    pub branch: String,
+    /// Commit at the head.
+    pub head: String,
+    /// Base branch, without `refs/heads/`.
+    pub base: String,
+    /// State.
+    pub state: PullRequestState,
+    /// Draft.
+    pub draft: bool,
+    /// Labels.
+    pub labels: Vec<String>,
+}
+
+/// A pull request to be opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewPullRequest {
+    /// Head branch.
+    pub branch: String,
+    /// Base branch.
+    pub base: String,
+    /// Title, one line.
+    pub title: String,
+    /// Body, Markdown.
+    pub body: String,
+    /// Labels; created where they do not exist.
+    pub labels: Vec<String>,
+    /// Logins, or `org/team`.
+    pub reviewers: Vec<String>,
+    /// Logins.
+    pub assignees: Vec<String>,
+    /// Draft.
+    pub draft: bool,
+}
+
+/// What is to be changed in a pull request; `None` leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PullRequestChange {
+    /// Title.
+    pub title: Option<String>,
+    /// Body.
+    pub body: Option<String>,
+    /// Labels to add.
+    pub add_labels: Vec<String>,
+    /// Labels to remove.
+    pub remove_labels: Vec<String>,
+}
+
+pub use crate::domain::policy::MergeMethod;
+
+/// What the checks and statuses of a commit say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Checks {
+    /// Reported success (neutral and skipped ones do not count).
+    pub succeeded: usize,
+    /// Not yet done.
+    pub pending: usize,
+    /// Failed, cancelled or timed out.
+    pub failed: usize,
+}
+
+/// State of a commit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusState {
+    /// Under way.
+    Pending,
+    /// Good.
+    Success,
+    /// Bad.
+    Failure,
+    /// The bot itself failed.
+    Error,
+}
+
+/// A commit status to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// State.
+    pub state: StatusState,
+    /// Context, such as `gitops-updater/verify`.
+    pub context: String,
+    /// At most 140 characters.
+    pub description: String,
+    /// Page for people.
+    pub url: Option<String>,
+}
+
+/// The dashboard issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dashboard {
+    /// Number of the issue.
+    pub number: Number,
+    /// Page for people.
+    pub url: String,
+    /// Body, with the checkboxes as people left them.
+    pub body: String,
+    /// Labels (`gitops-updater/stop` is the kill switch).
+    pub labels: Vec<String>,
+}
+
+/// Why a forge did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ForgeErrorClass {
+    /// Time-out, 5xx, broken connection: may go well next time.
+    Transient,
+    /// Asking again will not help (422 and the like).
+    Permanent,
+    /// No such repository, pull request or commit.
+    NotFound,
+    /// Credentials are missing or lack a permission, which is named where it is known (`pull-requests: write`).
+    Denied {
+        /// The permission that is missing.
+        permission: Option<String>,
+    },
+    /// Too many requests.
+    RateLimited {
+        /// When asking again makes sense.
+        reset: Option<Timestamp>,
+    },
+    /// Somebody else was faster, or the state does not allow it (405, 409): look again.
+    Conflict,
+}
+
+/// A forge that did not do what it was asked. The message says what was attempted, on what, and the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ForgeError {
+    /// What kind of failure.
+    pub class: ForgeErrorClass,
+    /// Redacted text for people, lowercase, without final stop.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Result of a forge call.
+pub type ForgeResult<T> = Result<T, ForgeError>;
+
+/// Pull requests, statuses and the dashboard. Reads are retried inside; writes are sent again only where that cannot
+/// do them twice.
+pub trait Forge: Sync {
+    /// Every pull request whose head is a branch of this repository below `gitops-updater/`, in any state, newest
+    /// first.
+    fn pull_requests(&self) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send;
+
+    /// The pull requests from `branch` of this repository, in any state, newest first. Unlike
+    /// [`Forge::pull_requests`], which may leave out old ones, this finds them all.
+    fn pull_requests_of(&self, branch: &str) -> impl Future<Output = ForgeResult<Vec<PullRequest>>> + Send {
+        async move {
+            let all = self.pull_requests().await?;
+            Ok(all.into_iter().filter(|pull| pull.branch == branch).collect())
+        }
+    }
+
+    /// One pull request, as it is now.
+    fn pull_request(&self, number: Number) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
+
+    /// Opens a pull request, or returns the open one that already has this head and base.
+    fn open(&self, new: &NewPullRequest) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
+
+    /// Changes a pull request; what is already so is not sent.
+    fn change(
+        &self,
+        current: &PullRequest,
+        change: &PullRequestChange,
+    ) -> impl Future<Output = ForgeResult<()>> + Send;
+
+    /// Writes a comment, or replaces the one of ours that holds the same `marker` (a hidden comment in the text).
+    fn comment(
+        &self,
+        number: Number,
+        marker: &str,
+        body: &str,
+    ) -> impl Future<Output = ForgeResult<()>> + Send;
+
+    /// Closes a pull request without merging it. Closing a closed one is no error.
+    fn close(&self, number: Number) -> impl Future<Output = ForgeResult<()>> + Send;
+
+    /// Merges a pull request whose head is still `head`; returns the commit on the base branch.
+    fn merge(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> impl Future<Output = ForgeResult<String>> + Send;
+
+    /// What the checks and statuses of a commit say.
+    fn checks(&self, commit: &str) -> impl Future<Output = ForgeResult<Checks>> + Send;
+
+    /// Writes a commit status; one that is already so is not sent.
+    fn set_status(&self, commit: &str, status: &CommitStatus)
+    -> impl Future<Output = ForgeResult<()>> + Send;
+
+    /// The dashboard, if it is there and open.
+    fn dashboard(&self) -> impl Future<Output = ForgeResult<Option<Dashboard>>> + Send;
+
+    /// Creates the dashboard, or replaces its body where it differs from `body`. `seen` is the body that `body` was
+    /// made from: where a person changed it since, [`ForgeErrorClass::Conflict`] is returned and nothing is written.
+    fn write_dashboard(
+        &self,
+        seen: Option<&Dashboard>,
+        title: &str,
+        body: &str,
+    ) -> impl Future<Output = ForgeResult<()>> + Send;
+}

@@ -1,0 +1,414 @@
+//! Takes each update that is under way one step further.
+
+use jiff::Timestamp;
+
+use super::known::{DECLINED, decline};
+use super::{Error, Run};
+use crate::app::effects::Effect;
+use crate::app::forge::{Checks, Forge, PullRequest, PullRequestChange, PullRequestState};
+use crate::app::plan::Planned;
+use crate::domain::lifecycle::{self, Action, SeenChecks, SeenPullRequest, SeenState, Situation, Wanted};
+use crate::domain::message::Action as Tick;
+use crate::domain::plan::{Approval, Step};
+use crate::domain::policy::Verification;
+use crate::domain::state::{RollbackPoint, Stage, State, Update, UpdateStatus};
+use crate::repo::write::{Id, RefUpdate};
+use crate::state::Transition;
+
+/// Most commits of a branch of ours that are looked at.
+const MOST_COMMITS: usize = 100;
+/// Who ticked a box on the dashboard: whoever may edit issues.
+const DASHBOARD: &str = "a person on the dashboard";
+
+impl<F: Forge> Run<'_, F> {
+    /// One action for each update that is not over, until there is nothing more to do for it now.
+    pub(super) fn take_further(&mut self, planned: &Planned) -> Result<(), Error> {
+        let ids: Vec<String> = self.world.state.updates.keys().cloned().collect();
+        for id in ids {
+            // Merged now may be verified at once; nothing takes more than these.
+            for _ in 0..3 {
+                let Some(update) = self.world.state.updates.get(&id).cloned() else { break };
+                match self.act(&update, planned) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        self.failed(&update.component, error)?;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The pull request of an update, by its number, else by its branch.
+    fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
+        let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
+        let of_branch = |pull: &&PullRequest| {
+            pull.branch == update.branch
+                && update.pull_request.is_none()
+                && pull.state == PullRequestState::Open
+        };
+        self.world.pulls.iter().find(numbered).or_else(|| self.world.pulls.iter().find(of_branch))
+    }
+
+    /// Does the one thing that comes next; `true` where something was recorded, so that more may follow.
+    fn act(&mut self, update: &Update, planned: &Planned) -> Result<bool, Error> {
+        let head = self.world.refs.branch(&update.branch);
+        let pull = self.pull_of(update).cloned();
+        let foreign = match head {
+            Some(head) if update.stage == Stage::Proposed => self.is_foreign(update, head)?,
+            _ => false,
+        };
+        let mut wanted = self.wanted(update, head, planned);
+        let rebuild = Tick::Rebuild { update_id: update.update_id.clone() };
+        if wanted == Wanted::Same
+            && self.ticked.contains(&rebuild)
+            && !self.touched.contains(&update.update_id)
+        {
+            wanted = Wanted::Rebuilt;
+        }
+        let policy = self.survey.policies.get(&update.component);
+        let seen = match &pull {
+            Some(pull) => Some(self.seen(update, pull)?),
+            None => None,
+        };
+        let hold = self.hour(&update.component).map(|hold| hold.reason);
+        let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
+        let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
+        let action = lifecycle::next(&Situation {
+            update,
+            seen: seen.as_ref(),
+            foreign,
+            wanted: wanted.clone(),
+            verification: policy.map_or(Verification::Observed, |policy| policy.verification.value),
+            accepted_by: accepted.or_else(|| ticked.then_some(DASHBOARD)),
+            merge_hold: hold.as_deref(),
+            checks_optional: !self.pass.config.pull_requests.require_checks,
+            now: self.pass.now,
+        });
+        self.carry(update, pull.as_ref(), action, &wanted, planned)
+    }
+
+    fn carry(
+        &mut self,
+        update: &Update,
+        pull: Option<&PullRequest>,
+        action: Action,
+        wanted: &Wanted,
+        planned: &Planned,
+    ) -> Result<bool, Error> {
+        let id = update.update_id.clone();
+        // Recording goes on whatever is stopped; everything else asks first.
+        let stopped = self.kill_switch.is_some();
+        match action {
+            Action::Over => Ok(false),
+            Action::Wait { reason } => {
+                self.waiting.insert(id, reason);
+                Ok(false)
+            }
+            Action::HandsOff => {
+                self.waiting
+                    .insert(id, "somebody else has committed to its branch; it is left alone".to_owned());
+                Ok(false)
+            }
+            Action::RecordMerge { commit, at } => {
+                self.record_update(&id, |update| {
+                    update.stage = Stage::Merged;
+                    update.merge_commit = Some(commit.clone());
+                    update.merged_at = Some(at);
+                    update.pull_request = update.pull_request.or(pull.map(|pull| pull.number));
+                    complete(update, "merge");
+                    update.reason = None;
+                })?;
+                Ok(true)
+            }
+            Action::RecordClosed => {
+                let now = self.pass.now;
+                let what = format!("Do not propose {} {} again", update.component, update.to);
+                self.record(what, |state: &mut State| {
+                    let update =
+                        state.updates.get_mut(&id).filter(|update| update.stage == Stage::Proposed)?;
+                    update.stage = Stage::Abandoned;
+                    update.status = update.stage.status();
+                    update.changed_at = now;
+                    update.reason = Some(DECLINED.to_owned());
+                    let update = update.clone();
+                    decline(state, &update);
+                    Some(Transition::of(&update))
+                })?;
+                self.delete_branch(update)?;
+                Ok(false)
+            }
+            Action::RecordVerified { by } => {
+                self.verify(&id, &by)?;
+                Ok(false)
+            }
+            _ if stopped => {
+                self.waiting.insert(id, "everything is stopped by the kill switch".to_owned());
+                Ok(false)
+            }
+            Action::Close { reason } => {
+                match wanted {
+                    // Only when what takes its place is open, so that there is always one to look at.
+                    Wanted::Superseded { by } if pull.is_some() => {
+                        self.waiting.insert(id, format!("{by} is about to take its place"));
+                        self.replaced.push((update.clone(), by.clone()));
+                    }
+                    _ => self.close(update, pull, &reason)?,
+                }
+                Ok(false)
+            }
+            Action::Merge => {
+                self.merge(update, pull)?;
+                Ok(true)
+            }
+            Action::Propose | Action::Rebuild => {
+                if !self.touched.insert(id.clone()) {
+                    return Ok(false);
+                }
+                let step = planned
+                    .report
+                    .waves
+                    .iter()
+                    .flat_map(|wave| &wave.steps)
+                    .find(|step| step.component == update.component && step.to == update.to);
+                let Some(step) = step.cloned() else { return Ok(false) };
+                let holds = match action {
+                    Action::Propose => self.unproposed_holds(&step),
+                    // What is open stays as it should be at any hour.
+                    _ => Vec::new(),
+                };
+                if let Some(reason) = holds.first() {
+                    self.waiting.insert(id, reason.clone());
+                    return Ok(false);
+                }
+                self.finish(update, &step, planned)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Why a step whose update is recorded and not yet open must wait.
+    fn unproposed_holds(&self, step: &Step) -> Vec<String> {
+        self.holds(step, &[]).into_iter().map(|hold| format!("{}: {}", hold.gate, hold.reason)).collect()
+    }
+
+    fn seen(&self, update: &Update, pull: &PullRequest) -> Result<SeenPullRequest, Error> {
+        // Checks matter only to what the bot may merge itself.
+        let checks = match (&pull.state, update.gate) {
+            (PullRequestState::Open, Approval::Auto) => self.pass.wait(self.pass.forge.checks(&pull.head))?,
+            _ => Checks::default(),
+        };
+        Ok(SeenPullRequest {
+            number: pull.number,
+            state: match &pull.state {
+                PullRequestState::Open => SeenState::Open,
+                PullRequestState::Merged { commit, at } => {
+                    SeenState::Merged { commit: commit.clone(), at: *at }
+                }
+                PullRequestState::Closed => SeenState::Closed,
+            },
+            head: pull.head.clone(),
+            checks: SeenChecks {
+                succeeded: checks.succeeded,
+                pending: checks.pending,
+                failed: checks.failed,
+            },
+        })
+    }
+
+    /// Whether anything on the branch since the base branch is not ours.
+    pub(super) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
+        if update.head.as_deref() == Some(head.to_string().as_str()) {
+            return Ok(false);
+        }
+        let since = self.pass.git.merge_base(self.world.base, head)?;
+        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
+        let ours = &self.pass.author.email;
+        Ok(commits.len() >= MOST_COMMITS
+            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
+    }
+
+    fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
+        let Some(pull) = pull else { return Ok(()) };
+        if let Some(backup_id) = &update.backup_id {
+            // A backup point that cannot be read back stops the merge.
+            self.pass.backups().read_back(backup_id, None)?;
+        }
+        let what = format!("{} {} -> {}", update.component, update.from, update.to);
+        let effect = Effect::Merge { number: pull.number, what };
+        let method = self.pass.config.pull_requests.merge_method;
+        let merged = self.effect(effect, |run| {
+            Ok(run.pass.wait(run.pass.forge.merge(pull.number, &pull.head, method, &pull.title))?)
+        })?;
+        if let Some(commit) = merged {
+            let (number, at) = (pull.number, self.pass.now);
+            if let Some(pull) = self.world.pulls.iter_mut().find(|pull| pull.number == number) {
+                pull.state = PullRequestState::Merged { commit, at };
+            }
+        }
+        Ok(())
+    }
+
+    fn verify(&mut self, id: &str, by: &str) -> Result<(), Error> {
+        let now = self.pass.now;
+        let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
+        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
+        self.record(what, |state: &mut State| mark_verified(state, id, by, now))?;
+        self.delete_branch(&update)
+    }
+
+    /// Closes a pull request that is not wanted any more, says why there, and takes its branch away.
+    pub(super) fn close(
+        &mut self,
+        update: &Update,
+        pull: Option<&PullRequest>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
+            let number = pull.number;
+            let marker = format!("<!-- gitops-updater:closed {} -->", update.update_id);
+            let body = format!("{}\n\n{marker}\n", self.pass.templates_prose(reason));
+            self.effect(Effect::Comment { number, what: reason.to_owned() }, |run| {
+                Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
+            })?;
+            self.effect(Effect::Close { number, reason: reason.to_owned() }, |run| {
+                Ok(run.pass.wait(run.pass.forge.close(number))?)
+            })?;
+        }
+        let said = reason.to_owned();
+        self.record_update(&update.update_id, |update| {
+            if update.stage == Stage::Proposed {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(said.clone());
+            }
+        })?;
+        self.delete_branch(update)
+    }
+
+    /// Closes what was replaced, where what takes its place is open now.
+    pub(super) fn close_replaced(&mut self) -> Result<(), Error> {
+        for (update, by) in std::mem::take(&mut self.replaced) {
+            let successor = self.world.state.updates.values().find(|other| {
+                other.component == update.component
+                    && other.to == by
+                    && other.stage == Stage::Proposed
+                    && other.pull_request.is_some()
+            });
+            let Some(number) = successor.and_then(|successor| successor.pull_request) else { continue };
+            let pull = self.pull_of(&update).cloned();
+            if let Err(error) = self.close(&update, pull.as_ref(), &format!("replaced by #{number} ({by})")) {
+                self.failed(&update.component, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a branch of ours away, if it is as we left it.
+    fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
+        let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
+        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let name = format!("refs/heads/{}", update.branch);
+        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
+            match run.pass.git.push(&[RefUpdate::delete(&name, head)]) {
+                // Somebody was faster, or the forge deletes merged branches itself.
+                Err(error) if error.lost_race() => Ok(()),
+                pushed => Ok(pushed.map(drop)?),
+            }
+        })?;
+        if done.is_some() {
+            self.world.refs.refs.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// Adds or changes what a pull request says about itself.
+    pub(super) fn change(
+        &mut self,
+        pull: &PullRequest,
+        change: PullRequestChange,
+        what: &str,
+    ) -> Result<(), Error> {
+        let effect = Effect::Change { number: pull.number, what: what.to_owned() };
+        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
+    }
+
+    /// Campaigns whose updates are all over are over.
+    pub(super) fn end_campaigns(&mut self) -> Result<(), Error> {
+        let is_over = |state: &State, campaign: &str| {
+            let mut of_it = state.updates.values().filter(|update| update.campaign == campaign).peekable();
+            of_it.peek().is_some()
+                && of_it
+                    .all(|update| update.status != UpdateStatus::InProgress && update.stage != Stage::Held)
+        };
+        let open: Vec<String> = self
+            .world
+            .state
+            .campaigns
+            .values()
+            .filter(|campaign| campaign.status == UpdateStatus::InProgress)
+            .map(|campaign| campaign.campaign_id.clone())
+            .filter(|id| is_over(&self.world.state, id))
+            .collect();
+        for id in open {
+            let what = format!("End {id}");
+            self.record(what.clone(), |state: &mut State| {
+                if !is_over(state, &id) {
+                    return None;
+                }
+                let campaign = state.campaigns.get_mut(&id)?;
+                if campaign.status != UpdateStatus::InProgress {
+                    return None;
+                }
+                campaign.status = UpdateStatus::Completed;
+                campaign.current_phase = None;
+                Some(Transition::new(&what).because("every update of it is over"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Records that a merged update is verified; `None` where there is no such update, or it is not merged.
+pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
+    let update =
+        state.updates.get_mut(id).filter(|update| matches!(update.stage, Stage::Merged | Stage::Rolling))?;
+    update.stage = Stage::Verified;
+    update.status = update.stage.status();
+    update.changed_at = now;
+    update.current_phase = None;
+    complete(update, "verification");
+    update.verified_by = Some(by.to_owned());
+    update.reason = None;
+    let update = update.clone();
+    if let Some(campaign) = state.campaigns.get_mut(&update.campaign) {
+        let phase = format!("{}_update", phase_of(&update.component));
+        if let Some(commit) = &update.merge_commit {
+            campaign.rollback_points.push(RollbackPoint {
+                phase: phase.clone(),
+                git_commit: commit.clone(),
+                timestamp: now,
+            });
+        }
+        if !campaign.completed_phases.contains(&phase) {
+            campaign.completed_phases.push(phase);
+        }
+        campaign.current_phase = None;
+    }
+    Some(Transition::of(&update))
+}
+
+/// Notes that a phase is done, once.
+pub(super) fn complete(update: &mut Update, phase: &str) {
+    if !update.completed_phases.iter().any(|done| done == phase) {
+        update.completed_phases.push(phase.to_owned());
+    }
+}
+
+/// A component id as a word in the names of phases: `k3s`, `helm_apps_podinfo`.
+pub(super) fn phase_of(component: &str) -> String {
+    component.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect()
+}

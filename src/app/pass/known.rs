@@ -1,0 +1,122 @@
+//! What earlier passes left: rebuilt where the record was lost, and changed where people ticked a box.
+
+use super::{Error, Run};
+use crate::app::forge::{Forge, PullRequest, PullRequestState};
+use crate::domain::message::{Action as Tick, Marker};
+use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::state::Transition;
+
+/// Why a version is not proposed again when its pull request was closed.
+pub(super) const DECLINED: &str =
+    "its pull request was closed without being merged, which means: not this version";
+
+impl<F: Forge> Run<'_, F> {
+    /// Records pull requests of ours that the state does not know: it was lost, or a pass was killed.
+    pub(super) fn adopt(&mut self) -> Result<(), Error> {
+        // Oldest first, so that the newest record of a component is the last.
+        let unknown: Vec<(PullRequest, Marker)> = self
+            .world
+            .pulls
+            .iter()
+            .rev()
+            .filter_map(|pull| Some((pull.clone(), Marker::parse(&pull.body)?)))
+            .filter(|(_, marker)| !self.world.state.updates.contains_key(&marker.update_id))
+            .collect();
+        for (pull, marker) in unknown {
+            let update = rebuilt(&pull, &marker, self.pass.now);
+            let what = format!("Rebuild the record of {} {} -> {}", update.component, update.from, update.to);
+            self.record(what.clone(), |state: &mut State| {
+                if state.updates.contains_key(&update.update_id) {
+                    return None;
+                }
+                if update.stage == Stage::Abandoned {
+                    decline(state, &update);
+                }
+                state.updates.insert(update.update_id.clone(), update.clone());
+                let transition =
+                    Transition::new(&what).because("its pull request was there, its record was not");
+                Some(transition.trailer("Update", &update.update_id))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Does what people ticked on the dashboard, as far as it is a matter of the record.
+    pub(super) fn obey(&mut self) -> Result<(), Error> {
+        for tick in self.ticked.clone() {
+            match tick {
+                Tick::Unquarantine { component, version } => {
+                    let what = format!("Let {component} {version} be proposed again");
+                    self.record(what.clone(), |state: &mut State| {
+                        let before = state.quarantine.len();
+                        state.quarantine.retain(|one| one.component != component || one.version != version);
+                        (state.quarantine.len() < before)
+                            .then(|| Transition::new(&what).because("a person ticked it on the dashboard"))
+                    })?;
+                }
+                Tick::Retry { update_id } => {
+                    self.record_update(&update_id, |update| {
+                        if update.stage == Stage::Held {
+                            update.stage =
+                                if update.merge_commit.is_some() { Stage::Merged } else { Stage::Proposed };
+                            update.reason = Some("taken up again by a person".to_owned());
+                        }
+                    })?;
+                }
+                // Looked at where they matter.
+                Tick::Open { .. } | Tick::Rebuild { .. } | Tick::Accept { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes a version out of what is proposed.
+pub(super) fn decline(state: &mut State, update: &Update) {
+    let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
+    if !state.quarantine.iter().any(same) {
+        state.quarantine.push(Quarantined {
+            component: update.component.clone(),
+            version: update.to.clone(),
+            reason: DECLINED.to_owned(),
+            since: update.changed_at,
+            update_id: Some(update.update_id.clone()),
+        });
+    }
+}
+
+/// The record of a pull request, as far as its hidden comment tells.
+fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update {
+    let (stage, merged) = match &pull.state {
+        PullRequestState::Open => (Stage::Proposed, None),
+        PullRequestState::Merged { commit, at } => (Stage::Merged, Some((commit.clone(), *at))),
+        PullRequestState::Closed => (Stage::Abandoned, None),
+    };
+    Update {
+        update_id: marker.update_id.clone(),
+        status: stage.status(),
+        stage,
+        started_at: now,
+        changed_at: now,
+        campaign: marker.campaign.clone(),
+        component: marker.component.clone(),
+        from: marker.from.clone(),
+        to: marker.to.clone(),
+        update_type: marker.update_type,
+        gate: marker.gate,
+        policy_applied: marker.policy_applied.clone(),
+        revert: marker.revert.clone(),
+        backup_id: marker.backup_id.clone(),
+        branch: pull.branch.clone(),
+        base: marker.base.clone(),
+        head: Some(pull.head.clone()),
+        pull_request: Some(pull.number),
+        merge_commit: merged.as_ref().map(|(commit, _)| commit.clone()),
+        merged_at: merged.map(|(_, at)| at),
+        current_phase: None,
+        completed_phases: vec!["backup_creation".to_owned(), "proposal".to_owned()],
+        failure_stage: None,
+        reason: Some("rebuilt from its pull request".to_owned()),
+        verified_by: None,
+    }
+}

@@ -1,0 +1,481 @@
+//! One pass: observe what is under way, take it a step further, propose what comes next.
+//!
+//! Every pass is the same whoever runs it and however often: what it finds done it does not do again, and what an
+//! earlier one left half done it finishes. It may be killed between any two effects. Pull requests and the state ref
+//! are all that it remembers; where the state was lost, it is rebuilt from the pull requests.
+
+mod act;
+mod known;
+mod propose;
+mod texts;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use act::mark_verified;
+
+use super::effects::{Effect, Go, Stopped, Witness};
+use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::plan::{self, Generator, Planned, Planning, Survey};
+use crate::backup;
+use crate::config::Config;
+use crate::domain::edit::EditError;
+use crate::domain::message::{Action as Tick, TemplateError, Templates};
+use crate::domain::plan::input::{Observed, Situation};
+use crate::domain::plan::{PlanReport, Step};
+use crate::domain::policy::Hold;
+use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
+use crate::domain::policy::window::Window;
+use crate::domain::state::{Stage, State, Update};
+use crate::repo;
+use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
+use crate::state::{self, STATE_REF, StateStore, Transition};
+
+/// Why a pass could not go on, or one update of it could not.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading or moving refs.
+    #[error(transparent)]
+    Git(#[from] write::Error),
+    /// Reading or moving the state.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// Making or reading back a backup point.
+    #[error(transparent)]
+    Backup(#[from] backup::Error),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// A text of the user's.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// A file that cannot be changed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// A file that cannot be made anew.
+    #[error("cannot make `{file}` anew: {reason}")]
+    Generated {
+        /// Path.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// The base branch is not there.
+    #[error("cannot find the branch `{branch}` at {remote}")]
+    NoBase {
+        /// Its name.
+        branch: String,
+        /// The remote, without credentials.
+        remote: String,
+    },
+    /// No default branch is known.
+    #[error("cannot tell which branch pull requests are for: {remote} names no default branch")]
+    NoDefault {
+        /// The remote, without credentials.
+        remote: String,
+    },
+    /// The forge speaks of a commit by a name that is none.
+    #[error("cannot use `{text}`, which the forge gave as the name of a commit")]
+    Commit {
+        /// What it gave.
+        text: String,
+        /// Why.
+        source: NotAnId,
+    },
+    /// The branch of a step holds what somebody else committed.
+    #[error("branch `{branch}` holds commits of somebody else; it is left alone")]
+    Foreign {
+        /// Its name.
+        branch: String,
+    },
+    /// Stopped by the witness.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Error {
+    /// What to do next, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Forge(error) => error.hint.clone(),
+            Self::NoBase { .. } | Self::NoDefault { .. } => {
+                Some("name it as `forge.base_branch` in the configuration".to_owned())
+            }
+            Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// A pass over one repository.
+pub struct Pass<'a, F> {
+    /// Where pull requests live.
+    pub forge: &'a F,
+    /// The repository and its remote.
+    pub git: Arc<WriteRepo>,
+    /// The state at the remote.
+    pub store: StateStore,
+    /// The configuration of the base branch.
+    pub config: &'a Config,
+    /// Who commits.
+    pub author: Person,
+    /// Texts.
+    pub templates: &'a Templates,
+    /// Who looks on.
+    pub witness: &'a dyn Witness,
+    /// What waits for the forge.
+    pub runtime: &'a tokio::runtime::Runtime,
+    /// Makes generated files.
+    pub generator: &'a dyn Generator,
+    /// Set while every effect but recording is stopped.
+    pub kill_switch: Option<KillSwitch>,
+    /// Windows of the command line, in place of those of the configuration.
+    pub windows: Option<&'a [Window]>,
+    /// By update id: who says that it is verified.
+    pub accepted: BTreeMap<String, String>,
+    /// Which components, by id and kind, new steps are proposed for.
+    pub selected: &'a dyn Fn(&str, &str) -> bool,
+    /// A person named these components: steps under the gate `manual` are opened for them, too.
+    pub by_name: bool,
+    /// Whether new steps are proposed.
+    pub proposes: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What there is, as it was at one moment.
+#[derive(Debug)]
+pub struct World {
+    /// Branch that pull requests are for.
+    pub base_branch: String,
+    /// Where it is.
+    pub base: Id,
+    /// Refs of the remote.
+    pub refs: RemoteRefs,
+    /// Pull requests of ours, newest first.
+    pub pulls: Vec<PullRequest>,
+    /// The dashboard.
+    pub dashboard: Option<Dashboard>,
+    /// The state.
+    pub state: State,
+}
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct Done {
+    /// The plan after it.
+    pub plan: PlanReport,
+    /// The state after it.
+    pub state: State,
+    /// What was done, in order; in a dry run what would have been.
+    pub effects: Vec<Effect>,
+    /// What each update under way waits for, by update id.
+    pub waiting: BTreeMap<String, String>,
+    /// What went wrong with single updates; the others went on.
+    pub failures: Vec<Failure>,
+}
+
+/// Something that went wrong with one update.
+#[derive(Debug)]
+pub struct Failure {
+    /// Component id.
+    pub component: String,
+    /// What went wrong.
+    pub error: Error,
+}
+
+impl<F: Forge> Pass<'_, F> {
+    /// Looks at the remote, the state and the forge.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be asked, or nothing may be built on the state.
+    pub fn observe(&self) -> Result<World, Error> {
+        let wanted = self.config.forge.base_branch.clone();
+        let known = match &wanted {
+            Some(branch) => branch.clone(),
+            None => self
+                .git
+                .refs()?
+                .default_branch
+                .ok_or_else(|| Error::NoDefault { remote: self.git.remote().shown() })?,
+        };
+        let base_ref = format!("refs/heads/{known}");
+        let refs = self.git.fetch(|name| {
+            name == base_ref
+                || name == STATE_REF
+                || name.starts_with("refs/heads/gitops-updater/")
+                || name.starts_with("refs/gitops-updater/")
+        })?;
+        let base = refs
+            .branch(&known)
+            .ok_or_else(|| Error::NoBase { branch: known.clone(), remote: self.git.remote().shown() })?;
+        let loaded = self.store.load()?;
+        loaded.may_build()?;
+        let pulls = self.wait(self.forge.pull_requests())?;
+        let dashboard = if self.config.dashboard.enabled { self.wait(self.forge.dashboard())? } else { None };
+        Ok(World { base_branch: known, base, refs, pulls, dashboard, state: loaded.state })
+    }
+
+    /// Takes everything that is under way a step further and proposes what comes next.
+    ///
+    /// `survey` is what the base branch at `world.base` runs, and `read` reads its files.
+    ///
+    /// # Errors
+    ///
+    /// The pass as a whole cannot go on; what concerns one update alone is among the failures of what was done.
+    pub fn carry_out(
+        &self,
+        world: World,
+        survey: &Survey,
+        observed: Option<Observed<'_>>,
+        read: &dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    ) -> Result<Done, Error> {
+        let mut run = Run {
+            pass: self,
+            ticked: world
+                .dashboard
+                .as_ref()
+                .map(|dashboard| Tick::ticked(&dashboard.body))
+                .unwrap_or_default(),
+            kill_switch: self.kill_switch.or_else(|| stopped_by(world.dashboard.as_ref())),
+            world,
+            survey,
+            observed,
+            read,
+            effects: Vec::new(),
+            waiting: BTreeMap::new(),
+            failures: Vec::new(),
+            replaced: Vec::new(),
+            touched: BTreeSet::new(),
+        };
+        run.adopt()?;
+        run.obey()?;
+        let planned = run.plan();
+        run.take_further(&planned)?;
+        // What was merged or verified just now lets others go on.
+        let planned = run.plan();
+        if self.proposes {
+            run.propose_next(&planned)?;
+        }
+        run.close_replaced()?;
+        let planned = run.plan();
+        run.write_dashboard(&planned)?;
+        if run.effects.iter().any(|effect| matches!(effect, Effect::Record { .. })) && run.acts() {
+            self.store.confirm()?;
+        }
+        Ok(Done {
+            plan: planned.report,
+            state: run.world.state,
+            effects: run.effects,
+            waiting: run.waiting,
+            failures: run.failures,
+        })
+    }
+
+    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
+    }
+}
+
+/// The label on the dashboard that stops everything.
+pub const STOP_LABEL: &str = "gitops-updater/stop";
+
+fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+    dashboard
+        .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
+        .then_some(KillSwitch::Dashboard)
+}
+
+/// A pass under way.
+struct Run<'a, F> {
+    pass: &'a Pass<'a, F>,
+    world: World,
+    survey: &'a Survey,
+    observed: Option<Observed<'a>>,
+    read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    ticked: BTreeSet<Tick>,
+    kill_switch: Option<KillSwitch>,
+    effects: Vec<Effect>,
+    waiting: BTreeMap<String, String>,
+    failures: Vec<Failure>,
+    /// Updates that another version takes the place of, to be closed when that one is open.
+    replaced: Vec<(Update, String)>,
+    /// Updates that were acted upon.
+    touched: BTreeSet<String>,
+}
+
+impl<F: Forge> Run<'_, F> {
+    /// Does one thing, if the witness lets it; `None` where it was left out.
+    fn effect<T>(
+        &mut self,
+        effect: Effect,
+        act: impl FnOnce(&Self) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let go = self.pass.witness.before(&effect)?;
+        let result = match go {
+            Go::Do => {
+                tracing::info!(effect = %effect, "pass");
+                let result = act(self)?;
+                self.pass.witness.after(&effect)?;
+                Some(result)
+            }
+            Go::Skip => None,
+        };
+        self.effects.push(effect);
+        Ok(result)
+    }
+
+    /// Whether effects take place, or are only told.
+    fn acts(&self) -> bool {
+        matches!(
+            self.pass.witness.before(&Effect::Record { what: "the end of the pass".to_owned() }),
+            Ok(Go::Do)
+        )
+    }
+
+    /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
+    fn record(
+        &mut self,
+        what: String,
+        decide: impl Fn(&mut State) -> Option<Transition>,
+    ) -> Result<(), Error> {
+        // What changes nothing is no effect.
+        if decide(&mut self.world.state.clone()).is_none() {
+            return Ok(());
+        }
+        let now = self.pass.now;
+        let changed =
+            self.effect(Effect::Record { what }, |run| Ok(run.pass.store.change(now, &decide)?))?;
+        match changed {
+            Some(changed) => self.world.state = changed.loaded.state,
+            None => {
+                decide(&mut self.world.state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the record of one update, if it is there.
+    fn record_update(&mut self, id: &str, change: impl Fn(&mut Update)) -> Result<(), Error> {
+        let now = self.pass.now;
+        let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
+            let mut after = update.clone();
+            change(&mut after);
+            Transition::of(&after).subject().to_owned()
+        });
+        self.record(what, |state| {
+            let update = state.updates.get_mut(id)?;
+            let before = update.clone();
+            change(update);
+            if *update == before {
+                return None;
+            }
+            if update.stage != before.stage {
+                update.changed_at = now;
+            }
+            update.status = update.stage.status();
+            Some(Transition::of(update))
+        })
+    }
+
+    fn circumstances<'s>(
+        &'s self,
+        updates: &'s [Update],
+        declined: &'s BTreeSet<(String, String)>,
+    ) -> Circumstances<'s> {
+        Circumstances {
+            now: self.pass.now,
+            kill_switch: self.kill_switch,
+            maintenance: self.world.state.maintenance.as_ref(),
+            limits: self.pass.config.limits,
+            updates,
+            quarantine: &self.world.state.quarantine,
+            declined,
+        }
+    }
+
+    /// Why a step may not be proposed at this hour. `ahead` are those that this pass proposes before it.
+    fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
+        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
+        let declined = BTreeSet::new();
+        let windows = self.windows(&step.component);
+        self.circumstances(&updates, &declined).holds(step, ahead, &windows)
+    }
+
+    /// Why nothing of a component may be proposed or merged at this hour.
+    fn hour(&self, component: &str) -> Option<Hold> {
+        let declined = BTreeSet::new();
+        self.circumstances(&[], &declined).at_this_hour(&self.windows(component))
+    }
+
+    fn windows(&self, component: &str) -> Vec<&Window> {
+        match self.pass.windows {
+            Some(windows) => windows.iter().collect(),
+            None => {
+                let kind = self.survey.subject(component).map(|subject| subject.component.kind.as_str());
+                self.pass.config.windows_for(component, kind.unwrap_or_default())
+            }
+        }
+    }
+
+    fn plan(&self) -> Planned {
+        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
+        let mut asked = self.asked_steps(&updates);
+        let planned = self.plan_with(&updates, &asked);
+        if !self.pass.by_name {
+            return planned;
+        }
+        let steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
+        asked.extend(steps.filter(|step| self.is_selected(step)).map(|step| step.id.clone()));
+        self.plan_with(&updates, &asked)
+    }
+
+    fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
+        let holds = |step: &Step| self.holds(step, &[]);
+        let situation = Situation { updates, holds: &holds, asked };
+        plan::plan(self.survey, &self.planning(situation), self.pass.now)
+    }
+
+    fn planning<'s>(&'s self, situation: Situation<'s>) -> Planning<'s> {
+        Planning {
+            config: self.pass.config,
+            observed: self.observed,
+            situation,
+            read: self.read,
+            generator: self.pass.generator,
+        }
+    }
+
+    fn is_selected(&self, step: &Step) -> bool {
+        let kind = self.survey.subject(&step.component).map(|subject| subject.component.kind.as_str());
+        (self.pass.selected)(&step.component, kind.unwrap_or_default())
+    }
+
+    /// Steps that a person asked for: by the dashboard now, or earlier and recorded since.
+    fn asked_steps(&self, updates: &[Update]) -> BTreeSet<String> {
+        let recorded = updates
+            .iter()
+            .filter(|update| update.stage == Stage::Proposed)
+            .map(|update| format!("{}@{}", update.component, update.to));
+        let ticked = self.ticked.iter().filter_map(|tick| match tick {
+            Tick::Open { component, version } => Some(format!("{component}@{version}")),
+            _ => None,
+        });
+        recorded.chain(ticked).collect()
+    }
+
+    fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {
+        if let Error::Stopped(stopped) = error {
+            return Err(stopped.into());
+        }
+        tracing::error!(component, error = %error, "update failed");
+        self.failures.push(Failure { component: component.to_owned(), error });
+        Ok(())
+    }
+}

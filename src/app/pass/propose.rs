@@ -1,0 +1,310 @@
+//! Proposes a step: record, backup point, branch, pull request, in this order.
+//!
+//! The record comes first, so that of two runs one wins and the other goes on with the winner's ids; the commit is the
+//! same whoever makes it, because its time is that of the record. Whatever is there already is not done again.
+
+use std::collections::BTreeMap;
+
+use super::act::{complete, phase_of};
+use super::{Error, Run};
+use crate::app::effects::Effect;
+use crate::app::forge::{Forge, NewPullRequest, PullRequestChange, PullRequestState};
+use crate::app::plan::Planned;
+use crate::backup;
+use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
+use crate::domain::message::{Written, branch_name};
+use crate::domain::plan::{Approval, Step};
+use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
+use crate::repo::write::{Change, Id, RefUpdate, Words};
+use crate::state::Transition;
+
+impl<F: Forge> Run<'_, F> {
+    /// Proposes what the plan has next, as far as limits allow.
+    pub(super) fn propose_next(&mut self, planned: &Planned) -> Result<(), Error> {
+        let next: Vec<Step> = planned
+            .report
+            .waves
+            .iter()
+            .flat_map(|wave| &wave.steps)
+            .filter(|step| step.next && self.is_selected(step))
+            .filter(|step| !self.is_under_way(step))
+            .cloned()
+            .collect();
+        let mut ahead: Vec<Step> = Vec::new();
+        for step in next {
+            let before: Vec<&Step> = ahead.iter().collect();
+            if let Some(hold) = self.holds(&step, &before).into_iter().next() {
+                tracing::info!(
+                    component = step.component,
+                    gate = hold.gate,
+                    reason = hold.reason,
+                    "candidate held"
+                );
+                continue;
+            }
+            match self.propose(&step, planned) {
+                Ok(()) => ahead.push(step),
+                Err(error) => self.failed(&step.component, error)?,
+            }
+        }
+        self.end_campaigns()
+    }
+
+    fn is_under_way(&self, step: &Step) -> bool {
+        self.world.state.updates.values().any(|update| {
+            update.component == step.component
+                && update.to == step.to
+                && update.status == UpdateStatus::InProgress
+        })
+    }
+
+    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<(), Error> {
+        // Whatever cannot be made is known before anything is recorded.
+        let files = self.files(step, planned)?;
+        let id = self.claim(step, planned)?;
+        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
+        self.go_through(&update, step, planned, &files)
+    }
+
+    /// Finishes a proposal that was begun, or makes it again on the base branch of today.
+    pub(super) fn finish(&mut self, update: &Update, step: &Step, planned: &Planned) -> Result<(), Error> {
+        let files = self.files(step, planned)?;
+        self.go_through(update, step, planned, &files)
+    }
+
+    fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+        let mut files = self.edited(step, planned)?;
+        files.extend(self.generated(step, planned)?);
+        Ok(files)
+    }
+
+    /// Records the step as proposed, or finds the record that another run made; returns its id.
+    fn claim(&mut self, step: &Step, planned: &Planned) -> Result<String, Error> {
+        let now = self.pass.now;
+        let order: Vec<String> =
+            planned.report.waves.iter().flat_map(|wave| &wave.steps).map(|step| step.id.clone()).collect();
+        let branch = branch_name(&step.component, &step.to);
+        let base_id = self.world.base;
+        let base = base_id.to_string();
+        let step = step.clone();
+        let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        self.record(what, |state: &mut State| {
+            if found(state, &step).is_some() {
+                return None;
+            }
+            let campaign = campaign(state, &order, now);
+            let update_id = fresh_id("update", now, |id| state.updates.contains_key(id));
+            let backup_id = backup::id_for_step(now, base_id, &step.component, &step.to);
+            let update = Update {
+                update_id: update_id.clone(),
+                status: UpdateStatus::InProgress,
+                stage: Stage::Proposed,
+                started_at: now,
+                changed_at: now,
+                campaign: campaign.clone(),
+                component: step.component.clone(),
+                from: step.from.clone(),
+                to: step.to.clone(),
+                update_type: step.update_type,
+                gate: step.gate,
+                policy_applied: step.policy_applied.clone(),
+                revert: step.revert.clone(),
+                backup_id: Some(backup_id.clone()),
+                branch: branch.clone(),
+                base: Some(base.clone()),
+                head: None,
+                pull_request: None,
+                merge_commit: None,
+                merged_at: None,
+                current_phase: Some(format!("updating_{}", phase_of(&step.component))),
+                completed_phases: Vec::new(),
+                failure_stage: None,
+                reason: None,
+                verified_by: None,
+            };
+            if let Some(campaign) = state.campaigns.get_mut(&campaign) {
+                campaign.current_phase.clone_from(&update.current_phase);
+                campaign.backup_id = Some(backup_id);
+            }
+            let transition = Transition::of(&update);
+            state.updates.insert(update_id, update);
+            Some(transition)
+        })?;
+        Ok(found(&self.world.state, &step).map(|update| update.update_id.clone()).unwrap_or_default())
+    }
+
+    fn go_through(
+        &mut self,
+        update: &Update,
+        step: &Step,
+        planned: &Planned,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(), Error> {
+        self.back_up(update)?;
+        let written = self.texts(update, step, planned)?;
+        let head = self.push_branch(update, &written, files)?;
+        let number = self.open(update, step, &written)?;
+        let (base, head) = (self.world.base.to_string(), head.map(|head| head.to_string()));
+        self.record_update(&update.update_id, |update| {
+            complete(update, "backup_creation");
+            complete(update, "proposal");
+            update.base = Some(base.clone());
+            update.head = head.clone().or_else(|| update.head.clone());
+            update.pull_request = number.or(update.pull_request);
+        })
+    }
+
+    /// The backup point of the update, made once, for the commit that the record names.
+    fn back_up(&mut self, update: &Update) -> Result<(), Error> {
+        let (Some(backup_id), Some(commit)) = (update.backup_id.clone(), update.base.clone()) else {
+            return Ok(());
+        };
+        if self.world.refs.refs.contains_key(&format!("{}{backup_id}", backup::PREFIX)) {
+            return Ok(());
+        }
+        let made = BackupPoint {
+            schema: point::SCHEMA.to_owned(),
+            backup_id: backup_id.clone(),
+            created_at: update.started_at,
+            reason: Some(format!("before {} {} -> {}", update.component, update.from, update.to)),
+            branch: self.world.base_branch.clone(),
+            commit: commit.clone(),
+            step: Some(BackupStep {
+                component: update.component.clone(),
+                from: update.from.clone(),
+                to: update.to.clone(),
+            }),
+            components: self.versions(),
+            facts: self.observed.map(|observed| observed.facts.clone()),
+            state: None,
+            data: Vec::new(),
+        };
+        self.effect(Effect::BackUp { backup_id, commit }, |run| {
+            match run.pass.backups().create(&made, &BTreeMap::new()) {
+                // Another run made it, when other facts were known: it is a point of the same commit all the same.
+                Err(backup::Error::Exists { id }) => Ok(run.pass.backups().read_back(&id, None).map(drop)?),
+                created => Ok(created.map(drop)?),
+            }
+        })
+        .map(drop)
+    }
+
+    fn versions(&self) -> BTreeMap<String, BackedUp> {
+        let versions = self.survey.subjects.iter().map(|subject| {
+            let mut files: Vec<String> = subject.component.pins.iter().map(|pin| pin.file.clone()).collect();
+            files.sort_unstable();
+            files.dedup();
+            let version = subject.entry.current_version.clone();
+            (subject.component.id.clone(), BackedUp { version, files })
+        });
+        versions.collect()
+    }
+
+    /// The branch with the change, on the base branch of today; `None` in a dry run.
+    fn push_branch(
+        &mut self,
+        update: &Update,
+        written: &Written,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Option<Id>, Error> {
+        let found = self.world.refs.branch(&update.branch);
+        if let Some(head) = found
+            && self.is_foreign(update, head)?
+        {
+            return Err(Error::Foreign { branch: update.branch.clone() });
+        }
+        let base = self.world.base;
+        let changes: BTreeMap<String, Change> =
+            files.iter().map(|(path, bytes)| (path.clone(), Change::Write(bytes.clone()))).collect();
+        let name = format!("refs/heads/{}", update.branch);
+        let effect = Effect::Push { branch: update.branch.clone(), what: written.title.clone() };
+        let made = |run: &Self| -> Result<Id, Error> {
+            let words = Words { message: &written.commit, author: &run.pass.author, time: update.started_at };
+            Ok(run.pass.git.commit(base, &changes, words)?)
+        };
+        // What is there as it should be is no effect. Making the commit writes objects, which a dry run does not.
+        if found.is_some() && self.acts() && found == Some(made(self)?) {
+            return Ok(found);
+        }
+        let pushed = self.effect(effect, |run| {
+            let commit = made(run)?;
+            run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
+            Ok(commit)
+        })?;
+        if let Some(commit) = pushed {
+            self.world.refs.refs.insert(name, commit);
+        }
+        Ok(pushed)
+    }
+
+    /// The open pull request of the branch; `None` in a dry run.
+    fn open(&mut self, update: &Update, step: &Step, written: &Written) -> Result<Option<u64>, Error> {
+        let settings = &self.pass.config.pull_requests;
+        let is_open = |state: &PullRequestState| matches!(state, PullRequestState::Open);
+        let there = self
+            .world
+            .pulls
+            .iter()
+            .find(|pull| pull.branch == update.branch && is_open(&pull.state))
+            .cloned();
+        if let Some(pull) = there {
+            let change = PullRequestChange {
+                title: (pull.title != written.title).then(|| written.title.clone()),
+                body: (pull.body.trim_end() != written.body.trim_end()).then(|| written.body.clone()),
+                ..PullRequestChange::default()
+            };
+            if change != PullRequestChange::default() {
+                self.change(&pull, change, "made anew on the base branch as it is now")?;
+            }
+            return Ok(Some(pull.number));
+        }
+        let new = NewPullRequest {
+            branch: update.branch.clone(),
+            base: self.world.base_branch.clone(),
+            title: written.title.clone(),
+            body: written.body.clone(),
+            labels: settings.labels.clone(),
+            reviewers: settings.reviewers.clone(),
+            assignees: settings.assignees.clone(),
+            draft: settings.draft && step.gate != Approval::Auto,
+        };
+        let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
+        let opened = self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
+        let number = opened.as_ref().map(|pull| pull.number);
+        self.world.pulls.extend(opened);
+        Ok(number)
+    }
+}
+
+/// The record of a step that is under way.
+fn found<'s>(state: &'s State, step: &Step) -> Option<&'s Update> {
+    state.updates.values().find(|update| {
+        update.component == step.component
+            && update.to == step.to
+            && update.status == UpdateStatus::InProgress
+    })
+}
+
+/// The campaign that is under way, or a new one; its order is that of the newest plan.
+fn campaign(state: &mut State, order: &[String], now: jiff::Timestamp) -> String {
+    let open = state.campaigns.values_mut().find(|campaign| campaign.status == UpdateStatus::InProgress);
+    if let Some(campaign) = open {
+        campaign.order = order.to_vec();
+        return campaign.campaign_id.clone();
+    }
+    let campaign_id = fresh_id("campaign", now, |id| state.campaigns.contains_key(id));
+    state.campaigns.insert(
+        campaign_id.clone(),
+        Campaign {
+            campaign_id: campaign_id.clone(),
+            status: UpdateStatus::InProgress,
+            started_at: now,
+            current_phase: None,
+            completed_phases: Vec::new(),
+            backup_id: None,
+            order: order.to_vec(),
+            rollback_points: Vec::new(),
+        },
+    );
+    campaign_id
+}

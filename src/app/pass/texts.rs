@@ -1,0 +1,219 @@
+//! What people read of a pass: commit, pull request and dashboard.
+
+use super::{Error, Pass, Run};
+use crate::app::effects::Effect;
+use crate::app::forge::Forge;
+use crate::app::plan::Planned;
+use crate::backup::Backups;
+use crate::domain::message::{
+    Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Written, neutral,
+};
+use crate::domain::plan::Step;
+use crate::domain::report::Status;
+use crate::domain::state::{Stage, Update, UpdateStatus};
+
+/// Longest reason in a comment, in characters.
+const MAX_REASON: usize = 1_000;
+/// Updates that are over and still shown.
+const SHOWN: usize = 200;
+
+impl<F: Forge> Pass<'_, F> {
+    pub(super) fn backups(&self) -> Backups {
+        Backups::new(self.git.clone(), self.author.clone())
+    }
+
+    /// Our own words with versions of strangers in them, fit for a comment.
+    pub(super) fn templates_prose(&self, text: &str) -> String {
+        neutral::prose(text, MAX_REASON)
+    }
+}
+
+impl<F: Forge> Run<'_, F> {
+    pub(super) fn texts(&self, update: &Update, step: &Step, planned: &Planned) -> Result<Written, Error> {
+        let marker = Marker {
+            update_id: update.update_id.clone(),
+            campaign: update.campaign.clone(),
+            component: update.component.clone(),
+            from: update.from.clone(),
+            to: update.to.clone(),
+            update_type: update.update_type,
+            gate: update.gate,
+            policy_applied: update.policy_applied.clone(),
+            revert: update.revert.clone(),
+            backup_id: update.backup_id.clone(),
+            base: Some(self.world.base.to_string()),
+        };
+        let subject = self.survey.subject(&step.component);
+        let entry = subject.map(|subject| &subject.entry);
+        let waves = &planned.report.waves;
+        let number = waves
+            .iter()
+            .find(|wave| wave.steps.iter().any(|other| other.id == step.id))
+            .map_or(1, |wave| wave.number);
+        let all = || waves.iter().flat_map(|wave| &wave.steps);
+        let before: Vec<Neighbour> = self.done_before(update);
+        let after: Vec<Neighbour> = all()
+            .filter(|other| other.requires.contains(&step.id))
+            .map(|other| Neighbour {
+                component: other.component.clone(),
+                from: other.from.clone(),
+                to: other.to.clone(),
+                state: "waits for this one".to_owned(),
+                pull_request: None,
+            })
+            .collect();
+        let changes = planned.changes.get(&step.id);
+        let left_alone = changes.map(|changes| changes.left_alone.clone()).unwrap_or_default();
+        let security = entry.filter(|entry| entry.security_update == Some(true));
+        let why = security.map_or_else(String::new, |entry| match entry.security_advisories.as_slice() {
+            [] => "a security update".to_owned(),
+            advisories => format!("fixes {}", advisories.join(", ")),
+        });
+        let proposal = Proposal {
+            marker: &marker,
+            step,
+            name: subject.map_or(step.component.as_str(), |subject| &subject.component.name),
+            why: &why,
+            wave: (number, waves.len()),
+            before: &before,
+            after: &after,
+            gates: &self.verdicts(step),
+            left_alone: &left_alone,
+            advisories: entry.map_or(&[], |entry| entry.security_advisories.as_slice()),
+            breaking: entry.map_or(&[], |entry| entry.breaking_changes.as_slice()),
+            warnings: entry.map_or(&[], |entry| entry.warnings.as_slice()),
+            changelog_url: entry.and_then(|entry| entry.changelog_url.as_deref()),
+            releases: &self.releases(step),
+            sections: &[],
+        };
+        Ok(proposal.write(self.pass.templates)?)
+    }
+
+    /// Steps of the same campaign that are verified.
+    fn done_before(&self, update: &Update) -> Vec<Neighbour> {
+        let same = self.world.state.updates.values().filter(|other| {
+            other.campaign == update.campaign
+                && other.stage == Stage::Verified
+                && other.update_id != update.update_id
+        });
+        same.map(|other| Neighbour {
+            component: other.component.clone(),
+            from: other.from.clone(),
+            to: other.to.clone(),
+            state: "verified".to_owned(),
+            pull_request: other.pull_request,
+        })
+        .collect()
+    }
+
+    /// What every gate said of a step that passed them all.
+    fn verdicts(&self, step: &Step) -> Vec<GateVerdict> {
+        let mut verdicts = vec![GateVerdict {
+            gate: "semver".to_owned(),
+            passed: true,
+            reason: format!("{} updates are under `{}`", step.update_type.as_str(), step.gate.as_str()),
+            policy_applied: step.policy_applied.clone(),
+        }];
+        verdicts.extend(step.reasons.iter().map(|reason| GateVerdict {
+            gate: "plan".to_owned(),
+            passed: true,
+            reason: reason.clone(),
+            policy_applied: String::new(),
+        }));
+        verdicts
+    }
+
+    /// Releases on the way, oldest first, with the target.
+    fn releases(&self, step: &Step) -> Vec<ReleaseNotes> {
+        let Some(subject) = self.survey.subject(&step.component) else { return Vec::new() };
+        let target = crate::app::plan::candidate_of(subject, step);
+        let last = subject
+            .candidates
+            .iter()
+            .position(|candidate| target.is_some_and(|target| target.version == candidate.version));
+        let on_the_way = last.and_then(|last| subject.candidates.get(..=last)).unwrap_or_default();
+        on_the_way
+            .iter()
+            .map(|candidate| ReleaseNotes {
+                version: candidate.version.clone(),
+                released_at: candidate.released_at,
+                url: candidate.notes_url.clone(),
+                notes: candidate.notes.clone(),
+            })
+            .collect()
+    }
+
+    /// Writes the dashboard, where something on it changed.
+    pub(super) fn write_dashboard(&mut self, planned: &Planned) -> Result<(), Error> {
+        let settings = &self.pass.config.dashboard;
+        if !settings.enabled || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let mut updates: Vec<Update> = self
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| update.status == UpdateStatus::InProgress || update.status == UpdateStatus::Held)
+            .take(SHOWN)
+            .cloned()
+            .collect();
+        for update in &mut updates {
+            if let Some(waiting) = self.waiting.get(&update.update_id) {
+                update.reason = Some(waiting.clone());
+            }
+        }
+        let detected = &self.survey.report.update_report;
+        let ignored: Vec<Ignored> = detected
+            .components
+            .iter()
+            .filter(|(_, entry)| entry.status == Status::Ignored)
+            .map(|(id, entry)| Ignored {
+                component: id.clone(),
+                reason: entry.reason.clone().unwrap_or_else(|| "ignored".to_owned()),
+            })
+            .collect();
+        let mut notices = Vec::new();
+        if let Some(maintenance) =
+            self.world.state.maintenance.as_ref().filter(|one| one.is_on(self.pass.now))
+        {
+            notices.push(format!("maintenance mode, set by {}", maintenance.by));
+        }
+        notices
+            .extend(self.failures.iter().map(|failure| format!("{}: {}", failure.component, failure.error)));
+        let nothing = updates.is_empty()
+            && planned.report.waves.is_empty()
+            && planned.report.held.is_empty()
+            && ignored.is_empty()
+            && self.world.state.quarantine.is_empty();
+        if self.world.dashboard.is_none() && nothing {
+            return Ok(());
+        }
+        let body = Dashboard {
+            now: self.pass.now,
+            notices: &notices,
+            updates: &updates,
+            waves: &planned.report.waves,
+            held: &planned.report.held,
+            ignored: &ignored,
+            quarantine: &self.world.state.quarantine,
+            problems: detected.problems.len(),
+        }
+        .write(self.pass.templates)?;
+        let seen = self.world.dashboard.clone();
+        let title = settings.title.clone();
+        let unchanged = |old: &str| without_time(old) == without_time(&body);
+        if seen.as_ref().is_some_and(|seen| unchanged(&seen.body)) {
+            return Ok(());
+        }
+        self.effect(Effect::Dashboard { title: title.clone() }, |run| {
+            Ok(run.pass.wait(run.pass.forge.write_dashboard(seen.as_ref(), &title, &body))?)
+        })
+        .map(drop)
+    }
+}
+
+/// A body without the line that says when it was written, which is no reason to write it again.
+fn without_time(body: &str) -> Vec<&str> {
+    body.lines().filter(|line| !line.contains(" UTC")).map(str::trim_end).collect()
+}

@@ -1,0 +1,367 @@
+//! The use case behind `plan`: what detect knows, put in the safe order, with the edits that it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::detect::{self, Assessed, DetectRequest, Found};
+use super::ports::{Clock, Upstreams};
+use crate::config::Config;
+use crate::domain::apis::{self, SeenApi};
+use crate::domain::assess;
+use crate::domain::component::Component;
+use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
+use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
+use crate::domain::plan::subject::Subject;
+use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step};
+use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
+use crate::domain::report::Report;
+use crate::domain::select::in_form_of;
+use crate::domain::upstream::Candidate;
+use crate::repo;
+use crate::rules::{Registry, removed_apis};
+
+/// What detect knows, with the versions that each component may move to.
+#[derive(Debug)]
+pub struct Survey {
+    /// The report of `detect`.
+    pub report: Report,
+    /// Sorted by id.
+    pub subjects: Vec<Subject>,
+    /// What policy says about each of them.
+    pub policies: BTreeMap<String, ComponentPolicy>,
+    /// What must be moved before what.
+    pub dependencies: Vec<Dependency>,
+    /// The API version of every object that Flux applies.
+    pub apis: Vec<SeenApi>,
+    /// Rules in force.
+    pub registry: Arc<Registry>,
+}
+
+/// What one plan is made for.
+#[derive(Clone, Copy)]
+pub struct Planning<'a> {
+    /// Policy, and what the components may move to.
+    pub config: &'a Config,
+    /// Facts of the cluster, where there are some.
+    pub observed: Option<Observed<'a>>,
+    /// What is under way, and what stops a step at this hour.
+    pub situation: Situation<'a>,
+    /// Reads a file as it was read when its pins were found.
+    pub read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    /// Makes generated files anew.
+    pub generator: &'a dyn Generator,
+}
+
+/// What makes files anew that a program generated. Asking twice is cheap.
+pub trait Generator {
+    /// The file at `path`, whose text is `old`, for the published version `to`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be made faithfully; the reason is for people.
+    fn generate(&self, path: &str, old: &[u8], to: &str) -> Result<Vec<u8>, String>;
+}
+
+/// Asks the upstreams what every component may move to.
+pub async fn survey<U: Upstreams>(
+    mut found: Found,
+    request: &DetectRequest,
+    upstreams: &U,
+    clock: &(impl Clock + ?Sized),
+) -> Survey {
+    let registry = Arc::clone(&found.registry);
+    let dependencies = std::mem::take(&mut found.dependencies);
+    let apis = std::mem::take(&mut found.apis);
+    let mut open: Vec<(Component, Option<Candidate>, Vec<Candidate>)> = Vec::new();
+    let mut keep = |assessed: Assessed<'_>| {
+        let newer = assessed.answer.map(|answer| {
+            let newer = assess::newer(assessed.component, answer, assessed.settings);
+            (newer.current.cloned(), newer.candidates.into_iter().cloned().collect())
+        });
+        let (current, candidates) = newer.unwrap_or_default();
+        open.push((assessed.component.clone(), current, candidates));
+    };
+    let report = detect::survey(found, request, upstreams, clock, &mut keep).await;
+    let mut subjects: Vec<Subject> = open
+        .into_iter()
+        .filter_map(|(component, current, candidates)| {
+            let entry = report.update_report.components.get(&component.id)?.clone();
+            Some(Subject { component, entry, current, candidates })
+        })
+        .collect();
+    subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));
+    let policies =
+        subjects.iter().map(|subject| (subject.component.id.clone(), policy_of(subject, &request.config)));
+    Survey { report, policies: policies.collect(), subjects, dependencies, apis, registry }
+}
+
+/// What policy says about a component, by where its applied pins are.
+fn policy_of(subject: &Subject, config: &Config) -> ComponentPolicy {
+    let component = &subject.component;
+    let applied = component.pins.iter().filter(|pin| pin.applied);
+    let mut files: Vec<&str> = applied.map(|pin| pin.file.as_str()).collect();
+    files.sort_unstable();
+    files.dedup();
+    config.policy_for(&component.id, &component.kind, component.namespace.as_deref(), &files)
+}
+
+/// Why a component is left out of the plan.
+#[derive(Debug, Clone)]
+struct Refusal {
+    component: String,
+    gate: &'static str,
+    reason: String,
+}
+
+/// A plan with the change of each step.
+#[derive(Debug)]
+pub struct Planned {
+    /// Waves and holds, for people and scripts.
+    pub report: PlanReport,
+    /// By step id: which bytes change.
+    pub changes: BTreeMap<String, Changes>,
+}
+
+/// Makes the plan: waves and holds, each step with its edits and its diff.
+///
+/// A component whose files cannot be changed as a step needs it is held, and the plan is made again without it.
+pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned {
+    let mut refused: Vec<Refusal> = Vec::new();
+    loop {
+        let made = arrange(survey, planning, &refused, now);
+        match Edits::make(made, survey, planning) {
+            Ok((plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
+                Some(refusal) => refused.push(refusal),
+                None => {
+                    return Planned {
+                        report: report(plan, edits.diffs, survey, now),
+                        changes: edits.changes,
+                    };
+                }
+            },
+            // One more component each time round, so that this ends.
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+}
+
+/// A step that would be proposed now and whose generated files cannot be made. Later steps are not asked about: what
+/// they start from is not there yet.
+fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_>) -> Option<Refusal> {
+    let next = plan.waves.iter().flat_map(|wave| &wave.steps).filter(|step| step.next);
+    let mut files = next.flat_map(|step| {
+        let changes = made.changes.get(&step.id);
+        changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
+    });
+    files.find_map(|(step, path)| {
+        let reason = generated(survey, planning, step, path).err()?;
+        let reason = format!("cannot make `{path}` anew: {reason}");
+        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason })
+    })
+}
+
+/// A file of a step, made anew.
+///
+/// # Errors
+///
+/// It cannot be read, or cannot be made; the reason is for people.
+pub fn generated(
+    survey: &Survey,
+    planning: &Planning<'_>,
+    step: &Step,
+    path: &str,
+) -> Result<Vec<u8>, String> {
+    let old = (planning.read)(path).map_err(|error| error.to_string())?;
+    let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
+    planning.generator.generate(path, &old, target.map_or(step.to.as_str(), |target| target.version.as_str()))
+}
+
+/// Waves and holds, without the components whose files cannot be changed.
+fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: Timestamp) -> Plan {
+    let is_refused =
+        |subject: &&Subject| refused.iter().any(|refusal| refusal.component == subject.component.id);
+    let subjects: Vec<Subject> =
+        survey.subjects.iter().filter(|subject| !is_refused(subject)).cloned().collect();
+    let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
+        Some(policy) => policy::admit(policy, considered, now),
+        None => Admission::Hold(policy::Hold {
+            gate: "policy",
+            reason: "no policy is known for it".to_owned(),
+            policy_applied: policy::DEFAULT.to_owned(),
+            until: None,
+        }),
+    };
+    let widens =
+        |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
+    let mut plan = plan::plan(&Input {
+        subjects: &subjects,
+        rules: survey.registry.rules(),
+        policy: &admit,
+        widens: &widens,
+        dependencies: &survey.dependencies,
+        removed_apis: &|from, to| {
+            let table = planning.config.kubernetes_apis.iter().chain(removed_apis());
+            apis::removed(&survey.apis, table, from, to)
+        },
+        uses_of: &|version| apis::uses_of(&survey.apis, version),
+        observed: planning.observed,
+        situation: planning.situation,
+        concurrency: planning.config.limits.concurrency,
+        now,
+    });
+    for Refusal { component, gate, reason } in refused {
+        let entry = survey.report.update_report.components.get(component);
+        plan.held.push(Held {
+            component: component.clone(),
+            from: entry.and_then(|entry| entry.current_version.clone()),
+            to: entry.and_then(|entry| entry.available_version.clone()),
+            gate: (*gate).to_owned(),
+            reason: reason.clone(),
+            constraint: None,
+            policy_applied: None,
+        });
+    }
+    plan.held.sort_by(|one, other| one.component.cmp(&other.component));
+    plan
+}
+
+/// The bytes of all steps, made one after the other on drafts of the files.
+struct Edits<'a> {
+    survey: &'a Survey,
+    planning: &'a Planning<'a>,
+    drafts: BTreeMap<String, Draft>,
+    /// Components as Git will have them after the steps so far, with the published version they are at.
+    moved: BTreeMap<String, (Component, Option<Candidate>)>,
+    made: Made,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Made {
+    changes: BTreeMap<String, Changes>,
+    diffs: BTreeMap<String, String>,
+}
+
+impl<'a> Edits<'a> {
+    fn make(mut plan: Plan, survey: &'a Survey, planning: &'a Planning<'a>) -> Result<(Plan, Made), Refusal> {
+        let mut edits =
+            Self { survey, planning, drafts: BTreeMap::new(), moved: BTreeMap::new(), made: Made::default() };
+        for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
+            edits.step(step).map_err(|error| Refusal {
+                component: step.component.clone(),
+                gate: "edit",
+                reason: error.to_string(),
+            })?;
+        }
+        Ok((plan, edits.made))
+    }
+
+    fn step(&mut self, step: &mut Step) -> Result<(), EditError> {
+        let Some(subject) = self.survey.subject(&step.component) else { return Ok(()) };
+        let (component, from) = match self.moved.remove(&step.component) {
+            Some(moved) => moved,
+            None => (subject.component.clone(), subject.current.clone()),
+        };
+        let Some(target) = candidate_of(subject, step) else { return Ok(()) };
+        let widens = self
+            .survey
+            .policies
+            .get(&step.component)
+            .is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
+        let options = edit::Options {
+            ranges: if widens { Ranges::Widen } else { Ranges::Leave },
+            generated: Generated::Elsewhere,
+        };
+        let changes = edit::replacements(&component, from.as_ref(), target, options)?;
+        step.edits = entries(&component, &changes, target);
+        let mut diff = String::new();
+        let mut files: Vec<&str> =
+            changes.replacements.iter().map(|replacement| replacement.file.as_str()).collect();
+        files.dedup();
+        for file in files {
+            let of_file: Vec<_> =
+                changes.replacements.iter().filter(|one| one.file == file).cloned().collect();
+            let draft = self.draft(file)?;
+            let before = draft.text();
+            draft.apply(&of_file)?;
+            diff.push_str(&Diff::of(file, &before, &draft.text()).to_string());
+        }
+        if !diff.is_empty() {
+            self.made.diffs.insert(step.id.clone(), diff);
+        }
+        self.moved
+            .insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
+        self.made.changes.insert(step.id.clone(), changes);
+        Ok(())
+    }
+
+    fn draft(&mut self, file: &str) -> Result<&mut Draft, EditError> {
+        match self.drafts.entry(file.to_owned()) {
+            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
+            std::collections::btree_map::Entry::Vacant(new) => {
+                let bytes = (self.planning.read)(file).map_err(|error| EditError::Unreadable {
+                    file: file.to_owned(),
+                    reason: error.to_string(),
+                })?;
+                Ok(new.insert(Draft::new(file, &bytes)?))
+            }
+        }
+    }
+}
+
+/// What changes, for people and scripts; of a generated file the place of its version.
+fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<EditEntry> {
+    let edited = changes.replacements.iter().map(|replacement| EditEntry {
+        file: replacement.file.clone(),
+        line: replacement.line,
+        route: replacement.route.clone(),
+        old: replacement.old.clone(),
+        new: replacement.new.clone(),
+    });
+    let generated =
+        component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
+            file: pin.file.clone(),
+            line: pin.line,
+            route: pin.route.clone(),
+            old: pin.text.clone(),
+            new: target.version.clone(),
+        });
+    edited.chain(generated).collect()
+}
+
+/// The published version that a step goes to.
+pub fn candidate_of<'a>(subject: &'a Subject, step: &Step) -> Option<&'a Candidate> {
+    let component = &subject.component;
+    let from = subject.entry.current_version.as_deref().unwrap_or_default();
+    let listed = subject.current.as_ref().map(|current| current.version.as_str());
+    let prefix = component.tag_prefix.as_deref();
+    let written = |candidate: &&Candidate| {
+        candidate.version == step.to
+            || in_form_of(from, listed, &candidate.version, component.scheme, prefix) == step.to
+    };
+    subject.candidates.iter().find(written)
+}
+
+impl Survey {
+    /// What is known of a component.
+    pub fn subject(&self, id: &str) -> Option<&Subject> {
+        let at = self.subjects.binary_search_by(|subject| subject.component.id.as_str().cmp(id)).ok()?;
+        self.subjects.get(at)
+    }
+}
+
+fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Timestamp) -> PlanReport {
+    let detected = &survey.report.update_report;
+    PlanReport {
+        schema: SCHEMA.to_owned(),
+        repository: detected.repository.clone(),
+        now: Timestamp::from_second(now.as_second()).unwrap_or(now),
+        facts: Vec::new(),
+        waves: plan.waves,
+        held: plan.held,
+        diffs,
+        problems: detected.problems.clone(),
+    }
+}

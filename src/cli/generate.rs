@@ -1,0 +1,41 @@
+//! Files that a program generated, made anew from what its releases publish.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::app::plan::Generator;
+use crate::domain::gotk::{self, Manifests};
+use crate::upstream::client::UpstreamClient;
+
+/// Makes `gotk-components.yaml` from the manifests of Flux's releases, each asked for once.
+pub(super) struct FluxGenerator<'a> {
+    upstreams: &'a UpstreamClient,
+    runtime: &'a tokio::runtime::Runtime,
+    releases: RefCell<BTreeMap<String, Result<Rc<Manifests>, String>>>,
+}
+
+impl<'a> FluxGenerator<'a> {
+    pub(super) fn new(upstreams: &'a UpstreamClient, runtime: &'a tokio::runtime::Runtime) -> Self {
+        Self { upstreams, runtime, releases: RefCell::default() }
+    }
+
+    fn manifests(&self, release: &str) -> Result<Rc<Manifests>, String> {
+        if let Some(known) = self.releases.borrow().get(release) {
+            return known.clone();
+        }
+        let asked = self.runtime.block_on(self.upstreams.flux_manifests(release));
+        let manifests = asked.map(Rc::new).map_err(|failure| failure.to_string());
+        self.releases.borrow_mut().insert(release.to_owned(), manifests.clone());
+        manifests
+    }
+}
+
+impl Generator for FluxGenerator<'_> {
+    fn generate(&self, _: &str, old: &[u8], to: &str) -> Result<Vec<u8>, String> {
+        let text = std::str::from_utf8(old).map_err(|error| error.to_string())?;
+        let from = gotk::version(text).map_err(|error| error.to_string())?;
+        let (from, to) = (self.manifests(&from)?, self.manifests(to)?);
+        gotk::regenerate(old, &from, &to).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,185 @@
+//! `plan`: the safe sequence of updates, each step with its gate and its edits.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+
+use super::GlobalArgs;
+use super::error::{CommandError, Outcome};
+use super::generate::FluxGenerator;
+use super::github_actions::Actions;
+use super::opened::{Opened, ReadArgs, block_on, runtime};
+use super::progress::Bar;
+use crate::app::plan::{self, Planned, Planning};
+use crate::cluster;
+use crate::domain::facts::Facts;
+use crate::domain::plan::input::{Observed, Situation};
+use crate::domain::problem::Problem;
+use crate::report::plan::{PlanFormat, render};
+use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
+
+/// Largest file of facts that is read, in bytes.
+const MAX_FACTS: u64 = 16 << 20;
+
+/// Show the safe sequence of updates, what each one changes, and what is held and why
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    read: ReadArgs,
+
+    #[command(flatten)]
+    facts: FactsArgs,
+
+    /// Exit with 10 when a step can be proposed, with 11 when all updates are held
+    #[arg(long, env = "GITOPS_UPDATER_EXIT_CODE", hide_env = true, value_parser = FalseyValueParser::new())]
+    exit_code: bool,
+}
+
+/// Where facts about the cluster come from.
+#[derive(Debug, Args)]
+pub(super) struct FactsArgs {
+    /// Facts about the cluster, as `gitops-updater facts` writes them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "kubeconfig", "context"])]
+    facts: Option<PathBuf>,
+
+    /// Ask the cluster: by the kubeconfig of the environment, or the service account of the pod
+    #[arg(long)]
+    cluster: bool,
+
+    /// Ask the cluster of this kubeconfig
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Ask the cluster of this context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+/// Facts, who says so, and what could not be seen.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) facts: Facts,
+    pub(super) source: &'static str,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Why facts cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot read the facts in `{}`", .path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the facts in `{}`: the file has more than {MAX_FACTS} bytes", .path.display())]
+    TooLarge { path: PathBuf },
+    #[error("cannot understand the facts in `{}`", .path.display())]
+    Parse { path: PathBuf, source: serde_yaml::Error },
+}
+
+impl FactsArgs {
+    /// The facts that were asked for; `None` where none were.
+    pub(super) fn load(&self, now: jiff::Timestamp) -> Result<Option<Known>, CommandError> {
+        if let Some(path) = &self.facts {
+            let facts = from_file(path)?;
+            return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
+        }
+        if !self.cluster && self.kubeconfig.is_none() && self.context.is_none() {
+            return Ok(None);
+        }
+        let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        block_on(observe(&access, now)).map(Some)
+    }
+}
+
+/// Asks the cluster for its facts.
+pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
+    let (client, version) = cluster::connect(access).await.map_err(|error| {
+        let hint = match &error {
+            cluster::Error::Unreachable { .. } => {
+                "check that the address can be reached from here and the credentials are valid"
+            }
+            _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
+        };
+        CommandError::failed(error).hint(hint)
+    })?;
+    let (facts, problems) = cluster::observe(&client, version, now).await;
+    Ok(Known { facts, source: "cluster", problems })
+}
+
+fn from_file(path: &Path) -> Result<Facts, CommandError> {
+    use std::io::Read as _;
+    let failed = |source| CommandError::failed(Error::Read { path: path.to_path_buf(), source });
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FACTS + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_FACTS {
+        return Err(CommandError::failed(Error::TooLarge { path: path.to_path_buf() }));
+    }
+    // JSON is YAML, too.
+    serde_yaml::from_str(&text).map_err(|source| {
+        CommandError::failed(Error::Parse { path: path.to_path_buf(), source })
+            .hint("`gitops-updater facts --output FILE` writes such a file")
+    })
+}
+
+pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let format = plan_format(global.format)?;
+    let opened = args.read.open(global, false)?;
+    let known = args.facts.load(opened.request.now)?;
+    let bar = Arc::new(Bar::new(global.shows_progress()));
+    let planned = make(&opened, known.as_ref(), bar.clone());
+    bar.clear();
+    let mut report = planned?.report;
+    report.problems.extend(known.into_iter().flat_map(|known| known.problems));
+
+    let output = global.output();
+    let options = RenderOptions {
+        color: output.wants_color(),
+        verbose: global.verbose > 0,
+        ..RenderOptions::new(opened.request.now)
+    };
+    output.write(&render(&report, format, &options).map_err(CommandError::failed)?)?;
+    if let Some(actions) = Actions::from_environment() {
+        let limit = PlanFormat::Markdown { limit: STEP_SUMMARY_LIMIT };
+        actions.summarize(&render(&report, limit, &options).map_err(CommandError::failed)?)?;
+    }
+    let next = report.waves.iter().flat_map(|wave| &wave.steps).any(|step| step.next);
+    let anything = !report.waves.is_empty() || !report.held.is_empty();
+    Ok(match (args.exit_code, next, anything) {
+        (true, true, _) => Outcome::UpdatesAvailable,
+        (true, false, true) => Outcome::AllHeld,
+        _ => Outcome::Done,
+    })
+}
+
+fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned, CommandError> {
+    let found = opened.read()?;
+    let runtime = runtime()?;
+    let upstreams = opened.upstreams(bar)?;
+    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let asked = BTreeSet::new();
+    let generator = FluxGenerator::new(&upstreams, &runtime);
+    let planning = Planning {
+        config: &opened.request.config,
+        observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
+        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
+        read: &|path| opened.repository.read(path),
+        generator: &generator,
+    };
+    Ok(plan::plan(&survey, &planning, opened.request.now))
+}
+
+fn plan_format(format: Format) -> Result<PlanFormat, CommandError> {
+    Ok(match format {
+        Format::Text => PlanFormat::Text,
+        Format::Json => PlanFormat::Json,
+        Format::Yaml => PlanFormat::Yaml,
+        Format::Markdown => PlanFormat::Markdown { limit: usize::MAX },
+        Format::StepSummary => PlanFormat::Markdown { limit: STEP_SUMMARY_LIMIT },
+        Format::Csv | Format::Html | Format::Xml => {
+            return Err(CommandError::usage("a plan is written as text, json, yaml or markdown")
+                .hint("`gitops-updater detect` has csv, html and xml, too"));
+        }
+    })
+}

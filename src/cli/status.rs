@@ -1,0 +1,161 @@
+//! `status`: updates in flight, held, quarantined and completed, and why.
+
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::GlobalArgs;
+use super::error::{CommandError, Outcome};
+use super::form::{self, FORMATS, WIDTH};
+use super::opened::block_on;
+use super::workplace::{PlaceArgs, blocking};
+use super::{age_of, maintenance};
+use crate::domain::problem::Problem;
+use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, UpdateStatus};
+use crate::report::clean;
+use crate::state::{History, Loaded, STATE_REF};
+
+/// Finished updates that text shows without -v.
+const FINISHED: usize = 5;
+
+/// Show updates in flight, held, quarantined and completed, and why
+#[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    /// Take the state for right although somebody rewrote its ref
+    #[arg(long)]
+    accept_rewritten: bool,
+}
+
+/// As scripts read it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    schema: &'static str,
+    /// Newest transition; null before the first.
+    state: Option<String>,
+    now: Timestamp,
+    maintenance: Option<&'a Maintenance>,
+    updates: Vec<&'a Update>,
+    campaigns: Vec<&'a Campaign>,
+    quarantine: &'a [Quarantined],
+    problems: Vec<Problem>,
+}
+
+pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    form::check(global)?;
+    let (loaded, now) = block_on(async {
+        let workplace = args.place.open(global).await?;
+        let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
+        let accept = args.accept_rewritten;
+        let loaded = blocking(move || {
+            if accept {
+                store.accept(now, &by)?;
+            }
+            store.load()
+        })
+        .await?;
+        Ok((loaded, now))
+    })?;
+    let mut updates: Vec<&Update> = loaded
+        .state
+        .updates
+        .values()
+        .filter(|update| {
+            global.components.is_empty()
+                || global.components.iter().any(|selector| selector.matches(&update.component, kind(update)))
+        })
+        .collect();
+    updates.sort_by(|a, b| b.changed_at.cmp(&a.changed_at).then_with(|| a.update_id.cmp(&b.update_id)));
+    let shown = Shown {
+        schema: "gitops-updater/status/v1",
+        state: loaded.tip.map(|tip| tip.to_string()),
+        now,
+        maintenance: loaded.state.maintenance.as_ref(),
+        updates,
+        campaigns: loaded.state.campaigns.values().collect(),
+        quarantine: &loaded.state.quarantine,
+        problems: loaded.problems(),
+    };
+    form::write(global, &shown, || text(&shown, &loaded, global.verbose > 0))?;
+    // Told after what could be read: nothing is built on such a state, and a script should notice.
+    loaded.may_build()?;
+    Ok(Outcome::Done)
+}
+
+/// The kind is the id's first part, or the id itself (`k3s`).
+fn kind(update: &Update) -> &str {
+    let id = update.component.rsplit_once(':').map_or(update.component.as_str(), |(_, id)| id);
+    id.split('/').next().unwrap_or(id)
+}
+
+fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
+    let mut lines = vec![match (&shown.state, loaded.history) {
+        (Some(tip), _) => format!("state {} ({STATE_REF})", tip.get(..10).unwrap_or(tip)),
+        (None, History::Intact) => "nothing was proposed yet".to_owned(),
+        (None, History::Rewritten { .. }) => format!("{STATE_REF} is gone"),
+    }];
+    lines.push(maintenance::text(shown.maintenance, shown.now));
+    let of = |status: UpdateStatus| -> Vec<&Update> {
+        shown.updates.iter().copied().filter(|update| update.status == status).collect()
+    };
+    section(&mut lines, "In flight", &of(UpdateStatus::InProgress), usize::MAX, shown.now);
+    section(&mut lines, "Held", &of(UpdateStatus::Held), usize::MAX, shown.now);
+    if !shown.quarantine.is_empty() {
+        lines.push(format!("\nQuarantined ({})", shown.quarantine.len()));
+        for entry in shown.quarantine {
+            let since = age_of(entry.since, shown.now);
+            lines.push(row(&format!("{} {}", entry.component, entry.version), "", &since));
+            lines.extend(why(&entry.reason));
+        }
+    }
+    let most = if verbose { usize::MAX } else { FINISHED };
+    section(&mut lines, "Completed", &of(UpdateStatus::Completed), most, shown.now);
+    section(&mut lines, "Reverted", &of(UpdateStatus::Reverted), most, shown.now);
+    if verbose {
+        section(&mut lines, "Closed unmerged or replaced", &of(UpdateStatus::Abandoned), most, shown.now);
+    }
+    if !shown.problems.is_empty() {
+        lines.push(format!("\nProblems ({})", shown.problems.len()));
+        for problem in &shown.problems {
+            lines.extend(why(&problem.message));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usize, now: Timestamp) {
+    if updates.is_empty() {
+        return;
+    }
+    lines.push(format!("\n{title} ({})", updates.len()));
+    for update in updates.iter().take(most) {
+        let what = format!("{} {} -> {}", update.component, update.from, update.to);
+        let stage = match (update.stage, update.pull_request) {
+            (Stage::Proposed, Some(number)) => format!("#{number} open"),
+            (Stage::Proposed, None) => "proposed".to_owned(),
+            (Stage::Merged, _) => "merged".to_owned(),
+            (Stage::Rolling, _) => "rolling".to_owned(),
+            (_, Some(number)) => format!("#{number}"),
+            (_, None) => String::new(),
+        };
+        lines.push(row(&what, &stage, &age_of(update.changed_at, now)));
+        lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
+        lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
+    }
+    if updates.len() > most {
+        lines.push(format!("  and {} more (-v shows all)", updates.len() - most));
+    }
+}
+
+fn row(what: &str, stage: &str, age: &str) -> String {
+    let what = clean::line(what).into_owned();
+    let what = clean::left(&clean::fit(&what, WIDTH - 24), WIDTH - 24);
+    format!("  {what}  {stage:<10}  {age}").trim_end().to_owned()
+}
+
+fn why(reason: &str) -> Vec<String> {
+    clean::wrap(&clean::line(reason), WIDTH - 4).into_iter().map(|line| format!("    {line}")).collect()
+}

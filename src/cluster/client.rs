@@ -1,0 +1,94 @@
+//! How the API server is reached: kubeconfig, or the service account of the pod.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// Longest time for the connection and for one answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Which cluster is asked, and as whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A kubeconfig; otherwise that of the environment, else the service account of the pod.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it; otherwise its current one.
+    pub context: Option<String>,
+}
+
+/// Why the cluster cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read, or lacks the context.
+    #[error("cannot use the kubeconfig `{}`", .path.display())]
+    Kubeconfig {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// There is neither a kubeconfig nor a service account.
+    #[error("cannot find a cluster")]
+    Infer {
+        /// What was tried.
+        source: Box<kube::config::InferConfigError>,
+    },
+    /// Credentials or certificates cannot be used.
+    #[error("cannot set up the connection to the cluster")]
+    Client {
+        /// Why.
+        source: Box<kube::Error>,
+    },
+    /// The API server does not answer.
+    #[error("cannot ask the API server at `{url}` for its version")]
+    Unreachable {
+        /// Its URL, without credentials.
+        url: String,
+        /// Why.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Connects to the cluster and returns its client, and the version that the API server says it is.
+///
+/// # Errors
+///
+/// No way to a cluster is known, or it does not answer.
+pub async fn connect(access: &Access) -> Result<(Client, String), Error> {
+    let mut config = match (&access.kubeconfig, &access.context) {
+        (Some(path), context) => from_file(path, context.as_deref()).await?,
+        (None, Some(context)) => {
+            let options =
+                KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
+            Config::from_kubeconfig(&options).await.map_err(|source| Error::Kubeconfig {
+                path: PathBuf::from("KUBECONFIG"),
+                source: Box::new(source),
+            })?
+        }
+        (None, None) => Config::infer().await.map_err(|source| Error::Infer { source: Box::new(source) })?,
+    };
+    config.connect_timeout = Some(TIMEOUT);
+    config.read_timeout = Some(TIMEOUT);
+    // Fifteen tries with waits of up to a thousand seconds: whoever asks decides how long it may take.
+    config.default_retry = false;
+    let url = format!(
+        "{}://{}",
+        config.cluster_url.scheme_str().unwrap_or("https"),
+        config.cluster_url.authority().map(|authority| authority.host()).unwrap_or_default()
+    );
+    let client = Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) })?;
+    let version = client
+        .apiserver_version()
+        .await
+        .map_err(|source| Error::Unreachable { url, source: Box::new(source) })?;
+    Ok((client, version.git_version))
+}
+
+async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, Error> {
+    let wrong = |source| Error::Kubeconfig { path: path.to_path_buf(), source: Box::new(source) };
+    let kubeconfig = Kubeconfig::read_from(path).map_err(wrong)?;
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)
+}

@@ -1,0 +1,97 @@
+//! Trailers of commits, by which a commit of ours is known.
+
+use super::hidden::{decoded, encoded};
+
+const PREFIX: &str = "Gitops-Updater-";
+
+/// What the last paragraph of a commit message says to the program.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trailers {
+    /// Update id.
+    pub update_id: String,
+    /// Component id.
+    pub component: String,
+    /// Version before.
+    pub from: String,
+    /// Version after.
+    pub to: String,
+    /// Backup point.
+    pub backup_id: Option<String>,
+}
+
+impl Trailers {
+    /// The lines, each with its end.
+    pub fn lines(&self) -> String {
+        let known = [
+            ("Update", Some(&self.update_id)),
+            ("Component", Some(&self.component)),
+            ("From", Some(&self.from)),
+            ("To", Some(&self.to)),
+            ("Backup", self.backup_id.as_ref()),
+        ];
+        let line = |(name, value): (&str, Option<&String>)| {
+            value.map(|value| format!("{PREFIX}{name}: {}\n", encoded(value)))
+        };
+        known.into_iter().filter_map(line).collect()
+    }
+
+    /// The trailers of a commit message; `None` where one that every commit of ours has is missing.
+    ///
+    /// They may stand anywhere below the subject: a squash merge puts the messages of several commits together,
+    /// and people add trailers of their own. The last of each name counts.
+    pub fn parse(message: &str) -> Option<Self> {
+        let mut found = Self::default();
+        let mut seen = [false; 4];
+        for line in message.lines().skip(1) {
+            let Some((name, value)) = line.trim().strip_prefix(PREFIX).and_then(|rest| rest.split_once(':'))
+            else {
+                continue;
+            };
+            let Some(value) = decoded(value.trim()) else { continue };
+            let place = match name {
+                "Update" => (&mut found.update_id, 0),
+                "Component" => (&mut found.component, 1),
+                "From" => (&mut found.from, 2),
+                "To" => (&mut found.to, 3),
+                "Backup" => {
+                    found.backup_id = Some(value);
+                    continue;
+                }
+                _ => continue,
+            };
+            *place.0 = value;
+            seen[place.1] = true;
+        }
+        seen.iter().all(|seen| *seen).then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn trailers_are_found_below_other_text() {
+        let trailers = Trailers {
+            update_id: "update-20261121-100000".to_owned(),
+            component: "image/docker.io/library/nginx#12".to_owned(),
+            from: "v1.33.4+k3s1".to_owned(),
+            to: "v1.34.1+k3s1".to_owned(),
+            backup_id: Some("backup-20261121-095500".to_owned()),
+        };
+        let message = format!("k3s: a -> b (#7)\n\n* k3s\n\n{}Signed-off-by: A <a@b.c>\n", trailers.lines());
+        assert!(message.contains("Gitops-Updater-Component: image/docker.io/library/nginx%2312\n"));
+        assert_eq!(Trailers::parse(&message), Some(trailers));
+        assert_eq!(Trailers::parse("Gitops-Updater-Update: x\n\nnothing"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_is_read_as_it_was(component in "\\PC{1,40}", to in "\\PC{1,40}") {
+            let trailers = Trailers { component, to, ..Trailers::default() };
+            prop_assert_eq!(Trailers::parse(&format!("subject\n\n{}", trailers.lines())), Some(trailers));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What people read: commit messages, titles and bodies of pull requests, the dashboard, names of branches.
+//!
+//! Everything that comes from outside is neutralised ([`neutral`]); what the program itself must find again stands
+//! in trailers and in hidden comments.
+
+mod commit;
+mod dashboard;
+mod hidden;
+mod inline;
+mod names;
+pub mod neutral;
+mod proposal;
+mod section;
+mod templates;
+
+#[cfg(test)]
+mod tests;
+
+pub use commit::Trailers;
+pub use dashboard::{Action, Dashboard, Ignored};
+pub use hidden::Marker;
+pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};
+pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
+pub use section::Section;
+pub use templates::{Overrides, TemplateError, Templates};

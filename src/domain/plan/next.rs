@@ -1,0 +1,98 @@
+//! Which steps of a plan are proposed now.
+
+use std::collections::BTreeMap;
+
+use super::input::Input;
+use super::{Approval, RevertSafety, Step, Wave};
+use crate::domain::state::{Stage, Update};
+
+/// What goes before a component because the repository says so, by id, and why.
+pub(super) type First<'f> = &'f dyn Fn(&str) -> BTreeMap<&'f str, &'f str>;
+
+/// Marks the steps that this run would propose, and tells of the others why they wait.
+///
+/// They all stand in one wave: the first of which something can be proposed. What only a person can ask for, or
+/// what is stopped at this hour, does not keep later waves waiting that need nothing of it.
+///
+/// `unready` has, by step, why the cluster is not ready for it.
+pub(super) fn mark(
+    waves: &mut [Wave],
+    input: &Input<'_>,
+    unready: &BTreeMap<String, Vec<String>>,
+    first: First<'_>,
+) {
+    let under_way: Vec<&Update> =
+        input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
+    let mut begun = false;
+    for wave in waves {
+        let mut proposed = false;
+        for step in &mut wave.steps {
+            let mut holds = holds(step, input, &under_way, first);
+            holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
+            if !holds.is_empty() {
+                step.reasons.extend(holds);
+            } else if begun {
+                step.reasons.push("waits for the waves before it".to_owned());
+            } else {
+                step.next = true;
+                proposed = true;
+            }
+        }
+        begun |= proposed;
+    }
+}
+
+fn is_under_way(update: &Update) -> bool {
+    matches!(update.stage, Stage::Proposed | Stage::Merged | Stage::Rolling | Stage::Held)
+}
+
+fn is_safe(safety: RevertSafety) -> bool {
+    safety == RevertSafety::Safe
+}
+
+/// Why a step is not proposed now.
+fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>) -> Vec<String> {
+    if !step.requires.is_empty() {
+        // Told by what it requires.
+        return vec!["waits until what comes before it is verified".to_owned()];
+    }
+    let before = first(&step.component);
+    let mut holds = Vec::new();
+    for update in under_way {
+        let Update { component, to, stage, .. } = update;
+        let is_own = *component == step.component;
+        let what = match stage {
+            Stage::Held => "is held and needs a person",
+            Stage::Proposed => "is proposed",
+            Stage::Merged | Stage::Rolling => "is merged and not verified",
+            Stage::Verified | Stage::Reverted | Stage::Abandoned => continue,
+        };
+        let stops = match stage {
+            Stage::Held => true,
+            // A newer target takes the place of one that is only proposed.
+            Stage::Proposed if is_own => false,
+            _ if is_own => true,
+            _ => !is_safe(update.revert.safety) || !is_safe(step.revert.safety),
+        };
+        if stops {
+            holds.push(format!("waits: {component} {to} {what}"));
+        }
+        if let Some(why) = before.get(component.as_str())
+            && !stops
+        {
+            holds.push(format!("waits: {component} {to} {what} ({why})"));
+        }
+    }
+    match step.gate {
+        Approval::Skip => holds.push("is never proposed".to_owned()),
+        Approval::Manual if !input.situation.asked.contains(&step.id) => {
+            holds.push(format!("a person must ask for it ({})", step.policy_applied));
+        }
+        Approval::Auto | Approval::Review | Approval::Manual => {}
+    }
+    holds.extend((input.situation.holds)(step).into_iter().map(|hold| {
+        let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+        format!("{}: {}{until}", hold.gate, hold.reason)
+    }));
+    holds
+}

@@ -1,0 +1,204 @@
+//! What stops a step at this hour: kill switch, maintenance, quarantine, what is under way, windows and limits.
+//!
+//! Asked before every proposal and every merge. Reverts ask for the kill switch only.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::window::{Opening, Window, open};
+use super::{Hold, Limits};
+use crate::domain::plan::{RevertSafety, Step};
+use crate::domain::state::{Maintenance, Quarantined, Stage, Update};
+
+/// Who pulled the kill switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillSwitch {
+    /// `enabled: false` in the configuration of the base branch.
+    Configuration,
+    /// `GITOPS_UPDATER_DISABLE` in the environment.
+    Environment,
+    /// The label `gitops-updater/stop` on the dashboard.
+    Dashboard,
+}
+
+impl KillSwitch {
+    fn hold(self) -> Hold {
+        let (by, undo) = match self {
+            Self::Configuration => ("enabled", "set `enabled: true` on the base branch"),
+            Self::Environment => ("GITOPS_UPDATER_DISABLE", "unset the environment variable"),
+            Self::Dashboard => ("gitops-updater/stop", "take the label off the dashboard"),
+        };
+        hold("kill_switch", format!("everything is stopped; {undo} to go on"), by, None)
+    }
+}
+
+/// All that may stop a step now.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Set while every effect is stopped.
+    pub kill_switch: Option<KillSwitch>,
+    /// Set while proposing and merging are stopped.
+    pub maintenance: Option<&'a Maintenance>,
+    /// How much may be under way.
+    pub limits: Limits,
+    /// Every update that is recorded, in any stage.
+    pub updates: &'a [Update],
+    /// Versions that are not proposed again.
+    pub quarantine: &'a [Quarantined],
+    /// Component and version of pull requests that a person closed without merging.
+    pub declined: &'a BTreeSet<(String, String)>,
+}
+
+impl Circumstances<'_> {
+    /// Why the step may not be proposed now; empty = it may. `ahead` are the steps that this run proposes before it.
+    pub fn holds(&self, step: &Step, ahead: &[&Step], windows: &[&Window]) -> Vec<Hold> {
+        let about_the_version = [self.quarantined(step), self.declined(step)];
+        let about_others = [self.stopped_queue(step), self.company(step, ahead)];
+        let about_the_hour =
+            [self.at_this_hour(windows), self.open_limit(step, ahead), self.hourly_limit(ahead)];
+        about_the_version.into_iter().chain(about_others).chain(about_the_hour).flatten().collect()
+    }
+
+    /// Why nothing may be proposed or merged now, whatever it is: kill switch, maintenance, or no window is open.
+    pub fn at_this_hour(&self, windows: &[&Window]) -> Option<Hold> {
+        self.stopped().or_else(|| self.in_maintenance()).or_else(|| self.outside_windows(windows))
+    }
+
+    /// Why nothing at all may be done, not even a revert.
+    pub fn stopped(&self) -> Option<Hold> {
+        self.kill_switch.map(KillSwitch::hold)
+    }
+
+    fn in_maintenance(&self) -> Option<Hold> {
+        let maintenance = self.maintenance?;
+        // Over at its end, also where nobody has taken it out of the record.
+        if maintenance.until.is_some_and(|until| until <= self.now) {
+            return None;
+        }
+        let why = maintenance.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let until = maintenance.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let reason = format!("maintenance mode{until}, set by {}{why}", maintenance.by);
+        Some(hold("maintenance", reason, "maintenance", maintenance.until))
+    }
+
+    fn outside_windows(&self, windows: &[&Window]) -> Option<Hold> {
+        let Opening::Closed { next } = open(windows.iter().copied(), self.now) else { return None };
+        let by: Vec<&str> = windows.iter().map(|window| window.by()).collect();
+        let reason = match next {
+            Some(next) => format!("outside its maintenance windows; the next opens at {next}"),
+            None => "outside its maintenance windows".to_owned(),
+        };
+        Some(hold("window", reason, &by.join(", "), next))
+    }
+
+    fn quarantined(&self, step: &Step) -> Option<Hold> {
+        let found = self
+            .quarantine
+            .iter()
+            .find(|entry| entry.component == step.component && entry.version == step.to)?;
+        let reason = format!("in quarantine since {}: {}", found.since, found.reason);
+        Some(hold("quarantine", reason, found.update_id.as_deref().unwrap_or("quarantine"), None))
+    }
+
+    fn declined(&self, step: &Step) -> Option<Hold> {
+        let is_declined = self
+            .declined
+            .iter()
+            .any(|(component, version)| *component == step.component && *version == step.to);
+        is_declined.then(|| {
+            let reason = "its pull request was closed without being merged, which means: not this version";
+            hold("declined", reason.to_owned(), "closed pull request", None)
+        })
+    }
+
+    /// Updates under way that are not the step itself.
+    fn others<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s Update> {
+        self.updates.iter().filter(|update| {
+            let is_under_way =
+                matches!(update.stage, Stage::Proposed | Stage::Merged | Stage::Rolling | Stage::Held);
+            is_under_way && !(update.component == step.component && update.to == step.to)
+        })
+    }
+
+    /// An update that is held for a person stops the queue.
+    fn stopped_queue(&self, step: &Step) -> Option<Hold> {
+        let held = self.others(step).find(|update| update.stage == Stage::Held)?;
+        let why = held.reason.as_deref().unwrap_or("a person is needed");
+        let reason = format!("{} {} is held: {why}", held.component, held.to);
+        Some(hold("held_update", reason, &held.update_id, None))
+    }
+
+    /// What cannot be taken back without harm is in flight alone.
+    fn company(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
+        let is_alone = |safety| safety != RevertSafety::Safe;
+        let alone = is_alone(step.revert.safety);
+        let under_way = self.others(step).filter(|update| update.stage != Stage::Held);
+        for update in under_way {
+            let (same, open) = (update.component == step.component, update.stage == Stage::Proposed);
+            // An open pull request of the same component is replaced.
+            if same && open {
+                continue;
+            }
+            let other = format!("{} {}", update.component, update.to);
+            if same {
+                let reason = format!("{other} is merged and not verified yet");
+                return Some(hold("in_flight", reason, &update.update_id, None));
+            }
+            if alone || is_alone(update.revert.safety) {
+                return Some(hold("in_flight", company_reason(&other, alone), &update.update_id, None));
+            }
+        }
+        let other =
+            ahead.iter().find(|other| other.id != step.id && (alone || is_alone(other.revert.safety)))?;
+        let name = format!("{} {}", other.component, other.to);
+        Some(hold("in_flight", company_reason(&name, alone), &other.id, None))
+    }
+
+    fn open_limit(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
+        let open = self
+            .others(step)
+            // The pull request for another version of the same component is closed for this one.
+            .filter(|update| update.stage == Stage::Proposed && update.component != step.component)
+            .count();
+        let count = open + ahead.iter().filter(|other| other.id != step.id).count();
+        (count >= self.limits.open_pull_requests).then(|| {
+            let most = self.limits.open_pull_requests;
+            let reason = format!("{count} pull requests are open, {most} at most");
+            hold("open_pull_requests", reason, "limits.open_pull_requests", None)
+        })
+    }
+
+    fn hourly_limit(&self, ahead: &[&Step]) -> Option<Hold> {
+        let hour = SignedDuration::from_hours(1);
+        let since = self.now.checked_sub(hour).ok()?;
+        let mut opened: Vec<Timestamp> =
+            self.updates.iter().map(|update| update.started_at).filter(|at| *at > since).collect();
+        opened.sort_unstable();
+        let most = self.limits.per_hour;
+        let count = opened.len() + ahead.len();
+        (count >= most).then(|| {
+            let reason = format!("{count} pull requests were opened within the hour, {most} at most");
+            // As many as are too many must have become older than an hour; those of this run are as young as can be.
+            let until = opened.get(count - most).copied().unwrap_or(self.now).checked_add(hour).ok();
+            hold("per_hour", reason, "limits.per_hour", until)
+        })
+    }
+}
+
+fn company_reason(other: &str, alone: bool) -> String {
+    if alone {
+        format!("goes alone, because a revert may do harm, and {other} is under way")
+    } else {
+        format!("{other} is under way, which goes alone, because a revert may do harm")
+    }
+}
+
+fn hold(gate: &'static str, reason: String, by: &str, until: Option<Timestamp>) -> Hold {
+    Hold { gate, reason, policy_applied: by.to_owned(), until }
+}
+
+#[cfg(test)]
+mod tests;

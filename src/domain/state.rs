@@ -1,0 +1,258 @@
+//! The life of updates, as it is kept in `refs/gitops-updater/state`: plain data that people read with `git log -p`.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::component::UpdateType;
+use super::plan::{Approval, Revert};
+
+/// Everything that is kept between passes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    /// By update id; one file each (`updates/<id>.yaml`).
+    pub updates: BTreeMap<String, Update>,
+    /// By campaign id; one file each (`campaigns/<id>.yaml`).
+    pub campaigns: BTreeMap<String, Campaign>,
+    /// `quarantine.yaml`: versions that are not proposed again.
+    pub quarantine: Vec<Quarantined>,
+    /// `maintenance.yaml`: set while proposing and merging are stopped.
+    pub maintenance: Option<Maintenance>,
+}
+
+/// Where an update is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Its pull request is open.
+    Proposed,
+    /// Merged; Flux has not applied it as far as is known.
+    Merged,
+    /// Being applied.
+    Rolling,
+    /// Applied, and the cluster is healthy, or a person or the policy said so.
+    Verified,
+    /// Taken back.
+    Reverted,
+    /// Stopped; a person is needed.
+    Held,
+    /// Its pull request was closed without being merged, or was replaced.
+    Abandoned,
+}
+
+/// The word for people and scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateStatus {
+    /// Proposed, merged or rolling.
+    InProgress,
+    /// Verified.
+    Completed,
+    /// Taken back.
+    Reverted,
+    /// Stopped.
+    Held,
+    /// Closed unmerged or replaced.
+    Abandoned,
+}
+
+/// One step in life.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// `update-<UTC time>`, of the run that recorded it first; `-2`, `-3` … within one second.
+    pub update_id: String,
+    /// For people and scripts.
+    pub status: UpdateStatus,
+    /// Where it is.
+    pub stage: Stage,
+    /// When it was recorded first.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    /// When its stage changed last.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub changed_at: Timestamp,
+    /// Campaign it is part of.
+    pub campaign: String,
+    /// Component id.
+    pub component: String,
+    /// Version before.
+    pub from: String,
+    /// Version after.
+    pub to: String,
+    /// What kind of step it is.
+    pub update_type: UpdateType,
+    /// How it is approved.
+    pub gate: Approval,
+    /// What decided the gate.
+    pub policy_applied: String,
+    /// Whether going back is safe.
+    pub revert: Revert,
+    /// Backup point made before.
+    pub backup_id: Option<String>,
+    /// Branch with the change.
+    pub branch: String,
+    /// Commit that the change was made on.
+    pub base: Option<String>,
+    /// Commit with the change on the branch, as we wrote it last.
+    pub head: Option<String>,
+    /// Number of the pull request.
+    pub pull_request: Option<u64>,
+    /// Commit on the base branch that brought the change in.
+    pub merge_commit: Option<String>,
+    /// When it was merged.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub merged_at: Option<Timestamp>,
+    /// What it is doing now, in the words of the user's phases (`updating_flux`).
+    pub current_phase: Option<String>,
+    /// Phases that are done (`backup_creation`, `proposal`, …).
+    pub completed_phases: Vec<String>,
+    /// When verification failed: `pre_update`, `update`, `post_update`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failure_stage: Option<String>,
+    /// What it waits for, or why it was stopped.
+    pub reason: Option<String>,
+    /// Who said that it is verified, and how (`policy verification: merged, settle 24h`, `accepted by jane`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified_by: Option<String>,
+}
+
+/// A sequence of steps that belong together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Campaign {
+    /// `campaign-<UTC time>`.
+    pub campaign_id: String,
+    /// For people and scripts.
+    pub status: UpdateStatus,
+    /// When it began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub started_at: Timestamp,
+    /// What it is doing now (`updating_flux`).
+    pub current_phase: Option<String>,
+    /// What is done (`backup_creation`, `k3s_update`).
+    pub completed_phases: Vec<String>,
+    /// Backup point of its latest step.
+    pub backup_id: Option<String>,
+    /// Step ids in order, as planned last.
+    pub order: Vec<String>,
+    /// A commit to go back to for each verified step.
+    pub rollback_points: Vec<RollbackPoint>,
+}
+
+/// A commit to go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackPoint {
+    /// Such as `k3s_update`.
+    pub phase: String,
+    /// Commit on the base branch at which the step was verified.
+    pub git_commit: String,
+    /// When.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub timestamp: Timestamp,
+}
+
+/// A version that is not proposed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quarantined {
+    /// Component id.
+    pub component: String,
+    /// Version.
+    pub version: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// Update that led to it.
+    pub update_id: Option<String>,
+}
+
+/// Proposing and merging are stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// Who stopped it.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// Until when; for ever where it is not given.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
+}
+
+impl Stage {
+    /// What people and scripts are told.
+    pub fn status(self) -> UpdateStatus {
+        match self {
+            Self::Proposed | Self::Merged | Self::Rolling => UpdateStatus::InProgress,
+            Self::Verified => UpdateStatus::Completed,
+            Self::Reverted => UpdateStatus::Reverted,
+            Self::Held => UpdateStatus::Held,
+            Self::Abandoned => UpdateStatus::Abandoned,
+        }
+    }
+}
+
+impl UpdateStatus {
+    /// The word in files and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+            Self::Reverted => "reverted",
+            Self::Held => "held",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl Maintenance {
+    /// Whether it still holds at `now`.
+    pub fn is_on(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+/// `<prefix>-<UTC time>`, with `-2`, `-3` … behind it where that is taken.
+pub fn fresh_id(prefix: &str, now: Timestamp, is_taken: impl Fn(&str) -> bool) -> String {
+    let id = format!("{prefix}-{}", now.strftime("%Y%m%d-%H%M%S"));
+    if !is_taken(&id) {
+        return id;
+    }
+    let numbered = (2_u32..).map(|number| format!("{id}-{number}"));
+    numbered.into_iter().find(|id| !is_taken(id)).unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_second_are_numbered() {
+        let now: Timestamp = "2025-02-08T10:00:00.9Z".parse().unwrap();
+        let taken = ["update-20250208-100000", "update-20250208-100000-2"];
+        assert_eq!(fresh_id("update", now, |_| false), taken[0]);
+        assert_eq!(fresh_id("update", now, |id| id == taken[0]), taken[1]);
+        assert_eq!(fresh_id("update", now, |id| taken.contains(&id)), "update-20250208-100000-3");
+    }
+
+    #[test]
+    fn maintenance_ends_when_it_says() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let since = at("2025-02-08T10:00:00Z");
+        let mut maintenance = Maintenance { by: "jane".to_owned(), reason: None, since, until: None };
+        assert!(maintenance.is_on(at("2035-01-01T00:00:00Z")));
+        maintenance.until = Some(at("2025-02-08T12:00:00Z"));
+        assert!(
+            maintenance.is_on(at("2025-02-08T11:59:59Z")) && !maintenance.is_on(at("2025-02-08T12:00:00Z"))
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! Either forge, chosen at run time.
+
+use super::github::GithubForge;
+use super::local::LocalForge;
+use crate::app::forge::{
+    Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number, PullRequest,
+    PullRequestChange,
+};
+
+/// Where the pull requests of a repository live.
+pub enum AnyForge {
+    /// Refs of the repository itself.
+    Local(LocalForge),
+    /// GitHub.
+    Github(Box<GithubForge>),
+}
+
+impl Forge for AnyForge {
+    async fn pull_requests(&self) -> ForgeResult<Vec<PullRequest>> {
+        match self {
+            Self::Local(forge) => forge.pull_requests().await,
+            Self::Github(forge) => forge.pull_requests().await,
+        }
+    }
+
+    async fn pull_requests_of(&self, branch: &str) -> ForgeResult<Vec<PullRequest>> {
+        match self {
+            Self::Local(forge) => forge.pull_requests_of(branch).await,
+            Self::Github(forge) => forge.pull_requests_of(branch).await,
+        }
+    }
+
+    async fn pull_request(&self, number: Number) -> ForgeResult<PullRequest> {
+        match self {
+            Self::Local(forge) => forge.pull_request(number).await,
+            Self::Github(forge) => forge.pull_request(number).await,
+        }
+    }
+
+    async fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+        match self {
+            Self::Local(forge) => forge.open(new).await,
+            Self::Github(forge) => forge.open(new).await,
+        }
+    }
+
+    async fn change(&self, current: &PullRequest, change: &PullRequestChange) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.change(current, change).await,
+            Self::Github(forge) => forge.change(current, change).await,
+        }
+    }
+
+    async fn comment(&self, number: Number, marker: &str, body: &str) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.comment(number, marker, body).await,
+            Self::Github(forge) => forge.comment(number, marker, body).await,
+        }
+    }
+
+    async fn close(&self, number: Number) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.close(number).await,
+            Self::Github(forge) => forge.close(number).await,
+        }
+    }
+
+    async fn merge(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> ForgeResult<String> {
+        match self {
+            Self::Local(forge) => forge.merge(number, head, method, message).await,
+            Self::Github(forge) => forge.merge(number, head, method, message).await,
+        }
+    }
+
+    async fn checks(&self, commit: &str) -> ForgeResult<Checks> {
+        match self {
+            Self::Local(forge) => forge.checks(commit).await,
+            Self::Github(forge) => forge.checks(commit).await,
+        }
+    }
+
+    async fn set_status(&self, commit: &str, status: &CommitStatus) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.set_status(commit, status).await,
+            Self::Github(forge) => forge.set_status(commit, status).await,
+        }
+    }
+
+    async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
+        match self {
+            Self::Local(forge) => forge.dashboard().await,
+            Self::Github(forge) => forge.dashboard().await,
+        }
+    }
+
+    async fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.write_dashboard(seen, title, body).await,
+            Self::Github(forge) => forge.write_dashboard(seen, title, body).await,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The port, as GitHub fills it.
+
+use super::GithubForge;
+use crate::app::forge::{
+    Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number, PullRequest,
+    PullRequestChange,
+};
+
+impl Forge for GithubForge {
+    async fn pull_requests(&self) -> ForgeResult<Vec<PullRequest>> {
+        self.all_pulls().await
+    }
+
+    async fn pull_requests_of(&self, branch: &str) -> ForgeResult<Vec<PullRequest>> {
+        self.pulls_of(branch).await
+    }
+
+    async fn pull_request(&self, number: Number) -> ForgeResult<PullRequest> {
+        self.pull(number).await
+    }
+
+    async fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+        self.open_pull(new).await
+    }
+
+    async fn change(&self, current: &PullRequest, change: &PullRequestChange) -> ForgeResult<()> {
+        self.change_pull(current, change).await
+    }
+
+    async fn comment(&self, number: Number, marker: &str, body: &str) -> ForgeResult<()> {
+        self.write_comment(number, marker, body).await
+    }
+
+    async fn close(&self, number: Number) -> ForgeResult<()> {
+        self.close_pull(number).await
+    }
+
+    async fn merge(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> ForgeResult<String> {
+        self.merge_pull(number, head, method, message).await
+    }
+
+    async fn checks(&self, commit: &str) -> ForgeResult<Checks> {
+        self.count_checks(commit).await
+    }
+
+    async fn set_status(&self, commit: &str, status: &CommitStatus) -> ForgeResult<()> {
+        self.write_status(commit, status).await
+    }
+
+    async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
+        self.open_dashboard().await
+    }
+
+    async fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+        self.put_dashboard(seen, title, body).await
+    }
+}

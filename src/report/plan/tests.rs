@@ -1,0 +1,107 @@
+use serde_json::Value;
+
+use super::*;
+use crate::domain::notes::is_unprintable;
+
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/plan.v1.json");
+
+fn options() -> RenderOptions {
+    RenderOptions::new("2026-11-21T12:00:00Z".parse().unwrap())
+}
+
+fn rendered(plan: &PlanReport, format: PlanFormat) -> String {
+    render(plan, format, &options()).unwrap()
+}
+
+#[test]
+fn campaign_on_a_terminal() {
+    insta::assert_snapshot!(rendered(&samples::campaign(), PlanFormat::Text));
+}
+
+#[test]
+fn campaign_on_a_terminal_with_everything() {
+    let verbose = RenderOptions { verbose: true, ..options() };
+    insta::assert_snapshot!(render(&samples::campaign(), PlanFormat::Text, &verbose).unwrap());
+}
+
+#[test]
+fn campaign_as_markdown() {
+    insta::assert_snapshot!(rendered(&samples::campaign(), PlanFormat::Markdown { limit: usize::MAX }));
+}
+
+#[test]
+fn nothing_to_do_is_one_sentence() {
+    let text = rendered(&samples::empty(), PlanFormat::Text);
+    assert_eq!(text, "Nothing to do: no component has a newer version.\n. at 3f2c1ab\n");
+}
+
+#[test]
+fn no_line_is_wider_than_the_terminal() {
+    for width in [60, 80, 120] {
+        let text =
+            render(&samples::campaign(), PlanFormat::Text, &RenderOptions { width, ..options() }).unwrap();
+        for line in text.lines() {
+            assert!(super::super::clean::width(line) <= width, "{width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn colours_change_no_letter() {
+    let plain = rendered(&samples::campaign(), PlanFormat::Text);
+    let painted =
+        render(&samples::campaign(), PlanFormat::Text, &RenderOptions { color: true, ..options() }).unwrap();
+    assert!(painted.contains("\u{1b}[32m"), "additions are green");
+    assert_eq!(anstream::adapter::strip_str(&painted).to_string(), plain);
+}
+
+#[test]
+fn nothing_of_a_manifest_reaches_the_terminal_as_a_command() {
+    for format in [PlanFormat::Text, PlanFormat::Json, PlanFormat::Yaml] {
+        let text = rendered(&samples::campaign(), format);
+        assert!(!text.chars().any(|letter| letter != '\n' && is_unprintable(letter)), "{format:?}");
+    }
+}
+
+#[test]
+fn markdown_holds_no_mention_reference_or_element_of_strangers() {
+    let text = rendered(&samples::campaign(), PlanFormat::Markdown { limit: usize::MAX });
+    assert!(text.contains("`@everyone/#1 <b>`"), "{text}");
+    assert!(text.contains("````diff"), "a fence is longer than those inside it");
+}
+
+#[test]
+fn markdown_keeps_its_limit_and_says_so() {
+    let all = rendered(&samples::campaign(), PlanFormat::Markdown { limit: usize::MAX });
+    let limit = all.len() - 10;
+    let short = rendered(&samples::campaign(), PlanFormat::Markdown { limit });
+    assert!(short.len() <= limit && short.contains("Shortened"), "{short}");
+}
+
+#[test]
+fn json_and_yaml_are_the_plan_and_match_the_schema() {
+    let schema: Value = serde_json::from_str(&schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for plan in [samples::empty(), samples::campaign()] {
+        let json: Value = serde_json::from_str(&rendered(&plan, PlanFormat::Json)).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(serde_json::from_value::<PlanReport>(json.clone()).unwrap(), plan);
+        assert_eq!(serde_yaml::from_str::<Value>(&rendered(&plan, PlanFormat::Yaml)).unwrap(), json);
+    }
+}
+
+#[test]
+fn committed_schema_is_the_one_of_the_code() {
+    assert!(
+        std::fs::read_to_string(COMMITTED).unwrap_or_default() == schema(),
+        "schema/plan.v1.json is out of date: run \
+         `cargo test --lib report::plan::tests::schema_is_written -- --ignored`"
+    );
+}
+
+#[test]
+#[ignore = "writes schema/plan.v1.json"]
+fn schema_is_written() {
+    std::fs::write(COMMITTED, schema()).unwrap();
+}
