@@ -75,10 +75,6 @@ pub struct Found {
     pub apis: Vec<SeenApi>,
     /// Rules in force.
     pub registry: Arc<Registry>,
-    /// Which component must be moved before which.
-    pub dependencies: Vec<Dependency>,
-    /// The API version of every object that Flux applies.
-    pub apis: Vec<SeenApi>,
 }
 
 /// Reads a repository and finds its components.
@@ -115,8 +111,6 @@ pub fn read(repository: &Repo, request: &DetectRequest, threads: usize) -> Resul
         files_read: scans.len(),
         revision: repository.revision(&listing),
         architectures: resolved.architectures,
-        dependencies: resolved.dependencies,
-        apis: resolved.apis,
         registry: Arc::new(registry),
         dependencies: resolved.dependencies,
         apis: resolved.apis,

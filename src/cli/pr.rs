@@ -276,7 +276,8 @@ fn block(text: &str) -> Vec<String> {
         hidden |= opens;
         let skipped = hidden;
         hidden &= !line.contains("-->");
-        if !skipped {
+        let is_second_blank = line.trim().is_empty() && lines.last().is_none_or(String::is_empty);
+        if !skipped && !is_second_blank {
             lines.extend(match line.trim() {
                 "" => vec![String::new()],
                 _ => clean::wrap(&clean::line(line), WIDTH - 2),

@@ -96,7 +96,8 @@ struct Loading {
 
 impl Loading {
     fn add(&mut self, file: &str, text: &str, embedded: bool) {
-        let read = compile::parse(text).and_then(|rule| match self.conflict(&rule, embedded) {
+        let parse = if embedded { compile::parse_embedded } else { compile::parse };
+        let read = parse(text).and_then(|rule| match self.conflict(&rule, embedded) {
             Some(error) => Err(error.placed_in(text)),
             None => Ok(rule),
         });
@@ -153,6 +154,13 @@ fn taken(field: String, id: &str, of: &str) -> RuleError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_pattern_of_the_embedded_rules_can_be_compiled() {
+        for (file, text) in EMBEDDED {
+            assert!(compile::parse(text).is_ok(), "{file}");
+        }
+    }
 
     #[test]
     fn every_embedded_rule_is_valid_and_its_ids_are_unique() {

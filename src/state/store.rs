@@ -357,7 +357,10 @@ impl StateStore {
         let Some(tip) = tip else { return Ok(false) };
         let wanted = format!("{ACCEPTS}: {lost}");
         let chain = self.repo.commits_since(None, tip, LONGEST_CHAIN)?;
-        Ok(chain.iter().any(|commit| commit.message.lines().any(|line| line == wanted)))
+        // Trailers are the last paragraph; what stands before it may be the words of strangers.
+        let trailers =
+            |message: &str| message.trim_end().rsplit("\n\n").next().unwrap_or_default().to_owned();
+        Ok(chain.iter().any(|commit| trailers(&commit.message).lines().any(|line| line == wanted)))
     }
 
     /// This clone's own memory of a remote's state. Losing it loses nothing but a witness.

@@ -17,10 +17,11 @@ use super::body::Bounded;
 use super::failure::permanent;
 use super::http::{Get, Http};
 use super::redact::redact;
-use crate::domain::gotk::Manifests;
+use crate::domain::gotk::{Manifests, steps};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 const RELEASES: &str = "https://github.com/fluxcd/flux2/releases/download";
+const SOURCES: &str = "https://raw.githubusercontent.com/fluxcd/flux2";
 const ARCHIVE: &str = "manifests.tar.gz";
 /// The archives of real releases have 0.1 MB.
 const ARCHIVE_LIMIT: u64 = 4 << 20;
@@ -30,6 +31,8 @@ const UNPACKED_LIMIT: u64 = 16 << 20;
 const MOST_ENTRIES: usize = 64;
 /// Lists of checksums have 2 kB.
 const CHECKSUMS_LIMIT: u64 = 256 << 10;
+/// The sources have 10 kB at most.
+const SOURCE_LIMIT: u64 = 256 << 10;
 /// What was released is not released again.
 const FRESH_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -97,10 +100,30 @@ pub async fn manifests(http: &Http, release: &str) -> Result<Manifests, Upstream
         }
         _ => tracing::debug!(url = %redact(&archive_url), "manifests without a stated checksum"),
     }
-    unpack(release, &archive).map_err(|error| {
+    let manifests = unpack(release, &archive).map_err(|error| {
         let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
         permanent(format!("cannot use `{}`: {error}{cause}", redact(&archive_url)))
-    })
+    })?;
+    Ok(Manifests { sources: sources(http, release).await, ..manifests })
+}
+
+/// Sums of the sources of the steps of a release that is newer than all that were compared; none where they cannot be
+/// had, so that a mirror need not have them.
+async fn sources(http: &Http, release: &str) -> BTreeMap<String, String> {
+    let mut sums = BTreeMap::new();
+    if !steps::are_in_sources(release) {
+        return sums;
+    }
+    for (path, _) in steps::SOURCES {
+        match fetched(http, &format!("{SOURCES}/{release}/{path}"), SOURCE_LIMIT).await {
+            Ok((_, source)) => sums.insert(path.to_owned(), hex(&Sha256::digest(&source))),
+            Err(failure) => {
+                tracing::warn!(release, reason = %failure, "how this release of Flux generates its file is not known");
+                return BTreeMap::new();
+            }
+        };
+    }
+    sums
 }
 
 async fn asset(
@@ -109,8 +132,11 @@ async fn asset(
     name: &str,
     limit: u64,
 ) -> Result<(Url, Vec<u8>), UpstreamFailure> {
-    let url = Url::parse(&format!("{RELEASES}/{release}/{name}"))
-        .map_err(|error| permanent(format!("cannot ask for `{name}` of Flux {release}: {error}")))?;
+    fetched(http, &format!("{RELEASES}/{release}/{name}"), limit).await
+}
+
+async fn fetched(http: &Http, url: &str, limit: u64) -> Result<(Url, Vec<u8>), UpstreamFailure> {
+    let url = Url::parse(url).map_err(|error| permanent(format!("cannot ask `{url}`: {error}")))?;
     let get = Get { fresh_for: Some(FRESH_FOR), ..Get::new(&url, limit) };
     let got = http.get(get).await?;
     let bytes = got
@@ -173,5 +199,5 @@ pub fn unpack(release: &str, archive: &[u8]) -> Result<Manifests, ArchiveError> 
             return Err(ArchiveError::Twice { name });
         }
     }
-    Ok(Manifests { version: release.to_owned(), files })
+    Ok(Manifests { version: release.to_owned(), files, ..Manifests::default() })
 }

@@ -35,7 +35,7 @@ pub(super) fn build(options: &Options, release: &Manifests) -> Result<String, Go
 
 /// The objects in the order of the file.
 pub(super) fn objects(options: &Options, release: &Manifests) -> Result<Vec<Node>, GotkError> {
-    let steps = Steps::of(&options.version)?;
+    let steps = Steps::of(release)?;
     let mut objects = vec![namespace(options)];
     if options.network_policy {
         objects.extend(release.objects("policies.yaml")?);

@@ -11,7 +11,7 @@
 //! 1. the manifests of the release that the file names give exactly the bytes of the file. This proves that the
 //!    options are complete, and that nobody edited the file;
 //! 2. the manifests of the new release are printed here as they are written there, byte for byte;
-//! 3. the steps of the new release are known ([`GotkError::UnknownSteps`]), and each argument that they replace
+//! 3. the steps of the new release are known ([`steps`]), and each argument that they replace
 //!    by its place is the one they mean;
 //! 4. no CustomResourceDefinition is lost: the bootstrap Kustomization prunes, and with a definition go all
 //!    objects of its kind ([`crds`]).
@@ -27,7 +27,7 @@ mod order_by_kind;
 pub mod patches;
 mod print;
 mod scalar;
-mod steps;
+pub mod steps;
 mod tree;
 
 use std::collections::BTreeMap;
@@ -47,12 +47,14 @@ const SOURCE_CONTROLLER: &str = "source-controller";
 const SOURCE_WATCHER: &str = "source-watcher";
 
 /// The asset `manifests.tar.gz` of a release of Flux.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Manifests {
     /// Of the release, with its leading `v`.
     pub version: String,
     /// Text by file name: one file a component, `rbac.yaml` and `policies.yaml`.
     pub files: BTreeMap<String, String>,
+    /// SHA-256 sums by path of the sources of its steps, where they were asked for ([`steps::SOURCES`]).
+    pub sources: BTreeMap<String, String>,
 }
 
 /// Why a file is not regenerated.
@@ -147,6 +149,17 @@ pub enum GotkError {
         release: String,
         /// Newest minor that is known.
         newest: String,
+    },
+    /// The release generates the file otherwise than every one that was compared.
+    #[error(
+        "`flux` {release} generates the file in a new way (`{source_file}` changed): generate it with \
+         `flux install --export`"
+    )]
+    ChangedSteps {
+        /// Version of the release.
+        release: String,
+        /// The first of its sources that changed.
+        source_file: String,
     },
     /// Something in the manifests of a release that the steps do not know.
     #[error("in the manifests of {release}, {place} {what}")]

@@ -105,7 +105,7 @@ fn release(version: &str, image: &str, versions: &[&str]) -> Manifests {
     for name in ALL {
         files.insert(format!("{name}.yaml"), component(name, image, versions));
     }
-    Manifests { version: version.to_owned(), files }
+    Manifests { version: version.to_owned(), files, ..Manifests::default() }
 }
 
 const ALL: [&str; 5] =

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::keys::Keys;
 use super::route::{self, Pattern, Segment};
 
 /// How many aliases or merge keys a look-up follows before it gives up.
@@ -63,6 +64,7 @@ pub struct Document<'text> {
     text: &'text str,
     chunk: Range<usize>,
     nodes: Vec<Node<'text>>,
+    keys: Keys,
 }
 
 impl<'text> Document<'text> {
@@ -78,6 +80,11 @@ impl<'text> Document<'text> {
     /// The root node; `None` for an empty document.
     pub fn root(&self) -> Option<NodeId> {
         (!self.nodes.is_empty()).then_some(0)
+    }
+
+    /// Keys of mappings anywhere in the document.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     fn node(&self, id: NodeId) -> &Node<'text> {
@@ -257,11 +264,15 @@ impl<'text> Document<'text> {
     }
 
     fn child(&self, id: NodeId, token: &str) -> Option<NodeId> {
-        if self.is_sequence(id) {
-            let wanted: usize = token.parse().ok()?;
-            return self.children(id).nth(wanted).map(|(_, child)| child);
+        let id = self.resolve(id);
+        match self.node(id).value {
+            Value::Mapping => self.get(id, token),
+            Value::Sequence => {
+                let wanted: usize = token.parse().ok()?;
+                self.children(id).nth(wanted).map(|(_, child)| child)
+            }
+            Value::Scalar { .. } | Value::Alias(_) => None,
         }
-        self.get(id, token)
     }
 
     /// JSON Pointer of a node, from the document's root.
@@ -315,7 +326,13 @@ impl<'text> Document<'text> {
             // Aliases are not entered: what they stand for is found where it is written. Depth is
             // bounded by the parser's nesting limit.
             Segment::Deep => {
-                if !matches!(self.node(id).value, Value::Alias(_)) {
+                let leads_on = match self.node(id).value {
+                    Value::Alias(_) => return,
+                    // Nothing is below a scalar: it is named itself, or not at all.
+                    Value::Scalar { .. } => rest.is_empty(),
+                    Value::Sequence | Value::Mapping => true,
+                };
+                if leads_on {
                     self.select_into(id, rest, found);
                     for (_, child) in self.children(id) {
                         self.select_into(child, segments, found);

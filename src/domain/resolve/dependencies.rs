@@ -17,9 +17,12 @@ use crate::domain::plan::input::Dependency;
 use crate::domain::problem::Problem;
 use crate::domain::upstream::UpstreamRef;
 
-/// Objects in which versions were found: by the bytes of the version.
+/// File and, where the version stands in one, object.
+type Found = (usize, Option<usize>);
+
+/// Where versions were found: by file and first byte of the version.
 pub(super) struct Places {
-    by_bytes: BTreeMap<(String, usize), BTreeSet<(usize, Option<usize>)>>,
+    by_bytes: BTreeMap<(String, usize), BTreeSet<Found>>,
 }
 
 impl Places {
@@ -42,7 +45,7 @@ impl Places {
         Self { by_bytes }
     }
 
-    fn of_component(&self, component: &Component) -> BTreeSet<(usize, Option<usize>)> {
+    fn of_component(&self, component: &Component) -> BTreeSet<Found> {
         let pins = component.pins.iter().filter(|pin| pin.applied);
         pins.filter_map(|pin| self.by_bytes.get(&(pin.file.clone(), pin.span.0))).flatten().copied().collect()
     }

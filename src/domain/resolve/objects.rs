@@ -229,14 +229,13 @@ impl Objects {
         let group = cycles::groups(&graph);
         let mut named = BTreeSet::new();
         let mut problems = vec![];
-        for at in 0..self.nodes.len() {
+        for (at, node) in self.nodes.iter().enumerate() {
             if named.contains(&group[at]) {
                 continue;
             }
             let Some(way) = cycles::cycle_through(&graph, at) else { continue };
             named.insert(group[at]);
             let names: Vec<String> = way.iter().map(|at| format!("`{}`", self.nodes[*at].shown())).collect();
-            let node = &self.nodes[at];
             let line = self.direct[at].iter().find(|(on, _)| Some(on) == way.get(1)).map(|(_, line)| *line);
             let message = format!(
                 "{} waits for itself by `dependsOn`: {}; Flux never reconciles it, take one of them away",

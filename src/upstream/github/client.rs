@@ -1,5 +1,6 @@
 //! One page of a list from GitHub: the request, its retries, and what its refusal means.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::PAGE_LIMIT;
@@ -40,7 +41,10 @@ pub(super) struct Page {
 
 /// Asks one GitHub API for pages.
 pub(super) struct Client<'a> {
-    crab: Octocrab,
+    /// Made with the first request, as the HTTP client below it is: what is answered from the store needs neither.
+    crab: OnceLock<Octocrab>,
+    origin: String,
+    token: Option<&'a SecretString>,
     store: Option<Store>,
     options: &'a GithubOptions,
     http: &'a Http,
@@ -73,36 +77,43 @@ impl<'a> Client<'a> {
         let is_own = options.api_url(host).is_some_and(|own| own.origin() == first.origin());
         let token = options.token(host).filter(|_| is_own);
         let account = Account { host: host.to_ascii_lowercase(), has_token: token.is_some() };
+        // octocrab panics on a token that no header can hold.
+        if token.is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(UpstreamFailure {
+                class: FailureClass::Denied,
+                message: format!("the token for {host} has characters that no token can have"),
+            });
+        }
+        let store = options.cache_folder.as_deref().map(|folder| Store::new(folder, token, &context.http));
+        let origin = first.origin().ascii_serialization();
+        Ok(Self { crab: OnceLock::new(), origin, token, store, options, http: &context.http, account })
+    }
+
+    fn crab(&self) -> Result<&Octocrab, UpstreamFailure> {
+        if let Some(crab) = self.crab.get() {
+            return Ok(crab);
+        }
         let unusable = |detail: &str| UpstreamFailure {
             class: FailureClass::Permanent,
-            message: format!("cannot ask the GitHub API of {host}: {detail}"),
+            message: format!("cannot ask the GitHub API of {}: {detail}", self.account.host),
         };
-
         let mut builder = Octocrab::builder()
-            .base_uri(first.origin().ascii_serialization())
+            .base_uri(self.origin.as_str())
             .map_err(|_| unusable("its address is no URL"))?
             // Retries are ours: octocrab's own come at once, or sleep until the limit resets.
             .add_retry_config(RetryConfig::None)
             .add_header(header::ACCEPT, "application/vnd.github+json".to_owned())
             .add_header(http::HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
-        if let Some(token) = token {
-            // octocrab panics on a token that no header can hold.
-            if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(UpstreamFailure {
-                    class: FailureClass::Denied,
-                    message: format!("the token for {host} has characters that no token can have"),
-                });
-            }
+        if let Some(token) = self.token {
             builder = builder.personal_token(token.clone());
         }
-        let store = options.cache_folder.as_deref().map(|folder| Store::new(folder, token, &context.http));
-        if let Some(store) = &store {
+        if let Some(store) = &self.store {
             builder = builder.cache(store.clone());
         }
         let crab = builder
-            .build_with_reqwest(context.http.client()?.clone())
+            .build_with_reqwest(self.http.client()?.clone())
             .map_err(|_| unusable("the client cannot be built"))?;
-        Ok(Self { crab, store, options, http: &context.http, account })
+        Ok(self.crab.get_or_init(|| crab))
     }
 
     /// One page, from GitHub or, where GitHub cannot be asked, as it was stored.
@@ -156,7 +167,8 @@ impl<'a> Client<'a> {
 
     async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refused> {
         let asked = async {
-            let response = self.crab._get(uri.clone()).await.map_err(|error| {
+            let crab = self.crab().map_err(Refused::for_good)?;
+            let response = crab._get(uri.clone()).await.map_err(|error| {
                 let cause = redact_text(&root_cause(&error));
                 let told = format!("cannot list {what}: no answer from {}: {cause}", self.account.host);
                 Refused { unconnected: unconnected(&error), ..Refused::for_now(told) }

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use url::Url;
 
 pub use self::auth::Tokens;
-pub use self::inspect::inspect;
+pub(crate) use self::inspect::is_content_of;
+pub use self::inspect::{chart_archive, inspect};
 use super::context::Context;
 use super::failure::permanent;
 use super::github::next_page;

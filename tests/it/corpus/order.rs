@@ -55,7 +55,7 @@ fn text<'v>(value: &'v Value, path: &[&str]) -> Option<&'v str> {
 #[test]
 fn order_of_the_corpus_is_what_depends_on_says_and_has_no_cycles() {
     let Some(corpus) = corpus() else { return };
-    let (mut edges, mut checked, mut objects, mut removed, mut cycles) = (0, 0, 0, 0, 0);
+    let (mut edges, mut checked, mut folders, mut objects, mut removed, mut cycles) = (0, 0, 0, 0, 0, 0);
     for entry in std::fs::read_dir(corpus.join("repos")).unwrap() {
         let folder = entry.unwrap().path();
         let found = found(&folder);
@@ -64,12 +64,14 @@ fn order_of_the_corpus_is_what_depends_on_says_and_has_no_cycles() {
         edges += found.dependencies.len();
         check_graph(&found);
         checked += check_releases(&found, &yaml);
+        folders += check_folders(&found, &yaml);
         objects += check_apis(&folder, &found, &yaml);
-        removed += apis::removed(&found.apis, gitops_updater::rules::removed_apis(), 15, 40).len();
+        let gone = apis::removed(&found.apis, gitops_updater::rules::removed_apis(), 15, 40);
+        removed += gone.len();
         let own: Vec<_> =
             found.problems.iter().filter(|problem| problem.message.contains("`dependsOn`")).collect();
         println!(
-            "{}: {} dependencies, {} objects, cycles {own:#?}",
+            "{}: {} dependencies, {} objects, cycles {own:?}, {gone:?}",
             folder.file_name().unwrap().display(),
             found.dependencies.len(),
             found.apis.len(),
@@ -77,9 +79,10 @@ fn order_of_the_corpus_is_what_depends_on_says_and_has_no_cycles() {
         cycles += own.len();
     }
     println!(
-        "{edges} dependencies, {checked} of releases checked, {objects} objects, {removed} removed APIs, {cycles} cycles"
+        "{edges} dependencies, {checked} by releases and {folders} by folders checked, {objects} objects, {removed} \
+         removed APIs, {cycles} cycles"
     );
-    assert!(edges > 100 && checked > 20 && objects > 2_000, "{edges} {checked} {objects}");
+    assert!(edges > 1_000 && folders > 100 && objects > 2_500, "{edges} {checked} {folders} {objects}");
 }
 
 /// Every end is a component, nothing waits for itself, and all can be put in an order (Kahn).
@@ -137,6 +140,62 @@ fn check_releases(found: &Found, yaml: &[(String, Vec<Value>)]) -> usize {
             if pinned(&from) && pinned(&to) {
                 assert!(edges.contains(&(from.as_str(), to.as_str())), "{from} must come after {to}");
                 checked += 1;
+            }
+        }
+    }
+    checked
+}
+
+/// Where one Kustomization depends on another by a name that only one has, what stands in its folder comes after
+/// what stands in the other's.
+fn check_folders(found: &Found, yaml: &[(String, Vec<Value>)]) -> usize {
+    let mut by_name: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for object in yaml.iter().flat_map(|(_, documents)| documents) {
+        let is_flux =
+            text(object, &["apiVersion"]).is_some_and(|text| text.starts_with("kustomize.toolkit."));
+        if let (true, Some(name)) = (is_flux, text(object, &["metadata", "name"])) {
+            by_name.entry(name).or_default().push(object);
+        }
+    }
+    let folder = |object: &Value| {
+        let path = text(object, &["spec", "path"])?.trim_start_matches("./").trim_matches('/').to_owned();
+        (!path.is_empty() && !path.contains('$')).then(|| format!("{path}/"))
+    };
+    let within = |folder: &str| -> BTreeSet<&str> {
+        let components = found.components.iter().filter(|component| {
+            let mut applied = component.pins.iter().filter(|pin| pin.applied).peekable();
+            applied.peek().is_some() && applied.all(|pin| pin.file.starts_with(folder))
+        });
+        components.map(|component| component.id.as_str()).collect()
+    };
+    let mut after: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for dependency in &found.dependencies {
+        after.entry(&dependency.from).or_default().push(&dependency.to);
+    }
+    let mut checked = 0;
+    for objects in by_name.values().filter(|objects| objects.len() == 1) {
+        let waits =
+            objects[0].get("spec").and_then(|spec| spec.get("dependsOn")).and_then(Value::as_sequence);
+        for on in waits.into_iter().flatten() {
+            let Some([on]) = by_name.get(text(on, &["name"]).unwrap_or_default()).map(Vec::as_slice) else {
+                continue;
+            };
+            let (Some(waiting), Some(first)) = (folder(objects[0]), folder(on)) else { continue };
+            if waiting.starts_with(&first) || first.starts_with(&waiting) {
+                continue;
+            }
+            for from in within(&waiting) {
+                let mut seen = BTreeSet::new();
+                let mut queue = vec![from];
+                while let Some(id) = queue.pop() {
+                    if seen.insert(id) {
+                        queue.extend(after.get(id).into_iter().flatten());
+                    }
+                }
+                for to in within(&first) {
+                    assert!(seen.contains(to), "{from} in {waiting} must come after {to} in {first}");
+                    checked += 1;
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use gitops_updater::domain::gotk::Manifests;
+use gitops_updater::domain::gotk::{Manifests, steps};
 use gitops_updater::domain::upstream::{FailureClass, UpstreamFailure};
 use gitops_updater::upstream::flux_manifests::{self, ArchiveError};
 use gitops_updater::upstream::http::{Http, HttpOptions};
@@ -55,7 +55,11 @@ fn sum(bytes: &[u8]) -> String {
 
 fn options(target: Target) -> HttpOptions {
     let base = Url::parse("https://github.com/").unwrap();
-    HttpOptions { mapping: Mapping::new(vec![(base, target)]), retry: Policy::times(0), ..HttpOptions::default() }
+    HttpOptions {
+        mapping: Mapping::new(vec![(base, target)]),
+        retry: Policy::times(0),
+        ..HttpOptions::default()
+    }
 }
 
 async fn fetch(server: &FakeUpstream) -> Result<Manifests, UpstreamFailure> {
@@ -123,6 +127,27 @@ async fn an_archive_in_a_mapped_folder_is_read() {
     let http = Http::new(options(Target::Path(folder.path().to_path_buf()))).unwrap();
     let manifests = flux_manifests::manifests(&http, "v2.9.4").await.unwrap();
     assert_eq!(manifests.files.len(), 2);
+}
+
+/// Sources of the steps are asked for where nobody has compared the release; a mirror need not have them.
+#[tokio::test]
+async fn sources_of_the_steps_are_asked_of_newer_releases_only() {
+    let server = FakeUpstream::start().await;
+    let raw = Url::parse("https://raw.githubusercontent.com/").unwrap();
+    let github = Url::parse("https://github.com/").unwrap();
+    let mapping =
+        Mapping::new(vec![(github, Target::Url(server.url("/"))), (raw, Target::Url(server.url("/raw/")))]);
+    let http = Http::new(HttpOptions { mapping, retry: Policy::times(0), ..HttpOptions::default() }).unwrap();
+    server.serve(ARCHIVE, archive());
+    assert!(flux_manifests::manifests(&http, "v2.9.4").await.unwrap().sources.is_empty());
+    server.serve(&ARCHIVE.replace("2.9.4", "2.9.5"), archive());
+    assert!(flux_manifests::manifests(&http, "v2.9.5").await.unwrap().sources.is_empty(), "it has none");
+    for (path, _) in steps::SOURCES {
+        server.serve(&format!("/raw/fluxcd/flux2/v2.9.5/{path}"), path);
+    }
+    let sources = flux_manifests::manifests(&http, "v2.9.5").await.unwrap().sources;
+    let expected = steps::SOURCES.map(|(path, _)| (path.to_owned(), sum(path.as_bytes())));
+    assert_eq!(sources.into_iter().collect::<Vec<_>>(), expected);
 }
 
 #[rstest]

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
+use super::super::keys::Keys;
 use super::{Document, NONE, Node, NodeId, ParseError, Style, Value};
 
 /// More nodes than any manifest has; a larger document is refused, not read for ever.
@@ -41,12 +42,21 @@ pub(super) struct Builder<'text> {
     anchors: HashMap<usize, (NodeId, usize)>,
     /// Nodes that the aliases met so far repeat.
     repeated: usize,
+    keys: Keys,
 }
 
 impl<'text> Builder<'text> {
     pub(super) fn new(text: &'text str, chunk: Range<usize>) -> Self {
         let nodes = Vec::with_capacity((chunk.len() / BYTES_A_NODE).min(MOST_RESERVED));
-        Self { text, base: chunk.start, nodes, frames: Vec::new(), anchors: HashMap::new(), repeated: 0 }
+        Self {
+            text,
+            base: chunk.start,
+            nodes,
+            frames: Vec::new(),
+            anchors: HashMap::new(),
+            repeated: 0,
+            keys: Keys::default(),
+        }
     }
 
     pub(super) fn run(
@@ -105,7 +115,7 @@ impl<'text> Builder<'text> {
                 _ => {}
             }
         }
-        Ok(Document { text: self.text, chunk, nodes: self.nodes })
+        Ok(Document { text: self.text, chunk, nodes: self.nodes, keys: self.keys })
     }
 
     fn open(&mut self, value: Value<'text>, mapping: bool, span: Range<usize>, anchor: Option<usize>) {
@@ -135,6 +145,12 @@ impl<'text> Builder<'text> {
         if let Some(frame) = self.frames.last_mut() {
             if frame.mapping && frame.key == NONE {
                 frame.key = id;
+                match &node.value {
+                    Value::Scalar { value, .. } => self.keys.add(value),
+                    // It stands for a scalar that may not be a key itself.
+                    Value::Alias(_) => self.keys.add_all(),
+                    Value::Sequence | Value::Mapping => {}
+                }
             } else {
                 node.parent = frame.node;
                 node.index = frame.count;
