@@ -185,9 +185,8 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     // What cannot be moved still counts: others must go with the version that it has.
     let stays = |subject: &Subject| Subject { candidates: Vec::new(), ..subject.clone() };
     let subjects = survey.subjects.iter();
-    let subjects: Vec<Subject> = subjects
-        .map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() })
-        .collect();
+    let subjects: Vec<Subject> =
+        subjects.map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() }).collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
         Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
