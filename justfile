@@ -43,4 +43,4 @@ fuzz TARGET SECONDS="60":
 
 # Every seed of every fuzz target once, without the fuzz engine
 fuzz-seeds:
-    cargo test --locked --manifest-path fuzz/Cargo.toml --target-dir target
+    .ci/run fuzz

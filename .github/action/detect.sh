@@ -39,6 +39,9 @@ while IFS= read -r component; do
     arguments+=(--component "$component")
   fi
 done <<<"$INPUT_COMPONENT"
+if [ -n "$CACHE_FOLDER" ]; then
+  arguments+=(--cache-dir "$CACHE_FOLDER")
+fi
 if switch offline "$INPUT_OFFLINE"; then
   arguments+=(--offline)
 fi

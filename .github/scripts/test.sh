@@ -105,7 +105,7 @@ expect 'provenance is not asked where it is not wanted' 0 '' env FAKE_VERIFY=1 I
 expect 'a word that is no switch is refused' 1 'must be true or false' env INPUT_VERIFY_PROVENANCE=yes "$install"
 
 export BINARY="$binary" INPUT_PATH=. INPUT_FORMAT=json INPUT_OUTPUT='' INPUT_CONFIG='' INPUT_COMPONENT=''
-export INPUT_OFFLINE=false INPUT_DEEP=false
+export INPUT_OFFLINE=false INPUT_DEEP=false CACHE_FOLDER=''
 detect="$action/.github/action/detect.sh"
 # shellcheck disable=SC2016 # it must reach the program as it is
 expect 'inputs are arguments, never commands' 0 '<--config><a b.yaml><--component><k3s><--component><helm/*/*><--deep><--><$(id)>' \
@@ -115,6 +115,21 @@ expect 'an output of two lines is refused' 1 'one line' env INPUT_OUTPUT=$'a\nup
 : >"$GITHUB_OUTPUT"
 expect 'the report is written where asked' 0 '<--output><a.json>' env INPUT_OUTPUT=a.json "$detect"
 expect 'outputs are left to the program' 0 '' test ! -s "$GITHUB_OUTPUT"
+
+expect 'answers are kept where the cache is' 0 '<--cache-dir><a folder>' env CACHE_FOLDER='a folder' "$detect"
+
+cache="$action/.github/action/cache.sh"
+week="$(date -u +%G-W%V)"
+: >"$GITHUB_OUTPUT"
+expect 'the cache has a key' 0 '' env INPUT_CACHE=true "$cache"
+expect 'the key is of the repository and the week' 0 "key=gitops-updater-Linux-X64-me-cluster-$week
+restore=gitops-updater-Linux-X64-me-cluster-" cat "$GITHUB_OUTPUT"
+expect 'the folder is the temporary one of the runner' 0 "folder=$scratch/temp/gitops-updater-cache" cat "$GITHUB_OUTPUT"
+: >"$GITHUB_OUTPUT"
+expect 'the cache can be switched off' 0 '' env INPUT_CACHE=false "$cache"
+expect 'without a cache there is no key and no folder' 0 '' test ! -s "$GITHUB_OUTPUT"
+expect 'the cache is a switch' 1 'must be true or false' env INPUT_CACHE=weekly "$cache"
+expect 'a name that is no name gives no key' 1 'no key can have' env INPUT_CACHE=true GITHUB_REPOSITORY=$'a/b\nkey=c' "$cache"
 
 judge="$action/.github/action/judge.sh"
 export UPDATES=2 SECURITY_UPDATES=0 UNRESOLVED=''

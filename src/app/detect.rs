@@ -356,9 +356,8 @@ fn problems_of(
     };
     match answer {
         Ok(answer) => {
-            let stale = answer.stale && !request.offline;
-            let stale =
-                stale.then(|| "the upstream could not be asked; an earlier answer was used".to_owned());
+            let stale = answer.stale.as_ref().filter(|_| !request.offline);
+            let stale = stale.map(|why| format!("an earlier answer was used: {why}"));
             let notes = answer.notes.iter().cloned().chain(stale);
             notes.map(|note| problem(Category::Upstream, note)).collect()
         }

@@ -181,9 +181,12 @@ pub fn generated(
 /// Waves and holds, without the components whose files cannot be changed.
 fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: Timestamp) -> Plan {
     let is_refused =
-        |subject: &&Subject| refused.iter().any(|refusal| refusal.component == subject.component.id);
+        |subject: &Subject| refused.iter().any(|refusal| refusal.component == subject.component.id);
+    // What cannot be moved still counts: others must go with the version that it has.
+    let stays = |subject: &Subject| Subject { candidates: Vec::new(), ..subject.clone() };
+    let subjects = survey.subjects.iter();
     let subjects: Vec<Subject> =
-        survey.subjects.iter().filter(|subject| !is_refused(subject)).cloned().collect();
+        subjects.map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() }).collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
         Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
@@ -358,7 +361,7 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         schema: SCHEMA.to_owned(),
         repository: detected.repository.clone(),
         now: Timestamp::from_second(now.as_second()).unwrap_or(now),
-        facts: Vec::new(),
+        facts: plan.facts,
         waves: plan.waves,
         held: plan.held,
         diffs,

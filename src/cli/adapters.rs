@@ -60,7 +60,7 @@ pub(super) fn upstreams(
     let http = http_client(http_options, access.cache_is_named, clock)?;
     let hosts_that = |have: fn(&HostSettings) -> bool| {
         let hosts = options.hosts.iter().filter(|(_, settings)| have(settings));
-        hosts.map(|(host, _)| host.to_string()).collect()
+        hosts.flat_map(|(host, _)| names_of(host)).collect()
     };
     let oci = OciOptions {
         plain_http: hosts_that(|settings| settings.plain_http),
@@ -84,6 +84,16 @@ pub(super) fn upstreams(
 fn asked_name(host: &Host) -> String {
     let name = host.to_string();
     if DOCKER_HUB.contains(&name.as_str()) { DOCKER_HUB_REGISTRY.to_owned() } else { name }
+}
+
+/// The names by which manifests may call a configured host.
+fn names_of(host: &Host) -> Vec<String> {
+    let name = host.to_string();
+    if name == DOCKER_HUB_REGISTRY || DOCKER_HUB.contains(&name.as_str()) {
+        DOCKER_HUB.iter().copied().chain([DOCKER_HUB_REGISTRY]).map(str::to_owned).collect()
+    } else {
+        vec![name]
+    }
 }
 
 /// The client. A cache in the usual place is a convenience: where there can be none, answers are not kept.
@@ -240,6 +250,17 @@ mod tests {
         let ambient = Some(("https://api.github.com", "ambient"));
         assert_eq!(token(&[("github.com", "g")], ambient).as_deref(), Some("g"));
         assert_eq!(token(&[], ambient).as_deref(), Some("ambient"));
+    }
+
+    /// `plain_http` for one name of Docker Hub did not hold for images, which have another.
+    #[test]
+    fn settings_for_any_name_of_docker_hub_hold_for_all() {
+        for name in ["docker.io", "index.docker.io", "registry-1.docker.io"] {
+            let host = Host::read(name).unwrap();
+            assert_eq!(names_of(&host), ["docker.io", "index.docker.io", "registry-1.docker.io"]);
+            assert_eq!(asked_name(&host), "registry-1.docker.io");
+        }
+        assert_eq!(names_of(&Host::read("ghcr.io").unwrap()), ["ghcr.io"]);
     }
 
     /// Docker Hub has several names, of which only one is the host that is asked.

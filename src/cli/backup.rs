@@ -13,7 +13,7 @@ use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::app::detect::{self, DetectRequest};
 use crate::app::forge::{Forge as _, NewPullRequest};
-use crate::backup::{Backups, Listed, Restored, Scope};
+use crate::backup::{Backups, Listed, Restored, Scope, check_id};
 use crate::domain::backup::{BackedUp, BackupPoint, SCHEMA, components};
 use crate::domain::state::fresh_id;
 use crate::repo;
@@ -144,6 +144,9 @@ async fn base(workplace: &Workplace) -> Result<(String, Id, RemoteRefs), Command
 }
 
 async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    if let Some(id) = &args.backup_id {
+        check_id(id)?;
+    }
     let workplace = args.place.open(global).await?;
     let (branch, commit, refs) = base(&workplace).await?;
     let now = workplace.now();
@@ -168,11 +171,12 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     blocking(move || backups.create(&made, &BTreeMap::new())).await?;
     form::write(global, &point, || {
         format!(
-            "made backup point `{}` of `{}` at {}, {} components\n",
+            "made backup point `{}` of `{}` at {}, {} component{}\n",
             point.backup_id,
             point.branch,
             commit.short(),
-            point.components.len()
+            point.components.len(),
+            if point.components.len() == 1 { "" } else { "s" }
         )
     })
 }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::error::{CommandError, Outcome};
 use super::output::Output;
-use super::{GlobalArgs, load_named, repository_root};
+use super::{GlobalArgs, load_named, repository_root, rules};
 use crate::config::{self, Config, EXAMPLE, FILE_NAME};
 
 /// Write, check and describe the configuration
@@ -25,7 +25,7 @@ The file is `.gitops-updater.yaml` in the working directory, or what --output
 says (`-` for stdout); an existing file is never overwritten")]
 pub(super) struct InitArgs {}
 
-/// Check a configuration and tell everything that is wrong with it
+/// Check a configuration and the rules beside it; tell all that is wrong
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Configuration file, or repository that holds one
@@ -92,6 +92,12 @@ fn check(args: &CheckArgs, global: &GlobalArgs) -> Result<(), CommandError> {
             .hint("`gitops-updater config init` writes a commented example"));
     }
     let config = config?;
+    let folder = if args.path.is_dir() {
+        &args.path
+    } else {
+        args.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    };
+    rules::check(folder)?;
     global.output().write(&format!("{}: ok\n{}", path.display(), understood(&config)))
 }
 

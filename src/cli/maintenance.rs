@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS};
+use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::config;
@@ -156,11 +156,9 @@ pub(super) fn text(maintenance: Option<&Maintenance>, now: Timestamp) -> String 
         Some(until) => format!(", until {until}"),
         None => String::new(),
     };
-    let reason = maintenance.reason.as_deref().map(|reason| format!("\n  {}", clean::line(reason)));
-    format!(
-        "maintenance is on since {}{until}, by {}{}",
-        maintenance.since,
-        clean::line(&maintenance.by),
-        reason.unwrap_or_default()
-    )
+    let reason = maintenance.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let by = format!("by {}{reason}", maintenance.by);
+    let by: Vec<String> =
+        clean::wrap(&clean::line(&by), WIDTH - 2).into_iter().map(|line| format!("\n  {line}")).collect();
+    format!("maintenance is on since {}{until}{}", maintenance.since, by.concat())
 }

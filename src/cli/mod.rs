@@ -189,6 +189,7 @@ impl GlobalArgs {
             filter: filter.unwrap_or_else(|| format!("{level},octocrab=off,tower=off")),
             json: self.log_format == LogFormat::Json,
             color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+            harmless: github_actions::harmless,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `rules`: what the program knows about components.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -48,7 +49,7 @@ file, ready to be changed and put into `.gitops-updater/rules/`";
 enum Error {
     #[error("there is no rule `{0}`")]
     Unknown(String),
-    #[error("{} of the repository cannot be used", files(*.0))]
+    #[error("{} mistakes", files(*.0))]
     Invalid(usize),
     #[error("cannot write the rules as data")]
     Data(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -69,7 +70,8 @@ pub(super) fn run(command: &RulesCommand, global: &GlobalArgs) -> Result<Outcome
         RulesCommand::Show(args) => &args.path,
     };
     let repository = repo::open(path, None).map_err(CommandError::failed)?;
-    let (registry, problems) = rules_of(&repository);
+    let (registry, mut problems) = rules_of(&repository);
+    problems.extend(registry.wrong_examples());
     let text = match command {
         RulesCommand::List(_) => Some(list(&registry, form)?),
         RulesCommand::Show(args) => show(&registry, &args.id, form)?,
@@ -84,6 +86,18 @@ pub(super) fn run(command: &RulesCommand, global: &GlobalArgs) -> Result<Outcome
         (None, _) => {}
     }
     if problems.is_empty() { Ok(Outcome::Done) } else { Err(invalid(&problems)) }
+}
+
+/// Says what is wrong with the rules of a repository or folder, their examples included.
+///
+/// # Errors
+///
+/// The repository cannot be read, or a rule of it cannot be used or does not find what its example says.
+pub(super) fn check(path: &Path) -> Result<(), CommandError> {
+    let repository = repo::open(path, None).map_err(CommandError::failed)?;
+    let (registry, mut problems) = rules_of(&repository);
+    problems.extend(registry.wrong_examples());
+    if problems.is_empty() { Ok(()) } else { Err(invalid(&problems)) }
 }
 
 fn form(format: Format) -> Result<Form, CommandError> {
@@ -123,7 +137,8 @@ fn data(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CommandEr
 }
 
 fn invalid(problems: &[Problem]) -> CommandError {
-    let mut error = CommandError::configuration(Error::Invalid(problems.len()));
+    let files: BTreeSet<_> = problems.iter().map(|problem| &problem.file).collect();
+    let mut error = CommandError::configuration(Error::Invalid(files.len()));
     error.details = problems
         .iter()
         .map(|problem| {
@@ -138,5 +153,8 @@ fn invalid(problems: &[Problem]) -> CommandError {
 }
 
 fn files(number: usize) -> String {
-    if number == 1 { "1 rule file".to_owned() } else { format!("{number} rule files") }
+    match number {
+        1 => "1 rule file of the repository has".to_owned(),
+        _ => format!("{number} rule files of the repository have"),
+    }
 }

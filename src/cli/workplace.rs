@@ -303,7 +303,11 @@ impl From<state::Error> for CommandError {
 impl From<backup::Error> for CommandError {
     fn from(error: backup::Error) -> Self {
         let hint = error.hint();
-        hinted(Self::failed(error), hint)
+        let error = match error {
+            backup::Error::Id { .. } => Self::usage(error),
+            _ => Self::failed(error),
+        };
+        hinted(error, hint)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::values::humane;
 use crate::domain::upstream::UpstreamRef;
 
 /// Which line of releases a component follows.
@@ -223,7 +224,10 @@ impl Overrides {
             }),
             self.channel.map(|channel| format!("channel {channel}")),
             self.repository.as_ref().map(|repository| format!("from {repository}")),
-            self.check_interval.map(|interval| format!("asked every {} s at most", interval.as_secs())),
+            self.check_interval.map(|interval| match interval.as_secs() {
+                0 => "asked in every run".to_owned(),
+                _ => format!("asked once in {} at most", humane(interval)),
+            }),
             flag(self.check_prereleases, "with pre-releases", "without pre-releases"),
             self.minimum_version.as_ref().map(|version| format!("at least {version}")),
             self.allowed.as_ref().map(|range| format!("only {range}")),

@@ -45,6 +45,19 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A duration as [`duration`] reads it: `6h`, `1h30m`.
+pub(super) fn humane(duration: Duration) -> String {
+    let mut left = duration.as_secs();
+    let mut text = String::new();
+    for (unit, sign) in [(604_800, 'w'), (86_400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')] {
+        if left >= unit || (unit == 1 && text.is_empty()) {
+            text.push_str(&format!("{}{sign}", left / unit));
+            left %= unit;
+        }
+    }
+    text
+}
+
 /// A size in bytes: `1048576`, `512KiB`, `10MiB`, `1GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let wrong = || format!("`{}` is not a size such as `512KiB` or `10MiB`", super::tree::shorten(text));
@@ -101,6 +114,16 @@ pub(super) fn range(text: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_shown_as_they_are_read() {
+        for text in ["0s", "90s", "6h", "1h30m", "2d", "1w1d1h1m1s"] {
+            let read = duration(text).unwrap();
+            assert_eq!(duration(&humane(read)).unwrap(), read, "{text}");
+        }
+        assert_eq!(humane(Duration::from_secs(21_600)), "6h");
+        assert_eq!(humane(Duration::from_secs(5_400)), "1h30m");
+    }
 
     #[test]
     fn durations_are_read_as_people_write_them() {

@@ -10,6 +10,7 @@ pub mod chart_diff;
 pub mod component;
 pub mod cycles;
 pub mod edit;
+pub mod expression;
 pub mod facts;
 pub mod gotk;
 pub mod lifecycle;

@@ -6,9 +6,9 @@ pub mod planning;
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
 use super::component::Component;
+use super::expression::Expression;
+use super::manifest::keys::Keys;
 use super::manifest::route::Pattern;
 use super::upstream::UpstreamRef;
 use super::version::Scheme;
@@ -165,7 +165,7 @@ pub enum Format {
     /// The tag of an image whose repository stands beside it; a digest may follow.
     Tag,
     /// The group `version` of a regular expression; its other named groups are captures.
-    Regex(Regex),
+    Regex(Expression),
 }
 
 /// One place where versions live.
@@ -181,8 +181,10 @@ pub struct PinRule {
     pub version: Pattern,
     /// Nodes that must exist, seen from `at` or absolute.
     pub when: Vec<Pattern>,
+    /// Keys that a document must have somewhere to be of any interest here.
+    pub needs: Keys,
     /// Scalars that must match.
-    pub matches: Vec<(Pattern, Regex)>,
+    pub matches: Vec<(Pattern, Expression)>,
     /// How the version stands in its scalar.
     pub format: Format,
     /// What it means when there is no version.

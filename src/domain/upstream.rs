@@ -136,8 +136,9 @@ pub struct Answer {
     pub channel_latest: Option<String>,
     /// Where the changelog of the whole thing is, when single versions have none.
     pub changelog_url: Option<String>,
-    /// The answer is from the cache and could not be checked (`--offline`, or the upstream was away).
-    pub stale: bool,
+    /// Why the answer is from the cache and could not be checked (`--offline`, or what the upstream failed with);
+    /// `None` for one that is as new as was wanted.
+    pub stale: Option<String>,
     /// Things that went wrong without making the answer useless (a page cut off at a bound …).
     pub notes: Vec<String>,
 }

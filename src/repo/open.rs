@@ -13,7 +13,7 @@ use super::git::Git;
 use super::objects::Objects;
 
 /// Bytes that one Git object may take when it is unpacked; larger ones are refused, not loaded.
-const MAX_OBJECT_SIZE: &str = "gitoxide.objects.allocLimit=268435456";
+const MAX_OBJECT_SIZE: u64 = 256 * 1024 * 1024;
 
 /// What is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ struct Found {
 /// Opened in isolation: neither the environment nor the user's or the system's configuration is read,
 /// and configuration that names programs is never used by what this module calls.
 fn discover(path: &Path, folder: &Path) -> Result<Option<Found>, Error> {
-    let options = || gix::open::Options::isolated().config_overrides([MAX_OBJECT_SIZE]);
+    let options = || isolated(MAX_OBJECT_SIZE);
     let mapping = Mapping { full: options(), reduced: options() };
     match gix::ThreadSafeRepository::discover_opts(folder, Default::default(), mapping) {
         Ok(repository) => {
@@ -161,6 +161,18 @@ fn discover(path: &Path, folder: &Path) -> Result<Option<Found>, Error> {
             None => Error::Open { path: path.to_owned(), source: Box::new(error) },
         }),
     }
+}
+
+fn isolated(largest_object: u64) -> gix::open::Options {
+    gix::open::Options::isolated().config_overrides([format!("gitoxide.objects.allocLimit={largest_object}")])
+}
+
+/// The repository at `git_dir` once more, refusing objects that are larger than this. The refusal comes before
+/// anything is unpacked, so that nobody has to ask for an object's size first, which costs as much as reading a
+/// small one.
+pub(super) fn again(git_dir: &Path, largest_object: u64) -> Option<gix::ThreadSafeRepository> {
+    let options = isolated(largest_object.min(MAX_OBJECT_SIZE)).open_path_as_is(true);
+    gix::ThreadSafeRepository::open_opts(git_dir, options).ok()
 }
 
 /// The object format of the repository around `folder` where it is not the one we read.

@@ -1,13 +1,15 @@
 //! Reads what was listed, on several threads, each file once.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use rustix::buffer::spare_capacity;
 
 use super::disk::Disk;
 use super::links::Target;
 use super::listing::{DEFAULT_MAX_SIZE, FileEntry, Listing, ReadOptions};
 use super::objects::causes;
-use super::open::{Location, Repo, Source};
+use super::open::{Location, Repo, Source, again};
 use super::text::{over_total, too_large};
 use super::{Error, dirty};
 use crate::domain::problem::Problem;
@@ -88,8 +90,12 @@ impl Repo {
         let threads = threads.clamp(1, entries.len().div_ceil(BATCH).max(1));
         let next = AtomicUsize::new(0);
         let total = AtomicU64::new(0);
+        let bounded = match &self.source {
+            Source::Objects(objects) => again(objects.repository.git_dir(), listing.max_size),
+            Source::Disk(_) => None,
+        };
         let work = || {
-            let mut reader = Reader::new(&self.source, listing, &total);
+            let mut reader = Reader::new(&self.source, bounded.as_ref(), listing, &total);
             let mut made = Vec::with_capacity(entries.len() / threads + BATCH);
             loop {
                 let start = next.fetch_add(BATCH, Ordering::Relaxed);
@@ -209,14 +215,26 @@ struct Reader<'a> {
 
 enum ReaderSource<'a> {
     Disk(&'a Disk),
-    Objects(Box<gix::Repository>),
+    Objects {
+        repository: Box<gix::Repository>,
+        /// The same, refusing what is too large by itself.
+        bounded: Option<Box<gix::Repository>>,
+    },
 }
 
 impl<'a> Reader<'a> {
-    fn new(source: &'a Source, listing: &Listing, total: &'a AtomicU64) -> Self {
+    fn new(
+        source: &'a Source,
+        bounded: Option<&gix::ThreadSafeRepository>,
+        listing: &Listing,
+        total: &'a AtomicU64,
+    ) -> Self {
         let source = match source {
             Source::Disk(disk) => ReaderSource::Disk(disk),
-            Source::Objects(objects) => ReaderSource::Objects(Box::new(objects.repository.to_thread_local())),
+            Source::Objects(objects) => ReaderSource::Objects {
+                repository: Box::new(objects.repository.to_thread_local()),
+                bounded: bounded.map(|repository| Box::new(repository.to_thread_local())),
+            },
         };
         let (max_size, max_total) = (listing.max_size, listing.max_total);
         Self { source, buffer: Vec::new(), max_size, max_total, total }
@@ -224,8 +242,13 @@ impl<'a> Reader<'a> {
 
     fn with<T>(&mut self, entry: &FileEntry, make: impl FnOnce(&[u8]) -> T) -> Result<T, Unread> {
         match (&self.source, entry.object) {
-            (ReaderSource::Objects(repository), Some(object)) => {
-                let blob = unpack(repository, object, self.max_size)?;
+            (ReaderSource::Objects { repository, bounded }, Some(object)) => {
+                let blob = bounded
+                    .as_ref()
+                    .and_then(|repository| repository.find_blob(object).ok())
+                    .filter(|blob| blob.data.len() as u64 <= self.max_size)
+                    // Too large, or a small change of something too large, or broken.
+                    .map_or_else(|| unpack(repository, object, self.max_size), Ok)?;
                 let size = blob.data.len() as u64;
                 if self.total.fetch_add(size, Ordering::Relaxed).saturating_add(size) > self.max_total {
                     return Err(Unread::OverTotal);
@@ -237,7 +260,7 @@ impl<'a> Reader<'a> {
                 stand_in(&self.buffer)
                     .map_or_else(|| Ok(make(&self.buffer)), |what| Err(Unread::Elsewhere(what)))
             }
-            (ReaderSource::Objects(_), None) => {
+            (ReaderSource::Objects { .. }, None) => {
                 Err(Unread::Elsewhere("cannot read: listed from another source"))
             }
         }
@@ -252,10 +275,24 @@ fn load(disk: &Disk, path: &str, limit: u64, buffer: &mut Vec<u8>) -> Result<(),
     if size > limit {
         return Err(Unread::TooLarge(Some(size)));
     }
+    let size = usize::try_from(size).unwrap_or(0);
     // One byte more than the file has, so that its end is seen without growing the buffer.
-    buffer.reserve(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    let read = file.take(limit.saturating_add(1)).read_to_end(buffer).map_err(Unread::Io)?;
-    if read as u64 > limit { Err(Unread::TooLarge(None)) } else { Ok(()) }
+    buffer.reserve(size.saturating_add(1));
+    loop {
+        let room = buffer.capacity() - buffer.len();
+        let read = match rustix::io::read(&file, spare_capacity(buffer)) {
+            Err(rustix::io::Errno::INTR) => continue,
+            read => read.map_err(|error| Unread::Io(error.into()))?,
+        };
+        if buffer.len() as u64 > limit {
+            return Err(Unread::TooLarge(None));
+        }
+        // All that was there, and room for more: nobody has to be asked again for nothing.
+        if read == 0 || (read < room && buffer.len() == size) {
+            return Ok(());
+        }
+        buffer.reserve(1);
+    }
 }
 
 /// Reads a blob, after a look at its size.

@@ -29,15 +29,24 @@ pub(super) fn schema() -> String {
 pub(super) fn printable(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
-    for letter in json.chars() {
-        if letter != '\n' && is_unprintable(letter) {
-            for unit in letter.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+    let mut rest = json;
+    // Nearly all of a report is plain ASCII, which is copied as it stands.
+    while let Some(at) = rest.bytes().position(|byte| !matches!(byte, b'\n' | b' '..=b'~')) {
+        let (plain, odd) = rest.split_at(at);
+        out.push_str(plain);
+        let mut letters = odd.chars();
+        if let Some(letter) = letters.next() {
+            if is_unprintable(letter) {
+                for unit in letter.encode_utf16(&mut units) {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+            } else {
+                out.push(letter);
             }
-        } else {
-            out.push(letter);
         }
+        rest = letters.as_str();
     }
+    out.push_str(rest);
     out
 }
 

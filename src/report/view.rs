@@ -227,8 +227,9 @@ impl<'r> View<'r> {
         if self.unresolved_count() > 0 {
             parts.push(format!("{} unresolved", self.unresolved_count()));
         }
-        if !self.report.problems.is_empty() {
-            parts.push(plural(self.report.problems.len(), "problem"));
+        // As the section has them: what only repeats why something is unresolved is counted there.
+        if !self.problems.is_empty() {
+            parts.push(plural(self.problems.len(), "problem"));
         }
         let action = action(self.report.summary.recommended_action);
         if parts.is_empty() { action.to_owned() } else { format!("{action}: {}", parts.join(", ")) }

@@ -7,6 +7,8 @@ use globset::{GlobBuilder, GlobSetBuilder};
 use super::error::{Fault, RuleError};
 use super::planning::planning;
 use super::raw::{RawAbsent, RawComponent, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
+use crate::domain::expression::Expression;
+use crate::domain::manifest::keys::Keys;
 use crate::domain::manifest::route::Pattern;
 use crate::domain::rule::{
     Absent, Claim, ComponentTemplate, Format, PinRule, Role, Rule, RuleExample, Scope, UpstreamTemplate,
@@ -14,20 +16,27 @@ use crate::domain::rule::{
 };
 use crate::domain::version::Scheme;
 
-/// Larger compiled expressions than any rule needs are refused.
-const MAX_REGEX: usize = 1 << 20;
-
 /// Reads a rule file.
 ///
 /// # Errors
 ///
 /// What is wrong, with field and line.
 pub fn parse(text: &str) -> Result<Rule, RuleError> {
-    rule(read(text)?).map_err(|error| error.placed_in(text))
+    rule(read(text)?, false).map_err(|error| error.placed_in(text))
+}
+
+/// As [`parse`], for a rule that comes with the program: a test has compiled its patterns, and a run
+/// compiles those that it uses.
+pub(super) fn parse_embedded(text: &str) -> Result<Rule, RuleError> {
+    rule(read(text)?, true).map_err(|error| error.placed_in(text))
 }
 
 /// Reads the file form alone.
 pub(super) fn read(text: &str) -> Result<RawRule, RuleError> {
+    // Keeping the path to every field takes as long as reading; only what is wrong is read for it again.
+    if let Ok(rule) = serde_saphyr::from_str(text) {
+        return Ok(rule);
+    }
     let mut field = String::new();
     let result = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
@@ -50,7 +59,7 @@ pub(super) fn read(text: &str) -> Result<RawRule, RuleError> {
     })
 }
 
-fn rule(raw: RawRule) -> Result<Rule, RuleError> {
+fn rule(raw: RawRule, embedded: bool) -> Result<Rule, RuleError> {
     kebab(&raw.id, "id")?;
     let planning = planning(&raw)?;
     let (component, scheme) = match (raw.component, raw.scheme) {
@@ -78,7 +87,7 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         .pins
         .into_iter()
         .enumerate()
-        .map(|(at, pin)| self::pin(at, pin, scheme))
+        .map(|(at, pin)| self::pin(at, pin, scheme, embedded))
         .collect::<Result<_, _>>()?;
     let examples = raw
         .examples
@@ -124,7 +133,7 @@ fn ascii_classes(pattern: &str) -> String {
     plain
 }
 
-fn pin(position: usize, raw: RawPin, scheme: Scheme) -> Result<PinRule, RuleError> {
+fn pin(position: usize, raw: RawPin, scheme: Scheme, embedded: bool) -> Result<PinRule, RuleError> {
     let id = raw.id;
     let field = |name: &str| format!("pins[{position}].{name}");
     kebab(&id, &field("id"))?;
@@ -132,15 +141,17 @@ fn pin(position: usize, raw: RawPin, scheme: Scheme) -> Result<PinRule, RuleErro
         Pattern::parse(text).map_err(|fault| RuleError::at(field(name), Fault::from(fault)))
     };
     let regex = |name: &str, text: &str| {
-        regex::RegexBuilder::new(&ascii_classes(text))
-            .size_limit(MAX_REGEX)
-            .build()
+        let text = ascii_classes(text);
+        if embedded {
+            return Ok(Expression::known_good(&text));
+        }
+        Expression::compiled(&text)
             .map_err(|error| RuleError::at(field(name), Fault::Pattern(error.to_string())))
     };
     let format = match (raw.pattern, raw.format) {
         (Some(pattern), RawFormat::Whole) => {
             let compiled = regex("pattern", &pattern)?;
-            if !compiled.capture_names().flatten().any(|name| name == "version") {
+            if !compiled.names().any(|name| name == "version") {
                 return Err(choice(&field("pattern"), "needs a group named `version`"));
             }
             Format::Regex(compiled)
@@ -163,16 +174,23 @@ fn pin(position: usize, raw: RawPin, scheme: Scheme) -> Result<PinRule, RuleErro
         Some(RawAbsent { range: None, nothing: Some(reason) }) => Some(Absent::Nothing(reason)),
         Some(_) => return Err(choice(&field("absent"), "name exactly one of `range`, `nothing`")),
     };
+    let (at, version) = (route("at", &raw.at)?, route("version", &raw.version)?);
+    let when: Vec<Pattern> = raw
+        .when
+        .iter()
+        .enumerate()
+        .map(|(at, text)| route(&format!("when[{at}]"), text))
+        .collect::<Result<_, _>>()?;
+    // Without a version there is no pin, unless that means something, or what does not match tells what the
+    // object is not.
+    let needs_version = absent.is_none() && raw.matches.is_empty();
+    let needs = Keys::needed([&at].into_iter().chain(&when).chain(needs_version.then_some(&version)));
     Ok(PinRule {
         scope,
-        at: route("at", &raw.at)?,
-        version: route("version", &raw.version)?,
-        when: raw
-            .when
-            .iter()
-            .enumerate()
-            .map(|(at, text)| route(&format!("when[{at}]"), text))
-            .collect::<Result<_, _>>()?,
+        at,
+        version,
+        when,
+        needs,
         matches: raw
             .matches
             .iter()
@@ -297,7 +315,7 @@ fn captures(pin: &PinRule) -> BTreeSet<&str> {
         Format::Whole => {}
         Format::Image | Format::Tag => known.extend(["registry", "repository", "digest"]),
         Format::Regex(regex) => {
-            known.extend(regex.capture_names().flatten().filter(|name| *name != "version"));
+            known.extend(regex.names().filter(|name| *name != "version"));
         }
     }
     if known.contains("url") {

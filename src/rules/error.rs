@@ -48,6 +48,9 @@ pub enum Fault {
     /// A template has a `{` without `}`.
     #[error("`{0}` has a `{{` without `}}`")]
     Unclosed(String),
+    /// An example shows something else than it says.
+    #[error("{0}")]
+    Example(String),
     /// An id that another rule has already.
     #[error("the id `{id}` is already that of {of}; choose another")]
     Taken {

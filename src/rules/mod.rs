@@ -2,6 +2,7 @@
 
 mod compile;
 mod error;
+mod examples;
 mod kubernetes_apis;
 mod planning;
 mod raw;

@@ -96,7 +96,8 @@ struct Loading {
 
 impl Loading {
     fn add(&mut self, file: &str, text: &str, embedded: bool) {
-        let read = compile::parse(text).and_then(|rule| match self.conflict(&rule, embedded) {
+        let parse = if embedded { compile::parse_embedded } else { compile::parse };
+        let read = parse(text).and_then(|rule| match self.conflict(&rule, embedded) {
             Some(error) => Err(error.placed_in(text)),
             None => Ok(rule),
         });
@@ -153,7 +154,13 @@ fn taken(field: String, id: &str, of: &str) -> RuleError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::scan::scan_file;
+
+    #[test]
+    fn every_pattern_of_the_embedded_rules_can_be_compiled() {
+        for (file, text) in EMBEDDED {
+            assert!(compile::parse(text).is_ok(), "{file}");
+        }
+    }
 
     #[test]
     fn every_embedded_rule_is_valid_and_its_ids_are_unique() {
@@ -176,35 +183,64 @@ mod tests {
             assert!(!rule.examples.is_empty() || !finds, "{} has no example", rule.id);
             let mut shown = BTreeSet::new();
             for example in &rule.examples {
-                let scan = scan_file(&example.file, example.text.as_bytes(), registry.rules());
-                assert_eq!(scan.problems, [], "{} {}", rule.id, example.file);
-                // The first pin of a place has it.
-                let mut places = BTreeSet::new();
-                let found: BTreeSet<&str> = scan
-                    .found
-                    .iter()
-                    .filter(|found| found.site.as_ref().is_none_or(|site| places.insert(site.span.start)))
-                    .filter(|found| registry.rules()[found.rule].id == rule.id)
-                    .map(|found| rule.pins[found.pin].id.as_str())
-                    .collect();
-                for pin in found {
-                    assert!(example.finds.contains_key(pin), "{} {}: {pin}", rule.id, example.file);
-                }
-                for (pin, expected) in &example.finds {
-                    let found: Vec<_> = scan
-                        .found
-                        .iter()
-                        .filter(|found| registry.rules()[found.rule].pins[found.pin].id == *pin)
-                        .map(|found| found.site.as_ref().map_or("", |site| site.text.as_str()))
-                        .collect();
-                    assert!(found.contains(&expected.as_str()), "{} {pin}: {found:?}", rule.id);
-                    shown.insert(pin.clone());
-                }
+                let faults = registry.faults(rule, example);
+                assert_eq!(faults, [], "{} {}", rule.id, example.file);
+                shown.extend(example.finds.keys().cloned());
             }
             for pin in &rule.pins {
                 assert!(shown.contains(&pin.id), "no example shows {}", pin.id);
             }
         }
+    }
+
+    #[test]
+    fn an_example_that_shows_something_else_is_a_problem_with_its_line() {
+        let rule = |text: &str, finds: &str| {
+            format!(
+                "id: mine\ntitle: t\nwhy: w\ncomponent: {{id: mine, kind: mine, name: mine}}\nscheme: semver\npins:\n  - id: mine-a\n    in: {{kind: Mine}}\n    version: /spec/a\n    upstream: {{type: github_releases, repository: o/r}}\n  - id: mine-b\n    in: {{kind: Mine}}\n    version: /spec/b\n    upstream: {{type: github_releases, repository: o/r}}\nexamples:\n  - file: a.yaml\n    text: |\n      apiVersion: example.org/v1\n      kind: Mine\n      metadata: {{name: a}}\n      spec: {text}\n    finds:\n      {finds}\n"
+            )
+        };
+        for (text, finds, expected) in [
+            ("{a: 1.2.3}", "mine-a: 1.2.3", None),
+            (
+                "{a: 1.2.3}",
+                "mine-a: 1.2.4",
+                Some((23, "`examples[0].finds.mine-a`: `1.2.3` is found where `1.2.4` should be")),
+            ),
+            (
+                "{c: 1.2.3}",
+                "mine-a: 1.2.3",
+                Some((23, "`examples[0].finds.mine-a`: nothing is found where `1.2.3` should be")),
+            ),
+            (
+                "{a: 1.2.3, b: 2.0.0}",
+                "mine-a: 1.2.3",
+                Some((23, "`examples[0].finds`: the pin `mine-b` is found too, and not listed here")),
+            ),
+            (
+                "{a: 1.2.3, b: [",
+                "mine-a: 1.2.3",
+                Some((18, "`examples[0].text`: line 4 of the manifest is not valid YAML")),
+            ),
+        ] {
+            let text = rule(text, finds);
+            let (registry, problems) = Registry::load([("r/mine.yaml", text.as_str())]);
+            assert_eq!(problems, [], "{text}");
+            let told = registry.wrong_examples();
+            match (told.first(), expected) {
+                (None, None) => {}
+                (Some(problem), Some((line, message))) => {
+                    assert!(problem.message.starts_with(message), "{}", problem.message);
+                    assert_eq!(
+                        (problem.file.as_deref(), problem.line),
+                        (Some("r/mine.yaml"), Some(line)),
+                        "{message}"
+                    );
+                }
+                (told, expected) => panic!("{told:?} is not {expected:?}"),
+            }
+        }
+        assert_eq!(Registry::load([]).0.wrong_examples(), [], "embedded rules are tested, not checked");
     }
 
     #[test]

@@ -58,6 +58,21 @@ impl UpstreamClient {
     }
 }
 
+impl UpstreamClient {
+    /// One version of a chart, with its files.
+    ///
+    /// # Errors
+    ///
+    /// The upstream has no charts or not this version, cannot be asked, or its archive is not what it should be.
+    pub async fn chart(
+        &self,
+        upstream: &UpstreamRef,
+        version: &str,
+    ) -> Result<crate::domain::chart_diff::Chart, UpstreamFailure> {
+        super::chart_archive::chart(&self.context, upstream, version).await
+    }
+}
+
 impl Upstreams for UpstreamClient {
     async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
         self.progress.started(wanted.len());

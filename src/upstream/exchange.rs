@@ -65,7 +65,7 @@ impl Content {
             url: self.url,
             body: self.body,
             from_cache: false,
-            stale: false,
+            stale: None,
             stored: None,
         }
     }

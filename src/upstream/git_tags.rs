@@ -25,7 +25,7 @@ use url::Url;
 use super::context::{Context, GitOptions};
 use super::credentials::{Credential, Credentials};
 use super::failure::{denied, failure, not_found, permanent, transient};
-use super::http::Http;
+use super::http::{Http, OFFLINE};
 use super::mapping::Resolved;
 use super::redact::{redact, redact_text};
 use super::retry::{self, Again, Refused};
@@ -66,14 +66,16 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
             }
             let kept = kept_tags(&context.http, &target);
             if context.http.offline() {
-                return kept.map(|(kept, _)| kept).ok_or_else(|| {
-                    let told = "are not in the cache, and `--offline` forbids to ask for them";
+                let old = |(kept, _)| Answer { stale: Some(OFFLINE.to_owned()), ..kept };
+                return kept.map(old).ok_or_else(|| {
+                    let told =
+                        "are not in the cache, and `--offline` forbids to ask for them; run once without it";
                     failure(FailureClass::Offline, format!("tags of `{shown}` {told}"))
                 });
             }
             match kept {
                 Some((kept, age)) if age < context.http.fresh_for() => {
-                    return Ok(Answer { stale: false, ..kept });
+                    return Ok(kept);
                 }
                 _ => {}
             }
@@ -83,7 +85,7 @@ pub async fn tags(context: &Context, url: &str) -> Result<Answer, UpstreamFailur
                     if matches!(failed.class, FailureClass::Transient | FailureClass::RateLimited { .. }) =>
                 {
                     tracing::warn!(url = %shown, reason = %failed, "answer from the cache could not be checked");
-                    Ok(kept)
+                    Ok(Answer { stale: Some(failed.message), ..kept })
                 }
                 (answer, _) => answer,
             }
@@ -123,7 +125,7 @@ fn kept_tags(http: &Http, target: &Url) -> Option<(Answer, Duration)> {
     let text = std::str::from_utf8(&kept.bytes).ok()?;
     let candidates =
         text.lines().map(|tag| Candidate { version: tag.to_owned(), ..Candidate::default() }).collect();
-    Some((Answer { candidates, stale: true, ..Answer::default() }, kept.age))
+    Some((Answer { candidates, ..Answer::default() }, kept.age))
 }
 
 fn refused_scheme(shown: &str) -> UpstreamFailure {

@@ -33,6 +33,9 @@ use crate::domain::upstream::{FailureClass, UpstreamFailure};
 /// Requests in flight at once, over all hosts, unless one host may have more.
 const AT_ONCE: usize = 32;
 
+/// Why nothing is checked with `--offline`.
+pub(super) const OFFLINE: &str = "`--offline` forbids to ask";
+
 /// One question.
 #[derive(Debug, Clone, Copy)]
 pub struct Get<'a> {
@@ -87,8 +90,8 @@ pub struct Got {
     pub body: Body,
     /// The content was on disk already.
     pub from_cache: bool,
-    /// The content could not be checked with the upstream in this run.
-    pub stale: bool,
+    /// Why the content could not be checked with the upstream in this run; `None` where it needed no check.
+    pub stale: Option<String>,
     /// The file of the cache that holds exactly this content; another content has another name.
     pub(crate) stored: Option<PathBuf>,
 }
@@ -279,7 +282,7 @@ impl Http {
         let stored = cache.and_then(|cache| cache.lookup(&key, now));
         if self.offline() {
             return match stored {
-                Some(stored) => Ok((serve(&get, &stored, true), Some(key))),
+                Some(stored) => Ok((serve(&get, &stored, Some(OFFLINE.to_owned())), Some(key))),
                 None => Err(failure(
                     FailureClass::Offline,
                     format!(
@@ -293,7 +296,7 @@ impl Http {
             let fresh =
                 get.fresh_for.unwrap_or(self.fresh_for).max(Duration::from_secs(stored.description.max_age));
             if stored.age < fresh {
-                return Ok((serve(&get, stored, false), Some(key)));
+                return Ok((serve(&get, stored, None), Some(key)));
             }
         }
 
@@ -321,7 +324,7 @@ impl Http {
                 };
                 let keeping = Keeping::from_headers(&headers);
                 cache.confirm(&key, stored, keeping.max_age, self.shared.clock.now());
-                Ok((serve(&get, stored, false), Some(key)))
+                Ok((serve(&get, stored, None), Some(key)))
             }
             Ok(Answered::Content(content)) => {
                 let got = match cache {
@@ -333,7 +336,7 @@ impl Http {
             Err(failed) => match (stored, &failed.class) {
                 (Some(stored), FailureClass::Transient | FailureClass::RateLimited { .. }) => {
                     tracing::warn!(url = %redact(&target), reason = %failed, "answer from the cache could not be checked");
-                    Ok((serve(&get, &stored, true), Some(key)))
+                    Ok((serve(&get, &stored, Some(failed.message)), Some(key)))
                 }
                 _ => Err(failed),
             },
@@ -388,7 +391,7 @@ impl Http {
 }
 
 /// The stored answer, unread.
-fn serve(get: &Get<'_>, stored: &Stored, stale: bool) -> Got {
+fn serve(get: &Get<'_>, stored: &Stored, stale: Option<String>) -> Got {
     let headers = stored.description.headers.iter().filter_map(|(name, value)| {
         Some((HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value.as_str()).ok()?))
     });

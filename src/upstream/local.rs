@@ -34,7 +34,7 @@ pub(crate) fn local(get: &Get<'_>, path: PathBuf) -> Result<Got, UpstreamFailure
         url: get.url.clone(),
         body: Body::File(Arc::new(file)),
         from_cache: false,
-        stale: false,
+        stale: None,
         stored: None,
     }))
 }

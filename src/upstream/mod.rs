@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod cache;
+pub mod chart_archive;
 pub mod client;
 pub mod context;
 pub mod credentials;
@@ -14,6 +15,7 @@ pub mod flux_manifests;
 pub mod git_tags;
 pub mod github;
 pub mod helm_index;
+pub mod helm_program;
 pub mod http;
 pub mod k3s;
 mod kept;

@@ -17,8 +17,8 @@ fn init_writes_a_file_that_check_accepts_and_never_overwrites_it() {
     exit_code: 0
     --- stdout
     ./.gitops-updater.yaml: ok
-      detection: asked every 0 s at most, without pre-releases, announced
-      detection.k3s: channel stable, from github.com/k3s-io/k3s, asked every 21600 s at most, at least v1.28.0
+      detection: asked in every run, without pre-releases, announced
+      detection.k3s: channel stable, from github.com/k3s-io/k3s, asked once in 6h at most, at least v1.28.0
       policy: patch review, minor review, major manual, prerelease skip, digest review, at least 0 s old, ranges kept, verified in the cluster
     --- stderr
     ");

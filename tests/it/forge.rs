@@ -9,6 +9,7 @@ mod limits;
 mod merging;
 mod openapi;
 mod opening;
+mod pushing;
 mod signing;
 
 use std::path::Path;

@@ -84,3 +84,20 @@ fn help_says_what_it_said() {
 fn environment_variables_are_listed_for_the_readme() {
     snapshot("environment", &gitops_updater::cli::environment_table());
 }
+
+#[test]
+fn completions_know_every_command_in_every_shell() {
+    let folder = folder();
+    let commands: Vec<String> = gitops_updater::cli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = run(&folder, &["completions", shell]);
+        assert!(text.starts_with("exit_code: 0\n") && text.ends_with("--- stderr\n"), "{shell}: {text}");
+        for command in &commands {
+            assert!(text.contains(command.as_str()), "{shell} does not know `{command}`");
+        }
+    }
+    assert!(run(&folder, &["completions", "tcsh"]).starts_with("exit_code: 2\n"));
+}

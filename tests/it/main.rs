@@ -13,9 +13,12 @@ mod forges;
 mod git_writes;
 mod gotk;
 mod help;
+mod local_forge;
+mod pass;
 mod readme;
 mod repo;
 mod rules;
+mod state;
 mod support;
 mod upstream;
 

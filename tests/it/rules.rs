@@ -188,13 +188,40 @@ fn rule_files_that_cannot_be_used_are_3_with_line_and_field_and_the_others_are_s
     let listed = sandbox.run(["rules", "list"]).exited(3);
     assert!(listed.stdout.contains("search-cluster") && listed.stdout.contains("k3s"), "{listed}");
     snapshot!(listed.stderr, @r"
-    error: 3 rule files of the repository cannot be used
+    error: 3 rule files of the repository have mistakes
       .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, values, file, lines, within
       .gitops-updater/rules/b.yaml:4: `component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`
       .gitops-updater/rules/c.yaml:1: `id`: expected string scalar
     hint: rules/README.md of the program explains every field
     ");
     assert_eq!(sandbox.run(["rules", "show", "k3s"]).exit_code, 3);
+}
+
+/// An example of a repository's own rule was never looked at: the rule could find nothing at all.
+#[test]
+fn example_that_a_rule_does_not_hold_is_told_by_list_and_check() {
+    let example = |version: &str| {
+        format!(
+            "{OWN}examples:\n  - file: search.yaml\n    text: |\n{}    finds: {{search-cluster-release: {version}}}\n",
+            MANIFEST.lines().map(|line| format!("      {line}\n")).collect::<String>()
+        )
+    };
+    let good = repository(&[("search.yaml", &example("3.2.1"))]);
+    good.write(".gitops-updater.yaml", MIRROR);
+    for arguments in [["rules", "list"], ["config", "check"]] {
+        assert_eq!(good.run(arguments).exit_code, 0, "{arguments:?}");
+    }
+    let sandbox = repository(&[("search.yaml", &example("3.2.2"))]);
+    let listed = sandbox.run(["rules", "list"]).exited(3);
+    assert!(listed.stdout.contains("search-cluster"), "{listed}");
+    snapshot!(listed.stderr, @r"
+    error: 1 rule file of the repository has mistakes
+      .gitops-updater/rules/search.yaml:20: `examples[0].finds.search-cluster-release`: `3.2.1` is found where `3.2.2` should be
+    hint: rules/README.md of the program explains every field
+    ");
+    sandbox.write(".gitops-updater.yaml", MIRROR);
+    let checked = sandbox.run(["config", "check"]).exited(3);
+    assert!(checked.stderr.contains("`3.2.1` is found where `3.2.2` should be"), "{checked}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod crds;
 mod images;
 mod immutable;
 mod release;
+mod rendered;
 mod schema;
 mod tree;
 mod values;
@@ -18,6 +19,7 @@ use similar::TextDiff;
 
 pub use crds::Lost;
 pub use release::{UserValues, user_values};
+pub use rendered::compare_rendered;
 
 use super::message::Section;
 
@@ -107,6 +109,13 @@ impl Chart {
             schema,
             files,
         })
+    }
+}
+
+impl Chart {
+    /// Its text files, by path within the chart.
+    pub fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
     }
 }
 

@@ -119,7 +119,14 @@ fn definitions_that_lose_a_version_or_go_are_urgent() {
     let lost =
         |crd: &str, version: Option<&str>| Lost { crd: crd.to_owned(), version: version.map(str::to_owned) };
     assert_eq!(comparison.lost, [lost("a.example.org", Some("v1beta1")), lost("b.example.org", None)]);
-    insta::assert_snapshot!(told(&comparison).join("\n"), @"");
+    insta::assert_snapshot!(told(&comparison).join("\n"), @r#"
+    ! Custom resource definitions: `a.example.org` no longer serves `v1beta1`
+    ! Custom resource definitions: `a.example.org` was stored as `v1beta1` and will be as `v1`
+    ! Custom resource definitions: `b.example.org` is gone from the chart's templates: Helm deletes it with every `Thing`
+    ! Custom resource definitions: definitions in `crds/` change, and `apps/app` does not upgrade them (`spec.upgrade.crds: Skip`, the default); set `CreateReplace` or apply them
+      Other custom resource definitions: `a.example.org` changes
+      Other custom resource definitions: `new.example.org` (`Thing`) is new
+    "#);
     // Somebody who lets Flux replace definitions is not warned of that.
     let mut replacing = user("a: 1");
     replacing[0].upgrade_crds = "CreateReplace".to_owned();
@@ -147,7 +154,13 @@ fn images_kubernetes_and_fixed_fields_are_compared() {
             "kind: StatefulSet\nspec:\n  serviceName: a\n  volumeClaimTemplates:\n  - x: 2\n  template: {a: b}\n",
         ),
     ]);
-    insta::assert_snapshot!(told(&compare(&old, &new, &[])).join("\n"), @"");
+    insta::assert_snapshot!(told(&compare(&old, &new, &[])).join("\n"), @r#"
+    ! The chart: The chart is marked as deprecated.
+    ! The chart: `kubeVersion` was `>=1.25.0-0` and is `>=1.30.0-0`.
+    ! May be refused when it is applied: the StatefulSet in `templates/sts.yaml` may change `volumeClaimTemplates`, which Kubernetes refuses for one that exists
+      Images: `ghcr.io/o/app`: `1.1` → `1.2.0`
+      Images: `docker.io/library/busybox:1.36` is gone
+    "#);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! that an edit can replace exactly these.
 
 pub mod document;
+pub mod keys;
 pub mod place;
 pub mod route;
 pub mod split;

@@ -5,6 +5,10 @@ use std::fmt::Write;
 /// Appends one reference token to a JSON Pointer, escaped.
 pub fn push(pointer: &mut String, token: &str) {
     pointer.push('/');
+    if !token.contains(['~', '/']) {
+        pointer.push_str(token);
+        return;
+    }
     for character in token.chars() {
         match character {
             '~' => pointer.push_str("~0"),

@@ -1,4 +1,7 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
+use regex::Regex;
 use rstest::rstest;
 
 use super::neutral::{code, notes, prose};
@@ -352,8 +355,10 @@ fn outside_code(text: &str) -> String {
 fn is_neutral(text: &str) -> Result<(), String> {
     let mut text = outside_code(text).replace("&#124;", "z");
     // Links of our own: `<https://…>`, perhaps behind a text in brackets.
-    let address = regex::Regex::new(r"<https?://[A-Za-z0-9:/?&=%._~+#,;-]+>").unwrap();
-    for found in address.find_iter(&text) {
+    static ADDRESS: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"<https?://[A-Za-z0-9:/?&=%._~+#,;-]+>").unwrap());
+    static HEXADECIMAL: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"[0-9a-fA-F]{7}").unwrap());
+    for found in ADDRESS.find_iter(&text) {
         let lower = found.as_str().to_lowercase();
         if lower.contains("github.com/")
             && ["/issues/", "/pull/", "/commit/"].iter().any(|part| lower.contains(part))
@@ -361,7 +366,7 @@ fn is_neutral(text: &str) -> Result<(), String> {
             return Err(format!("announced {lower}"));
         }
     }
-    text = address.replace_all(&text, "z").replace("](z)", "]z");
+    text = ADDRESS.replace_all(&text, "z").replace("](z)", "]z");
     let letters: Vec<char> = text.chars().collect();
     for pair in letters.windows(2) {
         if matches!(pair[0], '@' | '<' | '!')
@@ -377,8 +382,7 @@ fn is_neutral(text: &str) -> Result<(), String> {
             return Err(format!("{bad} in {text}"));
         }
     }
-    let hexadecimal = regex::Regex::new(r"[0-9a-fA-F]{7}").unwrap();
-    if let Some(found) = hexadecimal.find(&text) {
+    if let Some(found) = HEXADECIMAL.find(&text) {
         return Err(format!("{} in {text}", found.as_str()));
     }
     for line in text.lines() {

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::instance::{Instance, pin, tag_prefix};
 use super::publisher::claimed;
 use super::{World, locate};
-use crate::domain::component::Given;
+use crate::domain::component::{Given, Pin};
 use crate::domain::rule::ComponentTemplate;
 use crate::domain::scan::{ANNOTATION_REACH, Annotation, FileScan, Marker, Site, parse_image};
 use crate::domain::upstream::UpstreamRef;
@@ -294,22 +294,31 @@ fn annotated(world: &World<'_>, file: usize, annotation: &Annotation, value: Opt
     }
     let applied = world.graph.applied(scan, file) && !world.graph.of(file).is_empty();
     let prefix = annotation.pairs.get("extractVersion").and_then(|pattern| literal_prefix(pattern));
+    let tag_prefix = prefix.or_else(|| site.as_ref().and_then(|site| tag_prefix(&site.text)));
+    // With its place, so that annotations of one name stay apart.
+    let nothing = format!("no version belongs to the annotation at {place}");
+    let pin = site.map(|site| pin(scan, site, None, RENOVATE, applied));
+    Instance { tag_prefix, ..commented(world, file, found, pin, nothing) }
+}
+
+/// What only a comment speaks of: it belongs to no object.
+fn commented(world: &World<'_>, file: usize, found: Named, pin: Option<Pin>, nothing: String) -> Instance {
+    let scan = &world.scans[file];
     Instance {
+        id: found.component.id,
         kind: found.component.kind,
         name: found.component.name,
         namespace: None,
-        id: found.component.id,
         scheme: found.scheme,
         upstream: found.upstream,
-        given: match &site {
-            Some(site) => Given::Exact(site.text.clone()),
-            // With its place, so that annotations of one name stay apart.
-            None => Given::Nothing(format!("no version belongs to the annotation at {place}")),
+        given: match &pin {
+            Some(pin) => Given::Exact(pin.text.clone()),
+            None => Given::Nothing(nothing),
         },
         digest: None,
         managed: None,
-        tag_prefix: prefix.or_else(|| site.as_ref().and_then(|site| tag_prefix(&site.text))),
-        pin: site.map(|site| pin(scan, site, None, RENOVATE, applied)),
+        tag_prefix: None,
+        pin,
         inherits: false,
         subject: None,
         replaces: None,
@@ -333,32 +342,15 @@ fn literal_prefix(pattern: &str) -> Option<String> {
 fn marked(world: &World<'_>, file: usize, marker: &Marker) -> Instance {
     let scan = &world.scans[file];
     let name = policy(marker).replace(':', "/");
-    let site = marker.value.clone();
-    Instance {
-        id: format!("imagepolicy/{name}"),
-        kind: "image".to_owned(),
-        name,
-        namespace: None,
+    let found = Named {
+        component: ComponentTemplate { id: format!("imagepolicy/{name}"), kind: "image".to_owned(), name },
         scheme: Scheme::ImageTag,
         upstream: Err("Flux image automation chooses the version".to_owned()),
-        given: match &site {
-            Some(site) => Given::Exact(site.text.clone()),
-            None => Given::Nothing("no value stands on the marked line".to_owned()),
-        },
-        digest: None,
-        managed: Some(reason(marker)),
-        tag_prefix: None,
-        pin: site.map(|site| pin(scan, site, None, IMAGE_POLICY, world.graph.applied(scan, file))),
-        inherits: false,
-        subject: None,
-        replaces: None,
-        ways: Vec::new(),
-        clusters: world.clusters(file),
-        template: scan.template,
-        splits: true,
-        origin: scan.path.clone(),
-        warnings: Vec::new(),
-    }
+    };
+    let applied = world.graph.applied(scan, file);
+    let pin = marker.value.clone().map(|site| pin(scan, site, None, IMAGE_POLICY, applied));
+    let nothing = "no value stands on the marked line".to_owned();
+    Instance { managed: Some(reason(marker)), ..commented(world, file, found, pin, nothing) }
 }
 
 #[cfg(test)]

@@ -52,10 +52,11 @@ fn one_namespace(mut instances: Vec<Instance>) -> Vec<Instance> {
             let instance = &instances[*at];
             (instance.namespace.is_none(), &instance.namespace, &instance.id)
         });
-        let Some(first) = first.map(|at| instances[at].clone()) else { continue };
-        if members.iter().all(|at| instances[*at].id == first.id) {
+        let Some(first) = first else { continue };
+        if members.iter().all(|at| instances[*at].id == instances[first].id) {
             continue;
         }
+        let first = instances[first].clone();
         let others: BTreeSet<String> = members
             .iter()
             .filter_map(|at| instances[*at].namespace.clone())
@@ -182,7 +183,7 @@ fn by_cluster(id: &str, members: Vec<Instance>, graph: &Graph) -> Vec<Part> {
 /// Different things may share an id: images of one repository at different versions, releases of
 /// one name in unrelated folders. The first in the order of files keeps the plain id.
 fn by_text(id: &str, cluster: &Option<String>, members: Vec<Instance>) -> Vec<Part> {
-    if !members.iter().all(|member| member.splits) {
+    if members.len() < 2 || !members.iter().all(|member| member.splits) {
         return vec![(id.to_owned(), cluster.clone(), members)];
     }
     let mut groups: BTreeMap<String, Vec<Instance>> = BTreeMap::new();

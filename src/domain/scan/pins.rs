@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::expression::Expression;
 use crate::domain::manifest::document::{Document, NodeId};
 use crate::domain::manifest::route::Pattern;
 use crate::domain::problem::Problem;
@@ -69,14 +70,15 @@ pub(super) fn lines(text: &str, rules: &[Rule], scan: &mut FileScan) {
         let (Scope::Lines { files, within }, Format::Regex(regex)) = (&spec.scope, &spec.format) else {
             continue;
         };
-        if !files.is_match(&scan.path) {
-            continue;
-        }
         let mut end = within.unwrap_or(text.len()).min(text.len());
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        for captures in regex.captures_iter(&text[..end]) {
+        let text = &text[..end];
+        if !regex.may_match(text) || !files.is_match(&scan.path) {
+            continue;
+        }
+        for captures in regex.captures_iter(text) {
             let Some(version) = captures.name("version") else { continue };
             if !is_understood(spec, version.as_str()) {
                 continue;
@@ -124,6 +126,9 @@ fn apply(
     scan: &mut FileScan,
 ) {
     let document = &context.documents[position].document;
+    if !document.keys().may_have(&spec.needs) {
+        return;
+    }
     let find = |from: NodeId, pattern: &Pattern| {
         document.select(if pattern.absolute { root } else { from }, pattern).into_iter().next()
     };
@@ -316,10 +321,9 @@ pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String,
     }
 }
 
-fn named(regex: &regex::Regex, captures: &regex::Captures<'_>) -> BTreeMap<String, String> {
-    regex
-        .capture_names()
-        .flatten()
+fn named(expression: &Expression, captures: &regex::Captures<'_>) -> BTreeMap<String, String> {
+    expression
+        .names()
         .filter(|name| *name != "version")
         .filter_map(|name| Some((name.to_owned(), captures.name(name)?.as_str().to_owned())))
         .collect()

@@ -78,7 +78,10 @@ pub(super) fn read_candidates<'a>(
         let version = reading.read(text).filter(&wanted)?;
         Some(Known { version, text, candidate })
     };
-    answer.candidates.iter().filter_map(read).collect()
+    // Nearly all are understood, and a list that grows is copied again and again.
+    let mut known = Vec::with_capacity(answer.candidates.len());
+    known.extend(answer.candidates.iter().filter_map(read));
+    known
 }
 
 /// The highest release, or the highest pre-release where there is no release.

@@ -385,6 +385,8 @@ impl Client {
 
 fn request_line(ask: &Ask) -> String {
     let path = ask.target.split('?').next().unwrap_or_default();
+    // GraphQL lives beside the base of the API and is asked for by its whole address.
+    let path = path.split_once("://").map_or(path, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
     format!("{} {path}", ask.method)
 }
 

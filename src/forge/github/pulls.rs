@@ -233,10 +233,12 @@ impl GithubForge {
                 }
                 Err(refusal) => refusal,
             };
-            let is_conflict = refusal.error.class == ForgeErrorClass::Conflict;
-            if (is_conflict || refusal.is_unclear())
-                && let Some(commit) = self.merged_as(repository, number, head).await?
-            {
+            // Whatever the reason: it may be merged already, by a person or by a request whose answer was lost.
+            let has_reason = matches!(
+                refusal.error.class,
+                ForgeErrorClass::Conflict | ForgeErrorClass::Permanent | ForgeErrorClass::Transient
+            );
+            if has_reason && let Some(commit) = self.merged_as(repository, number, head).await? {
                 return Ok(commit);
             }
             if !refusal.is_unclear() || !self.client.pause(tries).await {

@@ -444,3 +444,29 @@ fn the_form_of_the_yaml_does_not_matter() {
     let list = format!("apiVersion: v1\nkind: List\nitems:\n- {}", RELEASE.trim_end().replace('\n', "\n  "));
     finds(&[("release.yaml", &list), source], &[&*expected("release.yaml:11")]);
 }
+
+/// Only Flux knows which tags its filter leaves out: what it names now is not guessed.
+#[test]
+fn a_range_behind_a_filter_is_said_to_be_unknown() {
+    let source = |reference: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {{name: podinfo, namespace: apps}}\nspec:\n  url: oci://ghcr.io/example/podinfo\n  ref: {reference}\n"
+        )
+    };
+    let filtered =
+        "`ref.semverFilter` leaves out tags in a way that only Flux knows; see `kubectl get ocirepository`";
+    for (reference, expected) in [
+        ("{semver: 6.x}", "oci/apps/podinfo in 6.x oci://ghcr.io/example/podinfo; source.yaml:6".to_owned()),
+        (
+            "{semver: 6.x, semverFilter: '.*-rc.*'}",
+            format!("oci/apps/podinfo in 6.x ({filtered}); source.yaml:6"),
+        ),
+        // A tag takes no filter.
+        (
+            "{tag: 6.1.0, semverFilter: '.*-rc.*'}",
+            "oci/apps/podinfo =6.1.0 oci://ghcr.io/example/podinfo; source.yaml:6".to_owned(),
+        ),
+    ] {
+        finds(&[("source.yaml", &*source(reference))], &[&*expected]);
+    }
+}

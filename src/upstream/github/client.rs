@@ -1,5 +1,6 @@
 //! One page of a list from GitHub: the request, its retries, and what its refusal means.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::PAGE_LIMIT;
@@ -17,7 +18,7 @@ use super::store::Store;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
 use crate::upstream::failure::{failure, permanent};
-use crate::upstream::http::Http;
+use crate::upstream::http::{Http, OFFLINE};
 use crate::upstream::reach::unconnected;
 use crate::upstream::redact::redact_text;
 use crate::upstream::retry::{self, Again, Policy, Refused};
@@ -34,13 +35,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Page {
     pub(super) body: Bytes,
     pub(super) headers: HeaderMap,
-    /// The page is from the store and could not be checked.
-    pub(super) stale: bool,
+    /// Why the page is from the store and could not be checked.
+    pub(super) stale: Option<String>,
 }
 
 /// Asks one GitHub API for pages.
 pub(super) struct Client<'a> {
-    crab: Octocrab,
+    /// Made with the first request, as the HTTP client below it is: what is answered from the store needs neither.
+    crab: OnceLock<Octocrab>,
+    origin: String,
+    token: Option<&'a SecretString>,
     store: Option<Store>,
     options: &'a GithubOptions,
     http: &'a Http,
@@ -73,36 +77,43 @@ impl<'a> Client<'a> {
         let is_own = options.api_url(host).is_some_and(|own| own.origin() == first.origin());
         let token = options.token(host).filter(|_| is_own);
         let account = Account { host: host.to_ascii_lowercase(), has_token: token.is_some() };
+        // octocrab panics on a token that no header can hold.
+        if token.is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(UpstreamFailure {
+                class: FailureClass::Denied,
+                message: format!("the token for {host} has characters that no token can have"),
+            });
+        }
+        let store = options.cache_folder.as_deref().map(|folder| Store::new(folder, token, &context.http));
+        let origin = first.origin().ascii_serialization();
+        Ok(Self { crab: OnceLock::new(), origin, token, store, options, http: &context.http, account })
+    }
+
+    fn crab(&self) -> Result<&Octocrab, UpstreamFailure> {
+        if let Some(crab) = self.crab.get() {
+            return Ok(crab);
+        }
         let unusable = |detail: &str| UpstreamFailure {
             class: FailureClass::Permanent,
-            message: format!("cannot ask the GitHub API of {host}: {detail}"),
+            message: format!("cannot ask the GitHub API of {}: {detail}", self.account.host),
         };
-
         let mut builder = Octocrab::builder()
-            .base_uri(first.origin().ascii_serialization())
+            .base_uri(self.origin.as_str())
             .map_err(|_| unusable("its address is no URL"))?
             // Retries are ours: octocrab's own come at once, or sleep until the limit resets.
             .add_retry_config(RetryConfig::None)
             .add_header(header::ACCEPT, "application/vnd.github+json".to_owned())
             .add_header(http::HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
-        if let Some(token) = token {
-            // octocrab panics on a token that no header can hold.
-            if !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(UpstreamFailure {
-                    class: FailureClass::Denied,
-                    message: format!("the token for {host} has characters that no token can have"),
-                });
-            }
+        if let Some(token) = self.token {
             builder = builder.personal_token(token.clone());
         }
-        let store = options.cache_folder.as_deref().map(|folder| Store::new(folder, token, &context.http));
-        if let Some(store) = &store {
+        if let Some(store) = &self.store {
             builder = builder.cache(store.clone());
         }
         let crab = builder
-            .build_with_reqwest(context.http.client()?.clone())
+            .build_with_reqwest(self.http.client()?.clone())
             .map_err(|_| unusable("the client cannot be built"))?;
-        Ok(Self { crab, store, options, http: &context.http, account })
+        Ok(self.crab.get_or_init(|| crab))
     }
 
     /// One page, from GitHub or, where GitHub cannot be asked, as it was stored.
@@ -112,9 +123,11 @@ impl<'a> Client<'a> {
             message: format!("cannot list {what}: `{url}` is no address that HTTP can ask"),
         })?;
         if self.http.offline() {
-            return self.stored(&uri).ok_or_else(|| UpstreamFailure {
+            return self.stored(&uri, OFFLINE.to_owned()).ok_or_else(|| UpstreamFailure {
                 class: FailureClass::Offline,
-                message: format!("{what} are not in the cache and `--offline` forbids to ask"),
+                message: format!(
+                    "{what} are not in the cache, and `--offline` forbids to ask; run once without it"
+                ),
             });
         }
         if let Some(page) = self.fresh(&uri) {
@@ -137,23 +150,25 @@ impl<'a> Client<'a> {
         let store = self.store.as_ref()?;
         let (age, limit) = (store.age(uri)?, self.http.fresh_for());
         let page = (age < limit).then(|| store.page(uri))??;
-        Some(Page { body: page.body.into(), headers: page.headers, stale: false })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: None })
     }
 
-    fn stored(&self, uri: &Uri) -> Option<Page> {
+    /// The stored page, with why it could not be checked.
+    fn stored(&self, uri: &Uri, why: String) -> Option<Page> {
         let page = self.store.as_ref()?.page(uri)?;
-        Some(Page { body: page.body.into(), headers: page.headers, stale: true })
+        Some(Page { body: page.body.into(), headers: page.headers, stale: Some(why) })
     }
 
     fn stored_or(&self, uri: &Uri, failure: UpstreamFailure) -> Result<Page, UpstreamFailure> {
-        let Some(page) = self.stored(uri) else { return Err(failure) };
+        let Some(page) = self.stored(uri, failure.message.clone()) else { return Err(failure) };
         tracing::warn!(url = %uri, reason = %failure, "answer from the cache could not be checked");
         Ok(page)
     }
 
     async fn attempt(&self, uri: &Uri, what: &str) -> Result<Page, Refused> {
         let asked = async {
-            let response = self.crab._get(uri.clone()).await.map_err(|error| {
+            let crab = self.crab().map_err(Refused::for_good)?;
+            let response = crab._get(uri.clone()).await.map_err(|error| {
                 let cause = redact_text(&root_cause(&error));
                 let told = format!("cannot list {what}: no answer from {}: {cause}", self.account.host);
                 Refused { unconnected: unconnected(&error), ..Refused::for_now(told) }
@@ -174,7 +189,7 @@ impl<'a> Client<'a> {
                 }
             };
             if ok {
-                return Ok(Page { body, headers: parts.headers, stale: false });
+                return Ok(Page { body, headers: parts.headers, stale: None });
             }
             Err(refusal(parts.status, &parts.headers, &body, &self.account, what))
         };

@@ -159,9 +159,9 @@ impl Listing {
             .push(format!("the list of {} was cut off after {entries} entries; {unread}", self.list.word()));
     }
 
-    /// Notes that pages came from the cache and could not be checked.
-    pub(super) fn stale(&mut self) {
-        self.answer.stale = true;
+    /// Notes why pages came from the cache and could not be checked.
+    pub(super) fn stale(&mut self, why: String) {
+        self.answer.stale.get_or_insert(why);
     }
 
     pub(super) fn finish(mut self) -> Answer {

@@ -133,8 +133,8 @@ async fn read_pages(
             break;
         }
         let page = client.page(&url, what).await?;
-        if page.stale {
-            listing.stale();
+        if let Some(why) = page.stale {
+            listing.stale(why);
         }
         let count = listing.add_page(&page.body).map_err(|error| unreadable(what, &error))?;
         if count == 0 || seen_until {

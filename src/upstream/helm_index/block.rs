@@ -4,7 +4,7 @@
 
 use memchr::{memchr, memmem};
 
-use super::entry::{Chart, Entry, MOST_ENTRIES};
+use super::entry::{self, Chart, Entry, MOST_ENTRIES};
 use super::whole;
 
 /// The chart's entries, or `None` where the block's layout is not one to vouch for.
@@ -186,7 +186,7 @@ impl Item {
             b"appVersion" => entry.app_version = Some(text.to_owned()),
             b"kubeVersion" => entry.kube_version = Some(text.to_owned()),
             b"digest" => entry.digest = Some(text.to_owned()),
-            b"created" => entry.created = Some(text.to_owned()),
+            b"created" => entry.created = entry::time(text),
             _ => match value.trim_ascii() {
                 b"true" => entry.deprecated = Some(true),
                 b"false" => entry.deprecated = Some(false),

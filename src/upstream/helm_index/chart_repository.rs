@@ -37,7 +37,9 @@ pub async fn charts(
             .into_iter()
             .map(|chart| {
                 let answer = match index.charts.remove(&chart) {
-                    Some(found) if !found.entries.is_empty() => Ok(Answer { stale, ..found.into_answer() }),
+                    Some(found) if !found.entries.is_empty() => {
+                        Ok(Answer { stale: stale.clone(), ..found.into_answer() })
+                    }
                     Some(_) => {
                         Err(not_found(format!("`{}` lists no version of chart `{chart}`", redact(&url))))
                     }
@@ -73,11 +75,15 @@ fn missing(url: &Url, chart: &str, index: &Index) -> UpstreamFailure {
     not_found(format!("`{}` has no chart `{chart}`{hint}", redact(url)))
 }
 
-/// The index, as far as it is wanted, and whether it could not be checked.
-async fn index(http: &Http, url: &Url, charts: &BTreeSet<String>) -> Result<(Index, bool), UpstreamFailure> {
+/// The index, as far as it is wanted, and why it could not be checked.
+async fn index(
+    http: &Http,
+    url: &Url,
+    charts: &BTreeSet<String>,
+) -> Result<(Index, Option<String>), UpstreamFailure> {
     let get = Get { accept: Some(ACCEPT), ..Get::new(url, LARGEST_INDEX) };
     let got = http.get_unread(get).await?;
-    let stale = got.stale;
+    let stale = got.stale.clone();
     match extracted(got, charts.clone()).await? {
         Ok(index) => Ok((index, stale)),
         Err(Error::Read(cause))
@@ -85,7 +91,7 @@ async fn index(http: &Http, url: &Url, charts: &BTreeSet<String>) -> Result<(Ind
         {
             // The stored index is damaged, or another process replaced it: this time it is verified.
             let got = http.get(get).await?;
-            let stale = got.stale;
+            let stale = got.stale.clone();
             let index = extracted(got, charts.clone()).await?.map_err(|cause| unreadable(url, cause))?;
             Ok((index, stale))
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::domain::upstream::{Answer, Candidate};
 
@@ -18,7 +18,9 @@ pub(crate) struct Entry {
     pub(crate) app_version: Option<String>,
     pub(crate) kube_version: Option<String>,
     pub(crate) digest: Option<String>,
-    pub(crate) created: Option<String>,
+    /// `None` also where the text is no time.
+    #[serde(deserialize_with = "lenient_time")]
+    pub(crate) created: Option<Timestamp>,
     pub(crate) deprecated: Option<bool>,
     pub(crate) urls: Option<Vec<Option<String>>>,
     pub(crate) home: Option<String>,
@@ -70,7 +72,7 @@ impl Chart {
     /// Position of the entry that was made last; the first one where no dates help, as Helm writes
     /// the newest version first.
     pub(crate) fn newest(&self) -> Option<usize> {
-        let dates = self.entries.iter().map(|entry| entry.created.as_deref().and_then(time));
+        let dates = self.entries.iter().map(|entry| entry.created);
         let mut newest: Option<(usize, Option<Timestamp>)> = None;
         for (position, date) in dates.enumerate() {
             if newest.is_none_or(|(_, best)| date > best) {
@@ -115,7 +117,7 @@ impl Chart {
                     .then(|| "the index names no archive for it".to_owned());
                 Candidate {
                     version: entry.version.map(trimmed).unwrap_or_default(),
-                    released_at: entry.created.as_deref().and_then(time),
+                    released_at: entry.created,
                     deprecated: entry.deprecated.unwrap_or(false),
                     kube_version: entry.kube_version,
                     app_version: entry.app_version,
@@ -135,15 +137,21 @@ fn trimmed(text: String) -> String {
 
 /// Helm writes the bare SHA-256 of the archive; everybody else names the algorithm.
 fn with_algorithm(digest: String) -> String {
-    if digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        format!("sha256:{digest}")
-    } else {
-        digest
+    // Every byte is looked at, also behind a wrong one: so the compiler takes many at a time. Indexes have a
+    // digest for each of their versions.
+    let is_hex = digest.bytes().fold(true, |is, byte| is & byte.is_ascii_hexdigit());
+    if digest.len() != 64 || !is_hex {
+        return digest;
     }
+    ["sha256:", &digest].concat()
 }
 
-fn time(text: &str) -> Option<Timestamp> {
+pub(super) fn time(text: &str) -> Option<Timestamp> {
     text.trim().parse().ok()
+}
+
+fn lenient_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.as_deref().and_then(time))
 }
 
 #[cfg(test)]
@@ -153,7 +161,7 @@ mod tests {
     fn entry(version: &str, created: Option<&str>, archive: bool) -> Entry {
         Entry {
             version: (!version.is_empty()).then(|| version.to_owned()),
-            created: created.map(str::to_owned),
+            created: created.and_then(time),
             names_archive: archive,
             ..Entry::default()
         }

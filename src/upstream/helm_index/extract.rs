@@ -7,13 +7,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use flate2::Crc;
+use jiff::Timestamp;
 
 use super::Index;
-use super::entry::{Chart, Entry};
+use super::entry::{Chart, Entry, MOST_ENTRIES};
 use crate::upstream::cache::write_new;
 
 /// Changes with what is stored or how it is read from an index.
-const MARK: &[u8; 8] = b"charts\x00\x01";
+const MARK: &[u8; 8] = b"charts\x00\x02";
+/// The bits that say whether an entry is deprecated.
+const DEPRECATED: u8 = 3;
+/// The bit of an entry that names an archive.
+const ARCHIVE: u8 = 4;
+/// The bit of an entry that has a date.
+const CREATED: u8 = 8;
 /// Larger extracts are not stored: reading them would cost as much as reading the index.
 const LARGEST: usize = 32 * 1024 * 1024;
 
@@ -55,9 +62,7 @@ fn encode(index: &Index) -> Vec<u8> {
         out.push(u8::from(chart.cut));
         number(&mut out, chart.entries.len());
         for entry in &chart.entries {
-            for field in
-                [&entry.version, &entry.app_version, &entry.kube_version, &entry.digest, &entry.created]
-            {
+            for field in [&entry.version, &entry.app_version, &entry.kube_version, &entry.digest] {
                 text(&mut out, field.as_deref());
             }
             let deprecated = match entry.deprecated {
@@ -65,7 +70,13 @@ fn encode(index: &Index) -> Vec<u8> {
                 Some(false) => 1,
                 Some(true) => 2,
             };
-            out.push(deprecated | if entry.has_archive() { 4 } else { 0 });
+            let archive = if entry.has_archive() { ARCHIVE } else { 0 };
+            let created = if entry.created.is_some() { CREATED } else { 0 };
+            out.push(deprecated | archive | created);
+            if let Some(created) = entry.created {
+                out.extend_from_slice(&created.as_second().to_le_bytes());
+                out.extend_from_slice(&created.subsec_nanosecond().to_le_bytes());
+            }
         }
     }
     let mut crc = Crc::new();
@@ -115,23 +126,28 @@ fn decode(bytes: &[u8]) -> Option<Index> {
         let name = input.text()??;
         let link = input.text()?;
         let cut = input.byte()? != 0;
-        let mut entries = Vec::new();
-        for _ in 0..input.number()? {
+        let count = input.number()?;
+        let mut entries = Vec::with_capacity(count.min(MOST_ENTRIES));
+        for _ in 0..count {
             let mut entry = Entry {
                 version: input.text()?,
                 app_version: input.text()?,
                 kube_version: input.text()?,
                 digest: input.text()?,
-                created: input.text()?,
                 ..Entry::default()
             };
             let flags = input.byte()?;
-            entry.deprecated = match flags & 3 {
+            entry.deprecated = match flags & DEPRECATED {
                 0 => None,
                 1 => Some(false),
                 _ => Some(true),
             };
-            entry.names_archive = flags & 4 != 0;
+            entry.names_archive = flags & ARCHIVE != 0;
+            if flags & CREATED != 0 {
+                let second = i64::from_le_bytes(input.bytes()?);
+                let nanosecond = i32::from_le_bytes(input.bytes()?);
+                entry.created = Some(Timestamp::new(second, nanosecond).ok()?);
+            }
             entries.push(entry);
         }
         index.charts.insert(name, Chart { entries, link, cut });
@@ -148,6 +164,12 @@ impl Input<'_> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;
         Some(*first)
+    }
+
+    fn bytes<const LENGTH: usize>(&mut self) -> Option<[u8; LENGTH]> {
+        let (bytes, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*bytes)
     }
 
     fn number(&mut self) -> Option<usize> {

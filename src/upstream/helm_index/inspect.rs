@@ -11,11 +11,20 @@ use crate::upstream::body::{Body, Bounded};
 use crate::upstream::failure::{internal, not_found, permanent};
 use crate::upstream::http::{Get, Http};
 use crate::upstream::redact::redact;
+use url::Url;
 
 /// Largest archive that is asked for; Helm itself refuses more than 20 MiB unpacked.
 const LARGEST_ARCHIVE: u64 = 20 << 20;
 /// The index was read a moment ago in the same run.
 const JUST_READ: Duration = Duration::from_secs(3600);
+
+/// Where an index says that the archive of a version is.
+pub(crate) struct Located {
+    /// `None` where the archive is not to be had over HTTP, or nothing says where it is.
+    pub(crate) url: Option<Url>,
+    /// SHA-256 of the archive, `sha256:…`.
+    pub(crate) digest: Option<String>,
+}
 
 /// Asks for the archive that the index names for a version.
 ///
@@ -29,6 +38,28 @@ pub async fn inspect(
     chart: &str,
     version: &str,
 ) -> Result<DeepChecks, UpstreamFailure> {
+    let located = locate(http, repository, chart, version).await?;
+    let mut checks = DeepChecks { digest: located.digest, ..DeepChecks::default() };
+    let Some(archive) = located.url else { return Ok(checks) };
+    match http.get(Get::new(&archive, LARGEST_ARCHIVE)).await {
+        Ok(_) => checks.archive_available = Some(true),
+        Err(failure) if failure.class == FailureClass::NotFound => checks.archive_available = Some(false),
+        Err(failure) => return Err(failure),
+    }
+    Ok(checks)
+}
+
+/// Looks up where the archive of a version is.
+///
+/// # Errors
+///
+/// The index cannot be read, or does not have the version.
+pub(crate) async fn locate(
+    http: &Http,
+    repository: &str,
+    chart: &str,
+    version: &str,
+) -> Result<Located, UpstreamFailure> {
     let index = index_url(repository)?;
     // Asked as the index was asked for a moment ago, so that the kept answer serves.
     let get = Get { accept: Some(ACCEPT), fresh_for: Some(JUST_READ), ..Get::new(&index, LARGEST_INDEX) };
@@ -42,21 +73,16 @@ pub async fn inspect(
         return Err(not_found(format!("`{}` has no version {version} of chart `{chart}`", redact(&index))));
     };
     let digest = digest.map(|hex| if hex.contains(':') { hex } else { format!("sha256:{hex}") });
-    let mut checks = DeepChecks { digest, ..DeepChecks::default() };
     // A relative URL is seen from where the index was found (Helm docs, "The Chart Repository Guide").
-    let Some(first) = urls.first() else { return Ok(checks) };
-    let archive = found_at
-        .join(first)
-        .map_err(|_| permanent(format!("the index names no usable URL for {chart} {version}")))?;
-    if !matches!(archive.scheme(), "http" | "https") {
-        return Ok(checks);
-    }
-    match http.get(Get::new(&archive, LARGEST_ARCHIVE)).await {
-        Ok(_) => checks.archive_available = Some(true),
-        Err(failure) if failure.class == FailureClass::NotFound => checks.archive_available = Some(false),
-        Err(failure) => return Err(failure),
-    }
-    Ok(checks)
+    let url = match urls.first() {
+        Some(first) => Some(
+            found_at
+                .join(first)
+                .map_err(|_| permanent(format!("the index names no usable URL for {chart} {version}")))?,
+        ),
+        None => None,
+    };
+    Ok(Located { url: url.filter(|url| matches!(url.scheme(), "http" | "https")), digest })
 }
 
 /// URLs and digest of a version.

@@ -26,6 +26,7 @@ use super::body::Bounded;
 
 pub use self::chart_repository::charts;
 pub use self::inspect::inspect;
+pub(crate) use self::inspect::locate;
 
 /// The largest index that is read, in bytes, unpacked. The largest public ones have 30 to 60 MB.
 const LARGEST_INDEX: u64 = 96 * 1024 * 1024;

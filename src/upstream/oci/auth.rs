@@ -181,7 +181,10 @@ impl Repository<'_> {
         if http.offline() {
             return Err(failure(
                 FailureClass::Offline,
-                format!("`{}` is not in the cache and `--offline` forbids to ask", self.shown),
+                format!(
+                    "`{}` is not in the cache, and `--offline` forbids to ask; run once without it",
+                    self.shown
+                ),
             ));
         }
         let Resolved::Url(target) = http.mapping().resolve(realm) else {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use std::collections::BTreeMap;
 
 use super::{Repository, TAG_LIMIT};
@@ -145,6 +145,49 @@ pub async fn inspect(
         }
     }
     Ok(checks)
+}
+
+/// The archive of a chart, as the registry has it under a tag: two requests.
+///
+/// # Errors
+///
+/// As [`tags`](super::tags); what the tag holds is no chart, or not what its digest says.
+pub async fn chart_archive(
+    context: &Context,
+    registry: &str,
+    repository: &str,
+    tag: &str,
+    limit: u64,
+) -> Result<bytes::Bytes, UpstreamFailure> {
+    let repository = Repository::new(context, registry, repository)?;
+    if !is_reference(tag) {
+        return Err(permanent(format!(
+            "cannot ask for `{}:{tag}`: no tag looks like that",
+            repository.shown
+        )));
+    }
+    let (top, _) = manifest(&repository, tag).await?;
+    let layer = top.layers.iter().find(|layer| layer.media_type == CHART_CONTENT);
+    let Some(digest) = layer.map(|layer| &layer.digest).filter(|digest| is_digest(digest)) else {
+        return Err(repository.unreadable(tag, &"it holds no chart archive"));
+    };
+    let rest = format!("blobs/{digest}");
+    let got = repository.get(&repository.url(&format!("./{rest}"))?, None, limit).await?;
+    let bytes = got.body.bytes(limit).map_err(|error| repository.unreadable(&rest, &error))?;
+    if !is_content_of(digest, &bytes) {
+        return Err(repository.unreadable(&rest, &"its content is not what its digest says"));
+    }
+    Ok(bytes)
+}
+
+/// Whether a digest is that of these bytes.
+pub(crate) fn is_content_of(digest: &str, bytes: &[u8]) -> bool {
+    let hex = |sum: &[u8]| sum.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    match digest.split_once(':') {
+        Some(("sha256", wanted)) => wanted.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))),
+        Some(("sha512", wanted)) => wanted.eq_ignore_ascii_case(&hex(&Sha512::digest(bytes))),
+        _ => false,
+    }
 }
 
 async fn manifest(

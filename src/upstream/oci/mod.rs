@@ -14,7 +14,8 @@ use serde::Deserialize;
 use url::Url;
 
 pub use self::auth::Tokens;
-pub use self::inspect::inspect;
+pub(crate) use self::inspect::is_content_of;
+pub use self::inspect::{chart_archive, inspect};
 use super::context::Context;
 use super::failure::permanent;
 use super::github::next_page;
@@ -108,7 +109,7 @@ pub async fn tags(
         }
         pages += 1;
         let got = repository.get(&url, None, PAGE_LIMIT).await?;
-        answer.stale |= got.stale;
+        answer.stale = answer.stale.or_else(|| got.stale.clone());
         let before = seen.len();
         for tag in read_tags(&repository, &got)? {
             if seen.len() < MOST_TAGS && tag.len() <= TAG_LIMIT && seen.insert(tag.clone()) {

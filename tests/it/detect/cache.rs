@@ -58,7 +58,7 @@ fn answer_from_before_an_outage_is_used_and_said_to_be_old() {
     world.web.fail("/charts/index.yaml", Fault::Status(503, vec![]));
     let during = world.report(&[]);
     assert_eq!(during["components"], before["components"]);
-    insta::assert_snapshot!(problems(&during), @"problem (upstream) https://charts.example.com: the upstream could not be asked; an earlier answer was used");
+    insta::assert_snapshot!(problems(&during), @"problem (upstream) https://charts.example.com: an earlier answer was used: `http://web.test/charts/index.yaml` answered 503");
     assert_eq!(problems(&world.report(&[])), "", "the next run is whole again");
 }
 

@@ -24,7 +24,7 @@ async fn all_pages_are_read() {
     assert_eq!(answer.candidates.len(), 250);
     assert_eq!(answer.candidates[0].version, "v1.0.249");
     assert_eq!(answer.candidates[0].notes.as_deref(), Some("Notes of v1.0.249"));
-    assert!(!answer.stale);
+    assert_eq!(answer.stale, None);
     assert_eq!(answer.notes, [""; 0]);
     let seen = fake.seen();
     assert_eq!(seen.len(), 3);
@@ -49,7 +49,7 @@ async fn a_second_run_costs_one_304_a_page_and_offline_costs_none() {
     let offline = setting().offline().context();
     let third = github::releases(&offline, "github.com", "k3s-io", "k3s", None).await.unwrap();
     assert_eq!(fake.seen().len(), 0);
-    assert!(third.stale);
+    assert!(third.stale.is_some());
     assert_eq!(third.candidates, first.candidates);
     let other = github::releases(&offline, "github.com", "k3s-io", "other", None).await.unwrap_err();
     assert_eq!(other.class, FailureClass::Offline);
@@ -211,7 +211,7 @@ async fn patience_has_an_end_and_the_stored_list_serves(#[case] faults: Vec<Faul
     faults.into_iter().for_each(|fault| fake.fail(fault));
     let answer = github::releases(&setting().context(), "github.com", "o", "r", None).await.unwrap();
     assert_eq!(fake.seen().len(), requests);
-    assert!(answer.stale);
+    assert!(answer.stale.is_some());
     assert_eq!(versions(&answer), ["v1.0.0"]);
     assert!(answer.notes.is_empty(), "the caller tells of it, as for every upstream: {:?}", answer.notes);
 }
@@ -366,4 +366,45 @@ async fn the_release_lists_of_the_corpus_are_read_whole() {
         assert_eq!(answer.notes, [""; 0], "{}", file.display());
     }
     assert!(lists >= 5, "{lists} lists");
+}
+
+/// The API of an Enterprise host lies below the host itself (GitHub Enterprise Server docs, "Using the REST API").
+#[tokio::test]
+async fn an_enterprise_host_is_asked_below_its_own_name_with_its_own_token() {
+    let fake = FakeGithub::start().await;
+    fake.releases("o/r", 250);
+    fake.accept_token("enterprise", true);
+    fake.link_to(&format!("{}api/v3/", fake.served.url));
+    let api = fake.served.url.join("api/v3").unwrap();
+    let context = Setting::default()
+        .github("ghe.example.com", &api, Some("enterprise"))
+        .github("github.com", &fake.served.url, Some("public"))
+        .context();
+    let answer = github::releases(&context, "GHE.example.com", "o", "r", None).await.unwrap();
+    assert_eq!(answer.candidates.len(), 250);
+    let seen = fake.seen();
+    assert_eq!(seen.len(), 3);
+    for request in seen {
+        assert!(request.target.starts_with("/api/v3/repos"), "{}", request.target);
+        assert_eq!(request.header("authorization"), Some("Bearer enterprise"));
+    }
+}
+
+/// Where nothing is configured for an Enterprise host, its API is looked for at its usual place.
+#[tokio::test]
+async fn an_enterprise_host_that_nobody_configured_is_asked_at_the_usual_place() {
+    let fake = FakeGithub::start().await;
+    fake.releases("o/r", 1);
+    let context =
+        Setting::default().map("https://ghe.example.com", Target::Url(fake.served.url.clone())).context();
+    assert!(github::releases(&context, "ghe.example.com", "o", "r", None).await.is_ok());
+    assert!(fake.seen()[0].target.starts_with("/api/v3/repos/o/r/releases?"));
+}
+
+#[tokio::test]
+async fn offline_without_a_page_says_what_to_do() {
+    let context = Setting::default().offline().context();
+    let failure = github::releases(&context, "github.com", "o", "r", None).await.unwrap_err();
+    assert_eq!(failure.class, FailureClass::Offline);
+    insta::assert_snapshot!(failure.message, @"releases of `o/r` on github.com are not in the cache, and `--offline` forbids to ask; run once without it");
 }

@@ -9,6 +9,8 @@ use gitops_updater::domain::upstream::{FailureClass, UpstreamFailure};
 use gitops_updater::upstream::flux_manifests::{self, ArchiveError};
 use gitops_updater::upstream::http::{Http, HttpOptions};
 use gitops_updater::upstream::mapping::{Mapping, Target};
+use gitops_updater::upstream::retry::Policy;
+use gitops_updater::upstream::retry::Policy;
 use rstest::rstest;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -52,9 +54,18 @@ fn sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Does not ask again.
+fn once() -> Policy {
+    Policy::times(0)
+}
+
 fn options(target: Target) -> HttpOptions {
     let base = Url::parse("https://github.com/").unwrap();
-    HttpOptions { mapping: Mapping::new(vec![(base, target)]), retries: 0, ..HttpOptions::default() }
+    HttpOptions {
+        mapping: Mapping::new(vec![(base, target)]),
+        retry: Policy::times(0),
+        ..HttpOptions::default()
+    }
 }
 
 async fn fetch(server: &FakeUpstream) -> Result<Manifests, UpstreamFailure> {
@@ -132,7 +143,7 @@ async fn sources_of_the_steps_are_asked_of_newer_releases_only() {
     let github = Url::parse("https://github.com/").unwrap();
     let mapping =
         Mapping::new(vec![(github, Target::Url(server.url("/"))), (raw, Target::Url(server.url("/raw/")))]);
-    let http = Http::new(HttpOptions { mapping, retries: 0, ..HttpOptions::default() }).unwrap();
+    let http = Http::new(HttpOptions { mapping, retry: Policy::times(0), ..HttpOptions::default() }).unwrap();
     server.serve(ARCHIVE, archive());
     assert!(flux_manifests::manifests(&http, "v2.9.4").await.unwrap().sources.is_empty());
     server.serve(&ARCHIVE.replace("2.9.4", "2.9.5"), archive());

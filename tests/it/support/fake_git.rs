@@ -176,37 +176,7 @@ async fn answer(State(backend): State<Arc<Backend>>, request: Request) -> Respon
     if let Some(errand) = errand {
         errand();
     }
-    let mut child = tokio::process::Command::new("git")
-        .arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &backend.root)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("PATH_INFO", uri.path())
-        .env("QUERY_STRING", uri.query().unwrap_or_default())
-        .env("REQUEST_METHOD", &seen.method)
-        .env("CONTENT_TYPE", seen.header("content-type").unwrap_or_default())
-        .env("CONTENT_LENGTH", body.len().to_string())
-        .env("GIT_PROTOCOL", seen.header("git-protocol").unwrap_or_default())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(&body).await.unwrap();
-    drop(input);
-    let output = child.wait_with_output().await.unwrap().stdout;
-    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
-    let mut response = Response::builder();
-    for line in String::from_utf8_lossy(&output[..end]).lines() {
-        let (name, value) = line.split_once(": ").unwrap();
-        response = match name {
-            "Status" => response.status(value[..3].parse::<u16>().unwrap()),
-            _ => response.header(name, value),
-        };
-    }
-    let content = output[end + 4..].to_vec();
+    let (response, content) = http_backend(&backend.root, uri.path(), None, &seen, &body).await;
     match manner {
         Manner::Cut(target, length) if seen.target.contains(target) => {
             // The length promises more than comes.
@@ -218,8 +188,51 @@ async fn answer(State(backend): State<Arc<Backend>>, request: Request) -> Respon
     }
 }
 
+/// What Git answers for the repositories below `root`; `user` is who was let in, who then may push.
+pub(crate) async fn http_backend(
+    root: &Path,
+    path: &str,
+    user: Option<&str>,
+    seen: &Seen,
+    body: &[u8],
+) -> (axum::http::response::Builder, Vec<u8>) {
+    let query = seen.target.split_once('?').map_or("", |(_, query)| query);
+    let mut child = tokio::process::Command::new("git")
+        .arg("http-backend")
+        .env("GIT_PROJECT_ROOT", root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("PATH_INFO", path)
+        .env("QUERY_STRING", query)
+        .env("REQUEST_METHOD", &seen.method)
+        .env("CONTENT_TYPE", seen.header("content-type").unwrap_or_default())
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("GIT_PROTOCOL", seen.header("git-protocol").unwrap_or_default())
+        .envs(user.map(|user| ("REMOTE_USER", user)))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(body).await.unwrap();
+    drop(input);
+    let output = child.wait_with_output().await.unwrap().stdout;
+    let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let mut response = Response::builder();
+    for line in String::from_utf8_lossy(&output[..end]).lines() {
+        let (name, value) = line.split_once(": ").unwrap();
+        response = match name {
+            "Status" => response.status(value[..3].parse::<u16>().unwrap()),
+            _ => response.header(name, value),
+        };
+    }
+    (response, output[end + 4..].to_vec())
+}
+
 /// The password of basic authentication.
-fn password_of(seen: &Seen) -> Option<String> {
+pub(crate) fn password_of(seen: &Seen) -> Option<String> {
     use base64::Engine as _;
     let encoded = seen.header("authorization")?.strip_prefix("Basic ")?;
     let pair = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;

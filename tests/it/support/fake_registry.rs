@@ -122,10 +122,19 @@ impl FakeRegistry {
     }
 
     pub(crate) fn blob(&self, repository: &str, content: &Value) -> String {
-        let bytes = content.to_string().into_bytes();
+        self.bytes(repository, content.to_string().into_bytes())
+    }
+
+    /// Keeps a blob of any bytes.
+    pub(crate) fn bytes(&self, repository: &str, bytes: Vec<u8>) -> String {
         let digest = digest(&bytes);
         self.change(|registry| registry.content.insert(format!("{repository}/blobs/{digest}"), bytes));
         digest
+    }
+
+    /// Puts other bytes where the digest of a blob is promised.
+    pub(crate) fn corrupt_blob(&self, repository: &str, digest: &str, bytes: Vec<u8>) {
+        self.change(|registry| registry.content.insert(format!("{repository}/blobs/{digest}"), bytes));
     }
 
     /// Puts other bytes where `digest` is promised.

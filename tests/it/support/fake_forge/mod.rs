@@ -2,7 +2,8 @@
 //! statuses, protection, permissions and rate limits, as strict as the real one.
 //!
 //! Its branches are those of a bare Git repository on disk, so that what is pushed over Git and what is done through
-//! the API is seen by both. Time is virtual ([`VirtualTime`]). Every write is recorded, a test can be called before
+//! the API is seen by both; it is served for Git, too, at `/acme/home-ops.git`, with a token for password. Time is
+//! virtual ([`VirtualTime`]). Every write, pushes among them, is recorded, a test can be called before
 //! and after each ([`FakeForge::on_write`]), and failures are state ([`FakeForge::fail`], [`FakeForge::set`]).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -11,6 +12,7 @@ mod answer;
 mod app;
 mod checks;
 mod commits;
+mod git_http;
 mod issues;
 mod people;
 mod pulls;
@@ -35,7 +37,7 @@ pub(crate) use self::people::{Account, Level};
 use self::request::Asked;
 pub(crate) use self::state::{Github, Issue, PullState};
 use super::git::Git;
-use super::served::Served;
+use super::served::{Seen, Served};
 
 /// When the virtual time begins.
 pub(crate) const START: &str = "2026-11-21T10:00:00Z";
@@ -45,11 +47,20 @@ pub(crate) const START: &str = "2026-11-21T10:00:00Z";
 pub(crate) struct VirtualTime {
     now: Arc<Mutex<Timestamp>>,
     slept: Arc<Mutex<Vec<Duration>>>,
+    /// The machine's time passes as well.
+    since: Option<std::time::Instant>,
 }
 
 impl VirtualTime {
     pub(crate) fn start() -> Self {
-        Self { now: Arc::new(Mutex::new(START.parse().unwrap())), slept: Arc::default() }
+        Self { now: Arc::new(Mutex::new(START.parse().unwrap())), slept: Arc::default(), since: None }
+    }
+
+    /// The time of the machine, for programs that have no other.
+    #[expect(clippy::disallowed_methods, reason = "a program under test reads the machine's clock")]
+    pub(crate) fn of_the_machine() -> Self {
+        let now = Arc::new(Mutex::new(Timestamp::now()));
+        Self { now, slept: Arc::default(), since: Some(std::time::Instant::now()) }
     }
 
     pub(crate) fn pass(&self, duration: Duration) {
@@ -65,7 +76,8 @@ impl VirtualTime {
 
 impl Time for VirtualTime {
     fn now(&self) -> Timestamp {
-        *self.now.lock().unwrap()
+        let passed = self.since.map_or(Duration::ZERO, |since| since.elapsed());
+        *self.now.lock().unwrap() + SignedDuration::try_from(passed).unwrap()
     }
 
     fn sleep(&self, pause: Duration) -> BoxFuture<'_, ()> {
@@ -95,7 +107,7 @@ impl Recorded {
     }
 
     pub(crate) fn is_write(&self) -> bool {
-        self.method != "GET" && !self.is_query()
+        self.method != "GET" && !self.is_query() && !self.path.ends_with("/git-upload-pack")
     }
 
     /// A GraphQL question that changes nothing.
@@ -172,7 +184,11 @@ pub(crate) struct FakeForge {
 impl FakeForge {
     /// Serves the branches of the bare repository `git`.
     pub(crate) async fn start(git: Git) -> Self {
-        let time = VirtualTime::start();
+        Self::start_at(VirtualTime::start(), git).await
+    }
+
+    /// The same in another time.
+    pub(crate) async fn start_at(time: VirtualTime, git: Git) -> Self {
         let mut kept = None;
         let served = Served::start(|base| {
             let shared = Arc::new(Shared {
@@ -224,6 +240,7 @@ impl FakeForge {
 }
 
 async fn answer(Extracted(shared): Extracted<Arc<Shared>>, request: Request) -> Response {
+    let seen = Seen::of(&request);
     let asked = Asked::read(request).await;
     let recorded = asked.recorded();
     let hook = shared.hook.lock().unwrap().clone().filter(|_| recorded.is_write());
@@ -245,19 +262,21 @@ async fn answer(Extracted(shared): Extracted<Arc<Shared>>, request: Request) -> 
         note(answer.status);
         return answer.into_response();
     }
-    let given = {
+    let given = if git_http::is_git(&recorded.path) {
+        git_http::answer(&shared.github, &asked, &seen).await
+    } else {
         let mut github = shared.github.lock().unwrap();
         github.refresh();
-        github.answer(&asked)
+        github.answer(&asked).into_response()
     };
     if hook.as_ref().is_some_and(|hook| hook(Moment::After, &recorded) == Wish::Break) {
         return hang_up();
     }
     let given = match fault {
         Some(Fault { how: How::Afterwards(None), .. }) => return hang_up(),
-        Some(Fault { how: How::Afterwards(Some(answer)), .. }) => answer,
+        Some(Fault { how: How::Afterwards(Some(answer)), .. }) => answer.into_response(),
         _ => given,
     };
-    note(given.status);
-    given.into_response()
+    note(given.status().as_u16());
+    given
 }

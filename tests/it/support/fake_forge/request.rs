@@ -16,7 +16,7 @@ pub(super) struct Asked {
     raw_path: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
 }
 
 /// What a field of a body may be.
