@@ -185,9 +185,8 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     // What cannot be moved still counts: others must go with the version that it has.
     let stays = |subject: &Subject| Subject { candidates: Vec::new(), ..subject.clone() };
     let subjects = survey.subjects.iter();
-    let subjects: Vec<Subject> = subjects
-        .map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() })
-        .collect();
+    let subjects: Vec<Subject> =
+        subjects.map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() }).collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
         Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
@@ -362,7 +361,7 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         schema: SCHEMA.to_owned(),
         repository: detected.repository.clone(),
         now: Timestamp::from_second(now.as_second()).unwrap_or(now),
-        facts: Vec::new(),
+        facts: plan.facts,
         waves: plan.waves,
         held: plan.held,
         diffs,

@@ -186,6 +186,7 @@ fn write(
             let first = id(&sequence.drafts[*first]);
             if why.is_empty() { format!("after `{first}`") } else { format!("after `{first}`: {why}") }
         }));
+        reasons.extend(course.passed_up(input, draft.from, draft.to));
         reasons.extend(untested(world, states, sequence, draft));
         reasons.extend(observations.get(place).into_iter().flat_map(|seen| seen.notes.iter().cloned()));
         let mut requires: Vec<String> =
