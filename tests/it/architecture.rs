@@ -57,6 +57,8 @@ fn adapters_do_not_know_the_command_line() {
         "src/repo",
         "src/upstream",
         "src/forge",
+        "src/state",
+        "src/backup",
         "src/report",
         "src/config",
         "src/rules",
