@@ -10,7 +10,6 @@ use gitops_updater::upstream::flux_manifests::{self, ArchiveError};
 use gitops_updater::upstream::http::{Http, HttpOptions};
 use gitops_updater::upstream::mapping::{Mapping, Target};
 use gitops_updater::upstream::retry::Policy;
-use gitops_updater::upstream::retry::Policy;
 use rstest::rstest;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
