@@ -53,11 +53,6 @@ fn sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Does not ask again.
-fn once() -> Policy {
-    Policy::times(0)
-}
-
 fn options(target: Target) -> HttpOptions {
     let base = Url::parse("https://github.com/").unwrap();
     HttpOptions {
