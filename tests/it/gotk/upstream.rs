@@ -10,7 +10,6 @@ use gitops_updater::upstream::flux_manifests::{self, ArchiveError};
 use gitops_updater::upstream::http::{Http, HttpOptions};
 use gitops_updater::upstream::mapping::{Mapping, Target};
 use gitops_updater::upstream::retry::Policy;
-use gitops_updater::upstream::retry::Policy;
 use rstest::rstest;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header};
@@ -52,11 +51,6 @@ fn archive() -> Vec<u8> {
 
 fn sum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Does not ask again.
-fn once() -> Policy {
-    Policy::times(0)
 }
 
 fn options(target: Target) -> HttpOptions {
