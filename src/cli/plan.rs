@@ -9,17 +9,18 @@ use clap::builder::FalseyValueParser;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::generate::FluxGenerator;
+use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
-use crate::app::plan::{self, Planned, Planning};
+use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::problem::Problem;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
+use crate::upstream::client::UpstreamClient;
 
 /// Largest file of facts that is read, in bytes.
 const MAX_FACTS: u64 = 16 << 20;
@@ -157,9 +158,9 @@ fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned
     let found = opened.read()?;
     let runtime = runtime()?;
     let upstreams = opened.upstreams(bar)?;
-    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     let asked = BTreeSet::new();
-    let generator = FluxGenerator::new(&upstreams, &runtime);
+    let generator = Looker::new(&upstreams, &runtime);
     let planning = Planning {
         config: &opened.request.config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
@@ -167,7 +168,30 @@ fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned
         read: &|path| opened.repository.read(path),
         generator: &generator,
     };
-    Ok(plan::plan(&survey, &planning, opened.request.now))
+    let now = opened.request.now;
+    look_up(&mut survey, &planning, &upstreams, &runtime, now);
+    Ok(plan::plan(&survey, &planning, now))
+}
+
+/// Asks for digests that steps need. Files that are made anew are not looked into meanwhile: nothing waits for both.
+pub(super) fn look_up(
+    survey: &mut Survey,
+    planning: &Planning<'_>,
+    upstreams: &UpstreamClient,
+    runtime: &tokio::runtime::Runtime,
+    now: jiff::Timestamp,
+) {
+    let planning = Planning { generator: &Unasked, ..*planning };
+    runtime.block_on(plan::look_up_digests(survey, &planning, upstreams, now));
+}
+
+/// Takes it that every file can be made anew.
+struct Unasked;
+
+impl Generator for Unasked {
+    fn generate(&self, _: &str, old: &[u8], _: &str) -> Result<Vec<u8>, String> {
+        Ok(old.to_vec())
+    }
 }
 
 fn plan_format(format: Format) -> Result<PlanFormat, CommandError> {

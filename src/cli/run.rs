@@ -1,13 +1,13 @@
 //! `run`, `propose`: one pass over a repository, whole or for named components.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::error::{CommandError, Outcome};
-use super::generate::FluxGenerator;
+use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{CacheArgs, configuration};
 use super::plan::{FactsArgs, Known};
@@ -17,13 +17,15 @@ use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::pass::{self, Done, Pass};
-use crate::app::plan::{self, Generator};
+use crate::app::plan::{self, Charts, Generator, Planning};
 use crate::config::{Config, window_from_line};
+use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
-use crate::domain::plan::input::Observed;
+use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::state::{Update, UpdateStatus};
+use crate::domain::upstream::UpstreamRef;
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
@@ -77,7 +79,7 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let known = args.facts.load(place.now())?;
 
     let first = Ingredients::new(args, global, &place, &runtime, &place.config, by_name, windows.as_deref())?;
-    let world = first.pass(&Nothing).observe().map_err(failed)?;
+    let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
 
     // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
     let base = world.base.to_string();
@@ -99,12 +101,21 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let found = opened.read()?;
     let upstreams = opened.upstreams(bar.clone())?;
-    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     bar.clear();
     let observed = known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-    let generator = FluxGenerator::new(&upstreams, &runtime);
+    let looker = Looker::new(&upstreams, &runtime);
+    let asked = BTreeSet::new();
+    let planning = Planning {
+        config: &config,
+        observed,
+        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
+        read: &|file| opened.repository.read(file),
+        generator: &looker,
+    };
+    super::plan::look_up(&mut survey, &planning, &upstreams, &runtime, place.now());
     let done = ingredients
-        .pass(&generator)
+        .pass(&looker, &looker)
         .carry_out(world, &survey, observed, &|file| opened.repository.read(file))
         .map_err(failed)?;
     deliver(&done, args.dry_run, form, global, &opened.request)
@@ -157,7 +168,11 @@ impl<'a> Ingredients<'a> {
         })
     }
 
-    fn pass<'s>(&'s self, generator: &'s dyn Generator) -> Pass<'s, crate::forge::AnyForge> {
+    fn pass<'s>(
+        &'s self,
+        generator: &'s dyn Generator,
+        charts: &'s dyn Charts,
+    ) -> Pass<'s, crate::forge::AnyForge> {
         Pass {
             forge: &self.place.forge,
             git: self.place.repo.clone(),
@@ -168,6 +183,7 @@ impl<'a> Ingredients<'a> {
             witness: self.witness.as_ref(),
             runtime: self.runtime,
             generator,
+            charts,
             kill_switch: kill_switch(self.config),
             windows: self.windows,
             accepted: BTreeMap::new(),
@@ -222,6 +238,12 @@ struct Nothing;
 impl Generator for Nothing {
     fn generate(&self, path: &str, _: &[u8], _: &str) -> Result<Vec<u8>, String> {
         Err(format!("nothing makes `{path}`"))
+    }
+}
+
+impl Charts for Nothing {
+    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
+        Err("nothing looks into charts".to_owned())
     }
 }
 

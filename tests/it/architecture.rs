@@ -101,7 +101,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// Modules of tests alone (`mod tests;` under `#[cfg(test)]`); they may look at the clock.
 fn is_tests(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "tests.rs")
+    path.file_name().is_some_and(|name| name == "tests.rs") || path.iter().any(|part| part == "tests")
 }
 
 /// Lines of `text` that name something of `forbidden`. Comments do not count, and what comes after

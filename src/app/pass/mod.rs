@@ -5,6 +5,7 @@
 //! are all that it remembers; where the state was lost, it is rebuilt from the pull requests.
 
 mod act;
+mod charts;
 mod known;
 mod propose;
 mod texts;
@@ -19,13 +20,13 @@ pub use act::mark_verified;
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
-use super::plan::{self, Generator, Planned, Planning, Survey};
+use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
 use crate::domain::message::{Action as Tick, TemplateError, Templates};
 use crate::domain::plan::input::{Observed, Situation};
-use crate::domain::plan::{PlanReport, Step};
+use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
@@ -132,6 +133,8 @@ pub struct Pass<'a, F> {
     pub runtime: &'a tokio::runtime::Runtime,
     /// Makes generated files.
     pub generator: &'a dyn Generator,
+    /// Looks into charts.
+    pub charts: &'a dyn Charts,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -253,6 +256,7 @@ impl<F: Forge> Pass<'_, F> {
             failures: Vec::new(),
             replaced: Vec::new(),
             touched: BTreeSet::new(),
+            held: BTreeMap::new(),
         };
         run.adopt()?;
         run.obey()?;
@@ -269,8 +273,10 @@ impl<F: Forge> Pass<'_, F> {
         if run.effects.iter().any(|effect| matches!(effect, Effect::Record { .. })) && run.acts() {
             self.store.confirm()?;
         }
+        let mut report = planned.report;
+        run.tell_held(&mut report);
         Ok(Done {
-            plan: planned.report,
+            plan: report,
             state: run.world.state,
             effects: run.effects,
             waiting: run.waiting,
@@ -308,6 +314,8 @@ struct Run<'a, F> {
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
+    /// What was found when a step was about to be proposed, by step id.
+    held: BTreeMap<String, Held>,
 }
 
 impl<F: Forge> Run<'_, F> {
@@ -468,6 +476,18 @@ impl<F: Forge> Run<'_, F> {
             _ => None,
         });
         recorded.chain(ticked).collect()
+    }
+
+    /// Holds that only a look at the target showed are holds of the plan.
+    fn tell_held(&self, report: &mut PlanReport) {
+        for step in report.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
+            if let Some(held) = self.held.get(&step.id) {
+                step.next = false;
+                step.reasons.push(format!("{}: {}", held.gate, held.reason));
+            }
+        }
+        report.held.extend(self.held.values().cloned());
+        report.held.sort_by(|one, other| one.component.cmp(&other.component));
     }
 
     fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {

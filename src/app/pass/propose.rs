@@ -12,6 +12,7 @@ use crate::app::forge::{Forge, NewPullRequest, PullRequestChange, PullRequestSta
 use crate::app::plan::Planned;
 use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
+use crate::domain::chart_diff::Comparison;
 use crate::domain::message::{Written, branch_name};
 use crate::domain::plan::{Approval, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
@@ -43,7 +44,8 @@ impl<F: Forge> Run<'_, F> {
                 continue;
             }
             match self.propose(&step, planned) {
-                Ok(()) => ahead.push(step),
+                Ok(true) => ahead.push(step),
+                Ok(false) => {}
                 Err(error) => self.failed(&step.component, error)?,
             }
         }
@@ -58,18 +60,31 @@ impl<F: Forge> Run<'_, F> {
         })
     }
 
-    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<(), Error> {
-        // Whatever cannot be made is known before anything is recorded.
+    /// `false` where a look at it held it.
+    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<bool, Error> {
+        // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
+        let comparison = self.compare_charts(step);
+        if let Some(held) = self.held_by_chart(step, &comparison) {
+            tracing::info!(
+                component = step.component,
+                gate = held.gate,
+                reason = held.reason,
+                "candidate held"
+            );
+            self.held.insert(step.id.clone(), held);
+            return Ok(false);
+        }
         let id = self.claim(step, planned)?;
-        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
-        self.go_through(&update, step, planned, &files)
+        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(false) };
+        self.go_through(&update, step, planned, &files, &comparison)?;
+        Ok(true)
     }
 
     /// Finishes a proposal that was begun, or makes it again on the base branch of today.
     pub(super) fn finish(&mut self, update: &Update, step: &Step, planned: &Planned) -> Result<(), Error> {
         let files = self.files(step, planned)?;
-        self.go_through(update, step, planned, &files)
+        self.go_through(update, step, planned, &files, &self.compare_charts(step))
     }
 
     fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -139,9 +154,10 @@ impl<F: Forge> Run<'_, F> {
         step: &Step,
         planned: &Planned,
         files: &BTreeMap<String, Vec<u8>>,
+        comparison: &Comparison,
     ) -> Result<(), Error> {
         self.back_up(update)?;
-        let written = self.texts(update, step, planned)?;
+        let written = self.texts(update, step, planned, &comparison.sections)?;
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;
         let (base, head) = (self.world.base.to_string(), head.map(|head| head.to_string()));

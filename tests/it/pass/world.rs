@@ -8,10 +8,11 @@ use std::sync::Mutex;
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
-use gitops_updater::app::plan::{self, Generator};
+use gitops_updater::app::plan::{self, Charts, Generator};
 use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::{self, Config, Origin, Trust};
+use gitops_updater::domain::chart_diff::{Comparison, UserValues};
 use gitops_updater::domain::message::{Overrides, Templates};
 use gitops_updater::domain::policy::circumstances::KillSwitch;
 use gitops_updater::domain::report::DeepChecks;
@@ -97,6 +98,12 @@ impl Generator for NoGenerator {
     }
 }
 
+impl Charts for NoGenerator {
+    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
+        Ok(Comparison::default())
+    }
+}
+
 pub(super) struct World {
     _folder: tempfile::TempDir,
     pub(super) git: Git,
@@ -161,6 +168,7 @@ impl World {
             witness,
             runtime: &runtime,
             generator: &NoGenerator,
+            charts: &NoGenerator,
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),
@@ -248,7 +256,7 @@ pub(super) struct Recording {
     pub(super) stop_after: Option<usize>,
     /// Leave every effect out.
     pub(super) skip: bool,
-    done: Mutex<Vec<Effect>>,
+    pub(super) done: Mutex<Vec<Effect>>,
 }
 
 impl Recording {
