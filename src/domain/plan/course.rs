@@ -193,7 +193,7 @@ impl<'a> Course<'a> {
         if self.is_digest(from, to) {
             return UpdateType::Digest;
         }
-        let from = if from == 0 { self.from_text() } else { published(from) };
+        let from = if from == 0 { self.installed() } else { published(from) };
         step_type(component.scheme, component.tag_prefix.as_deref(), from, published(to))
     }
 
@@ -203,7 +203,7 @@ impl<'a> Course<'a> {
     }
 
     /// The installed version for comparison: for a range what it resolves to.
-    fn from_text(&self) -> &str {
+    fn installed(&self) -> &str {
         match (&self.subject.component.given, &self.subject.current) {
             (Given::Range(_), Some(current)) => &current.version,
             _ => &self.nodes[0].text,
@@ -219,7 +219,7 @@ impl<'a> Course<'a> {
         let admission = match self.nodes[to].candidate {
             Some(candidate) => (input.policy)(&Considered {
                 component: self.id(),
-                from: if from == 0 { self.from_text() } else { &self.nodes[from].text },
+                from: if from == 0 { self.installed() } else { &self.nodes[from].text },
                 candidate,
                 update_type: key.1,
                 scheme: self.subject.component.scheme,
