@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::error::{CommandError, Outcome};
 use super::generate::Looker;
 use super::github_actions::Actions;
-use super::opened::{CacheArgs, configuration};
+use super::opened::{CacheArgs, configuration, configuration_of_base};
 use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
 use super::workplace::{PlaceArgs, Workplace};
@@ -21,6 +21,7 @@ use crate::app::plan::{self, Charts, Generator, Planning};
 use crate::config::{Config, window_from_line};
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
+use crate::domain::plan::Step;
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
@@ -86,7 +87,12 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let path = args.place.path.as_path();
     let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
     let config = configuration(path, global, &repository)?;
-    let ingredients = Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    let mut ingredients =
+        Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        // Who may write to the base branch may stop the program, whatever file it was given.
+        ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+    }
     let request = DetectRequest {
         path: path.to_path_buf(),
         rev: Some(base),
@@ -131,6 +137,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Box<dyn Fn(&str, &str) -> bool + 'a>,
     by_name: bool,
+    stopped: Option<KillSwitch>,
 }
 
 impl<'a> Ingredients<'a> {
@@ -165,6 +172,7 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            stopped: kill_switch(config),
         })
     }
 
@@ -184,7 +192,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
-            kill_switch: kill_switch(self.config),
+            kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
             selected: self.selected.as_ref(),
@@ -341,6 +349,20 @@ fn report(done: &Done, dry_run: bool) -> RunReport<'_> {
     }
 }
 
+/// Steps that are shown as waiting.
+const WAITING: usize = 5;
+
+/// Steps that nothing before them keeps back, and why they were not proposed all the same.
+fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
+    let is_under_way = |step: &Step| {
+        under_way(done).any(|update| update.component == step.component && update.to == step.to)
+    };
+    let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
+    steps
+        .filter(move |step| step.requires.is_empty() && !is_under_way(step))
+        .map(|step| (step, step.reasons.last().map_or("limits are reached", String::as_str)))
+}
+
 fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
     done.state
         .updates
@@ -380,8 +402,18 @@ fn text(done: &Done, dry_run: bool) -> String {
     for update in open {
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
         lines.push(format!("  {} {} → {}{number}", update.component, update.from, update.to));
+        lines.push(format!("    {}", update.update_id));
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         lines.extend(reason.map(|reason| format!("    {reason}")));
+    }
+    let waiting: Vec<_> = waiting_steps(done).collect();
+    if !waiting.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Waiting ({}; `gitops-updater plan` shows all):", waiting.len()));
+    }
+    for (step, reason) in waiting.iter().take(WAITING) {
+        lines.push(format!("  {} {} → {}", step.component, step.from, step.to));
+        lines.push(format!("    {reason}"));
     }
     if !done.failures.is_empty() {
         lines.push(String::new());

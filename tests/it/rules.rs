@@ -76,7 +76,7 @@ fn list_shows_embedded_rules_in_the_order_of_their_turn() {
 
 #[test]
 fn show_explains_a_rule() {
-    snapshot!(Sandbox::empty().run(["rules", "show", "rancher-cluster"]), @r#"
+    snapshot!(Sandbox::empty().run(["rules", "show", "rancher-cluster"]), @r"
     exit_code: 0
     ----- stdout -----
     rancher-cluster: k3s of clusters that Rancher provisions
@@ -107,9 +107,9 @@ fn show_explains_a_rule() {
                     first, and do not take this step together with others.
 
     Revert
-        safety      conditional: A revert is safe only while no node has moved.
-                    After that the way back is Rancher's etcd snapshot from before,
-                    restored by a person.
+        conditional  A revert is safe only while no node has moved. After that the
+                    way back is Rancher's etcd snapshot from before, restored by a
+                    person.
 
     Pins
       rancher-cluster-version
@@ -148,7 +148,7 @@ fn show_explains_a_rule() {
         kubernetesVersion: v1.33.4+k3s1
       finds nothing
     ----- stderr -----
-    "#);
+    ");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
 use crate::state::{self, STATE_REF, StateStore, Transition};
@@ -270,7 +270,9 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         let planned = run.plan();
         run.write_dashboard(&planned)?;
-        if run.effects.iter().any(|effect| matches!(effect, Effect::Record { .. })) && run.acts() {
+        run.prune()?;
+        // Always, so that a pass that was stopped just before this leaves nothing behind.
+        if run.kill_switch.is_none() && run.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
         let mut report = planned.report;
@@ -476,6 +478,28 @@ impl<F: Forge> Run<'_, F> {
             _ => None,
         });
         recorded.chain(ticked).collect()
+    }
+
+    /// Removes backup points that nobody needs any more.
+    fn prune(&mut self) -> Result<(), Error> {
+        let settings = self.pass.config.backup;
+        let retention = backup::Retention { keep_last: settings.keep_last, keep_for: settings.keep_for };
+        let in_use: BTreeSet<String> = self
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
+            .filter_map(|update| update.backup_id.clone())
+            .collect();
+        let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
+        let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
+        if outdated.is_empty() || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let (refs, now) = (self.world.refs.clone(), self.pass.now);
+        let effect = Effect::Prune { count: outdated.len() };
+        self.effect(effect, |run| Ok(run.pass.backups().prune(&refs, retention, &in_use, now)?)).map(drop)
     }
 
     /// Holds that only a look at the target showed are holds of the plan.

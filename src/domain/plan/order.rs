@@ -92,6 +92,11 @@ impl<'a> Order<'a> {
         found
     }
 
+    /// What rules put before a component.
+    pub(super) fn by_rules(&self, course: usize) -> impl Iterator<Item = usize> {
+        self.after[course].iter().copied()
+    }
+
     /// The components that some of `cores` wait for, and that should take their steps early.
     pub(super) fn early(&self, cores: &[usize]) -> BTreeSet<usize> {
         let mut early = BTreeSet::new();
