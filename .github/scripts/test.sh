@@ -104,19 +104,32 @@ expect 'provenance that cannot be verified is refused' 1 'cannot verify' env FAK
 expect 'provenance is not asked where it is not wanted' 0 '' env FAKE_VERIFY=1 INPUT_VERIFY_PROVENANCE=false "$install"
 expect 'a word that is no switch is refused' 1 'must be true or false' env INPUT_VERIFY_PROVENANCE=yes "$install"
 
-export BINARY="$binary" INPUT_PATH=. INPUT_FORMAT=json INPUT_OUTPUT='' INPUT_CONFIG='' INPUT_COMPONENT=''
-export INPUT_OFFLINE=false INPUT_DEEP=false CACHE_FOLDER=''
-detect="$action/.github/action/detect.sh"
+export BINARY="$binary" INPUT_COMMAND=detect INPUT_PATH=. INPUT_FORMAT=json INPUT_OUTPUT='' INPUT_CONFIG='' INPUT_COMPONENT=''
+export INPUT_OFFLINE=false INPUT_DEEP=false INPUT_DRY_RUN=false INPUT_FACTS='' INPUT_FAIL_ON=none CACHE_FOLDER=''
+run="$action/.github/action/run.sh"
 # shellcheck disable=SC2016 # it must reach the program as it is
 expect 'inputs are arguments, never commands' 0 '<--config><a b.yaml><--component><k3s><--component><helm/*/*><--deep><--><$(id)>' \
-  env INPUT_CONFIG='a b.yaml' INPUT_COMPONENT=$'k3s\nhelm/*/*\n' INPUT_DEEP=true INPUT_PATH='$(id)' "$detect"
-expect 'a switch is true or false' 1 'must be true or false' env INPUT_OFFLINE=maybe "$detect"
-expect 'an output of two lines is refused' 1 'one line' env INPUT_OUTPUT=$'a\nupdates=0' "$detect"
+  env INPUT_CONFIG='a b.yaml' INPUT_COMPONENT=$'k3s\nhelm/*/*\n' INPUT_DEEP=true INPUT_PATH='$(id)' "$run"
+expect 'a path is no option' 0 '<--><--help>' env INPUT_PATH=--help "$run"
+expect 'a switch is true or false' 1 'must be true or false' env INPUT_OFFLINE=maybe "$run"
+expect 'an output of two lines is refused' 1 'one line' env INPUT_OUTPUT=$'a\nupdates=0' "$run"
 : >"$GITHUB_OUTPUT"
-expect 'the report is written where asked' 0 '<--output><a.json>' env INPUT_OUTPUT=a.json "$detect"
+expect 'the report is written where asked' 0 '<detect><--format><json><--output><a.json>' env INPUT_OUTPUT=a.json "$run"
 expect 'outputs are left to the program' 0 '' test ! -s "$GITHUB_OUTPUT"
+expect 'answers are kept where the cache is' 0 '<--cache-dir><a folder>' env CACHE_FOLDER='a folder' "$run"
 
-expect 'answers are kept where the cache is' 0 '<--cache-dir><a folder>' env CACHE_FOLDER='a folder' "$detect"
+expect 'a pass has its own options' 0 '<run><--format><json>' env INPUT_COMMAND=run "$run"
+expect 'a pass can be dry, and know facts' 0 '<--dry-run><--facts><a b;id.yaml><--><.>' \
+  env INPUT_COMMAND=run INPUT_DRY_RUN=true INPUT_FACTS='a b;id.yaml' "$run"
+expect 'a plan takes facts' 0 '<plan><--format><text>' env INPUT_COMMAND=plan INPUT_FORMAT=text INPUT_FACTS=f.yaml "$run"
+expect 'a command is one of three' 1 'must be run, plan or detect' env INPUT_COMMAND='run --help' "$run"
+expect 'no command is none of them' 1 'must be run, plan or detect' env INPUT_COMMAND='' "$run"
+expect 'what reads only has no dry run' 1 'dry-run is for the command run' env INPUT_COMMAND=plan INPUT_DRY_RUN=true "$run"
+expect 'a dry run is a switch, lest it be a real one' 1 'dry-run must be true or false' \
+  env INPUT_COMMAND=run INPUT_DRY_RUN=yes "$run"
+expect 'detect knows no facts' 1 'facts is for' env INPUT_FACTS=f.yaml "$run"
+expect 'only detect looks deep' 1 'deep is for' env INPUT_COMMAND=run INPUT_DEEP=true "$run"
+expect 'only detect counts' 1 'fail-on is for' env INPUT_COMMAND=run INPUT_FAIL_ON=updates "$run"
 
 cache="$action/.github/action/cache.sh"
 week="$(date -u +%G-W%V)"

@@ -67,6 +67,11 @@ pub enum Effect {
         /// What it proposes.
         what: String,
     },
+    /// Old backup points are removed.
+    Prune {
+        /// How many.
+        count: usize,
+    },
     /// The dashboard is written.
     Dashboard {
         /// Its title.
@@ -88,6 +93,7 @@ impl fmt::Display for Effect {
             Self::Comment { number, what } => write!(f, "comment on pull request #{number}: {what}"),
             Self::Close { number, reason } => write!(f, "close pull request #{number}: {reason}"),
             Self::Merge { number, what } => write!(f, "merge pull request #{number}: {what}"),
+            Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
         }
     }

@@ -167,6 +167,32 @@ pub struct ForgeError {
     pub hint: Option<String>,
 }
 
+/// A file as a commit has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitFile {
+    /// Path from the root.
+    pub path: String,
+    /// The whole content.
+    pub content: Vec<u8>,
+    /// It may be run (mode 100755).
+    pub executable: bool,
+}
+
+/// A commit that a forge makes in its own name, so that it can sign it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BranchCommit {
+    /// Branch, without `refs/heads/`.
+    pub branch: String,
+    /// Commit that the change is made on.
+    pub base: String,
+    /// What changes.
+    pub files: Vec<CommitFile>,
+    /// Message with trailers.
+    pub message: String,
+    /// Where the branch was seen last; `None` where there was none. It moves from nowhere else.
+    pub seen: Option<String>,
+}
+
 /// Result of a forge call.
 pub type ForgeResult<T> = Result<T, ForgeError>;
 
@@ -198,6 +224,12 @@ pub trait Forge: Sync {
         current: &PullRequest,
         change: &PullRequestChange,
     ) -> impl Future<Output = ForgeResult<()>> + Send;
+
+    /// Makes a commit and moves its branch there; `None` where commits come by Git alone.
+    fn commit(&self, commit: &BranchCommit) -> impl Future<Output = ForgeResult<Option<String>>> + Send {
+        let _ = commit;
+        async { Ok(None) }
+    }
 
     /// Writes a comment, or replaces the one of ours that holds the same `marker` (a hidden comment in the text).
     fn comment(

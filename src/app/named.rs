@@ -33,7 +33,8 @@ pub(super) fn unknown(components: &[Component], request: &DetectRequest) -> Vec<
 /// Kinds and patterns are left alone: they are meant for whatever there is.
 pub(super) fn warn_of_unused(components: &[Component], request: &DetectRequest) {
     let found = components.iter().map(|component| (component.id.as_str(), component.kind.as_str()));
-    for key in request.config.detection.unused_ids(found) {
+    let detection = request.config.detection.unused_ids(found.clone());
+    for key in detection.into_iter().chain(request.config.policy.unused_ids(found)) {
         tracing::warn!(key, "the configuration names a component that was not found");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::detect::{self, Assessed, DetectRequest, Found};
@@ -10,6 +11,7 @@ use super::ports::{Clock, Upstreams};
 use crate::config::Config;
 use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
+use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
 use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
@@ -18,7 +20,7 @@ use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step}
 use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
 use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
-use crate::domain::upstream::Candidate;
+use crate::domain::upstream::{Candidate, UpstreamRef};
 use crate::repo;
 use crate::rules::{Registry, removed_apis};
 
@@ -52,6 +54,22 @@ pub struct Planning<'a> {
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
     /// Makes generated files anew.
     pub generator: &'a dyn Generator,
+}
+
+/// What looks into charts.
+pub trait Charts {
+    /// What is different between two published versions of the chart at `upstream`, for what the user sets.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be had; the reason is for people.
+    fn compare(
+        &self,
+        upstream: &UpstreamRef,
+        from: &str,
+        to: &str,
+        users: &[UserValues],
+    ) -> Result<Comparison, String>;
 }
 
 /// What makes files anew that a program generated. Asking twice is cheap.
@@ -97,6 +115,42 @@ pub async fn survey<U: Upstreams>(
     Survey { report, policies: policies.collect(), subjects, dependencies, apis, registry }
 }
 
+/// How often digests are asked for: each time they let a component move, the next step may want another.
+const DIGEST_ROUNDS: usize = 4;
+
+/// Asks for the digests of the versions that steps go to, where a digest stands beside the pin: nothing else needs
+/// them, and each is a request of its own.
+pub async fn look_up_digests<U: Upstreams>(
+    survey: &mut Survey,
+    planning: &Planning<'_>,
+    upstreams: &U,
+    now: Timestamp,
+) {
+    for _ in 0..DIGEST_ROUNDS {
+        let wanting = plan(survey, planning, now).wanting;
+        let looks = wanting.into_iter().filter_map(|(component, version)| {
+            let upstream = survey.subject(&component)?.component.upstream.clone().ok()?;
+            Some(async move {
+                let checks = upstreams.inspect(&upstream, &version).await;
+                (component, version, checks.ok().and_then(|checks| checks.digest))
+            })
+        });
+        let mut found = false;
+        for (component, version, digest) in join_all(looks).await {
+            let Some(digest) = digest else { continue };
+            let subject = survey.subjects.iter_mut().find(|subject| subject.component.id == component);
+            let candidates = subject.into_iter().flat_map(|subject| &mut subject.candidates);
+            for candidate in candidates.filter(|candidate| candidate.version == version) {
+                candidate.digest = Some(digest.clone());
+                found = true;
+            }
+        }
+        if !found {
+            return;
+        }
+    }
+}
+
 /// What policy says about a component, by where its applied pins are.
 fn policy_of(subject: &Subject, config: &Config) -> ComponentPolicy {
     let component = &subject.component;
@@ -113,6 +167,8 @@ struct Refusal {
     component: String,
     gate: &'static str,
     reason: String,
+    /// The published version, where it is its digest that is missing.
+    wanting: Option<String>,
 }
 
 /// A plan with the change of each step.
@@ -122,6 +178,8 @@ pub struct Planned {
     pub report: PlanReport,
     /// By step id: which bytes change.
     pub changes: BTreeMap<String, Changes>,
+    /// Components and published versions whose digest must be known before they can be moved.
+    pub wanting: Vec<(String, String)>,
 }
 
 /// Makes the plan: waves and holds, each step with its edits and its diff.
@@ -135,9 +193,14 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
             Ok((plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
                 Some(refusal) => refused.push(refusal),
                 None => {
+                    let wanting = refused
+                        .into_iter()
+                        .filter_map(|refusal| Some((refusal.component, refusal.wanting?)))
+                        .collect();
                     return Planned {
                         report: report(plan, edits.diffs, survey, now),
                         changes: edits.changes,
+                        wanting,
                     };
                 }
             },
@@ -158,7 +221,7 @@ fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_
     files.find_map(|(step, path)| {
         let reason = generated(survey, planning, step, path).err()?;
         let reason = format!("cannot make `{path}` anew: {reason}");
-        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason })
+        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason, wanting: None })
     })
 }
 
@@ -185,9 +248,8 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     // What cannot be moved still counts: others must go with the version that it has.
     let stays = |subject: &Subject| Subject { candidates: Vec::new(), ..subject.clone() };
     let subjects = survey.subjects.iter();
-    let subjects: Vec<Subject> = subjects
-        .map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() })
-        .collect();
+    let subjects: Vec<Subject> =
+        subjects.map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() }).collect();
     let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
         Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
@@ -215,7 +277,7 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
         concurrency: planning.config.limits.concurrency,
         now,
     });
-    for Refusal { component, gate, reason } in refused {
+    for Refusal { component, gate, reason, .. } in refused {
         let entry = survey.report.update_report.components.get(component);
         plan.held.push(Held {
             component: component.clone(),
@@ -253,10 +315,18 @@ impl<'a> Edits<'a> {
         let mut edits =
             Self { survey, planning, drafts: BTreeMap::new(), moved: BTreeMap::new(), made: Made::default() };
         for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
-            edits.step(step).map_err(|error| Refusal {
-                component: step.component.clone(),
-                gate: "edit",
-                reason: error.to_string(),
+            edits.step(step).map_err(|error| {
+                let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
+                let wanting = match &error {
+                    EditError::Digest { .. } => target.filter(|target| target.digest.is_none()),
+                    _ => None,
+                };
+                Refusal {
+                    component: step.component.clone(),
+                    gate: "edit",
+                    reason: error.to_string(),
+                    wanting: wanting.map(|target| target.version.clone()),
+                }
             })?;
         }
         Ok((plan, edits.made))
@@ -362,7 +432,7 @@ fn report(plan: Plan, diffs: BTreeMap<String, String>, survey: &Survey, now: Tim
         schema: SCHEMA.to_owned(),
         repository: detected.repository.clone(),
         now: Timestamp::from_second(now.as_second()).unwrap_or(now),
-        facts: Vec::new(),
+        facts: plan.facts,
         waves: plan.waves,
         held: plan.held,
         diffs,

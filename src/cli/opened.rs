@@ -165,6 +165,14 @@ pub(super) fn configuration(
     }
 }
 
+/// The configuration of the revision that is read, whatever file `--config` names.
+pub(super) fn configuration_of_base(repository: &repo::Repo) -> Result<Config, CommandError> {
+    match repository.location() {
+        repo::Location::Revision { prefix, .. } => configuration_of_revision(repository, prefix),
+        _ => Ok(Config::default()),
+    }
+}
+
 /// The configuration that the revision itself holds, in the folder that is read or at its top. Only one that is not
 /// there is as good as none: one that cannot be read may have said what must not be done.
 fn configuration_of_revision(repository: &repo::Repo, prefix: &str) -> Result<Config, CommandError> {

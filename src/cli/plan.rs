@@ -4,22 +4,24 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::generate::FluxGenerator;
+use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
-use crate::app::plan::{self, Planned, Planning};
+use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
-use crate::domain::plan::input::{Observed, Situation};
+use crate::domain::plan::graph::{GraphFormat, graph};
+use crate::domain::plan::input::{Dependency, Observed, Situation};
 use crate::domain::problem::Problem;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
+use crate::upstream::client::UpstreamClient;
 
 /// Largest file of facts that is read, in bytes.
 const MAX_FACTS: u64 = 16 << 20;
@@ -33,9 +35,20 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     facts: FactsArgs,
 
+    /// Write what depends on what, and what each change can touch, as a graph instead
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    graph: Option<GraphLanguage>,
+
     /// Exit with 10 when a step can be proposed, with 11 when all updates are held
     #[arg(long, env = "GITOPS_UPDATER_EXIT_CODE", hide_env = true, value_parser = FalseyValueParser::new())]
     exit_code: bool,
+}
+
+/// Languages of graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GraphLanguage {
+    Mermaid,
+    Dot,
 }
 
 /// Where facts about the cluster come from.
@@ -130,10 +143,19 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let planned = make(&opened, known.as_ref(), bar.clone());
     bar.clear();
-    let mut report = planned?.report;
+    let (planned, dependencies) = planned?;
+    let mut report = planned.report;
     report.problems.extend(known.into_iter().flat_map(|known| known.problems));
 
     let output = global.output();
+    if let Some(language) = args.graph {
+        let language = match language {
+            GraphLanguage::Mermaid => GraphFormat::Mermaid,
+            GraphLanguage::Dot => GraphFormat::Dot,
+        };
+        output.write(&graph(&report, &dependencies).write(language))?;
+        return Ok(Outcome::Done);
+    }
     let options = RenderOptions {
         color: output.wants_color(),
         verbose: global.verbose > 0,
@@ -153,13 +175,17 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     })
 }
 
-fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned, CommandError> {
+fn make(
+    opened: &Opened,
+    known: Option<&Known>,
+    bar: Arc<Bar>,
+) -> Result<(Planned, Vec<Dependency>), CommandError> {
     let found = opened.read()?;
     let runtime = runtime()?;
     let upstreams = opened.upstreams(bar)?;
-    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     let asked = BTreeSet::new();
-    let generator = FluxGenerator::new(&upstreams, &runtime);
+    let generator = Looker::new(&upstreams, &runtime);
     let planning = Planning {
         config: &opened.request.config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
@@ -167,7 +193,31 @@ fn make(opened: &Opened, known: Option<&Known>, bar: Arc<Bar>) -> Result<Planned
         read: &|path| opened.repository.read(path),
         generator: &generator,
     };
-    Ok(plan::plan(&survey, &planning, opened.request.now))
+    let now = opened.request.now;
+    look_up(&mut survey, &planning, &upstreams, &runtime, now);
+    let planned = plan::plan(&survey, &planning, now);
+    Ok((planned, survey.dependencies))
+}
+
+/// Asks for digests that steps need. Files that are made anew are not looked into meanwhile: nothing waits for both.
+pub(super) fn look_up(
+    survey: &mut Survey,
+    planning: &Planning<'_>,
+    upstreams: &UpstreamClient,
+    runtime: &tokio::runtime::Runtime,
+    now: jiff::Timestamp,
+) {
+    let planning = Planning { generator: &Unasked, ..*planning };
+    runtime.block_on(plan::look_up_digests(survey, &planning, upstreams, now));
+}
+
+/// Takes it that every file can be made anew.
+struct Unasked;
+
+impl Generator for Unasked {
+    fn generate(&self, _: &str, old: &[u8], _: &str) -> Result<Vec<u8>, String> {
+        Ok(old.to_vec())
+    }
 }
 
 fn plan_format(format: Format) -> Result<PlanFormat, CommandError> {

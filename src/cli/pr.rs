@@ -19,7 +19,7 @@ pub(super) enum PrCommand {
     List(ListArgs),
     Show(ShowArgs),
     Merge(MergeArgs),
-    Close(ShowArgs),
+    Close(CloseArgs),
 }
 
 /// List the pull requests
@@ -34,10 +34,21 @@ pub(super) struct ListArgs {
     state: StateFilter,
 }
 
-/// Show a pull request, or close it unmerged
+/// Show what a pull request changes, and what was said about it
 #[derive(Debug, Args)]
 #[command(after_help = FORMATS)]
 pub(super) struct ShowArgs {
+    /// Number of the pull request
+    number: Number,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Close a pull request unmerged, which means: not this version
+#[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
+pub(super) struct CloseArgs {
     /// Number of the pull request
     number: Number,
 
@@ -318,7 +329,7 @@ async fn merge(args: &MergeArgs, global: &GlobalArgs) -> Result<Outcome, Command
     form::write(global, &Row::of(&now), || said)
 }
 
-async fn close(args: &ShowArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+async fn close(args: &CloseArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     let (_, forge) = open(&args.place, global).await?;
     forge.close(args.number).await?;
     let now = forge.pull_request(args.number).await?;

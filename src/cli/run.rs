@@ -1,15 +1,15 @@
 //! `run`, `propose`: one pass over a repository, whole or for named components.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::error::{CommandError, Outcome};
-use super::generate::FluxGenerator;
+use super::generate::Looker;
 use super::github_actions::Actions;
-use super::opened::{CacheArgs, configuration};
+use super::opened::{CacheArgs, configuration, configuration_of_base};
 use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
 use super::workplace::{PlaceArgs, Workplace};
@@ -17,13 +17,16 @@ use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::pass::{self, Done, Pass};
-use crate::app::plan::{self, Generator};
+use crate::app::plan::{self, Charts, Generator, Planning};
 use crate::config::{Config, window_from_line};
+use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
-use crate::domain::plan::input::Observed;
+use crate::domain::plan::Step;
+use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::state::{Update, UpdateStatus};
+use crate::domain::upstream::UpstreamRef;
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
@@ -77,14 +80,19 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let known = args.facts.load(place.now())?;
 
     let first = Ingredients::new(args, global, &place, &runtime, &place.config, by_name, windows.as_deref())?;
-    let world = first.pass(&Nothing).observe().map_err(failed)?;
+    let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
 
     // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
     let base = world.base.to_string();
     let path = args.place.path.as_path();
     let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
     let config = configuration(path, global, &repository)?;
-    let ingredients = Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    let mut ingredients =
+        Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        // Who may write to the base branch may stop the program, whatever file it was given.
+        ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+    }
     let request = DetectRequest {
         path: path.to_path_buf(),
         rev: Some(base),
@@ -99,12 +107,21 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let bar = Arc::new(Bar::new(global.shows_progress()));
     let found = opened.read()?;
     let upstreams = opened.upstreams(bar.clone())?;
-    let survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
+    let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     bar.clear();
     let observed = known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-    let generator = FluxGenerator::new(&upstreams, &runtime);
+    let looker = Looker::new(&upstreams, &runtime);
+    let asked = BTreeSet::new();
+    let planning = Planning {
+        config: &config,
+        observed,
+        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
+        read: &|file| opened.repository.read(file),
+        generator: &looker,
+    };
+    super::plan::look_up(&mut survey, &planning, &upstreams, &runtime, place.now());
     let done = ingredients
-        .pass(&generator)
+        .pass(&looker, &looker)
         .carry_out(world, &survey, observed, &|file| opened.repository.read(file))
         .map_err(failed)?;
     deliver(&done, args.dry_run, form, global, &opened.request)
@@ -120,6 +137,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Box<dyn Fn(&str, &str) -> bool + 'a>,
     by_name: bool,
+    stopped: Option<KillSwitch>,
 }
 
 impl<'a> Ingredients<'a> {
@@ -154,10 +172,15 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            stopped: kill_switch(config),
         })
     }
 
-    fn pass<'s>(&'s self, generator: &'s dyn Generator) -> Pass<'s, crate::forge::AnyForge> {
+    fn pass<'s>(
+        &'s self,
+        generator: &'s dyn Generator,
+        charts: &'s dyn Charts,
+    ) -> Pass<'s, crate::forge::AnyForge> {
         Pass {
             forge: &self.place.forge,
             git: self.place.repo.clone(),
@@ -168,7 +191,8 @@ impl<'a> Ingredients<'a> {
             witness: self.witness.as_ref(),
             runtime: self.runtime,
             generator,
-            kill_switch: kill_switch(self.config),
+            charts,
+            kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
             selected: self.selected.as_ref(),
@@ -222,6 +246,12 @@ struct Nothing;
 impl Generator for Nothing {
     fn generate(&self, path: &str, _: &[u8], _: &str) -> Result<Vec<u8>, String> {
         Err(format!("nothing makes `{path}`"))
+    }
+}
+
+impl Charts for Nothing {
+    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
+        Err("nothing looks into charts".to_owned())
     }
 }
 
@@ -319,6 +349,20 @@ fn report(done: &Done, dry_run: bool) -> RunReport<'_> {
     }
 }
 
+/// Steps that are shown as waiting.
+const WAITING: usize = 5;
+
+/// Steps that nothing before them keeps back, and why they were not proposed all the same.
+fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
+    let is_under_way = |step: &Step| {
+        under_way(done).any(|update| update.component == step.component && update.to == step.to)
+    };
+    let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
+    steps
+        .filter(move |step| step.requires.is_empty() && !is_under_way(step))
+        .map(|step| (step, step.reasons.last().map_or("limits are reached", String::as_str)))
+}
+
 fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
     done.state
         .updates
@@ -358,8 +402,18 @@ fn text(done: &Done, dry_run: bool) -> String {
     for update in open {
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
         lines.push(format!("  {} {} → {}{number}", update.component, update.from, update.to));
+        lines.push(format!("    {}", update.update_id));
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         lines.extend(reason.map(|reason| format!("    {reason}")));
+    }
+    let waiting: Vec<_> = waiting_steps(done).collect();
+    if !waiting.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Waiting ({}; `gitops-updater plan` shows all):", waiting.len()));
+    }
+    for (step, reason) in waiting.iter().take(WAITING) {
+        lines.push(format!("  {} {} → {}", step.component, step.from, step.to));
+        lines.push(format!("    {reason}"));
     }
     if !done.failures.is_empty() {
         lines.push(String::new());

@@ -142,6 +142,9 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             (_, None) => String::new(),
         };
         lines.push(row(&what, &stage, &age_of(update.changed_at, now)));
+        if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
+            lines.extend(why(&update.update_id));
+        }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
         lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
     }

@@ -77,5 +77,10 @@ fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
         Stage::Held => "held",
         Stage::Abandoned => "abandoned",
     };
-    Err(CommandError::failed(Error::NotMerged { id: id.to_owned(), stage }))
+    let error = CommandError::failed(Error::NotMerged { id: id.to_owned(), stage });
+    Err(if update.stage == Stage::Proposed {
+        error.hint("where its pull request is merged, `gitops-updater run` records that first")
+    } else {
+        error
+    })
 }

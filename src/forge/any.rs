@@ -3,8 +3,8 @@
 use super::github::GithubForge;
 use super::local::LocalForge;
 use crate::app::forge::{
-    Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number, PullRequest,
-    PullRequestChange,
+    BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number,
+    PullRequest, PullRequestChange,
 };
 
 /// Where the pull requests of a repository live.
@@ -48,6 +48,13 @@ impl Forge for AnyForge {
         match self {
             Self::Local(forge) => forge.change(current, change).await,
             Self::Github(forge) => forge.change(current, change).await,
+        }
+    }
+
+    async fn commit(&self, commit: &BranchCommit) -> ForgeResult<Option<String>> {
+        match self {
+            Self::Local(forge) => forge.commit(commit).await,
+            Self::Github(forge) => forge.commit(commit).await,
         }
     }
 

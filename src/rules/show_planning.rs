@@ -40,7 +40,7 @@ pub(super) fn planning(text: &mut String, raw: &RawRule) {
     if !raw.revert.is_empty() {
         heading(text, "Revert");
         for raw in &raw.revert {
-            fact(text, &word(&raw.safety), &revert(raw));
+            fact(text, "safety", &revert(raw));
         }
     }
 }
@@ -87,14 +87,13 @@ fn compatibility(raw: &RawCompatibility) -> String {
 }
 
 fn revert(raw: &RawRevert) -> String {
-    let updates: Vec<String> = raw.updates.iter().map(word).collect();
-    let mut of = Vec::new();
-    if !updates.is_empty() {
-        of.push(format!("({})", updates.join(", ")));
+    let mut said = word(&raw.safety);
+    if !raw.updates.is_empty() {
+        let updates: Vec<String> = raw.updates.iter().map(word).collect();
+        said.push_str(&format!(" for {}", updates.join(", ")));
     }
     if !raw.pins.is_empty() {
-        of.push(format!("by {}", raw.pins.join(" or ")));
+        said.push_str(&format!(" by {}", raw.pins.join(" or ")));
     }
-    of.push(raw.why.clone());
-    of.join(" ")
+    format!("{said}: {}", raw.why)
 }

@@ -68,7 +68,10 @@ pub enum Error {
     },
     /// Others were faster again and again.
     #[error("cannot record the transition: others were faster {MOST_ATTEMPTS} times")]
-    Crowded,
+    Crowded {
+        /// What the last attempt came to.
+        source: write::Error,
+    },
 }
 
 impl Error {
@@ -76,7 +79,7 @@ impl Error {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Git(error) => error.class(),
-            Self::Crowded => FailureClass::Transient,
+            Self::Crowded { .. } => FailureClass::Transient,
             _ => FailureClass::Permanent,
         }
     }
@@ -215,6 +218,7 @@ impl StateStore {
         now: Timestamp,
         decide: impl Fn(&mut State) -> Option<Transition>,
     ) -> Result<Changed, Error> {
+        let mut lost = None;
         for _ in 0..MOST_ATTEMPTS {
             let loaded = self.load()?;
             loaded.may_build()?;
@@ -235,18 +239,24 @@ impl StateStore {
                     self.repo.commit_tree(tree, &[], words)?
                 }
             };
-            if let Some(refs) = self.moved(&loaded, commit)? {
-                tracing::debug!(transition = transition.subject(), commit = %commit, "state moved");
-                let history = History::Intact;
-                let loaded = Loaded { state, tip: Some(commit), history, broken: vec![], refs };
-                return Ok(Changed { loaded, transition: Some(commit) });
+            match self.moved(&loaded, commit)? {
+                Ok(refs) => {
+                    tracing::debug!(transition = transition.subject(), commit = %commit, "state moved");
+                    let history = History::Intact;
+                    let loaded = Loaded { state, tip: Some(commit), history, broken: vec![], refs };
+                    return Ok(Changed { loaded, transition: Some(commit) });
+                }
+                // Not a race but a lock that was left behind, or a very slow owner: both need a person.
+                Err(error @ write::Error::Refs { .. }) => return Err(error.into()),
+                Err(error) => lost = Some(error),
             }
         }
-        Err(Error::Crowded)
+        let source = lost.expect("invariant: there is at least one attempt, and each that goes on was lost");
+        Err(Error::Crowded { source })
     }
 
-    /// Moves the ref to `commit`; `None` = somebody else was faster.
-    fn moved(&self, loaded: &Loaded, commit: Id) -> Result<Option<RemoteRefs>, Error> {
+    /// Moves the ref to `commit`; the inner error = somebody else was faster.
+    fn moved(&self, loaded: &Loaded, commit: Id) -> Result<Result<RemoteRefs, write::Error>, Error> {
         let mut updates = vec![RefUpdate::replace(STATE_REF, loaded.tip, commit)];
         let seen = loaded.refs.refs.get(SEEN_REF).copied();
         if let Some(tip) = loaded.tip.filter(|tip| seen != Some(*tip)) {
@@ -265,13 +275,13 @@ impl StateStore {
                 let lost_race = error.lost_race();
                 match self.repo.refs() {
                     Ok(now) if now.refs.get(STATE_REF) == Some(&commit) => refs = now,
-                    _ if lost_race => return Ok(None),
+                    _ if lost_race => return Ok(Err(error)),
                     _ => return Err(error.into()),
                 }
             }
         }
         self.remember(commit);
-        Ok(Some(refs))
+        Ok(Ok(refs))
     }
 
     /// Moves the witness at the remote to the newest transition. For the end of a pass: it closes the gap of one
@@ -286,7 +296,11 @@ impl StateStore {
             return Err(Error::Rewritten { tip: loaded.tip, seen });
         }
         let seen = loaded.refs.refs.get(SEEN_REF).copied();
-        let Some(tip) = loaded.tip.filter(|tip| seen != Some(*tip)) else { return Ok(()) };
+        let Some(tip) = loaded.tip else { return Ok(()) };
+        self.remember(tip);
+        if seen == Some(tip) {
+            return Ok(());
+        }
         match self.repo.push(&[RefUpdate::replace(SEEN_REF, seen, tip)]) {
             Err(error) if error.lost_race() => Ok(()),
             pushed => Ok(pushed.map(|_| ())?),
@@ -329,9 +343,6 @@ impl StateStore {
             if !self.holds(tip, seen)? && !self.is_accepted(tip, seen)? {
                 return Ok(History::Rewritten { seen });
             }
-        }
-        if let Some(tip) = tip {
-            self.remember(tip);
         }
         Ok(History::Intact)
     }

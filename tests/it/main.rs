@@ -14,6 +14,7 @@ mod git_writes;
 mod gotk;
 mod help;
 mod local_forge;
+mod pass;
 mod readme;
 mod repo;
 mod rules;

@@ -75,6 +75,24 @@ fn screen_is_written() {
     std::fs::write(Path::new(ROOT).join("README.md"), readme.replace(&shown, &screen())).unwrap();
 }
 
+/// Between the parts is what `[...]` stands for.
+#[test]
+fn parts_of_a_plan_in_the_readme_are_what_the_command_prints() {
+    let readme = read("README.md");
+    let arguments =
+        ["plan", "testdata/example/repo", "--config", "testdata/example/mirror.yaml", "--no-cache"];
+    let sandbox = Sandbox::empty().variable("GITOPS_UPDATER_NOW", "2026-11-21T12:00:00Z");
+    let output = sandbox.command(arguments).current_dir(ROOT).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let mut rest = printed.as_str();
+    for part in blocks(&readme, "text")[1].split("\n[...]\n") {
+        let at = rest
+            .find(part)
+            .unwrap_or_else(|| panic!("not printed, or in another order:\n{part}\nin\n{printed}"));
+        rest = &rest[at + part.len()..];
+    }
+}
+
 #[test]
 fn environment_variables_of_the_readme_are_those_of_the_program() {
     let table = gitops_updater::cli::environment_table();
@@ -137,9 +155,9 @@ fn configurations_that_are_shown_are_valid() {
     let sandbox = Sandbox::empty();
     let shown: Vec<String> = blocks(&read("README.md"), "yaml")
         .into_iter()
-        .filter(|block| block.starts_with("detection:") || block.starts_with("upstreams:"))
+        .filter(|block| ["detection:", "policy:", "upstreams:"].iter().any(|key| block.starts_with(key)))
         .collect();
-    assert_eq!(shown.len(), 2);
+    assert_eq!(shown.len(), 3);
     for block in shown {
         std::fs::write(sandbox.work().join(".gitops-updater.yaml"), block).unwrap();
         let _valid = sandbox.run(["config", "check"]).exited(0);
@@ -167,11 +185,14 @@ fn outputs_of_the_action_are_written_by_the_program() {
     assert_eq!(ran.stdout, "");
     let written = std::fs::read_to_string(written).unwrap();
     let names: BTreeSet<&str> = written.lines().filter_map(|line| Some(line.split_once("<<")?.0)).collect();
-    let used = Regex::new(r"steps\.detect\.outputs\.(\w+)").unwrap();
+    let used = Regex::new(r"steps\.program\.outputs\.(\w+)").unwrap();
     let action = read("action.yml");
+    let mut seen = 0;
     for name in used.captures_iter(&action) {
         assert!(names.contains(&name[1]), "nobody writes `{}`:\n{written}", &name[1]);
+        seen += 1;
     }
+    assert!(seen >= 5, "{seen} outputs");
 }
 
 #[test]

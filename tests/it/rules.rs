@@ -65,13 +65,18 @@ fn list_shows_embedded_rules_in_the_order_of_their_turn() {
     git-repository    Git repositories that Flux follows by tag, range or commit
     kustomize-remote  Remote resources of Kustomize files
     container-image   Container images
+    stateful          Charts and images that keep data and migrate it
+    data-operators    Operators that keep other people's data
+    cert-manager      cert-manager
+    cluster-network   What the cluster's own traffic goes through
+    operators         Operators and their CRDs
     ----- stderr -----
     ");
 }
 
 #[test]
 fn show_explains_a_rule() {
-    snapshot!(Sandbox::empty().run(["rules", "show", "rancher-cluster"]), @r#"
+    snapshot!(Sandbox::empty().run(["rules", "show", "rancher-cluster"]), @r"
     exit_code: 0
     ----- stdout -----
     rancher-cluster: k3s of clusters that Rancher provisions
@@ -91,6 +96,20 @@ fn show_explains_a_rule() {
         kind        k3s
         name        {name}
         versions    k3s
+
+    Ladder
+        by          one minor at a time
+        months      never to a version that was released in an earlier month
+        gate        >=1.34.0-0 only from >=1.33.8: k3s 1.34 brings etcd 3.6. Only
+                    etcd 3.5.26 and later hand their data over whole, and of k3s
+                    1.33 only 1.33.8 and later have it.
+        gate        >=1.37.0-0: k3s 1.37 brings etcd 3.7; take an etcd snapshot
+                    first, and do not take this step together with others.
+
+    Revert
+        conditional  A revert is safe only while no node has moved. After that the
+                    way back is Rancher's etcd snapshot from before, restored by a
+                    person.
 
     Pins
       rancher-cluster-version
@@ -129,7 +148,7 @@ fn show_explains_a_rule() {
         kubernetesVersion: v1.33.4+k3s1
       finds nothing
     ----- stderr -----
-    "#);
+    ");
 }
 
 #[test]

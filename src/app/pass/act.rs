@@ -336,8 +336,12 @@ impl<F: Forge> Run<'_, F> {
         self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
     }
 
-    /// Campaigns whose updates are all over are over.
-    pub(super) fn end_campaigns(&mut self) -> Result<(), Error> {
+    /// Campaigns are over whose updates all are, when nothing is left that would be proposed without being asked for.
+    pub(super) fn end_campaigns(&mut self, planned: &Planned) -> Result<(), Error> {
+        let mut left = planned.report.waves.iter().flat_map(|wave| &wave.steps);
+        if left.any(|step| matches!(step.gate, Approval::Auto | Approval::Review)) {
+            return Ok(());
+        }
         let is_over = |state: &State, campaign: &str| {
             let mut of_it = state.updates.values().filter(|update| update.campaign == campaign).peekable();
             of_it.peek().is_some()

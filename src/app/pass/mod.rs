@@ -5,6 +5,7 @@
 //! are all that it remembers; where the state was lost, it is rebuilt from the pull requests.
 
 mod act;
+mod charts;
 mod known;
 mod propose;
 mod texts;
@@ -19,17 +20,17 @@ pub use act::mark_verified;
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
-use super::plan::{self, Generator, Planned, Planning, Survey};
+use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
 use crate::domain::message::{Action as Tick, TemplateError, Templates};
 use crate::domain::plan::input::{Observed, Situation};
-use crate::domain::plan::{PlanReport, Step};
+use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
 use crate::state::{self, STATE_REF, StateStore, Transition};
@@ -132,6 +133,8 @@ pub struct Pass<'a, F> {
     pub runtime: &'a tokio::runtime::Runtime,
     /// Makes generated files.
     pub generator: &'a dyn Generator,
+    /// Looks into charts.
+    pub charts: &'a dyn Charts,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -253,6 +256,7 @@ impl<F: Forge> Pass<'_, F> {
             failures: Vec::new(),
             replaced: Vec::new(),
             touched: BTreeSet::new(),
+            held: BTreeMap::new(),
         };
         run.adopt()?;
         run.obey()?;
@@ -266,11 +270,15 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         let planned = run.plan();
         run.write_dashboard(&planned)?;
-        if run.effects.iter().any(|effect| matches!(effect, Effect::Record { .. })) && run.acts() {
+        run.prune()?;
+        // Always, so that a pass that was stopped just before this leaves nothing behind.
+        if run.kill_switch.is_none() && run.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
+        let mut report = planned.report;
+        run.tell_held(&mut report);
         Ok(Done {
-            plan: planned.report,
+            plan: report,
             state: run.world.state,
             effects: run.effects,
             waiting: run.waiting,
@@ -308,6 +316,8 @@ struct Run<'a, F> {
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
+    /// What was found when a step was about to be proposed, by step id.
+    held: BTreeMap<String, Held>,
 }
 
 impl<F: Forge> Run<'_, F> {
@@ -468,6 +478,40 @@ impl<F: Forge> Run<'_, F> {
             _ => None,
         });
         recorded.chain(ticked).collect()
+    }
+
+    /// Removes backup points that nobody needs any more.
+    fn prune(&mut self) -> Result<(), Error> {
+        let settings = self.pass.config.backup;
+        let retention = backup::Retention { keep_last: settings.keep_last, keep_for: settings.keep_for };
+        let in_use: BTreeSet<String> = self
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
+            .filter_map(|update| update.backup_id.clone())
+            .collect();
+        let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
+        let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
+        if outdated.is_empty() || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let (refs, now) = (self.world.refs.clone(), self.pass.now);
+        let effect = Effect::Prune { count: outdated.len() };
+        self.effect(effect, |run| Ok(run.pass.backups().prune(&refs, retention, &in_use, now)?)).map(drop)
+    }
+
+    /// Holds that only a look at the target showed are holds of the plan.
+    fn tell_held(&self, report: &mut PlanReport) {
+        for step in report.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
+            if let Some(held) = self.held.get(&step.id) {
+                step.next = false;
+                step.reasons.push(format!("{}: {}", held.gate, held.reason));
+            }
+        }
+        report.held.extend(self.held.values().cloned());
+        report.held.sort_by(|one, other| one.component.cmp(&other.component));
     }
 
     fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {

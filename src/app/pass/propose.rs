@@ -8,14 +8,17 @@ use std::collections::BTreeMap;
 use super::act::{complete, phase_of};
 use super::{Error, Run};
 use crate::app::effects::Effect;
-use crate::app::forge::{Forge, NewPullRequest, PullRequestChange, PullRequestState};
+use crate::app::forge::{
+    BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
+};
 use crate::app::plan::Planned;
 use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
+use crate::domain::chart_diff::Comparison;
 use crate::domain::message::{Written, branch_name};
 use crate::domain::plan::{Approval, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
-use crate::repo::write::{Change, Id, RefUpdate, Words};
+use crate::repo::write::{Change, EntryKind, Id, RefUpdate, Words};
 use crate::state::Transition;
 
 impl<F: Forge> Run<'_, F> {
@@ -43,11 +46,12 @@ impl<F: Forge> Run<'_, F> {
                 continue;
             }
             match self.propose(&step, planned) {
-                Ok(()) => ahead.push(step),
+                Ok(true) => ahead.push(step),
+                Ok(false) => {}
                 Err(error) => self.failed(&step.component, error)?,
             }
         }
-        self.end_campaigns()
+        self.end_campaigns(planned)
     }
 
     fn is_under_way(&self, step: &Step) -> bool {
@@ -58,18 +62,31 @@ impl<F: Forge> Run<'_, F> {
         })
     }
 
-    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<(), Error> {
-        // Whatever cannot be made is known before anything is recorded.
+    /// `false` where a look at it held it.
+    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<bool, Error> {
+        // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
+        let comparison = self.compare_charts(step);
+        if let Some(held) = self.held_by_chart(step, &comparison) {
+            tracing::info!(
+                component = step.component,
+                gate = held.gate,
+                reason = held.reason,
+                "candidate held"
+            );
+            self.held.insert(step.id.clone(), held);
+            return Ok(false);
+        }
         let id = self.claim(step, planned)?;
-        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
-        self.go_through(&update, step, planned, &files)
+        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(false) };
+        self.go_through(&update, step, planned, &files, &comparison)?;
+        Ok(true)
     }
 
     /// Finishes a proposal that was begun, or makes it again on the base branch of today.
     pub(super) fn finish(&mut self, update: &Update, step: &Step, planned: &Planned) -> Result<(), Error> {
         let files = self.files(step, planned)?;
-        self.go_through(update, step, planned, &files)
+        self.go_through(update, step, planned, &files, &self.compare_charts(step))
     }
 
     fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -139,9 +156,10 @@ impl<F: Forge> Run<'_, F> {
         step: &Step,
         planned: &Planned,
         files: &BTreeMap<String, Vec<u8>>,
+        comparison: &Comparison,
     ) -> Result<(), Error> {
         self.back_up(update)?;
-        let written = self.texts(update, step, planned)?;
+        let written = self.texts(update, step, planned, &comparison.sections)?;
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;
         let (base, head) = (self.world.base.to_string(), head.map(|head| head.to_string()));
@@ -223,10 +241,16 @@ impl<F: Forge> Run<'_, F> {
             Ok(run.pass.git.commit(base, &changes, words)?)
         };
         // What is there as it should be is no effect. Making the commit writes objects, which a dry run does not.
-        if found.is_some() && self.acts() && found == Some(made(self)?) {
+        let by_git = !self.pass.config.commits.through_api;
+        if by_git && found.is_some() && self.acts() && found == Some(made(self)?) {
             return Ok(found);
         }
         let pushed = self.effect(effect, |run| {
+            if run.pass.config.commits.through_api
+                && let Some(commit) = run.commit_through_forge(update, written, files, found)?
+            {
+                return Ok(commit);
+            }
             let commit = made(run)?;
             run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
             Ok(commit)
@@ -235,6 +259,30 @@ impl<F: Forge> Run<'_, F> {
             self.world.refs.refs.insert(name, commit);
         }
         Ok(pushed)
+    }
+
+    /// The branch, moved to a commit that the forge makes in its own name; `None` where it makes none.
+    fn commit_through_forge(
+        &self,
+        update: &Update,
+        written: &Written,
+        files: &BTreeMap<String, Vec<u8>>,
+        seen: Option<Id>,
+    ) -> Result<Option<Id>, Error> {
+        let file = |(path, content): (&String, &Vec<u8>)| -> Result<CommitFile, Error> {
+            let entry = self.pass.git.entry(self.world.base, path)?;
+            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
+            Ok(CommitFile { path: path.clone(), content: content.clone(), executable })
+        };
+        let commit = BranchCommit {
+            branch: update.branch.clone(),
+            base: self.world.base.to_string(),
+            files: files.iter().map(file).collect::<Result<_, _>>()?,
+            message: written.commit.clone(),
+            seen: seen.map(|seen| seen.to_string()),
+        };
+        let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
+        text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
 
     /// The open pull request of the branch; `None` in a dry run.

@@ -6,7 +6,7 @@ use crate::app::forge::Forge;
 use crate::app::plan::Planned;
 use crate::backup::Backups;
 use crate::domain::message::{
-    Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Written, neutral,
+    Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section, Written, neutral,
 };
 use crate::domain::plan::Step;
 use crate::domain::report::Status;
@@ -29,7 +29,13 @@ impl<F: Forge> Pass<'_, F> {
 }
 
 impl<F: Forge> Run<'_, F> {
-    pub(super) fn texts(&self, update: &Update, step: &Step, planned: &Planned) -> Result<Written, Error> {
+    pub(super) fn texts(
+        &self,
+        update: &Update,
+        step: &Step,
+        planned: &Planned,
+        sections: &[Section],
+    ) -> Result<Written, Error> {
         let marker = Marker {
             update_id: update.update_id.clone(),
             campaign: update.campaign.clone(),
@@ -84,7 +90,7 @@ impl<F: Forge> Run<'_, F> {
             warnings: entry.map_or(&[], |entry| entry.warnings.as_slice()),
             changelog_url: entry.and_then(|entry| entry.changelog_url.as_deref()),
             releases: &self.releases(step),
-            sections: &[],
+            sections,
         };
         Ok(proposal.write(self.pass.templates)?)
     }
@@ -106,21 +112,14 @@ impl<F: Forge> Run<'_, F> {
         .collect()
     }
 
-    /// What every gate said of a step that passed them all.
+    /// What every gate said of a step that passed them all; the planner's own reasons stand with the sequence.
     fn verdicts(&self, step: &Step) -> Vec<GateVerdict> {
-        let mut verdicts = vec![GateVerdict {
+        vec![GateVerdict {
             gate: "semver".to_owned(),
             passed: true,
             reason: format!("{} updates are under `{}`", step.update_type.as_str(), step.gate.as_str()),
             policy_applied: step.policy_applied.clone(),
-        }];
-        verdicts.extend(step.reasons.iter().map(|reason| GateVerdict {
-            gate: "plan".to_owned(),
-            passed: true,
-            reason: reason.clone(),
-            policy_applied: String::new(),
-        }));
-        verdicts
+        }]
     }
 
     /// Releases on the way, oldest first, with the target.

@@ -100,7 +100,8 @@ fn update_carries_what_a_person_needs_to_judge() {
           ],
           "text": "1.7.2",
           "rule": "helm-release",
-          "applied": true
+          "applied": true,
+          "digest": null
         }
       ]
     }

@@ -166,15 +166,26 @@ impl Pair {
             match (&patch, &told) {
                 (Node::List(operations), Some(target)) => {
                     let operations = json::read(operations)?;
-                    self.each(entry, target, |old, new| json::compare(&operations, old, new));
+                    let lone = |new: &mut Node| json::impossible(&operations, new);
+                    self.each(entry, target, |old, new| json::compare(&operations, old, new), lone);
                 }
                 (Node::List(_), None) => return Err("it says no target".to_owned()),
                 (Node::Map(_), Some(target)) => {
-                    self.each(entry, target, |old, new| merge::compare(&patch, old, new));
+                    self.each(
+                        entry,
+                        target,
+                        |old, new| merge::compare(&patch, old, new),
+                        |new| merge::into(&patch, new),
+                    );
                 }
                 (Node::Map(_), None) => {
                     let target = Target::of(&patch);
-                    self.each(entry, &target, |old, new| merge::compare(&patch, old, new));
+                    self.each(
+                        entry,
+                        &target,
+                        |old, new| merge::compare(&patch, old, new),
+                        |new| merge::into(&patch, new),
+                    );
                 }
                 _ => return Err("it is neither a list of operations nor an object".to_owned()),
             }
@@ -182,12 +193,13 @@ impl Pair {
         Ok(())
     }
 
-    /// Does one patch to each object that it is for.
+    /// Does one patch to each object that it is for; `alone` does it to one that only the new file has.
     fn each(
         &mut self,
         entry: &Entry,
         target: &Target,
         compare: impl Fn(&mut Node, &mut Node) -> Vec<String>,
+        alone: impl Fn(&mut Node) -> Option<String>,
     ) {
         let mut found = Vec::new();
         for old in self.old.iter_mut().filter(|object| target.matches(object)) {
@@ -204,9 +216,7 @@ impl Pair {
             if self.old.iter().any(|old| label(old) == name) {
                 continue;
             }
-            // Nothing to compare with: the patch only has to be possible.
-            let mut twin = new.clone();
-            found.extend(compare(&mut twin, new).into_iter().map(|what| (name.clone(), what)));
+            found.extend(alone(new).map(|what| (name, what)));
         }
         for (object, what) in found {
             self.shift(entry, &object, what);

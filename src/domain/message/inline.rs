@@ -290,10 +290,8 @@ impl Words {
 
     fn word(&mut self, letter: char) {
         let letter = if letter.is_whitespace() { ' ' } else { letter };
-        if letter == ' ' {
-            if self.last == ' ' {
-                return;
-            }
+        if letter == ' ' && self.last == ' ' {
+            return;
         }
         // A colon at the end of a word, or in a time of day, is only a colon.
         if self.last == ':'

@@ -78,6 +78,10 @@ impl<'a> Course<'a> {
     pub(super) fn new(input: &Input<'a>, subject: &'a Subject) -> Self {
         let component = &subject.component;
         let mut rules: Vec<&Rule> = input.rules.iter().filter(|rule| rule.moves(component)).collect();
+        if rules.is_empty() {
+            // Found by a comment alone: what holds for its kind holds for it.
+            rules.extend(input.rules.iter().find(|rule| rule.component.kind == component.kind));
+        }
         // What speaks of this very chart is more special than what owns or finds it.
         rules.sort_by_key(|rule| (!rule.planning.about.names(component), !rule.owns(component)));
         let ladder = rules.iter().find_map(|rule| rule.planning.ladder.as_ref());
@@ -142,10 +146,37 @@ impl<'a> Course<'a> {
             || self.rules.iter().any(|rule| rule.id == name)
     }
 
-    /// What goes first, by the most special rule that says so.
+    /// What goes first, by the most special rule that says so. The rule of the pin alone does not say it for what
+    /// another rule owns: Flux may come by an OCIRepository, and is not one.
     pub(super) fn after(&self) -> &'a [String] {
-        let mut afters = self.rules.iter().map(|rule| rule.planning.after.as_slice());
-        afters.find(|after| !after.is_empty()).unwrap_or_default()
+        let component = &self.subject.component;
+        let is_owned = self.rules.iter().any(|rule| rule.owns(component));
+        let mut saying = self.rules.iter().filter(|rule| {
+            !rule.planning.after.is_empty()
+                && (!is_owned || rule.owns(component) || rule.planning.about.names(component))
+        });
+        saying.next().map(|rule| rule.planning.after.as_slice()).unwrap_or_default()
+    }
+
+    /// Why a step does not go to a newer version of the same minor, where there is one.
+    pub(super) fn passed_up(&self, input: &Input<'_>, from: usize, to: usize) -> Option<String> {
+        let minor =
+            |node: usize| self.nodes[node].version.as_ref().map(|version| (version.major, version.minor));
+        if self.is_free() || minor(to).is_none() {
+            return None;
+        }
+        let newer = (to + 1..self.nodes.len()).rev().find(|node| minor(*node) == minor(to))?;
+        let [before, text] = [from, newer].map(|node| self.nodes[node].text.as_str());
+        Some(match self.step(input, from, newer) {
+            Err(Obstacle::EarlierMonth) => {
+                format!("{text} is newer, but was built in an earlier month than {before}")
+            }
+            Err(Obstacle::UnknownMonth) => format!("{text} is newer, but nobody says when it was built"),
+            Err(Obstacle::Policy(hold)) => format!("{text} is newer, but held: {}", hold.reason),
+            Err(Obstacle::Avoided(marked)) => format!("{text} is newer, but to be avoided: {}", marked.why),
+            Err(_) => format!("{text} is newer, but cannot be reached from {before}"),
+            Ok(()) => format!("{text} is newer, but the next step could not be taken from it"),
+        })
     }
 
     /// Whether a version is known to be bad.
@@ -162,7 +193,7 @@ impl<'a> Course<'a> {
         if self.is_digest(from, to) {
             return UpdateType::Digest;
         }
-        let from = if from == 0 { self.from_text() } else { published(from) };
+        let from = if from == 0 { self.installed() } else { published(from) };
         step_type(component.scheme, component.tag_prefix.as_deref(), from, published(to))
     }
 
@@ -172,7 +203,7 @@ impl<'a> Course<'a> {
     }
 
     /// The installed version for comparison: for a range what it resolves to.
-    fn from_text(&self) -> &str {
+    fn installed(&self) -> &str {
         match (&self.subject.component.given, &self.subject.current) {
             (Given::Range(_), Some(current)) => &current.version,
             _ => &self.nodes[0].text,
@@ -188,7 +219,7 @@ impl<'a> Course<'a> {
         let admission = match self.nodes[to].candidate {
             Some(candidate) => (input.policy)(&Considered {
                 component: self.id(),
-                from: if from == 0 { self.from_text() } else { &self.nodes[from].text },
+                from: if from == 0 { self.installed() } else { &self.nodes[from].text },
                 candidate,
                 update_type: key.1,
                 scheme: self.subject.component.scheme,

@@ -4,6 +4,7 @@
 //! candidates, policy, facts and the time go in, a [`Plan`] comes out.
 
 mod course;
+pub mod graph;
 mod hold;
 pub mod input;
 mod lane;

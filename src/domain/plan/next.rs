@@ -9,10 +9,14 @@ use crate::domain::state::{Stage, Update};
 /// What goes before a component because the repository says so, by id, and why.
 pub(super) type First<'f> = &'f dyn Fn(&str) -> BTreeMap<&'f str, &'f str>;
 
+/// What rules put before a component, by id.
+pub(super) type ByRules<'f> = &'f dyn Fn(&str) -> Vec<&'f str>;
+
 /// Marks the steps that this run would propose, and tells of the others why they wait.
 ///
 /// They all stand in one wave: the first of which something can be proposed. What only a person can ask for, or
-/// what is stopped at this hour, does not keep later waves waiting that need nothing of it.
+/// what is stopped at this hour, does not keep later waves waiting that need nothing of it. What rules put first goes
+/// first all the same (k3s after Longhorn), unless only a person can ask for it, or asked for the later one.
 ///
 /// `unready` has, by step, why the cluster is not ready for it.
 pub(super) fn mark(
@@ -20,7 +24,10 @@ pub(super) fn mark(
     input: &Input<'_>,
     unready: &BTreeMap<String, Vec<String>>,
     first: First<'_>,
+    by_rules: ByRules<'_>,
 ) {
+    // Steps of earlier waves that nobody needs to ask for, by component.
+    let mut ahead: BTreeMap<String, String> = BTreeMap::new();
     let under_way: Vec<&Update> =
         input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
     let mut begun = false;
@@ -29,6 +36,10 @@ pub(super) fn mark(
         for step in &mut wave.steps {
             let mut holds = holds(step, input, &under_way, first);
             holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
+            if !input.situation.asked.contains(&step.id) {
+                let before = by_rules(&step.component).into_iter().find_map(|id| ahead.get(id));
+                holds.extend(before.map(|id| format!("waits for `{id}`, which rules put first")));
+            }
             if !holds.is_empty() {
                 step.reasons.extend(holds);
             } else if begun {
@@ -39,6 +50,9 @@ pub(super) fn mark(
             }
         }
         begun |= proposed;
+        for step in wave.steps.iter().filter(|step| matches!(step.gate, Approval::Auto | Approval::Review)) {
+            ahead.entry(step.component.clone()).or_insert_with(|| step.id.clone());
+        }
     }
 }
 

@@ -68,7 +68,11 @@ pub fn plan(input: &Input<'_>) -> Plan {
         let waits = place.get(id).map(|at| order.first(*at)).unwrap_or_default();
         waits.into_iter().map(|(at, why)| (world.courses[at].id(), why)).collect()
     };
-    next::mark(&mut waves, input, &unready, &first);
+    let by_rules = |id: &str| {
+        let before = place.get(id).into_iter().flat_map(|at| order.by_rules(*at));
+        before.map(|at| world.courses[at].id()).collect()
+    };
+    next::mark(&mut waves, input, &unready, &first, &by_rules);
     let mut held: Vec<_> = (0..world.courses.len())
         .filter_map(|at| {
             let last = last.get(&at).copied().unwrap_or(0);
@@ -186,6 +190,7 @@ fn write(
             let first = id(&sequence.drafts[*first]);
             if why.is_empty() { format!("after `{first}`") } else { format!("after `{first}`: {why}") }
         }));
+        reasons.extend(course.passed_up(input, draft.from, draft.to));
         reasons.extend(untested(world, states, sequence, draft));
         reasons.extend(observations.get(place).into_iter().flat_map(|seen| seen.notes.iter().cloned()));
         let mut requires: Vec<String> =

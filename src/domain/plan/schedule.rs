@@ -71,8 +71,8 @@ impl<'l> Way<'l> {
         for at in 0..=self.last() {
             self.lane.close(&mut places, &self.unmet[at]);
             if at < self.last() {
-                for place in 0..places.len() {
-                    places[place] &= self.can_wait(at, place);
+                for (place, reached) in places.iter_mut().enumerate() {
+                    *reached &= self.can_wait(at, place);
                 }
             }
         }

@@ -68,6 +68,7 @@ pub(super) fn sequence(
     require_room(world, timeline, &mut drafts, &chains);
     require_dependencies(order, &mut drafts);
     let waves = waves(&drafts, &order.rank, filling);
+    leave_out_implied(&mut drafts, &waves);
     Sequence { drafts, waves }
 }
 
@@ -139,6 +140,17 @@ fn require_dependencies(order: &Order<'_>, drafts: &mut [Draft]) {
                 drafts[place].requires.entry(last).or_insert_with(|| why.to_owned());
             }
         }
+    }
+}
+
+/// What another requirement requires itself need not be told again.
+fn leave_out_implied(drafts: &mut [Draft], waves: &[Vec<usize>]) {
+    let mut before: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); drafts.len()];
+    for place in waves.iter().flatten() {
+        let required: Vec<usize> = drafts[*place].requires.keys().copied().collect();
+        let implied: BTreeSet<usize> = required.iter().flat_map(|first| before[*first].clone()).collect();
+        drafts[*place].requires.retain(|first, _| !implied.contains(first));
+        before[*place] = implied.into_iter().chain(required).collect();
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Admission, Applied, ComponentPolicy, Considered, Hold};
 use crate::domain::component::UpdateType;
-use crate::domain::plan::{Approval, Revert, RevertSafety};
+use crate::domain::plan::Approval;
 use crate::domain::select::{step_type, strip_prefix};
 use crate::domain::version::{Scheme, Version};
 
@@ -24,25 +24,6 @@ pub fn admit(policy: &ComponentPolicy, step: &Considered<'_>, now: Timestamp) ->
             Admission::Allow { approval: approval.value, policy_applied: approval.by, reasons }
         }
         Err(hold) => Admission::Hold(hold),
-    }
-}
-
-impl Admission {
-    /// The same, knowing how safe a revert is: the bot itself merges only what can be taken back without harm.
-    #[must_use]
-    pub fn with_revert(self, revert: &Revert) -> Self {
-        match self {
-            Self::Allow { approval: Approval::Auto, policy_applied, mut reasons }
-                if revert.safety != RevertSafety::Safe =>
-            {
-                reasons.push(format!(
-                    "`auto` ({policy_applied}) counts as `review` here, because a revert may do harm: {}",
-                    revert.why
-                ));
-                Self::Allow { approval: Approval::Review, policy_applied, reasons }
-            }
-            other => other,
-        }
     }
 }
 

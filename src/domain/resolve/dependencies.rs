@@ -14,7 +14,7 @@ use super::objects::{Objects, Wait};
 use crate::domain::component::Component;
 use crate::domain::cycles;
 use crate::domain::plan::input::Dependency;
-use crate::domain::problem::Problem;
+use crate::domain::problem::{Category, Problem};
 use crate::domain::upstream::UpstreamRef;
 
 /// File and, where the version stands in one, object.
@@ -89,6 +89,9 @@ pub(super) fn all(
             _ => Authority::Kustomization,
         };
         for (first, why) in first_with_components(&objects, &held, node) {
+            if !objects.budget.spend(own.len() * held[first].len()) {
+                break;
+            }
             for (waits, goes) in
                 own.iter().flat_map(|one| held[first].iter().map(move |other| (*one, *other)))
             {
@@ -108,7 +111,18 @@ pub(super) fn all(
         to: components[to].id.clone(),
         why,
     };
-    (edges.into_iter().map(dependency).collect(), objects.cycles(world))
+    let mut problems = objects.cycles(world);
+    if objects.budget.is_spent() {
+        problems.push(Problem {
+            category: Category::Repository,
+            file: None,
+            line: None,
+            upstream: None,
+            message: "`dependsOn` orders so many components of this repository that not all was followed"
+                .to_owned(),
+        });
+    }
+    (edges.into_iter().map(dependency).collect(), problems)
 }
 
 /// The nearest objects with components that an object waits for: through those that hold none.
@@ -121,7 +135,7 @@ fn first_with_components(
     let mut seen = BTreeSet::from([node]);
     let mut queue: Vec<(&Wait, Option<&str>)> = objects.waits[node].iter().map(|wait| (wait, None)).collect();
     while let Some((wait, first)) = queue.pop() {
-        if !seen.insert(wait.on) {
+        if !seen.insert(wait.on) || !objects.budget.spend(1) {
             continue;
         }
         if held[wait.on].is_empty() {

@@ -1,10 +1,12 @@
 //! Flux's Kustomizations and HelmReleases: what each holds, and which waits for which.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::World;
 use super::graph::KustomizationId;
 use super::instance::Uses;
+use super::view::View;
 use crate::domain::cycles;
 use crate::domain::problem::Problem;
 use crate::domain::scan::{FluxRelease, Waiting};
@@ -19,11 +21,37 @@ pub(super) struct Node {
     /// Namespaces and names that it has in the clusters.
     names: BTreeSet<(Option<String>, String)>,
     clusters: BTreeSet<String>,
-    wants: Vec<Want>,
+    wants: BTreeSet<Want>,
+}
+
+/// Steps that following the order of one repository may take; a repository of strangers can ask for any number.
+const MAX_STEPS: usize = 2_000_000;
+
+/// The steps that are left.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<usize>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(MAX_STEPS))
+    }
+}
+
+impl Budget {
+    /// Takes steps; `false` when there are none left.
+    pub(super) fn spend(&self, steps: usize) -> bool {
+        self.0.set(self.0.get().saturating_sub(steps));
+        !self.is_spent()
+    }
+
+    /// Whether something was not followed.
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
 }
 
 /// An entry of `dependsOn`, with variables filled.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Want {
     namespace: Option<String>,
     name: String,
@@ -68,6 +96,7 @@ pub(super) struct Objects {
     /// Kustomizations that apply each file.
     applying: Vec<Vec<usize>>,
     by_object: BTreeMap<(usize, usize), usize>,
+    pub(super) budget: Budget,
 }
 
 impl Objects {
@@ -75,12 +104,16 @@ impl Objects {
         let mut objects = Self::default();
         let mut kustomizations: BTreeMap<KustomizationId, usize> = BTreeMap::new();
         for (file, scan) in world.scans.iter().enumerate().filter(|(_, scan)| !scan.template) {
+            if scan.kustomizations.is_empty() && scan.releases.is_empty() {
+                continue;
+            }
+            let views = world.views(file);
             for (place, found) in scan.kustomizations.iter().enumerate() {
                 kustomizations.insert((file, place), objects.nodes.len());
-                objects.add(world, "Kustomization", (file, found.object), &found.depends_on);
+                objects.add(world, &views, "Kustomization", (file, found.object), &found.depends_on);
             }
             for FluxRelease { object, depends_on } in &scan.releases {
-                objects.add(world, "HelmRelease", (file, *object), depends_on);
+                objects.add(world, &views, "HelmRelease", (file, *object), depends_on);
             }
         }
         let applying = |file: usize| {
@@ -96,6 +129,7 @@ impl Objects {
     fn add(
         &mut self,
         world: &World<'_>,
+        views: &[View],
         kind: &'static str,
         (file, position): (usize, usize),
         waiting: &[Waiting],
@@ -106,10 +140,13 @@ impl Objects {
             object: (file, position),
             names: BTreeSet::new(),
             clusters: BTreeSet::new(),
-            wants: vec![],
+            wants: BTreeSet::new(),
         };
-        for view in world.views(file) {
-            let fill = |text: &str| world.variables.fill(view.kustomizations(), text);
+        for view in views {
+            let fill = |text: &str| match text.contains("${") {
+                true => world.variables.fill(view.kustomizations(), text),
+                false => text.to_owned(),
+            };
             let namespace = view.namespace_of(object).map(|namespace| fill(&namespace));
             node.wants.extend(waiting.iter().map(|waiting| Want {
                 namespace: waiting.namespace.as_deref().map(fill).or_else(|| namespace.clone()),
@@ -117,7 +154,7 @@ impl Objects {
                 line: waiting.line,
             }));
             node.names.insert((namespace, fill(&object.name)));
-            node.clusters.extend(view.clusters);
+            node.clusters.extend(view.clusters.iter().cloned());
         }
         self.by_object.insert((file, position), self.nodes.len());
         self.nodes.push(node);
@@ -147,54 +184,72 @@ impl Objects {
                 direct
             })
             .collect();
+        self.waits = self.all_waits();
+    }
+
+    /// An object waits for what its own `dependsOn` names. A Kustomization waits for what those around it wait for,
+    /// and, with another one, for all that this one applies: it is there in order to be ready with it.
+    fn all_waits(&self) -> Vec<Vec<Wait>> {
         let inner = self.inner();
-        self.waits = (0..self.nodes.len()).map(|at| self.waits_of(at, &inner)).collect();
+        let say = |who: usize, on: usize| {
+            let (who, on) = (&self.nodes[who], &self.nodes[on]);
+            format!("{} `{}` depends on `{}`", who.kind, who.shown(), on.shown())
+        };
+        let mut waits: Vec<BTreeMap<usize, String>> = vec![BTreeMap::new(); self.nodes.len()];
+        for (who, direct) in self.direct.iter().enumerate().filter(|(_, direct)| !direct.is_empty()) {
+            let below = self.reachable(who, &inner);
+            for (on, _) in direct {
+                let why = say(who, *on);
+                let with = self.reachable(*on, &inner);
+                for waiting in &below {
+                    // What holds the waiting one itself cannot be waited for as a whole.
+                    let first = if with.contains(waiting) { &BTreeSet::from([*on]) } else { &with };
+                    if !self.budget.spend(first.len()) {
+                        break;
+                    }
+                    for first in first.iter().filter(|first| *first != waiting) {
+                        waits[*waiting].entry(*first).or_insert_with(|| match first == on {
+                            true => why.clone(),
+                            false => format!("{why}, which applies `{}`", self.nodes[*first].shown()),
+                        });
+                    }
+                }
+            }
+        }
+        let list =
+            |waits: BTreeMap<usize, String>| waits.into_iter().map(|(on, why)| Wait { on, why }).collect();
+        waits.into_iter().map(list).collect()
     }
 
     /// The Kustomizations that each one applies.
     fn inner(&self) -> Vec<Vec<usize>> {
         let mut inner = vec![vec![]; self.nodes.len()];
+        // Without a word about order there is nothing to follow.
+        if self.direct.iter().all(Vec::is_empty) {
+            return inner;
+        }
         for (at, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.kind == "Kustomization") {
-            for outer in self.applying[node.object.0].iter().filter(|outer| **outer != at) {
+            let around = &self.applying[node.object.0];
+            if !self.budget.spend(around.len()) {
+                break;
+            }
+            for outer in around.iter().filter(|outer| **outer != at) {
                 inner[*outer].push(at);
             }
         }
         inner
     }
 
-    /// An object waits for what its own `dependsOn` names. A Kustomization waits for what those around it wait for,
-    /// and, with another one, for all that this one applies: it is there in order to be ready with it.
-    fn waits_of(&self, at: usize, inner: &[Vec<usize>]) -> Vec<Wait> {
-        let node = &self.nodes[at];
-        let say = |who: usize, on: usize| {
-            format!(
-                "{} `{}` depends on `{}`",
-                self.nodes[who].kind,
-                self.nodes[who].shown(),
-                self.nodes[on].shown()
-            )
-        };
-        if node.kind != "Kustomization" {
-            return self.direct[at].iter().map(|(on, _)| Wait { on: *on, why: say(at, *on) }).collect();
-        }
-        let around = reachable(&[at], |node| &self.applying[self.nodes[node].object.0]);
-        let mut waits: BTreeMap<usize, String> = BTreeMap::new();
-        for who in &around {
-            for (on, _) in &self.direct[*who] {
-                waits.entry(*on).or_insert_with(|| say(*who, *on));
-                // What holds the waiting one itself cannot be waited for as a whole.
-                if around.contains(on) {
-                    continue;
-                }
-                for below in reachable(&[*on], |node| &inner[node]) {
-                    waits.entry(below).or_insert_with(|| {
-                        format!("{}, which applies `{}`", say(*who, *on), self.nodes[below].shown())
-                    });
-                }
+    /// A node and all that can be reached from it.
+    fn reachable(&self, start: usize, next: &[Vec<usize>]) -> BTreeSet<usize> {
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![start];
+        while let Some(node) = queue.pop() {
+            if seen.insert(node) && self.budget.spend(next[node].len()) {
+                queue.extend(&next[node]);
             }
         }
-        waits.remove(&at);
-        waits.into_iter().map(|(on, why)| Wait { on, why }).collect()
+        seen
     }
 
     /// The objects that hold what stands in an object, or in a file.
@@ -227,10 +282,16 @@ impl Objects {
         let graph: Vec<Vec<usize>> =
             self.direct.iter().map(|waits| waits.iter().map(|(on, _)| *on).collect()).collect();
         let group = cycles::groups(&graph);
+        let mut members: BTreeMap<usize, usize> = BTreeMap::new();
+        for number in &group {
+            *members.entry(*number).or_default() += 1;
+        }
         let mut named = BTreeSet::new();
         let mut problems = vec![];
         for (at, node) in self.nodes.iter().enumerate() {
-            if named.contains(&group[at]) {
+            let is_on_cycle =
+                members.get(&group[at]).is_some_and(|count| *count > 1) || graph[at].contains(&at);
+            if !is_on_cycle || named.contains(&group[at]) {
                 continue;
             }
             let Some(way) = cycles::cycle_through(&graph, at) else { continue };
@@ -246,16 +307,4 @@ impl Objects {
         }
         problems
     }
-}
-
-/// The nodes and all that can be reached from them.
-fn reachable<'a>(start: &[usize], next: impl Fn(usize) -> &'a Vec<usize>) -> BTreeSet<usize> {
-    let mut seen: BTreeSet<usize> = BTreeSet::new();
-    let mut queue = start.to_vec();
-    while let Some(node) = queue.pop() {
-        if seen.insert(node) {
-            queue.extend(next(node));
-        }
-    }
-    seen
 }

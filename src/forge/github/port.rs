@@ -1,9 +1,10 @@
 //! The port, as GitHub fills it.
 
 use super::GithubForge;
+use super::commits::{ApiCommit, FileChange};
 use crate::app::forge::{
-    Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number, PullRequest,
-    PullRequestChange,
+    BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod,
+    NewPullRequest, Number, PullRequest, PullRequestChange,
 };
 
 impl Forge for GithubForge {
@@ -25,6 +26,24 @@ impl Forge for GithubForge {
 
     async fn change(&self, current: &PullRequest, change: &PullRequestChange) -> ForgeResult<()> {
         self.change_pull(current, change).await
+    }
+
+    async fn commit(&self, commit: &BranchCommit) -> ForgeResult<Option<String>> {
+        let file = |file: &CommitFile| FileChange {
+            path: file.path.clone(),
+            content: Some(file.content.clone()),
+            executable: file.executable,
+        };
+        let made = self
+            .commit_through_api(&ApiCommit {
+                branch: commit.branch.clone(),
+                base: commit.base.clone(),
+                files: commit.files.iter().map(file).collect(),
+                message: commit.message.clone(),
+                seen: commit.seen.clone(),
+            })
+            .await?;
+        Ok(Some(made.id))
     }
 
     async fn comment(&self, number: Number, marker: &str, body: &str) -> ForgeResult<()> {

@@ -122,6 +122,12 @@ fn conflict(message: impl Into<String>) -> ForgeError {
     ForgeError { class: ForgeErrorClass::Conflict, message: message.into(), hint: None }
 }
 
+/// Others were faster again and again; `last` is what the last attempt came to.
+fn crowded(attempt: &str, last: Option<write::Error>) -> ForgeError {
+    let why = last.map(|error| format!(": {error}")).unwrap_or_default();
+    conflict(format!("cannot {attempt}: others were faster again and again{why}"))
+}
+
 fn not_found(number: Number) -> ForgeError {
     ForgeError {
         class: ForgeErrorClass::NotFound,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, conflict, failed, not_found};
+use super::{Inner, crowded, failed, not_found};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult, Number, PullRequest, PullRequestState};
-use crate::repo::write::{Change, Id, RefUpdate, RemoteRefs, Words};
+use crate::repo::write::{Change, Error, Id, RefUpdate, RemoteRefs, Words};
 
 pub(super) const PULLS: &str = "refs/gitops-updater/pulls/";
 const SCHEMA: &str = "gitops-updater/pull/v1";
@@ -274,7 +274,7 @@ impl Inner {
         &self,
         refs: &RemoteRefs,
         pull: &PullRequest,
-    ) -> Result<(Vec<String>, Vec<(String, String)>), crate::repo::write::Error> {
+    ) -> Result<(Vec<String>, Vec<(String, String)>), Error> {
         let before = match &pull.state {
             // The base has the commits now; before the merge it had not.
             PullRequestState::Merged { commit, .. } => {
@@ -312,6 +312,7 @@ impl Inner {
         taken: impl Fn(&RemoteRefs) -> ForgeResult<Option<T>>,
         made: impl Fn(&RemoteRefs, &Thread) -> ForgeResult<T>,
     ) -> ForgeResult<T> {
+        let mut last = None;
         for _ in 0..MOST_ATTEMPTS {
             let mut refs = self.refs(attempt)?;
             if let Some(taken) = taken(&refs)? {
@@ -337,11 +338,12 @@ impl Inner {
                         .extend(updates.into_iter().filter_map(|update| Some((update.name, update.new?))));
                     return made(&refs, &thread);
                 }
-                Err(error) if error.lost_race() => {}
+                // A lock that was left behind is no race: it needs a person.
+                Err(error) if error.lost_race() && !matches!(error, Error::Refs { .. }) => last = Some(error),
                 Err(error) => return Err(failed(attempt, &error)),
             }
         }
-        Err(conflict(format!("cannot {attempt}: others were faster {MOST_ATTEMPTS} times")))
+        Err(crowded(attempt, last))
     }
 
     /// Changes a thread by compare-and-swap; `change` says in words what it did, or `None` where nothing is to be done.
@@ -352,6 +354,7 @@ impl Inner {
         attempt: &str,
         change: impl Fn(&RemoteRefs, &mut Thread) -> ForgeResult<Option<(String, Vec<RefUpdate>)>>,
     ) -> ForgeResult<()> {
+        let mut last = None;
         for _ in 0..MOST_ATTEMPTS {
             let refs = self.refs(attempt)?;
             let old = self.thread(&refs, number)?;
@@ -369,11 +372,12 @@ impl Inner {
             };
             match pushed {
                 Ok(_) => return Ok(()),
-                Err(error) if error.lost_race() => {}
+                // A lock that was left behind is no race: it needs a person.
+                Err(error) if error.lost_race() && !matches!(error, Error::Refs { .. }) => last = Some(error),
                 Err(error) => return Err(failed(attempt, &error)),
             }
         }
-        Err(conflict(format!("cannot {attempt}: others were faster {MOST_ATTEMPTS} times")))
+        Err(crowded(attempt, last))
     }
 
     /// The commit that holds a thread.

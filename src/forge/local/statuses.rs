@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Inner, conflict, failed};
+use super::{Inner, crowded, failed};
 use crate::app::forge::{Checks, CommitStatus, ForgeError, ForgeErrorClass, ForgeResult, StatusState};
-use crate::repo::write::{Change, Id, RefUpdate, Words};
+use crate::repo::write::{Change, Error, Id, RefUpdate, Words};
 
 const STATUSES: &str = "refs/gitops-updater/statuses";
 const FILE_LIMIT: usize = 256 << 10;
@@ -63,6 +63,7 @@ impl Inner {
     pub(super) fn set_status(&self, commit: &str, status: &CommitStatus) -> ForgeResult<()> {
         let attempt = format!("write status `{}`", status.context);
         let commit = id(&attempt, commit)?;
+        let mut last = None;
         for _ in 0..MOST_ATTEMPTS {
             let (tip, mut statuses) = self.statuses(&attempt, commit)?;
             let new = Status {
@@ -91,11 +92,11 @@ impl Inner {
             let pushed = new_tip.and_then(|new| self.repo.push(&[RefUpdate::replace(STATUSES, tip, new)]));
             match pushed {
                 Ok(_) => return Ok(()),
-                Err(error) if error.lost_race() => {}
+                Err(error) if error.lost_race() && !matches!(error, Error::Refs { .. }) => last = Some(error),
                 Err(error) => return Err(failed(&attempt, &error)),
             }
         }
-        Err(conflict(format!("cannot {attempt}: others were faster {MOST_ATTEMPTS} times")))
+        Err(crowded(&attempt, last))
     }
 
     /// The tip of the chain and the statuses of one commit.

@@ -166,6 +166,10 @@ impl Error {
             Self::CheckedOut { .. } => {
                 Some("commit or stash what is in the way, or check out another branch".to_owned())
             }
+            Self::Refs { source, folder, .. } if source.code() == git2::ErrorCode::Locked => Some(format!(
+                "another process holds it; if none runs, one was killed: remove the file ending in `.lock` below `{}`",
+                folder.display()
+            )),
             Self::Open { source, .. } if source.message().contains("extension") => Some(
                 "a partial clone (`--filter`) cannot be written to; use a full or a shallow one".to_owned(),
             ),

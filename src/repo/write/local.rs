@@ -19,8 +19,8 @@ use super::{Error, Id, RemoteRefs};
 
 /// Branches of the bot; never what work is based on.
 const OWN_BRANCHES: &str = "gitops-updater/";
-/// How long a ref that somebody else holds is waited for; Git waits as long for its own.
-const LOCK_PATIENCE: Duration = Duration::from_millis(1000);
+/// How long a ref that somebody else holds is waited for; it is held for the time of a few writes.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn open(path: &Path) -> Result<Repository, Error> {

@@ -248,7 +248,7 @@ fn nothing_but_the_pinned_text_is_trusted() {
     for (new, reason) in [
         ("1.3.0 # x", "would be read as"),
         ("1.3.0\n---\na", "other documents"),
-        ("1.3.0\nother: x", "another structure"),
+        ("1.3.0\n      other: x", "another structure"),
         ("'", "not be YAML"),
         ("true", "is no text"),
     ] {

@@ -55,6 +55,17 @@ const FLUX_APIS: &[(&str, u64)] = &[
     ("notification.toolkit.fluxcd.io/v1beta2", 9),
 ];
 
+/// API group and version → the Kubernetes minor that no longer serves it.
+const KUBERNETES_APIS: &[(&str, u64)] = &[
+    ("batch/v1beta1", 25),
+    ("policy/v1beta1", 25),
+    ("discovery.k8s.io/v1beta1", 25),
+    ("autoscaling/v2beta1", 25),
+    ("autoscaling/v2beta2", 26),
+    ("flowcontrol.apiserver.k8s.io/v1beta2", 29),
+    ("flowcontrol.apiserver.k8s.io/v1beta3", 32),
+];
+
 type Numbers = (u64, u64, u64);
 
 /// What the checker knows beside the plan.
@@ -155,6 +166,12 @@ impl World {
                 if low.1 <= 33 && high.1 >= 34 && (low.1, low.2) < (33, 8) {
                     fault("brings etcd 3.6 to data of an etcd before 3.5.26".to_owned());
                 }
+                let used = KUBERNETES_APIS
+                    .iter()
+                    .find(|(api, gone)| high.1 >= *gone && low.1 < *gone && self.apis.contains(*api));
+                if let Some((api, _)) = used {
+                    fault(format!("no longer serves {api}, which is used"));
+                }
                 match (self.months.get(&from), self.months.get(&to)) {
                     (Some(before), Some(after)) if low.1 == high.1 || after >= before => {}
                     (before, after) => fault(format!("was built {after:?}, after {before:?}")),
@@ -163,6 +180,9 @@ impl World {
             "longhorn" => {
                 if high.0 != low.0 || high.1 > low.1 + 1 {
                     fault("skips a minor".to_owned());
+                }
+                if low.1 < 10 && high.1 >= 10 && self.apis.contains("longhorn.io/v1beta1") {
+                    fault("no longer serves longhorn.io/v1beta1, which is used".to_owned());
                 }
                 if high == (1, 11, 0) {
                     fault("is the version that leaks".to_owned());
@@ -313,7 +333,8 @@ fn holds(comparison: &str, version: Numbers) -> bool {
         "<=" | "=<" => version <= bound,
         "^" => version >= bound && version.0 == bound.0,
         "~" => version >= bound && (version.0, version.1) == (bound.0, bound.1),
-        "" | "=" if wild < 3 => version >= bound && (version.0, version.1) == (bound.0, bound.1),
+        "" | "=" if wild == 1 => version.0 == bound.0,
+        "" | "=" if wild == 2 => version >= bound && (version.0, version.1) == (bound.0, bound.1),
         "" | "=" => version == bound,
         "!=" => version != bound,
         other => panic!("operator `{other}` in `{comparison}`"),

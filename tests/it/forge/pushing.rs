@@ -21,7 +21,7 @@ async fn push(world: &World, token: &str) -> (bool, String) {
 async fn pushed_branch_can_be_proposed_and_follows_later_pushes() {
     let world = World::new().await;
     world.tree.write("apps/podinfo.yaml", "version: 6.1.0\n").commit_all("podinfo 6.1.0");
-    assert_eq!(push(&world, TOKEN).await.0, true);
+    assert!(push(&world, TOKEN).await.0);
     let opened = world.forge().open(&proposal()).await.unwrap();
     assert_eq!(opened.head, world.tree.head());
     world.tree.write("apps/podinfo.yaml", "version: 6.1.1\n").commit_all("podinfo 6.1.1");
@@ -55,7 +55,7 @@ async fn hook_sees_pushes_too() {
     let world = World::new().await;
     world.tree.commit_all("Empty");
     world.fake.on_write(|moment, _| if moment == Moment::After { Wish::Break } else { Wish::GoOn });
-    assert_eq!(push(&world, TOKEN).await.0, false);
+    assert!(!push(&world, TOKEN).await.0);
     assert_eq!(world.fake.github().branch(BRANCH), Some(world.tree.head()), "it was done all the same");
 }
 

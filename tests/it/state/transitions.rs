@@ -296,3 +296,29 @@ fn maintenance_comes_and_goes_as_a_file() {
     assert_eq!(world.bare.run(["ls-tree", "-r", "--name-only", STATE_REF]), "schema");
     assert!(set(None).transition.is_none());
 }
+
+/// A process that was killed while it held a ref leaves the lock behind.
+#[test]
+fn a_lock_that_was_left_behind_is_told_with_what_to_do() {
+    let world = world();
+    let store = world.store("one");
+    store.change(time(), propose("a")).unwrap();
+    std::fs::write(world.bare.dir().join("refs/gitops-updater/state.lock"), "").unwrap();
+    let error = store.change(time(), propose("b")).unwrap_err();
+    assert!(error.hint().unwrap().contains(".lock"), "{error:?}");
+    std::fs::remove_file(world.bare.dir().join("refs/gitops-updater/state.lock")).unwrap();
+    store.change(time(), propose("b")).unwrap();
+}
+
+#[test]
+fn looking_at_the_state_writes_nothing() {
+    let world = world();
+    world.store("one").change(time(), propose("a")).unwrap();
+    let fresh = world.store("fresh");
+    let clone = crate::support::git::Git::at(world.folder.path().join("fresh"));
+    let before = (clone.run(["for-each-ref"]), world.bare.run(["for-each-ref"]));
+    fresh.load().unwrap();
+    assert_eq!((clone.run(["for-each-ref"]), world.bare.run(["for-each-ref"])), before);
+    fresh.confirm().unwrap();
+    assert!(clone.run(["for-each-ref"]).contains("refs/remotes/gitops-updater/state-"));
+}

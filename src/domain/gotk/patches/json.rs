@@ -79,6 +79,12 @@ pub(super) fn compare(operations: &[Operation], old: &mut Node, new: &mut Node) 
     shifts
 }
 
+/// Does the operations to an object that is new; tells which one cannot be done, where kustomize would stop.
+pub(super) fn impossible(operations: &[Operation], new: &mut Node) -> Option<String> {
+    let failed = operations.iter().find(|operation| operation.apply(new).is_none())?;
+    Some(format!("is new, and `{}` cannot be done there", failed.path))
+}
+
 impl Operation {
     /// How what it hits differs between the objects.
     fn shift(&self, old: &Node, new: &Node) -> Option<String> {

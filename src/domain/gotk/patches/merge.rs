@@ -18,6 +18,12 @@ pub(super) fn compare(patch: &Node, old: &mut Node, new: &mut Node) -> Vec<Strin
     shifts
 }
 
+/// Does the patch to an object that is new, which is always possible.
+pub(super) fn into(patch: &Node, new: &mut Node) -> Option<String> {
+    merge(patch, new);
+    None
+}
+
 fn look(patch: &Node, old: Option<&Node>, new: Option<&Node>, way: &mut String, shifts: &mut Vec<String>) {
     // What was not there before cannot be hidden or missed.
     let Some(old) = old else { return };

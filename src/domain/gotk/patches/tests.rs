@@ -166,6 +166,22 @@ fn an_object_that_is_gone_is_told() {
     assert!(found[0].what.starts_with("is not there any more"), "{found:?}");
 }
 
+/// kustomize stops at a patch that cannot be done, and Flux with it.
+#[test]
+fn an_object_that_is_new_and_cannot_take_the_patch_is_told() {
+    let with = |argument: &str| new() + &deployment("c", &[argument], "r.example/c:v1");
+    let patch = json(
+        "kind: Deployment, name: '[bc]'",
+        "- {op: remove, path: /spec/template/spec/containers/0/args/0}",
+    );
+    let found = |new: &str| compare(&patch, &BTreeMap::new(), &old(), new).unwrap();
+    assert_eq!(found(&with("--log-level=info")), []);
+    let found = found(&with("--x").replace("      - args:\n        - --x\n        image", "      - image"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].object, "Deployment/c");
+    assert!(found[0].what.starts_with("is new, and `/spec/template"), "{found:?}");
+}
+
 #[test]
 fn patches_of_objects_of_other_files_are_left_alone() {
     let patch = "- {op: replace, path: /spec/interval, value: 1m}";

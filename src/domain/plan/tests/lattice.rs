@@ -52,6 +52,9 @@ fn a_step_never_goes_to_an_earlier_month() {
     );
     let plan = world.plan();
     assert_eq!(told(&plan), "k3s v1.34.8+k3s1 | k3s v1.35.6+k3s1");
+    let reasons = &step(&plan, "k3s@v1.34.8+k3s1").reasons;
+    let passed_up = "v1.34.9+k3s1 is newer, but the next step could not be taken from it";
+    assert!(reasons.iter().any(|reason| reason == passed_up), "{reasons:?}");
     let world = Small::new().k3s("v1.33.9+k3s1 2026-07-10", &["v1.34.8+k3s1 2026-05-20"]);
     let plan = world.plan();
     assert_eq!(told(&plan), "");

@@ -116,6 +116,29 @@ fn operators_go_before_kubernetes_and_applications_after_it() {
     );
 }
 
+/// Flux by an OCIRepository: the rule of the pin says `after` of repositories, not of Flux.
+#[test]
+fn flux_from_a_registry_goes_first_all_the_same() {
+    let world = Small::new()
+        .flux("v2.6.0", &["v2.6.4"])
+        .chart("kyverno", "3.0.0", &["3.0.1"])
+        .longhorn("1.9.0", &["1.9.2"])
+        .k3s("v1.32.1+k3s1", &["v1.32.13+k3s1"])
+        .change(|world| world.subjects[0].component.pins[0].rule = "oci-repository-tag".to_owned());
+    let plan = world.plan();
+    assert_eq!(told(&plan), "flux v2.6.4 | helm/apps/kyverno 3.0.1 | longhorn 1.9.2 | k3s v1.32.13+k3s1");
+    assert_eq!(plan.held, []);
+}
+
+/// A version that only a comment names is moved as others of its kind.
+#[test]
+fn what_no_pin_of_a_rule_holds_is_moved_as_its_kind() {
+    let world = Small::new()
+        .chart("app", "1.0.0", &["1.1.0"])
+        .change(|world| world.subjects[0].component.pins[0].rule = "annotation".to_owned());
+    assert_eq!(world.plan().waves[0].steps[0].revert.safety, RevertSafety::Safe);
+}
+
 #[rstest]
 #[case::own_pull_request_is_open(update("helm/apps/a", "1.1.0", Stage::Proposed, RevertSafety::Safe), &["a", "b", "c"])]
 #[case::own_step_is_merged(update("helm/apps/a", "1.0.0", Stage::Merged, RevertSafety::Safe), &["b", "c"])]

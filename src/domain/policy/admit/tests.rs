@@ -234,17 +234,6 @@ fn reviewer_is_told_every_gate_that_was_passed() {
             "released at 2026-11-01T00:00:00Z, at least 3 days ago (age key)",
         ]
     );
-    let unsafe_revert = Revert { safety: RevertSafety::Conditional, why: "CRDs stay new".to_owned() };
-    let Admission::Allow { approval, reasons, .. } = admission.clone().with_revert(&unsafe_revert) else {
-        panic!("held")
-    };
-    assert_eq!(approval, Approval::Review);
-    assert_eq!(
-        reasons[3],
-        "`auto` (patch key) counts as `review` here, because a revert may do harm: CRDs stay new"
-    );
-    let safe = Revert { safety: RevertSafety::Safe, why: String::new() };
-    assert_eq!(admission.clone().with_revert(&safe), admission);
 }
 
 #[rstest]

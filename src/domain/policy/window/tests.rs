@@ -165,7 +165,7 @@ fn is_open_by_looking(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn open_agrees_with_looking_at_every_minute(
         minute in 0i8..60,
@@ -189,7 +189,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn what_is_said_of_the_future_comes_true(
         cron in "[0-9]{1,2} (\\*|[0-9]|1[0-9]|2[0-3]|\\*/[2-6]) \\* \\* (\\*|[0-6])",

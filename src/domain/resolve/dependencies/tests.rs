@@ -327,3 +327,18 @@ spec: {{group: policy, version: v1beta1}}
         ]
     );
 }
+
+/// Everything in everything, with an order on top: no more is followed than can be, and that is said.
+#[test]
+fn order_of_hundreds_of_kustomizations_over_everything_ends_and_says_so() {
+    let mut text = with_source(String::new());
+    for number in 0..600 {
+        text += &kustomization(&format!("k{number}"), "./", &format!("{{name: k{}}}", number + 1));
+    }
+    let releases: String = (0..200).map(|number| release("apps", &format!("r{number}"), "")).collect();
+    let files = [("a.yaml", text), ("b.yaml", releases)];
+    let started = std::time::Instant::now();
+    let resolved = resolved(&files);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(resolved.problems.iter().any(|problem| problem.message.contains("not all was followed")));
+}

@@ -1,0 +1,7 @@
+//! Whole passes over real repositories with the local forge, stopped between effects, repeated and run side by side.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod course;
+mod interrupted;
+mod world;

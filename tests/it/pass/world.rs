@@ -1,0 +1,284 @@
+//! A repository with two releases and a k3s Plan, its upstreams, and passes over it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use gitops_updater::app::detect::{self, DetectRequest};
+use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
+use gitops_updater::app::pass::{Done, Error, Pass};
+use gitops_updater::app::plan::{self, Charts, Generator};
+use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
+use gitops_updater::clock::AnyClock;
+use gitops_updater::config::{self, Config, Origin, Trust};
+use gitops_updater::domain::chart_diff::{Comparison, UserValues};
+use gitops_updater::domain::message::{Overrides, Templates};
+use gitops_updater::domain::policy::circumstances::KillSwitch;
+use gitops_updater::domain::report::DeepChecks;
+use gitops_updater::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure, UpstreamRef};
+use gitops_updater::forge::local::LocalForge;
+use gitops_updater::repo;
+use gitops_updater::repo::write::{Person, Remote, WriteRepo};
+use gitops_updater::state::StateStore;
+use jiff::Timestamp;
+
+use crate::support::git::Git;
+
+pub(super) const NOW: &str = "2026-11-21T10:00:00Z";
+
+const SOURCE: &str = "\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: HelmRepository
+metadata: {name: example, namespace: apps}
+spec: {url: https://charts.example.com}
+";
+
+fn release(name: &str, version: &str) -> String {
+    format!(
+        "\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {{name: {name}, namespace: apps}}
+spec:
+  chart:
+    spec:
+      chart: {name}
+      version: {version} # kept
+      sourceRef: {{kind: HelmRepository, name: example}}
+"
+    )
+}
+
+/// What the charts' repository publishes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Published(pub(super) BTreeMap<String, Vec<&'static str>>);
+
+impl Upstreams for Published {
+    async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
+        for upstream in wanted.keys() {
+            let answer = match self.0.get(&upstream.name()) {
+                Some(versions) => Ok(Answer {
+                    candidates: versions
+                        .iter()
+                        .map(|version| Candidate {
+                            version: (*version).to_owned(),
+                            released_at: Some("2026-10-01T10:00:00Z".parse().unwrap()),
+                            notes: Some("- fixes @everyone, see #12".to_owned()),
+                            ..Candidate::default()
+                        })
+                        .collect(),
+                    ..Answer::default()
+                }),
+                None => Err(failure()),
+            };
+            on_answer(upstream, answer);
+        }
+    }
+
+    async fn advisories(&self, _: &str, _: &str, _: &str) -> Result<Vec<String>, UpstreamFailure> {
+        Err(failure())
+    }
+
+    async fn inspect(&self, _: &UpstreamRef, _: &str) -> Result<DeepChecks, UpstreamFailure> {
+        Err(failure())
+    }
+}
+
+fn failure() -> UpstreamFailure {
+    UpstreamFailure { class: FailureClass::NotFound, message: "nobody publishes it".to_owned() }
+}
+
+/// No file of the repository is generated.
+struct NoGenerator;
+
+impl Generator for NoGenerator {
+    fn generate(&self, path: &str, _: &[u8], _: &str) -> Result<Vec<u8>, String> {
+        Err(format!("`{path}` is not generated"))
+    }
+}
+
+impl Charts for NoGenerator {
+    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
+        Ok(Comparison::default())
+    }
+}
+
+pub(super) struct World {
+    _folder: tempfile::TempDir,
+    pub(super) git: Git,
+    pub(super) published: Published,
+    pub(super) config: String,
+}
+
+impl World {
+    /// Two releases with something newer.
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Git::init(folder.path().join("repo"));
+        git.write("source.yaml", SOURCE)
+            .write("podinfo.yaml", release("podinfo", "6.5.0"))
+            .write("website.yaml", release("website", "1.0.0"));
+        git.commit_all("Start");
+        let published = Published(BTreeMap::from([
+            ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
+            ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
+        ]));
+        Self { _folder: folder, git, published, config: String::new() }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.git.dir()
+    }
+
+    pub(super) fn forge(&self) -> LocalForge {
+        let repo = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
+        let person = Person { name: "Jane".to_owned(), email: "jane@example.com".to_owned() };
+        LocalForge::new(repo, person, Arc::new(AnyClock::Fixed(NOW.parse().unwrap())))
+    }
+
+    pub(super) fn run(&self) -> Done {
+        let done = self.pass(&Recording::default(), NOW).unwrap();
+        assert!(done.failures.is_empty(), "{:?}", done.failures);
+        done
+    }
+
+    pub(super) fn at(&self, now: &str) -> Done {
+        let done = self.pass(&Recording::default(), now).unwrap();
+        assert!(done.failures.is_empty(), "{:?}", done.failures);
+        done
+    }
+
+    pub(super) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+        let now: Timestamp = now.parse().unwrap();
+        let config = self.config();
+        let clock = AnyClock::Fixed(now);
+        let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
+        let author = Person::bot();
+        let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(clock));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let templates = Templates::new(Overrides::default()).unwrap();
+        let pass = Pass {
+            forge: &forge,
+            git: git.clone(),
+            store: StateStore::new(git, author.clone()),
+            config: &config,
+            author,
+            templates: &templates,
+            witness,
+            runtime: &runtime,
+            generator: &NoGenerator,
+            charts: &NoGenerator,
+            kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
+            windows: None,
+            accepted: BTreeMap::new(),
+            selected: &|_, _| true,
+            by_name: false,
+            proposes: true,
+            now,
+        };
+        let world = pass.observe()?;
+        let base = world.base.to_string();
+        let repository = repo::open(self.dir(), Some(&base)).unwrap();
+        let request = DetectRequest {
+            path: self.dir().to_path_buf(),
+            rev: Some(base),
+            config: config.clone(),
+            offline: false,
+            components: vec![],
+            deep: false,
+            now,
+        };
+        let found = detect::read(&repository, &request, 1).unwrap();
+        let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
+        pass.carry_out(world, &survey, None, &|file| repository.read(file))
+    }
+
+    fn config(&self) -> Config {
+        let origin =
+            Origin { name: ".gitops-updater.yaml", trust: Trust::Repository, folder: None, repository: None };
+        config::parse(&self.config, &origin).unwrap()
+    }
+
+    /// Every ref and where it is, but for this clone's own memory of the state.
+    pub(super) fn refs(&self) -> Vec<String> {
+        let all = self.git.run(["for-each-ref", "--format=%(refname) %(objectname)"]);
+        all.lines().filter(|line| !line.starts_with("refs/remotes/")).map(str::to_owned).collect()
+    }
+
+    /// The text of a file of the state.
+    pub(super) fn state_file(&self, path: &str) -> String {
+        self.git.run(["show", &format!("refs/gitops-updater/state:{path}")])
+    }
+
+    pub(super) fn branches(&self) -> Vec<String> {
+        let all = self.git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads/gitops-updater"]);
+        all.lines().map(str::to_owned).collect()
+    }
+
+    /// Merges a pull request, as a person does.
+    pub(super) fn merge(&self, number: u64) {
+        use gitops_updater::app::forge::{Forge as _, MergeMethod};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let forge = self.forge();
+        let pull = runtime.block_on(forge.pull_request(number)).unwrap();
+        runtime.block_on(forge.merge(number, &pull.head, MergeMethod::Merge, "Merge")).unwrap();
+    }
+
+    /// Closes a pull request, as a person does.
+    pub(super) fn close(&self, number: u64) {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.forge().close(number)).unwrap();
+    }
+
+    /// Numbers, branches and states of all pull requests, oldest first.
+    pub(super) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
+        use gitops_updater::app::forge::{Forge as _, PullRequestState};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut pulls = runtime.block_on(self.forge().pull_requests()).unwrap();
+        pulls.sort_by_key(|pull| pull.number);
+        let word = |state: &PullRequestState| match state {
+            PullRequestState::Open => "open",
+            PullRequestState::Merged { .. } => "merged",
+            PullRequestState::Closed => "closed",
+        };
+        pulls.iter().map(|pull| (pull.number, pull.branch.clone(), word(&pull.state))).collect()
+    }
+}
+
+/// Remembers what was done, and stops where it is told to.
+#[derive(Debug, Default)]
+pub(super) struct Recording {
+    /// Stop before this effect is done, counted from 0.
+    pub(super) stop_before: Option<usize>,
+    /// Stop after this effect was done.
+    pub(super) stop_after: Option<usize>,
+    /// Leave every effect out.
+    pub(super) skip: bool,
+    pub(super) done: Mutex<Vec<Effect>>,
+}
+
+impl Recording {
+    pub(super) fn count(&self) -> usize {
+        self.done.lock().unwrap().len()
+    }
+}
+
+impl Witness for Recording {
+    fn before(&self, effect: &Effect) -> Result<Go, Stopped> {
+        if self.skip {
+            return Ok(Go::Skip);
+        }
+        // Asked without something to be done.
+        if matches!(effect, Effect::Record { what } if what == "the end of the pass") {
+            return Ok(Go::Do);
+        }
+        if self.stop_before == Some(self.count()) { Err(Stopped) } else { Ok(Go::Do) }
+    }
+
+    fn after(&self, effect: &Effect) -> Result<(), Stopped> {
+        self.done.lock().unwrap().push(effect.clone());
+        if self.stop_after.is_some_and(|stop| stop + 1 == self.count()) { Err(Stopped) } else { Ok(()) }
+    }
+}
