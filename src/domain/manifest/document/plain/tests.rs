@@ -275,8 +275,8 @@ enum Tree {
     /// Header, lines with their further indentation, and how much deeper than its key all of it stands.
     Literal(&'static str, Vec<(usize, &'static str)>, usize),
     /// How much deeper than its key it stands.
-    Mapping(usize, Vec<(&'static str, Tree)>),
-    Sequence(usize, Vec<Tree>),
+    Mapping(usize, Vec<(&'static str, Self)>),
+    Sequence(usize, Vec<Self>),
 }
 
 impl Tree {
