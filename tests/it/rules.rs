@@ -107,9 +107,9 @@ fn show_explains_a_rule() {
                     first, and do not take this step together with others.
 
     Revert
-        conditional  A revert is safe only while no node has moved. After that the
-                    way back is Rancher's etcd snapshot from before, restored by a
-                    person.
+        safety      conditional: A revert is safe only while no node has moved.
+                    After that the way back is Rancher's etcd snapshot from before,
+                    restored by a person.
 
     Pins
       rancher-cluster-version

@@ -52,7 +52,7 @@ fn summary_outputs_and_annotations_are_written() {
     let names: Vec<(String, String)> = outputs(&written);
     let action = include_str!("../../../action.yml");
     for (name, _) in &names {
-        assert!(action.contains(&format!("steps.detect.outputs.{name} }}}}")), "{name}");
+        assert!(action.contains(&format!("steps.program.outputs.{name} }}}}")), "{name}");
     }
     let shown: Vec<String> = names.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let report = report.to_str().unwrap();
