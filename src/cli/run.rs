@@ -127,6 +127,9 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     deliver(&done, args.dry_run, form, global, &opened.request)
 }
 
+/// Whether a component, by id and kind, is meant.
+type Selects<'a> = Box<dyn Fn(&str, &str) -> bool + 'a>;
+
 /// What a pass is made of.
 struct Ingredients<'a> {
     place: &'a Workplace,
@@ -135,7 +138,7 @@ struct Ingredients<'a> {
     templates: Templates,
     witness: Box<dyn Witness + 'a>,
     windows: Option<&'a [Window]>,
-    selected: Box<dyn Fn(&str, &str) -> bool + 'a>,
+    selected: Selects<'a>,
     by_name: bool,
     stopped: Option<KillSwitch>,
 }
@@ -219,7 +222,7 @@ fn windows(specs: &[String]) -> Result<Option<Vec<Window>>, CommandError> {
     }
     let windows: Result<Vec<_>, _> =
         specs.iter().map(|spec| window_from_line(spec, "--maintenance-window")).collect();
-    windows.map(Some).map_err(|message| CommandError::usage(message))
+    windows.map(Some).map_err(CommandError::usage)
 }
 
 fn failed(error: pass::Error) -> CommandError {

@@ -12,6 +12,7 @@ use crate::domain::scan::{Site, locate_image, parse_image, tag_and_digest};
 pub(super) type Placed = (usize, Site);
 
 /// What an image reference with variables says.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is taken apart at once")]
 pub(super) enum Composed {
     /// An image.
     Image {
@@ -146,7 +147,7 @@ impl Parts {
         let places = |sign: char| text.match_indices(sign).map(|(at, _)| at).filter(outside);
         let at = places('@').next();
         let end = at.unwrap_or(text.len());
-        let slash = places('/').filter(|at| *at < end).last().unwrap_or(0);
+        let slash = places('/').rfind(|at| *at < end).unwrap_or(0);
         let colon = places(':').find(|at| (slash..end).contains(at));
         Self {
             name: 0..colon.unwrap_or(end),

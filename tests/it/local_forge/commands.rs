@@ -88,7 +88,7 @@ fn pull_requests_are_listed_and_shown() {
     error: cannot find pull request 2
     hint: `gitops-updater pr list --state all` lists all
     ");
-    let _ = sandbox.run(["pr", "list", "--format", "html"]).exited(2);
+    drop(sandbox.run(["pr", "list", "--format", "html"]).exited(2));
 }
 
 #[test]
@@ -121,13 +121,13 @@ fn a_pull_request_is_merged_by_a_person() {
        #1  merged  k3s: v1.33.4+k3s1 -> v1.33.5+k3s1
     ----- stderr -----
     ");
-    let _ = sandbox.run(["pr", "close", "1"]).exited(1);
+    drop(sandbox.run(["pr", "close", "1"]).exited(1));
 }
 
 #[test]
 fn a_squash_of_one_commit_keeps_its_words() {
     let sandbox = sandbox();
-    let _ = sandbox.run(["pr", "merge", "1", "--method", "squash"]).exited(0);
+    drop(sandbox.run(["pr", "merge", "1", "--method", "squash"]).exited(0));
     assert_eq!(
         sandbox.git().run(["log", "-1", "--format=%B", "main"]),
         "k3s: v1.33.4+k3s1 -> v1.33.5+k3s1\n\nUpdate: u1"
@@ -217,7 +217,7 @@ fn maintenance_is_switched_on_and_off() {
     moving house
     )
     ");
-    let _ = sandbox.run(["maintenance", "enable", "--until", "2020-01-01T00:00:00Z"]).exited(2);
+    drop(sandbox.run(["maintenance", "enable", "--until", "2020-01-01T00:00:00Z"]).exited(2));
 }
 
 #[test]
@@ -231,16 +231,16 @@ fn status_tells_of_a_rewritten_state_and_fails() {
     ----- stderr -----
     ");
     for _ in 0..2 {
-        let _ = sandbox.run(["maintenance", "enable"]).exited(0);
-        let _ = sandbox.run(["maintenance", "disable"]).exited(0);
+        drop(sandbox.run(["maintenance", "enable"]).exited(0));
+        drop(sandbox.run(["maintenance", "disable"]).exited(0));
     }
     sandbox.git().run(["update-ref", "refs/gitops-updater/state", "refs/gitops-updater/state~3"]);
     let output = sandbox.run(["status"]).exited(1);
     assert!(output.stdout.contains("Problems (1)"), "{output}");
     assert!(output.stderr.contains("somebody rewrote it") && output.stderr.contains("hint:"), "{output}");
-    let _ = sandbox.run(["maintenance", "enable"]).exited(1);
-    let _ = sandbox.run(["status", "--accept-rewritten"]).exited(0);
-    let _ = sandbox.run(["maintenance", "enable"]).exited(0);
+    drop(sandbox.run(["maintenance", "enable"]).exited(1));
+    drop(sandbox.run(["status", "--accept-rewritten"]).exited(0));
+    drop(sandbox.run(["maintenance", "enable"]).exited(0));
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn backup_points_are_made_listed_shown_and_restored() {
       k3s                                                 v1.33.4+k3s1
     ----- stderr -----
     ");
-    let _ = sandbox.run(["pr", "merge", "1"]).exited(0);
+    drop(sandbox.run(["pr", "merge", "1"]).exited(0));
     sandbox.write("README.md", "Another lab\n");
     sandbox.git().commit_all("Rename");
     snapshot!(sandbox.run(["backup", "restore", "mine", "--component", "k3s"]), @r"
@@ -313,10 +313,10 @@ fn backup_points_are_made_listed_shown_and_restored() {
     error: backup point `mine` has none of these components
     hint: `gitops-updater backup show` lists its components
     ");
-    let _ = sandbox.run(["backup", "restore", "mine", "--component", "k3s"]).exited(0);
+    drop(sandbox.run(["backup", "restore", "mine", "--component", "k3s"]).exited(0));
     let shown = sandbox.run(["pr", "show", "2", "--format", "json"]).exited(0).json();
     assert_eq!(shown["files"], serde_json::json!(["k3s/plan.yaml"]));
-    let _ = sandbox.run(["pr", "merge", "2"]).exited(0);
+    drop(sandbox.run(["pr", "merge", "2"]).exited(0));
     assert_eq!(std::fs::read_to_string(sandbox.work().join("k3s/plan.yaml")).unwrap(), PLAN);
     snapshot!(sandbox.run(["backup", "restore", "none"]), @r"
     exit_code: 1
@@ -334,7 +334,7 @@ fn another_remote_is_named_by_path_or_name() {
     git.run(["init", "--quiet", "--bare", "--initial-branch=main", "../other.git"]);
     git.run(["remote", "add", "other", "../other.git"]);
     git.run(["push", "--quiet", "other", "main"]);
-    let _ = sandbox.run(["backup", "create", "--remote", "../other.git", "--backup-id", "there"]).exited(0);
+    drop(sandbox.run(["backup", "create", "--remote", "../other.git", "--backup-id", "there"]).exited(0));
     assert_eq!(sandbox.run(["backup", "list"]).exited(0).stdout, "no backup points\n");
     assert!(sandbox.run(["backup", "list", "--remote", "other"]).exited(0).stdout.contains("there"));
     snapshot!(sandbox.run(["backup", "list", "--remote", "nowhere"]), @r"

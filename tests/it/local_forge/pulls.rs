@@ -25,7 +25,7 @@ async fn a_pull_request_is_opened_once_and_found_again() {
         (1, head.to_string().as_str(), &PullRequestState::Open)
     );
     assert_eq!(world.forge.open(&new(X)).await.unwrap(), pull, "the same again is the same");
-    assert_eq!(forge(&world.repo).pull_requests().await.unwrap(), [pull.clone()]);
+    assert_eq!(forge(&world.repo).pull_requests().await.unwrap(), std::slice::from_ref(&pull));
     assert_eq!(world.forge.pull_requests_of(X).await.unwrap(), [pull]);
     world.branch(Y, "b.yaml", "b: 2\n");
     assert_eq!(world.forge.open(&new(Y)).await.unwrap().number, 2);
