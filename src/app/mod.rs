@@ -1,6 +1,7 @@
 //! Use cases, generic over the ports.
 
 mod closer;
+pub mod cluster;
 pub mod detect;
 pub mod effects;
 pub mod forge;

@@ -26,6 +26,7 @@ pub mod resolve;
 pub mod rule;
 pub mod scan;
 pub mod select;
+pub mod settle;
 pub mod state;
 pub mod upstream;
 pub mod version;
