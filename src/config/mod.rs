@@ -14,6 +14,8 @@ mod proposal;
 mod raw;
 mod raw_policy;
 mod raw_proposal;
+mod raw_settle;
+mod settle;
 mod tree;
 mod upstreams;
 mod validate;
@@ -32,6 +34,7 @@ pub use load::{Error, FILE_NAME, find, from_bytes, load};
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
+pub use settle::{RevertBy, Settle};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
 pub(crate) use values::duration;
@@ -127,6 +130,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
+    /// What is done about a merged update that is not good.
+    pub settle: Settle,
 }
 
 impl Default for Config {
@@ -147,6 +152,7 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
+            settle: Settle::default(),
         }
     }
 }

@@ -44,6 +44,9 @@ pub struct Settling {
     /// Who cleared a hold of it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// Digest of what the forge was told last (status, label and comment).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
 }
 
 impl Settling {
