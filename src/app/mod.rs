@@ -10,3 +10,4 @@ pub mod pass;
 pub mod plan;
 pub mod ports;
 pub mod rules;
+pub mod settle;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use act::mark_verified;
+pub(super) use act::{complete, phase_of};
 pub(super) use under_way::UnderWay;
 
 use super::effects::{Effect, Stopped, Witness};

@@ -36,6 +36,21 @@ impl Decision {
         }
     }
 
+    /// The decision that is on record and not carried out yet.
+    pub(super) fn to_revert(update: &Update, now: Timestamp) -> Self {
+        let reversal = update.settling.reversal.as_ref();
+        let text = reversal.map_or_else(String::new, |reversal| reversal.reason.clone());
+        Self {
+            update: update.update_id.clone(),
+            verdict: Verdict::Regressed,
+            action: Action::Revert,
+            reasons: vec![Reason { code: "regressed".to_owned(), object: None, text }],
+            clears_itself: false,
+            of_the_way_back: false,
+            at: now,
+        }
+    }
+
     /// The same verdict, held for a person for one more reason.
     pub(super) fn held(&self, code: &str, text: String) -> Self {
         let mut held = self.clone();

@@ -166,6 +166,7 @@ impl<F: Forge> UnderWay<'_, F> {
             parents: commit.parents.iter().map(ToString::to_string).collect(),
             message: commit.message.chars().take(4_000).collect(),
             files,
+            reverts: Reverts::parse(&commit.message).into_iter().collect(),
         })
     }
 }
