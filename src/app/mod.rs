@@ -9,4 +9,5 @@ mod named;
 pub mod pass;
 pub mod plan;
 pub mod ports;
+pub mod probes;
 pub mod rules;

@@ -4,6 +4,7 @@
 //! looks at the world as time goes on and says a verdict and an action whenever either changes ([`verdict`]).
 
 pub mod finding;
+pub mod health;
 pub mod kind;
 pub mod line;
 pub mod object;
