@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
+use super::notice::Told;
 use super::plan::{Approval, Revert};
 
 /// Everything that is kept between passes.
@@ -20,6 +21,8 @@ pub struct State {
     pub quarantine: Vec<Quarantined>,
     /// `maintenance.yaml`: set while proposing and merging are stopped.
     pub maintenance: Option<Maintenance>,
+    /// `told.yaml`: what people were told.
+    pub told: Told,
 }
 
 /// Where an update is in its life.

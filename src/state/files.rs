@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::domain::notice::Told;
 use crate::domain::problem::Problem;
 use crate::domain::state::{Campaign, Maintenance, Quarantined, State, Update};
 use crate::repo::write::{Change, Id, WriteRepo};
@@ -18,6 +19,7 @@ const UPDATES: &str = "updates/";
 const CAMPAIGNS: &str = "campaigns/";
 const QUARANTINE: &str = "quarantine.yaml";
 const MAINTENANCE: &str = "maintenance.yaml";
+const TOLD: &str = "told.yaml";
 
 /// Most bytes of one file.
 const FILE_LIMIT: usize = 256 << 10;
@@ -73,6 +75,7 @@ fn read_file(repo: &WriteRepo, tip: Id, path: &str, state: &mut State) -> Result
         || path.starts_with(CAMPAIGNS)
         || path == QUARANTINE
         || path == MAINTENANCE
+        || path == TOLD
     {
         repo.read_file(tip, path, FILE_LIMIT)
     } else {
@@ -93,6 +96,8 @@ fn parse(path: &str, bytes: &[u8], state: &mut State) -> Result<(), String> {
         state.quarantine = yaml::<Vec<Quarantined>>(bytes)?;
     } else if path == MAINTENANCE {
         state.maintenance = Some(yaml::<Maintenance>(bytes)?);
+    } else if path == TOLD {
+        state.told = yaml::<Told>(bytes)?;
     } else if let Some(name) = path.strip_prefix(UPDATES) {
         let update: Update = yaml(bytes)?;
         let id = id_of(name, &update.update_id)?;
@@ -136,6 +141,10 @@ pub(super) fn changes(old: &State, new: &State) -> Result<BTreeMap<String, Chang
     if old.maintenance != new.maintenance {
         let change = new.maintenance.as_ref().map_or(Ok(Change::Delete), written)?;
         changes.insert(MAINTENANCE.to_owned(), change);
+    }
+    if old.told != new.told {
+        let change = if new.told.is_empty() { Change::Delete } else { written(&new.told)? };
+        changes.insert(TOLD.to_owned(), change);
     }
     Ok(changes)
 }
