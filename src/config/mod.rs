@@ -14,14 +14,15 @@ mod proposal;
 mod raw;
 mod raw_policy;
 mod raw_proposal;
-mod raw_settle;
-mod settle;
+mod raw_validation;
 mod tree;
 mod upstreams;
 mod validate;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
+mod validate_validation;
+mod validation;
 mod values;
 mod words;
 
@@ -34,9 +35,9 @@ pub use load::{Error, FILE_NAME, find, from_bytes, load};
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
-pub use settle::{RevertBy, Settle};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -130,8 +131,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
-    /// What is done about a merged update that is not good.
-    pub settle: Settle,
+    /// How a merged update is proven healthy.
+    pub validation: Validation,
 }
 
 impl Default for Config {
@@ -152,7 +153,7 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
-            settle: Settle::default(),
+            validation: Validation::default(),
         }
     }
 }
@@ -230,3 +231,5 @@ mod policy_tests;
 mod tests;
 #[cfg(test)]
 mod trust_tests;
+#[cfg(test)]
+mod validation_tests;

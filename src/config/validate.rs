@@ -68,7 +68,7 @@ impl<'a> Checker<'a> {
             commits: self.commits(raw.commits),
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
-            settle: raw.settle.into(),
+            validation: self.validation(raw.validation),
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod cluster;
 mod config;
 mod corpus;
 mod detect;
@@ -18,6 +19,7 @@ mod pass;
 mod readme;
 mod repo;
 mod rules;
+mod settle;
 mod state;
 mod support;
 mod upstream;

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use act::mark_verified;
+pub use known::{close_breaker, resume};
 pub(super) use act::{complete, phase_of};
 pub(super) use under_way::UnderWay;
 
@@ -283,7 +284,7 @@ impl<F: Forge> Pass<'_, F> {
 /// The label on the dashboard that stops everything.
 pub const STOP_LABEL: &str = "gitops-updater/stop";
 
-fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)

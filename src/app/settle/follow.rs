@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::branch::OnBranch;
 use super::look::Look;
 use super::{Course, kind_of};
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
+use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Merged, Seen};
 use crate::domain::settle::memory::{Baseline, Memory, Remembered};
+use crate::domain::settle::object::Detail;
+use crate::domain::settle::world::Sight;
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
@@ -135,18 +140,87 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// What the judge remembers of what it is asked.
     pub(super) fn memory(&self) -> Memory {
         let state = &self.run.world.state;
-        let remembered = self.followed.iter().filter_map(|(judged, follow)| {
-            let mut remembered = state.memory.get(judged)?.clone();
+        let remembered = self.followed.iter().map(|(judged, follow)| {
+            let mut remembered = state.memory.get(judged).cloned().unwrap_or_default();
             remembered.baseline = state.baselines.get(&follow.update).cloned();
-            Some((judged.clone(), remembered))
+            // Whoever looks for the first time after the merge must not take what the update broke for a baseline.
+            remembered.merged_at = remembered.merged_at.or_else(|| self.merged_at(follow));
+            (judged.clone(), remembered)
         });
         Memory { updates: remembered.collect() }
+    }
+
+    fn merged_at(&self, follow: &Follow) -> Option<Timestamp> {
+        let update = self.run.world.state.updates.get(&follow.update)?;
+        match follow.of_the_way_back {
+            true => update.settling.reversal.as_ref().and_then(|reversal| reversal.made_at),
+            false => update.merged_at.or(Some(update.changed_at)),
+        }
+    }
+
+    /// What is seen before Flux has fetched the merge is the best baseline there is; what was kept when the update was
+    /// proposed may be days old.
+    fn refresh_baselines(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
+        let fresh: Vec<String> = self
+            .followed
+            .iter()
+            .filter(|(judged, follow)| {
+                !follow.introduced
+                    && !follow.of_the_way_back
+                    && !self.run.world.state.memory.contains_key(*judged)
+            })
+            .map(|(judged, _)| judged.clone())
+            .collect();
+        for judged in fresh {
+            let Some(merge) = self.followed.get(&judged).and_then(|one| one.merged.commit.parse().ok()) else {
+                continue;
+            };
+            if !self.is_fetched(merge, look)? {
+                look.forget(&judged);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether Flux has fetched a commit, or may have: any revision that it shows and that is not known to be from
+    /// before counts.
+    fn is_fetched(&self, merge: Id, look: &Look<'_>) -> Result<bool, Error> {
+        let world = look.judge().world();
+        if world.sees(Kind::GitRepository) != Sight::Seen || world.sees(Kind::Kustomization) != Sight::Seen {
+            return Ok(true);
+        }
+        let git = &self.run.pass.git;
+        let mut seen_one = false;
+        for object in world.of(Kind::GitRepository).chain(world.of(Kind::Kustomization)) {
+            let revisions: [&str; 2] = match &object.detail {
+                Detail::Source(source) => {
+                    [source.artifact.as_ref().map_or("", |artifact| artifact.revision.as_str()), ""]
+                }
+                Detail::Kustomization(one) => [one.last_attempted.as_str(), one.last_applied.as_str()],
+                _ => continue,
+            };
+            for revision in revisions {
+                let Some(id) = revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok()) else {
+                    continue;
+                };
+                // A commit of another repository is not here.
+                if !git.has(id) {
+                    continue;
+                }
+                seen_one = true;
+                if git.is_ancestor(merge, id)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(!seen_one)
     }
 
     /// Tells the judge of the branch, then of the updates that it does not know of yet.
     pub(super) fn introduce(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
         self.tell_commits(look)?;
         self.tell_statuses(look)?;
+        self.refresh_baselines(look)?;
         for follow in self.followed.values_mut().filter(|follow| !follow.introduced) {
             follow.introduced = true;
             look.take(Seen::Update(follow.merged.clone()), None);
@@ -176,7 +250,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// What Flux's notification-controller wrote on the merge and on what came after it. Where the cluster itself is
     /// seen, nothing is asked.
     fn tell_statuses(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
-        if self.settle.cluster.is_some() {
+        if self.settle.cluster.is_some() || !self.run.pass.config.validation.statuses {
             return Ok(());
         }
         let git = &self.run.pass.git;

@@ -197,10 +197,17 @@ impl<'a> Look<'a> {
         self.said.extend(judgements.into_iter().map(|judgement| (judgement.update.clone(), judgement)));
     }
 
-    /// Lets timers fire that are due now.
+    /// Lets timers fire that are due now, and judges what was seen until now.
     pub(super) fn advance(&mut self) {
         let judgements = self.judge.advance(self.now());
         self.hear(judgements);
+        let judgements = self.judge.conclude();
+        self.hear(judgements);
+    }
+
+    /// Has the judge begin anew with an update.
+    pub(super) fn forget(&mut self, judged: &str) {
+        self.judge.forget(judged);
     }
 
     /// What was said since the last time.

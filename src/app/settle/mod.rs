@@ -25,7 +25,6 @@ use super::cluster::Cluster;
 use super::effects::Effect;
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
-use crate::config::RevertBy;
 use crate::domain::settle::judge::Checks;
 use crate::domain::settle::line::Merged;
 use crate::domain::settle::memory::Baseline;
@@ -254,10 +253,6 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             Action::Revert if decision.of_the_way_back => {
                 let text = "the revert did not bring the cluster back".to_owned();
                 self.hold(&decision.held("not_back", text), judged)?;
-            }
-            Action::Revert if self.run.pass.config.settle.revert == RevertBy::Never => {
-                let text = "not reverted: `settle.revert` is `never`".to_owned();
-                self.hold(&decision.held("revert_not_wanted", text), judged)?;
             }
             Action::Revert => self.revert(decision, judged, Some(look))?,
             Action::None => {

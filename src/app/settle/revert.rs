@@ -43,12 +43,13 @@ impl<F: Forge> UnderWay<'_, F> {
     /// Takes an update back, as far as that is safe now.
     pub(super) fn take_back(&mut self, decision: &Decision, now: Timestamp) -> Result<Taken, Error> {
         let id = decision.update.clone();
-        if self.is_stopped().is_some() {
-            self.waiting.insert(id, "everything is stopped by the kill switch; nothing is reverted".to_owned());
-            return Ok(Taken::Stopped);
-        }
         for _ in 0..MOST_ATTEMPTS {
             self.look_at_base()?;
+            if self.is_stopped()? {
+                self.waiting
+                    .insert(id, "everything is stopped by the kill switch; nothing is reverted".to_owned());
+                return Ok(Taken::Stopped);
+            }
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
             let (landed, paths, changed) = match self.on_branch(&update)? {
                 OnBranch::TakenBack { commit, ours } => {
@@ -87,7 +88,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 return Ok(Taken::Held(decision.held("no_longer_settling", "somebody else has ended it".to_owned())));
             };
             let by_pull_request =
-                self.pass.config.settle.revert == RevertBy::PullRequest || reversal.branch.is_some();
+                self.pass.config.validation.revert_by == RevertBy::PullRequest || reversal.branch.is_some();
             if by_pull_request {
                 return self.propose_revert(&update, landed, tree, decision);
             }

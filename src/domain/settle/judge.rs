@@ -54,6 +54,16 @@ impl Judge {
         (!self.memory.updates.is_empty()).then(|| self.world.now().after(self.settings.sample))
     }
 
+    /// Judges what was seen until now.
+    pub fn conclude(&mut self) -> Vec<Judgement> {
+        Vec::new()
+    }
+
+    /// Stops judging an update.
+    pub fn forget(&mut self, update: &str) {
+        self.memory.updates.remove(update);
+    }
+
     /// What the next judge must know.
     pub fn memory(&self) -> Memory {
         self.memory.clone()

@@ -5,6 +5,7 @@
 
 mod commits;
 pub mod finding;
+pub mod health;
 pub mod judge;
 pub mod kind;
 pub mod line;
