@@ -213,11 +213,17 @@ impl Case {
             }
         }
         self.regressed.clear();
+        // Nodes do not go back by themselves: somebody must see to it until they have.
+        let action = if self.update.kind == "k3s" && self.remembered.node_touched {
+            Action::Wait
+        } else {
+            Action::None
+        };
         if !failing.is_empty() {
-            return Opinion::new(Verdict::Unknown, Action::None, failing);
+            return Opinion::new(Verdict::Unknown, action, failing);
         }
         if waits.len() > 1 {
-            return Opinion::new(Verdict::Unknown, Action::None, waits);
+            return Opinion::new(Verdict::Unknown, action, waits);
         }
         let text = format!("it was taken back, and {from} is in place again");
         Opinion::new(Verdict::Healthy, Action::None, vec![reason("reverted", None, text)])
@@ -353,13 +359,18 @@ impl Case {
                         of.began = now;
                     }
                 }
-                State::Failing(_) => {
+                State::Failing(failure) => {
                     let of = self.tries.entry(title.clone()).or_insert(Try {
                         began: now,
                         failed_first: None,
                         failed: None,
                     });
-                    of.failed_first.get_or_insert(now);
+                    // Patience begins when the controller does not promise an end any more.
+                    if matches!(failure.then, Then::TriesAgain) {
+                        of.failed_first = None;
+                    } else {
+                        of.failed_first.get_or_insert(now);
+                    }
                     of.failed.get_or_insert(now);
                 }
             }
@@ -402,14 +413,16 @@ impl Case {
         let sighted = world.blind_until(&KINDS, first).unwrap_or(first);
         let lasts = world.now().since(first.max(sighted));
         let patience = settings.window(&self.update.component, &self.update.kind);
+        let another_ends =
+            all.iter().any(|(_, other)| matches!(other.then, Then::TriesAgain | Then::Ends { .. }));
         let concluded = match failure.then {
             Then::GivesUp => true,
             Then::TriesAgain => false,
-            Then::ForEver { within, health } => {
-                let another_tries = all.iter().any(|(_, other)| other.then == Then::TriesAgain);
-                (health && proof.is_some() && !another_tries)
-                    || (lasts >= patience.max(within) && !(health && another_tries))
-            }
+            Then::Ends { within } => lasts >= patience.max(within),
+            // What it waits for has its own say, and says it soon.
+            Then::ForEver { health: true, .. } if another_ends => false,
+            Then::ForEver { health: true, .. } if proof.is_some() => true,
+            Then::ForEver { within, .. } => lasts >= patience.max(within),
         };
         if concluded { Weight::Ours(why) } else { Weight::TooEarly(why) }
     }

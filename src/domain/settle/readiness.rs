@@ -45,6 +45,11 @@ pub(super) enum Then {
     GivesUp,
     /// It tries again, a limited number of times.
     TriesAgain,
+    /// It tries no more, and puts things in order before it says so; `within` is how long that may take.
+    Ends {
+        /// Time that it may take.
+        within: Duration,
+    },
     /// It tries again for ever; `within` is how long one try may take.
     ForEver {
         /// Time that one try may take.
@@ -82,7 +87,11 @@ pub(super) fn kustomization(world: &World, (namespace, name): (&str, &str), comm
         let failed = reason(&snake(&ready.reason), Some(name_of), bounded(&ready.message));
         return State::Failing(Failure {
             reason: failed,
-            then: Then::ForEver { within: duration(&detail.timeout, &detail.interval), health },
+            then: if health {
+                Then::ForEver { within: duration(&detail.timeout, &detail.interval), health }
+            } else {
+                Then::ForEver { within: Duration::ZERO, health }
+            },
             at: commit_of(&detail.last_attempted).map(str::to_owned),
         });
     }
@@ -182,8 +191,8 @@ pub(super) fn release(world: &World, (namespace, name): (&str, &str), version: &
         match detail.retries {
             // What fails before a release is stored is not counted, and tried again for ever.
             Some(retries) if stored && detail.failures <= retries => Then::TriesAgain,
-            // It should have given up, but remedies the failure first; it may also have been interrupted.
-            Some(_) if stored => Then::ForEver { within, health: false },
+            // It may also have been interrupted and never say so.
+            Some(_) if stored => Then::Ends { within },
             _ => Then::ForEver { within: Duration::ZERO, health: false },
         }
     };
