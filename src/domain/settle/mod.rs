@@ -6,6 +6,7 @@
 mod case;
 mod commits;
 pub mod finding;
+pub mod health;
 pub mod judge;
 pub mod kind;
 pub mod line;
@@ -13,6 +14,7 @@ pub mod memory;
 pub mod object;
 mod radius;
 mod readiness;
+pub mod record;
 pub mod recording;
 mod rollout;
 mod safety;
