@@ -11,6 +11,7 @@ pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+pub mod record;
 pub mod settings;
 pub mod verdict;
 pub mod world;
