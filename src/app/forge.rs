@@ -258,6 +258,11 @@ pub trait Forge: Sync {
     fn set_status(&self, commit: &str, status: &CommitStatus)
     -> impl Future<Output = ForgeResult<()>> + Send;
 
+    /// What went wrong beside what was asked for, and was not worth failing for, since this was asked last.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The dashboard, if it is there and open.
     fn dashboard(&self) -> impl Future<Output = ForgeResult<Option<Dashboard>>> + Send;
 

@@ -4,7 +4,7 @@ mod closer;
 pub mod detect;
 pub mod effects;
 pub mod forge;
-mod named;
+pub mod named;
 pub mod pass;
 pub mod plan;
 pub mod ports;

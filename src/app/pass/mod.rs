@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use act::mark_verified;
+pub use act::{delete_branch, mark_verified, may_be_verified};
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
@@ -181,6 +181,8 @@ pub struct Done {
     pub waiting: BTreeMap<String, String>,
     /// What went wrong with single updates; the others went on.
     pub failures: Vec<Failure>,
+    /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
+    pub warnings: Vec<String>,
 }
 
 /// Something that went wrong with one update.
@@ -221,7 +223,14 @@ impl<F: Forge> Pass<'_, F> {
         let loaded = self.store.load()?;
         loaded.may_build()?;
         let pulls = self.wait(self.forge.pull_requests())?;
-        let dashboard = if self.config.dashboard.enabled { self.wait(self.forge.dashboard())? } else { None };
+        let dashboard = match self.config.dashboard.enabled {
+            true => self.wait(self.forge.dashboard()).map_err(|error| ForgeError {
+                // It can stop everything, so that it is not passed over.
+                hint: error.hint.map(|hint| format!("{hint}; or do without: `dashboard: {{enabled: false}}`")),
+                ..error
+            })?,
+            false => None,
+        };
         Ok(World { base_branch: known, base, refs, pulls, dashboard, state: loaded.state })
     }
 
@@ -256,6 +265,7 @@ impl<F: Forge> Pass<'_, F> {
             failures: Vec::new(),
             replaced: Vec::new(),
             touched: BTreeSet::new(),
+            occupied: BTreeMap::new(),
             held: BTreeMap::new(),
         };
         run.adopt()?;
@@ -268,21 +278,21 @@ impl<F: Forge> Pass<'_, F> {
             run.propose_next(&planned)?;
         }
         run.close_replaced()?;
-        let planned = run.plan();
+        let mut planned = run.plan();
+        run.tell_held(&mut planned.report);
         run.write_dashboard(&planned)?;
         run.prune()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
-        if run.kill_switch.is_none() && run.acts() && !run.world.state.updates.is_empty() {
+        if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
-        let mut report = planned.report;
-        run.tell_held(&mut report);
         Ok(Done {
-            plan: report,
+            plan: planned.report,
             state: run.world.state,
             effects: run.effects,
             waiting: run.waiting,
             failures: run.failures,
+            warnings: self.forge.warnings(),
         })
     }
 
@@ -316,6 +326,8 @@ struct Run<'a, F> {
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
+    /// Components on whose branch a person works, with the version of the branch.
+    occupied: BTreeMap<String, String>,
     /// What was found when a step was about to be proposed, by step id.
     held: BTreeMap<String, Held>,
 }
@@ -339,14 +351,6 @@ impl<F: Forge> Run<'_, F> {
         };
         self.effects.push(effect);
         Ok(result)
-    }
-
-    /// Whether effects take place, or are only told.
-    fn acts(&self) -> bool {
-        matches!(
-            self.pass.witness.before(&Effect::Record { what: "the end of the pass".to_owned() }),
-            Ok(Go::Do)
-        )
     }
 
     /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
@@ -373,11 +377,21 @@ impl<F: Forge> Run<'_, F> {
 
     /// Changes the record of one update, if it is there.
     fn record_update(&mut self, id: &str, change: impl Fn(&mut Update)) -> Result<(), Error> {
+        self.record_update_as(id, Transition::of, change)
+    }
+
+    /// The same, in other words than those of the stage that it is in afterwards.
+    fn record_update_as(
+        &mut self,
+        id: &str,
+        told: impl Fn(&Update) -> Transition,
+        change: impl Fn(&mut Update),
+    ) -> Result<(), Error> {
         let now = self.pass.now;
         let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
             let mut after = update.clone();
             change(&mut after);
-            Transition::of(&after).subject().to_owned()
+            told(&after).subject().to_owned()
         });
         self.record(what, |state| {
             let update = state.updates.get_mut(id)?;
@@ -390,15 +404,11 @@ impl<F: Forge> Run<'_, F> {
                 update.changed_at = now;
             }
             update.status = update.stage.status();
-            Some(Transition::of(update))
+            Some(told(update))
         })
     }
 
-    fn circumstances<'s>(
-        &'s self,
-        updates: &'s [Update],
-        declined: &'s BTreeSet<(String, String)>,
-    ) -> Circumstances<'s> {
+    fn circumstances<'s>(&'s self, updates: &'s [Update]) -> Circumstances<'s> {
         Circumstances {
             now: self.pass.now,
             kill_switch: self.kill_switch,
@@ -406,22 +416,19 @@ impl<F: Forge> Run<'_, F> {
             limits: self.pass.config.limits,
             updates,
             quarantine: &self.world.state.quarantine,
-            declined,
         }
     }
 
     /// Why a step may not be proposed at this hour. `ahead` are those that this pass proposes before it.
     fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        let declined = BTreeSet::new();
         let windows = self.windows(&step.component);
-        self.circumstances(&updates, &declined).holds(step, ahead, &windows)
+        self.circumstances(&updates).holds(step, ahead, &windows)
     }
 
     /// Why nothing of a component may be proposed or merged at this hour.
     fn hour(&self, component: &str) -> Option<Hold> {
-        let declined = BTreeSet::new();
-        self.circumstances(&[], &declined).at_this_hour(&self.windows(component))
+        self.circumstances(&[]).at_this_hour(&self.windows(component))
     }
 
     fn windows(&self, component: &str) -> Vec<&Window> {
