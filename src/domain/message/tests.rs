@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -634,6 +636,7 @@ fn dashboard(count: usize) -> String {
         ignored: &[Ignored { component: "image/z".to_owned(), reason: "ignored by `detection`".to_owned() }],
         quarantine: &vec![quarantined; count],
         breaker: None,
+        asked: &BTreeSet::new(),
         problems: 2,
     }
     .write(&ours())
