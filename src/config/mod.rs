@@ -15,6 +15,7 @@ mod raw;
 mod raw_policy;
 mod raw_proposal;
 mod raw_validation;
+mod settling;
 mod tree;
 mod upstreams;
 mod validate;
