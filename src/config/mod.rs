@@ -14,12 +14,15 @@ mod proposal;
 mod raw;
 mod raw_policy;
 mod raw_proposal;
+mod raw_validation;
 mod tree;
 mod upstreams;
 mod validate;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
+mod validate_validation;
+mod validation;
 mod values;
 mod words;
 
@@ -34,6 +37,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -127,6 +131,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
+    /// How a merged update is proven healthy.
+    pub validation: Validation,
 }
 
 impl Default for Config {
@@ -147,6 +153,7 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
+            validation: Validation::default(),
         }
     }
 }
@@ -224,3 +231,5 @@ mod policy_tests;
 mod tests;
 #[cfg(test)]
 mod trust_tests;
+#[cfg(test)]
+mod validation_tests;

@@ -5,11 +5,13 @@
 
 mod commits;
 pub mod finding;
+pub mod health;
 pub mod judge;
 pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+pub mod record;
 pub mod settings;
 pub mod verdict;
 pub mod world;
