@@ -23,6 +23,8 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
 const MAX_STATUS: usize = 64 * 1024;
 /// Longest time for a request and its whole answer.
 const LONGEST: Duration = Duration::from_secs(120);
+/// Longest time until a watch begins.
+const OPENED: Duration = Duration::from_secs(20);
 /// Times that a question is asked.
 const TRIES: u32 = 3;
 /// Longest pause that the API server may ask for between them.
@@ -39,17 +41,31 @@ pub(super) struct Failure {
     pub(super) reason: String,
     /// When the API server wants to be asked again.
     pub(super) retry_after: Option<Duration>,
+    /// Body of the answer, where it is text.
+    pub(super) text: String,
 }
 
 impl Failure {
     /// The answer cannot be understood: it came, but not from what we know.
     pub(super) fn strange(reason: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Permanent, code: 0, reason: reason.into(), retry_after: None }
+        Self {
+            class: ErrorClass::Permanent,
+            code: 0,
+            reason: reason.into(),
+            retry_after: None,
+            text: String::new(),
+        }
     }
 
     /// There was no answer, or not a whole one.
     pub(super) fn away(reason: impl Into<String>) -> Self {
-        Self { class: ErrorClass::Transient, code: 0, reason: reason.into(), retry_after: None }
+        Self {
+            class: ErrorClass::Transient,
+            code: 0,
+            reason: reason.into(),
+            retry_after: None,
+            text: String::new(),
+        }
     }
 
     /// The version or the continue token is too old.
@@ -65,7 +81,8 @@ impl Failure {
             format!("the API server answered {}: {}", code.as_u16(), status.message)
         };
         let told = status.details.retry_after_seconds.map(Duration::from_secs);
-        Self { class: class(code), code: code.as_u16(), reason, retry_after: retry_after.or(told) }
+        let text = String::from_utf8_lossy(body).into_owned();
+        Self { class: class(code), code: code.as_u16(), reason, retry_after: retry_after.or(told), text }
     }
 
     /// For the port.
@@ -102,17 +119,10 @@ struct Details {
 impl From<kube::Error> for Failure {
     fn from(error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => {
-                let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let reason = format!("the API server answered {}: {}", status.code, status.message);
-                Self { class: class(code), code: status.code, reason, retry_after: None }
-            }
             // Its text may hold what a credential plugin printed.
             kube::Error::Auth(_) => Self {
                 class: ErrorClass::Denied,
-                code: 0,
-                reason: "the credentials of the kubeconfig cannot be used".to_owned(),
-                retry_after: None,
+                ..Self::strange("the credentials of the kubeconfig cannot be used")
             },
             error => Self::away(chain(&error)),
         }
@@ -181,7 +191,7 @@ impl Asker {
 
     /// Opens a watch: an answer without an end.
     pub(super) async fn open(&self, question: &Question) -> Result<Response<Body>, Failure> {
-        let opened = tokio::time::timeout(LONGEST, send(&self.watcher, question));
+        let opened = tokio::time::timeout(OPENED, send(&self.watcher, question));
         opened.await.map_err(|_| Failure::away("the API server does not answer"))?
     }
 
@@ -249,7 +259,8 @@ async fn send(client: &Client, question: &Question) -> Result<Response<Body>, Fa
         return Ok(response);
     }
     let retry_after = response.headers().get(http::header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let retry_after =
+        retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     let mut body = response.into_body();
     let mut text = Vec::new();
     // What is known of a failure is told, even where its body is cut.

@@ -76,8 +76,9 @@ pub(super) async fn services(asker: &Asker, kinds: &[Kind]) -> Result<Vec<(Kind,
     let question = Question { accept: ACCEPT, ..Question::get(Path::fixed("/apis")) };
     let groups = match asker.ask(&question).await {
         Ok(body) => {
-            let document: Document = serde_json::from_slice(&body)
-                .map_err(|error| Failure::strange(format!("the list of API groups is no such list: {error}")))?;
+            let document: Document = serde_json::from_slice(&body).map_err(|error| {
+                Failure::strange(format!("the list of API groups is no such list: {error}"))
+            })?;
             read(asker, document, kinds).await?
         }
         // Who may not look is told kind by kind.
@@ -136,12 +137,7 @@ async fn read(asker: &Asker, document: Document, kinds: &[Kind]) -> Result<Group
                 Failure::strange(format!("the list of kinds of `{}` is no such list: {error}", group.name))
             })?;
             let plurals = list.resources.into_iter().map(|resource| resource.resource);
-            groups
-                .entry(group.name.clone())
-                .or_default()
-                .entry(version.version)
-                .or_default()
-                .extend(plurals);
+            groups.entry(group.name.clone()).or_default().entry(version.version).or_default().extend(plurals);
         }
     }
     Ok(groups)

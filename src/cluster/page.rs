@@ -46,11 +46,8 @@ pub(super) async fn page(
     token: &str,
     mut each: impl FnMut(&[u8]) + Send,
 ) -> Result<ListMeta, Failure> {
-    let path = path
-        .clone()
-        .with("labelSelector", labels)
-        .with("limit", &size.to_string())
-        .with("continue", token);
+    let path =
+        path.clone().with("labelSelector", labels).with("limit", &size.to_string()).with("continue", token);
     let mut splitter = Splitter::default();
     asker
         .stream(&Question::get(path), |bytes| {

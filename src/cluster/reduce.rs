@@ -58,7 +58,9 @@ impl Reducer {
         }
         if kind == Kind::CustomResourceDefinition {
             // Schemas are the most of a definition, and no check looks at them.
-            for version in object.pointer_mut("/spec/versions").and_then(Value::as_array_mut).into_iter().flatten() {
+            for version in
+                object.pointer_mut("/spec/versions").and_then(Value::as_array_mut).into_iter().flatten()
+            {
                 if let Some(version) = version.as_object_mut() {
                     version.shift_remove("schema");
                 }
@@ -148,7 +150,8 @@ mod tests {
         let pod = |value: &str| json!({"metadata": {}, "spec": {"initContainers": [{"env": env(value)}]}});
         let deployment = |value: &str| json!({"metadata": {}, "spec": {"template": pod(value)}});
         let plan = |value: &str| json!({"metadata": {}, "spec": {"upgrade": {"envs": env(value)}}});
-        let substitute = |value: &str| json!({"metadata": {}, "spec": {"postBuild": {"substitute": {"pw": value}}}});
+        let substitute =
+            |value: &str| json!({"metadata": {}, "spec": {"postBuild": {"substitute": {"pw": value}}}});
         for (kind, make) in [
             (Kind::HelmRelease, &release as &dyn Fn(&str) -> Value),
             (Kind::Pod, &pod),
@@ -156,12 +159,15 @@ mod tests {
             (Kind::Plan, &plan),
             (Kind::Kustomization, &substitute),
         ] {
-            let [one, same, other] = ["hunter2-one", "hunter2-one", "hunter2-two"].map(|value| reduced(kind, &make(value)));
+            let [one, same, other] =
+                ["hunter2-one", "hunter2-one", "hunter2-two"].map(|value| reduced(kind, &make(value)));
             assert!(!one.to_string().contains("hunter2"), "{one}");
             assert_eq!(one, same);
             assert_ne!(one, other);
         }
-        let salted = Reducer::new([8; 16]).reduce(Kind::HelmRelease, "v1", release("x").to_string().as_bytes()).unwrap();
+        let salted = Reducer::new([8; 16])
+            .reduce(Kind::HelmRelease, "v1", release("x").to_string().as_bytes())
+            .unwrap();
         assert_ne!(salted, reduced(Kind::HelmRelease, &release("x")));
         assert_eq!(reduced(Kind::Pod, &pod("x")).pointer("/spec/initContainers/0/env/1"), env("x").get(1));
     }

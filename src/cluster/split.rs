@@ -138,7 +138,8 @@ impl Splitter {
 
     fn key_is_items(&self) -> bool {
         let key = self.envelope.get(self.last_string..).unwrap_or_default();
-        let colon = key.strip_prefix(b"\"items\"").and_then(|rest| rest.iter().find(|b| !b.is_ascii_whitespace()));
+        let colon =
+            key.strip_prefix(b"\"items\"").and_then(|rest| rest.iter().find(|b| !b.is_ascii_whitespace()));
         colon == Some(&b':')
     }
 
@@ -254,7 +255,10 @@ mod tests {
         assert_eq!(field(text, "type"), Some(&br#""ADDED""#[..]));
         assert_eq!(field(text, "object"), Some(&br#"{"type": "no", "s": "a,}\"", "l": [1, 2]}"#[..]));
         assert_eq!(field(text, "s"), None);
-        assert_eq!(field(br#"{"a":["type"],"b":{"type":1},"c":"type","type":null}"#, "type"), Some(&b"null"[..]));
+        assert_eq!(
+            field(br#"{"a":["type"],"b":{"type":1},"c":"type","type":null}"#, "type"),
+            Some(&b"null"[..])
+        );
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

@@ -11,18 +11,18 @@ use std::time::Duration;
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::ask::{Asker, Failure, Question, next};
 use super::page::{self, page};
 use super::path::Path;
 use super::reduce::Reducer;
-use super::sight::Sight;
+use super::sight::{Gone, Sight};
 use super::split::{MAX_OBJECT, field};
 use crate::app::cluster::{ErrorClass, Looked};
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Change, Seen};
-use crate::domain::settle::object::Object;
+use crate::domain::settle::object::{Detail, Meta, Object};
 
 /// Objects of one kind that are kept in mind; whatever has more is no cluster that we understand.
 const MAX_OBJECTS: usize = 100_000;
@@ -33,6 +33,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// A server that throttles for no longer than this is seen all the same.
 const THROTTLED: Duration = Duration::from_secs(15);
+/// How often a kind is listed that may not be watched.
+const LISTED_EVERY: Duration = Duration::from_secs(30);
 /// A watch that ends sooner than this was not ended by its time-out.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -57,7 +59,6 @@ pub(super) struct Watcher {
     pub(super) follow: bool,
     /// Tell the JSON, too.
     pub(super) reducer: Option<Reducer>,
-    pub(super) out: mpsc::Sender<Looked>,
     pub(super) sight: Arc<Sight>,
     pub(super) first: Option<oneshot::Sender<First>>,
 }
@@ -65,20 +66,25 @@ pub(super) struct Watcher {
 /// Namespace and name.
 type Name = (Box<str>, Box<str>);
 
+/// What is kept of an object that was told.
+struct Known {
+    uid: Box<str>,
+    version: Box<str>,
+}
+
 /// The watcher at work.
 struct Work {
     of: Watcher,
-    /// Everything that was told, with its version.
-    known: HashMap<Name, Box<str>>,
+    /// Everything that was told.
+    known: HashMap<Name, Known>,
     /// The first listing has been told.
     listed: bool,
     lost: bool,
+    /// It may not be watched.
+    lists_only: bool,
     failures: u32,
     throttled: Duration,
 }
-
-/// Nobody listens any more.
-struct Gone;
 
 /// How a watch ended.
 enum Ended {
@@ -91,12 +97,13 @@ enum Ended {
 impl Watcher {
     /// Looks until nobody listens any more.
     pub(super) async fn run(self) {
-        let out = self.out.clone();
+        let out = self.sight.out().clone();
         let work = Work {
             of: self,
             known: HashMap::new(),
             listed: false,
             lost: false,
+            lists_only: false,
             failures: 0,
             throttled: Duration::ZERO,
         };
@@ -137,7 +144,7 @@ impl Work {
             First::Denied(failure.reason.clone())
         };
         self.answer(first);
-        self.of.sight.listed(&self.of.out).await.map_err(|_| Gone)
+        self.of.sight.listed().await
     }
 
     fn answer(&mut self, first: First) {
@@ -190,8 +197,11 @@ impl Work {
     /// Tells an object, unless this version of it was told already and nothing was missed since.
     async fn tell(&mut self, object: Object, json: Option<Value>, initial: bool) -> Result<(), Gone> {
         let version = object.meta.resource_version.as_deref().unwrap_or_default();
-        let before = self.known.insert(name(&object), version.into());
-        if !self.lost && before.as_deref() == Some(version) && !version.is_empty() {
+        let known = Known { uid: object.meta.uid.as_str().into(), version: version.into() };
+        let before = self.known.insert(name(&object), known);
+        let before = before.filter(|before| *before.uid == *object.meta.uid);
+        let told = before.as_ref().is_some_and(|before| !version.is_empty() && *before.version == *version);
+        if told && !self.lost {
             return Ok(());
         }
         let change = if before.is_some() { Change::Modified } else { Change::Added };
@@ -202,10 +212,9 @@ impl Work {
     async fn bury(&mut self, there: &HashSet<Name>) -> Result<(), Gone> {
         let gone: Vec<Name> = self.known.keys().filter(|name| !there.contains(*name)).cloned().collect();
         for name in gone {
-            self.known.remove(&name);
-            let mut object = bare(self.of.kind);
-            object.meta.namespace = name.0.into();
-            object.meta.name = name.1.into();
+            let uid = self.known.remove(&name).map(|known| known.uid.into()).unwrap_or_default();
+            let (namespace, name) = (name.0.into(), name.1.into());
+            let object = bare(self.of.kind, Meta { name, namespace, uid, ..Meta::default() });
             let json = self.of.reducer.as_ref().map(|_| {
                 let api = self.of.kind.api();
                 let api_version = if api.group.is_empty() {
@@ -214,7 +223,8 @@ impl Work {
                     format!("{}/{}", api.group, self.of.version)
                 };
                 serde_json::json!({"apiVersion": api_version, "kind": api.kind,
-                    "metadata": {"name": object.meta.name, "namespace": object.meta.namespace}})
+                    "metadata": {"name": object.meta.name, "namespace": object.meta.namespace,
+                        "uid": object.meta.uid}})
             });
             self.send(Seen::Event { change: Change::Deleted, object, initial: false }, json).await?;
         }
@@ -223,7 +233,7 @@ impl Work {
 
     async fn send(&self, seen: Seen<Object>, json: Option<Value>) -> Result<(), Gone> {
         let looked = Looked::Seen(Box::new(seen), json.map(Box::new));
-        self.of.out.send(looked).await.map_err(|_| Gone)
+        self.of.sight.out().send(looked).await.map_err(|_| Gone)
     }
 
     /// Everything was told: sight is back, if it was lost.
@@ -231,7 +241,7 @@ impl Work {
         self.failures = 0;
         self.throttled = Duration::ZERO;
         if std::mem::take(&mut self.lost) {
-            self.of.sight.back(self.of.kind, &self.of.out).await.map_err(|_| Gone)?;
+            self.of.sight.back(self.of.kind).await;
         }
         self.first_is_over().await
     }
@@ -240,7 +250,7 @@ impl Work {
         if std::mem::replace(&mut self.listed, true) {
             return Ok(());
         }
-        self.of.sight.listed(&self.of.out).await.map_err(|_| Gone)
+        self.of.sight.listed().await
     }
 
     /// Waits until the API server may be asked again. The second failure in a row means that sight is lost.
@@ -259,7 +269,7 @@ impl Work {
             tracing::warn!(kind, reason, "lost sight");
             self.lost = true;
             self.answer(First::Seen);
-            self.of.sight.lost(self.of.kind, &self.of.out).await.map_err(|_| Gone)?;
+            self.of.sight.lost(self.of.kind).await;
             self.first_is_over().await?;
         }
         self.of.asker.time.sleep(pause).await;
@@ -282,6 +292,19 @@ impl Work {
                     }
                 }
                 Err(failure) if failure.is_expired() => return Ok(()),
+                // Who may list and not watch sees the kind all the same.
+                Err(failure) if failure.code == 403 => {
+                    if !std::mem::replace(&mut self.lists_only, true) {
+                        let kind = self.of.kind.name();
+                        tracing::warn!(
+                            kind,
+                            reason = failure.reason,
+                            "listing again and again instead of watching"
+                        );
+                    }
+                    self.of.asker.time.sleep(LISTED_EVERY).await;
+                    return Ok(());
+                }
                 Err(failure) => {
                     self.failed(&failure).await?;
                     if self.lost {
@@ -312,7 +335,11 @@ impl Work {
         loop {
             let line = tokio::select! {
                 line = lines.next() => line,
-                () = silence.broken() => return Ok(Ok(Ended::Here)),
+                () = silence.broken() => {
+                    // Waited long enough: the next failure is the second.
+                    self.failures += 1;
+                    return Ok(Err(Failure::away("the API server does not answer")));
+                }
             };
             match line {
                 Ok(Some(line)) => {
@@ -354,9 +381,8 @@ impl Work {
                 if status.code == 410 {
                     return Ok(Ok(Some(Ended::Anew)));
                 }
-                let class = ErrorClass::Transient;
                 let reason = format!("the watch ended with {}: {}", status.code, status.message);
-                return Ok(Err(Failure { class, code: status.code, reason, retry_after: None }));
+                return Ok(Err(Failure { code: status.code, ..Failure::away(reason) }));
             }
             _ => return Ok(Ok(None)),
         };
@@ -384,10 +410,9 @@ fn name(object: &Object) -> Name {
     (object.meta.namespace.as_str().into(), object.meta.name.as_str().into())
 }
 
-/// An object of which nothing is known but that it is there.
-fn bare(kind: Kind) -> Object {
-    // What every reader takes: a document without any field.
-    Object::from_slice(kind, b"{}").unwrap_or_else(|_| unreachable!("every field of an object may be missing"))
+/// An object of which nothing is known but who it is.
+fn bare(kind: Kind, meta: Meta) -> Object {
+    Object { kind, meta, conditions: Vec::new(), observed_generation: None, detail: Detail::Bare }
 }
 
 #[derive(Deserialize, Default)]
@@ -406,10 +431,8 @@ struct Status {
 /// Reads an object. One that cannot be understood is there, and nothing is known of it: it is neither well nor ill.
 fn read(kind: Kind, version: &str, json: &[u8], reducer: Option<&Reducer>) -> (Object, Option<Value>) {
     let object = Object::from_slice(kind, json).unwrap_or_else(|error| {
-        let mut object = bare(kind);
-        if let Some(meta) = field(json, "metadata") {
-            object.meta = serde_json::from_slice(meta).unwrap_or_default();
-        }
+        let meta = field(json, "metadata").and_then(|meta| serde_json::from_slice(meta).ok());
+        let object = bare(kind, meta.unwrap_or_default());
         let (namespace, name) = (object.meta.namespace.as_str(), object.meta.name.as_str());
         tracing::warn!(kind = kind.name(), namespace, name, reason = %error, "cannot understand the object");
         object
