@@ -5,7 +5,7 @@ pub mod cluster;
 pub mod detect;
 pub mod effects;
 pub mod forge;
-mod named;
+pub mod named;
 pub mod notify;
 pub mod pass;
 pub mod plan;
