@@ -21,6 +21,14 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
+    Regressed,
+    /// An update regressed and was reverted.
+    Reverted,
+    /// An update regressed and could not be reverted.
+    RevertFailed,
+    /// Nobody can say yet whether an update is good.
+    Undecided,
 }
 
 /// Who has to act on an error.
@@ -41,6 +49,10 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Regressed => 20,
+            Outcome::Reverted => 21,
+            Outcome::RevertFailed => 22,
+            Outcome::Undecided => 23,
         })
     }
 }

@@ -25,6 +25,7 @@ pub mod progress;
 mod replay;
 mod rules;
 mod run;
+mod settle;
 mod status;
 mod verify;
 mod workplace;
@@ -61,6 +62,10 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  20  an update regressed and is held: not reverted, a revert would do harm
+  21  an update regressed and was reverted, or its revert is proposed
+  22  an update regressed and the revert failed: a person is needed
+  23  nobody can say yet whether an update is good (only `verify`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";

@@ -12,12 +12,14 @@ use super::github_actions::Actions;
 use super::opened::{CacheArgs, configuration, configuration_of_base};
 use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
+use super::settle::{self, Seen, SettleArgs};
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
 use crate::app::named;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::pass::{self, Done, Pass};
+use crate::app::settle::{Settled, Unfit};
 use crate::app::plan::{self, Charts, Generator, Planning};
 use crate::config::{Config, window_from_line};
 use crate::domain::chart_diff::{Comparison, UserValues};
@@ -26,6 +28,7 @@ use crate::domain::plan::Step;
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Update, UpdateStatus};
 use crate::domain::upstream::UpstreamRef;
 use crate::repo;
@@ -43,6 +46,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     facts: FactsArgs,
+
+    #[command(flatten)]
+    settle: SettleArgs,
 
     /// Print each effect that the pass would have, and have none
     #[arg(long)]
@@ -78,9 +84,12 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let windows = windows(&args.windows)?;
     let runtime = super::opened::runtime()?;
     let place = runtime.block_on(args.place.open(global))?;
-    let known = args.facts.load(place.now())?;
+    let seen = runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))?;
+    let settled = settle_first(args, global, &place, &runtime, &seen)?;
+    let known = runtime.block_on(args.facts.load_from(&seen, place.now()))?;
 
-    let first = Ingredients::new(args, global, &place, &runtime, &place.config, by_name, windows.as_deref())?;
+    let first = Ingredients::new(
+        args.dry_run, global, &place, &runtime, &place.config, by_name, windows.as_deref())?;
     let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
 
     // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
@@ -89,7 +98,9 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
     let config = configuration(path, global, &repository)?;
     let mut ingredients =
-        Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+        Ingredients::new(args.dry_run, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    ingredients.baseline = settled.baseline.clone();
+    ingredients.unfit = settled.unfit.clone();
     if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
         // Who may write to the base branch may stop the program, whatever file it was given.
         ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
@@ -126,11 +137,50 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
         generator: &looker,
     };
     super::plan::look_up(&mut survey, &planning, &upstreams, &runtime, place.now());
-    let done = ingredients
+    let mut done = ingredients
         .pass(&looker, &looker)
         .carry_out(world, &survey, observed, &|file| opened.repository.read(file))
         .map_err(failed)?;
-    deliver(&done, args.dry_run, form, global, &opened.request)
+    let ending = settle::outcome(&settled, false);
+    done.join(settled);
+    let outcome = deliver(&done, args.dry_run, form, global, &opened.request)?;
+    Ok(if ending == Outcome::Done { outcome } else { ending })
+}
+
+/// Settles what was merged, by the configuration of the base branch.
+fn settle_first(
+    args: &RunArgs,
+    global: &GlobalArgs,
+    place: &Workplace,
+    runtime: &tokio::runtime::Runtime,
+    seen: &Seen,
+) -> Result<Settled, CommandError> {
+    // Which updates there are does not depend on what is proposed now: every one of them is settled.
+    settle_with(&args.settle, &args.place.path, args.dry_run, global, place, runtime, seen, &|_, _| true)
+}
+
+/// Settles what was merged and is selected, by update id and component.
+#[expect(clippy::too_many_arguments, reason = "two commands do the same with what each of them read")]
+pub(super) fn settle_with(
+    args: &SettleArgs,
+    path: &std::path::Path,
+    dry_run: bool,
+    global: &GlobalArgs,
+    place: &Workplace,
+    runtime: &tokio::runtime::Runtime,
+    seen: &Seen,
+    selected: &dyn Fn(&str, &str) -> bool,
+) -> Result<Settled, CommandError> {
+    let first = Ingredients::new(dry_run, global, place, runtime, &place.config, false, None)?;
+    let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+    let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
+    let config = configuration(path, global, &repository)?;
+    let mut ingredients = Ingredients::new(dry_run, global, place, runtime, &config, false, None)?;
+    if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+    }
+    drop(repository);
+    args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, selected)
 }
 
 /// Whether a component, by id and kind, is meant.
@@ -147,11 +197,15 @@ struct Ingredients<'a> {
     selected: Selects<'a>,
     by_name: bool,
     stopped: Option<KillSwitch>,
+    /// How the cluster is now.
+    baseline: Option<Baseline>,
+    /// Why nothing may be merged by the state of the cluster.
+    unfit: Option<Unfit>,
 }
 
 impl<'a> Ingredients<'a> {
     fn new(
-        args: &RunArgs,
+        dry_run: bool,
         global: &'a GlobalArgs,
         place: &'a Workplace,
         runtime: &'a tokio::runtime::Runtime,
@@ -167,7 +221,7 @@ impl<'a> Ingredients<'a> {
             ..Overrides::default()
         })
         .map_err(CommandError::configuration)?;
-        let witness: Box<dyn Witness> = if args.dry_run { Box::new(DryRun) } else { Box::new(Acting) };
+        let witness: Box<dyn Witness> = if dry_run { Box::new(DryRun) } else { Box::new(Acting) };
         let selected = move |id: &str, kind: &str| {
             global.components.is_empty()
                 || global.components.iter().any(|selector| selector.matches(id, kind))
@@ -182,6 +236,8 @@ impl<'a> Ingredients<'a> {
             selected: Box::new(selected),
             by_name,
             stopped: kill_switch(config),
+            baseline: None,
+            unfit: None,
         })
     }
 
@@ -207,6 +263,8 @@ impl<'a> Ingredients<'a> {
             selected: self.selected.as_ref(),
             by_name: self.by_name,
             proposes: true,
+            baseline: self.baseline.as_ref(),
+            unfit: self.unfit.as_ref(),
             now: self.place.now(),
         }
     }
@@ -386,7 +444,7 @@ fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

@@ -25,6 +25,7 @@ pub(super) use under_way::UnderWay;
 
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::settle::{Settled, Unfit};
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
@@ -35,6 +36,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
@@ -152,6 +154,10 @@ pub struct Pass<'a, F> {
     pub by_name: bool,
     /// Whether new steps are proposed.
     pub proposes: bool,
+    /// How the cluster is now, where it is seen.
+    pub baseline: Option<&'a Baseline>,
+    /// Why nothing may be merged by the state of the cluster, where there is a way to it.
+    pub unfit: Option<&'a Unfit>,
     /// Now.
     pub now: Timestamp,
 }
@@ -188,6 +194,23 @@ pub struct Done {
     pub failures: Vec<Failure>,
     /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
     pub warnings: Vec<String>,
+}
+
+impl Done {
+    /// Puts what was settled before in front.
+    pub fn join(&mut self, settled: Settled) {
+        let effects = std::mem::take(&mut self.effects);
+        self.effects = settled.effects.into_iter().chain(effects).collect();
+        let failures = std::mem::take(&mut self.failures);
+        self.failures = settled.failures.into_iter().chain(failures).collect();
+        for (id, why) in settled.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                self.waiting.insert(id, why);
+            }
+        }
+        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
 /// Something that went wrong with one update.

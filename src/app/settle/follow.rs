@@ -257,6 +257,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let mut asked: Vec<String> = Vec::new();
         for follow in self.followed.values() {
             asked.push(follow.merged.commit.clone());
+            asked.extend(follow.before.map(|before| before.to_string()));
             let Ok(merge) = follow.merged.commit.parse::<Id>() else { continue };
             // A commit that polling skipped has no status of its own: those after it speak for it.
             let later = git.commits_since(Some(merge), self.run.world.base, 5_000)?;

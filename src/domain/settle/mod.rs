@@ -20,6 +20,7 @@ mod rollout;
 mod safety;
 pub mod settings;
 mod symptoms;
+mod statuses;
 pub mod verdict;
 mod window;
 pub mod world;

@@ -202,6 +202,8 @@ impl World {
             selected: &|_, _| true,
             by_name: false,
             proposes: true,
+            baseline: None,
+            unfit: None,
             now,
         })
     }

@@ -1,6 +1,7 @@
 //! A revert that was decided is made: once, whoever is killed, by push or by pull request, and never over somebody.
 
 use gitops_updater::app::forge::{MergeMethod, StatusState};
+use gitops_updater::app::pass::mark_verified;
 use gitops_updater::app::settle::Outcome;
 use gitops_updater::domain::state::Stage;
 use rstest::rstest;
@@ -207,10 +208,17 @@ fn second_revert_within_a_day_stops_all_proposing_until_a_person_looks() {
     let count = second.world.pulls().len();
     second.world.at(MUCH_LATER);
     assert_eq!(second.world.pulls().len(), count, "nothing is proposed");
+    let held = &second.world.at(MUCH_LATER).plan.waves[0].steps[0].reasons;
+    assert!(held.iter().any(|reason| reason.contains("circuit breaker")), "{held:?}");
     second
         .store()
         .change(MUCH_LATER.parse().unwrap(), |state| gitops_updater::app::pass::close_breaker(state, "jane"))
         .unwrap();
+    let store = second.store();
+    for id in second.state().updates.keys().cloned() {
+        let now = MUCH_LATER.parse().unwrap();
+        store.change(now, |state| mark_verified(state, &id, "accepted by jane", now)).unwrap();
+    }
     second.world.at("2026-11-21T14:00:00Z");
     assert_eq!(second.world.pulls().len(), count + 1, "and then it is again");
 }

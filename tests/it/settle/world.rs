@@ -143,6 +143,7 @@ pub(super) fn settle(
         world,
         &Settle {
             cluster,
+            away: None,
             wait,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
