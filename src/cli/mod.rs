@@ -16,6 +16,7 @@ mod form;
 mod generate;
 mod github_actions;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
@@ -155,6 +156,9 @@ enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -240,6 +244,8 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

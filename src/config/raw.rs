@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::raw_notifications::{RawMetrics, RawNotifications};
 use super::raw_policy::{RawKubernetesApi, RawLimits, RawPolicy, RawWindow};
 use super::raw_proposal::{RawBackup, RawCommits, RawDashboard, RawForge, RawPullRequests};
 use super::words::words;
@@ -56,6 +57,10 @@ pub(super) struct RawConfig {
     pub(super) dashboard: RawDashboard,
     /// Backup points. Default: see its keys.
     pub(super) backup: RawBackup,
+    /// Who is told what, and where. Default: nobody.
+    pub(super) notifications: RawNotifications,
+    /// Numbers about passes, for Prometheus. Default: not sent.
+    pub(super) metrics: RawMetrics,
 }
 
 /// The keys of `detection` that are not components.
