@@ -10,4 +10,5 @@ pub mod notify;
 pub mod pass;
 pub mod plan;
 pub mod ports;
+pub mod probes;
 pub mod rules;

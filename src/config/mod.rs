@@ -16,6 +16,7 @@ mod raw;
 mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
+mod raw_validation;
 mod tree;
 mod upstreams;
 mod validate;
@@ -23,6 +24,8 @@ mod validate_notifications;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
+mod validate_validation;
+mod validation;
 mod values;
 mod words;
 
@@ -38,6 +41,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -135,6 +139,8 @@ pub struct Config {
     pub notifications: Notifications,
     /// Numbers about passes.
     pub metrics: Metrics,
+    /// How a merged update is proven healthy.
+    pub validation: Validation,
 }
 
 impl Default for Config {
@@ -157,6 +163,7 @@ impl Default for Config {
             backup: Backup::default(),
             notifications: Notifications::default(),
             metrics: Metrics::default(),
+            validation: Validation::default(),
         }
     }
 }
@@ -243,3 +250,5 @@ mod policy_tests;
 mod tests;
 #[cfg(test)]
 mod trust_tests;
+#[cfg(test)]
+mod validation_tests;

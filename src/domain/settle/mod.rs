@@ -3,9 +3,15 @@
 //! Lines come in ([`line`]), live from the cluster or from a recording; they make a world ([`world`]); the judge
 //! looks at the world as time goes on and says a verdict and an action whenever either changes ([`verdict`]).
 
+mod commits;
 pub mod finding;
+pub mod health;
+pub mod judge;
 pub mod kind;
 pub mod line;
+pub mod memory;
 pub mod object;
 pub mod record;
+pub mod settings;
 pub mod verdict;
+pub mod world;
