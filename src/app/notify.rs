@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use crate::config::Notifications;
-pub use crate::domain::notice::{Event, Kind, Severity, Subject};
 use crate::domain::notice::{Due, Ended, Found, due, found, of_state, together};
+pub use crate::domain::notice::{Event, Kind, Severity, Subject};
 use crate::domain::report::{Report, Status};
 use crate::domain::state::State;
 use crate::state::{self, StateStore, Transition};
@@ -80,12 +80,7 @@ pub trait Messenger {
     /// # Errors
     ///
     /// The message was not sent, as far as is known.
-    fn send(
-        &self,
-        channel: &str,
-        id: &str,
-        events: &[&Event],
-    ) -> impl Future<Output = Result<(), NotSent>>;
+    fn send(&self, channel: &str, id: &str, events: &[&Event]) -> impl Future<Output = Result<(), NotSent>>;
 }
 
 /// Why people could not be told.
@@ -182,8 +177,7 @@ impl<M: Messenger> Telling<'_, M> {
     }
 
     fn due(&self, events: &[Event], state: &State) -> Vec<Due> {
-        let channels: Vec<&str> =
-            self.config.channels.iter().map(|channel| channel.name.as_str()).collect();
+        let channels: Vec<&str> = self.config.channels.iter().map(|channel| channel.name.as_str()).collect();
         let wants = |at: usize, event: &Event| {
             self.config.channels.get(at).is_some_and(|channel| channel.wants(event))
         };

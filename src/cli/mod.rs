@@ -24,8 +24,11 @@ mod pr;
 pub mod progress;
 mod rules;
 mod run;
+mod serve;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -60,6 +63,7 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -170,6 +174,10 @@ impl GlobalArgs {
         Output::to(self.output.as_deref())
     }
 
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
+
     fn set_color(&self) {
         match self.color {
             ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -221,7 +229,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }

@@ -132,7 +132,11 @@ fn test(args: &TestArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
         .into_iter()
         .map(|(channel, sent)| {
             let reason = missing.iter().find(|(name, _)| *name == channel).map(|(_, reason)| reason.clone());
-            Tried { sent: sent.is_ok(), reason: sent.err().map(|error| reason.unwrap_or(error.reason)), channel }
+            Tried {
+                sent: sent.is_ok(),
+                reason: sent.err().map(|error| reason.unwrap_or(error.reason)),
+                channel,
+            }
         })
         .collect();
     let all = channels.iter().all(|tried| tried.sent);
@@ -196,8 +200,7 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result
             })
         })
         .await?;
-        let shown =
-            Shown { schema: "gitops-updater/acknowledge/v1", acknowledged: &args.ids, by: &by };
+        let shown = Shown { schema: "gitops-updater/acknowledge/v1", acknowledged: &args.ids, by: &by };
         let text = || {
             let line = |id: &String| format!("{} is acknowledged by {}\n", printable(id), printable(&by));
             args.ids.iter().map(line).collect()
@@ -227,8 +230,7 @@ pub(super) fn channels(
     }
     let access = Access::from_environment(&config.upstreams, None);
     let credentials = git_credentials(config, &access)?;
-    let retry =
-        Policy { longest_pause: LONGEST_PAUSE, ..Policy::times(config.upstreams.retries) };
+    let retry = Policy { longest_pause: LONGEST_PAUSE, ..Policy::times(config.upstreams.retries) };
     let repository = repository_name(place);
     let channels = Channels::new(list, credentials, repository, settings.timeout, Some(retry))
         .map_err(|source| CommandError::failed(Error::Http(source)))?;
@@ -247,9 +249,7 @@ fn one(channel: &config::NotifyChannel) -> Result<Channel, Error> {
         config::ChannelKind::Webhook { secret } => ChannelKind::Webhook {
             secret: match secret {
                 // Without its key a message would go out unsigned.
-                Some(secret) => {
-                    Some(SecretString::from(read(secret)?.ok_or_else(|| unset(secret))?))
-                }
+                Some(secret) => Some(SecretString::from(read(secret)?.ok_or_else(|| unset(secret))?)),
                 None => None,
             },
         },
@@ -257,9 +257,7 @@ fn one(channel: &config::NotifyChannel) -> Result<Channel, Error> {
         config::ChannelKind::Discord => ChannelKind::Discord,
         config::ChannelKind::Ntfy => ChannelKind::Ntfy,
         #[cfg(feature = "email")]
-        config::ChannelKind::Email { from, to } => {
-            ChannelKind::Email { from: from.clone(), to: to.clone() }
-        }
+        config::ChannelKind::Email { from, to } => ChannelKind::Email { from: from.clone(), to: to.clone() },
     };
     Ok(Channel { name: channel.name.clone(), kind, address: Address::from(address) })
 }

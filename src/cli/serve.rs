@@ -79,9 +79,7 @@ impl Board {
             "/metrics" => {
                 let page = metrics::page(&self.totals(), Some(now)).text();
                 let mut response = text(StatusCode::OK, page);
-                response
-                    .headers_mut()
-                    .insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
                 response
             }
             "/healthz" => word(self.is_alive(now)),

@@ -74,7 +74,8 @@ impl Checker<'_> {
             }
             (Some(address), None) | (None, Some(address)) => Some(address),
             (None, None) => {
-                let given = ["url", "url_env", "url_file"].iter().any(|field| self.is_given(&key(path, field)));
+                let given =
+                    ["url", "url_env", "url_file"].iter().any(|field| self.is_given(&key(path, field)));
                 if !given {
                     self.wrong(path, "`url`, `url_env` or `url_file` is missing");
                 }
@@ -118,12 +119,8 @@ impl Checker<'_> {
         }
         let paths = self.item_paths(&selectors, raw.components.len());
         let named = raw.components.len();
-        let components: Vec<_> = raw
-            .components
-            .iter()
-            .zip(&paths)
-            .filter_map(|(name, path)| self.selector(path, name))
-            .collect();
+        let components: Vec<_> =
+            raw.components.iter().zip(&paths).filter_map(|(name, path)| self.selector(path, name)).collect();
         // A channel for components that were not understood must not become one for all.
         if components.len() != named {
             return None;
@@ -171,7 +168,10 @@ impl Checker<'_> {
             let name = variable?;
             let path = key(path, env_field);
             if !is_variable(&name) {
-                self.wrong(&path, "not the name of an environment variable (the name, not the secret itself)");
+                self.wrong(
+                    &path,
+                    "not the name of an environment variable (the name, not the secret itself)",
+                );
                 None
             } else if self.origin.trust == Trust::Repository && name != own {
                 self.wrong(
@@ -326,8 +326,7 @@ fn is_name(name: &str) -> bool {
 #[cfg(feature = "email")]
 fn is_mailbox(text: &str) -> bool {
     let fine = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>()[],;:\\\"@".contains(&b))
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"<>()[],;:\\\"@".contains(&b))
     };
     text.len() <= 200 && text.split_once('@').is_some_and(|(user, host)| fine(user) && fine(host))
 }

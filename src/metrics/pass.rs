@@ -241,7 +241,11 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
     for (kind, count) in &numbers.failures {
         page.add(&[("kind", kind)], number(*count));
     }
-    page.metric("gitops_updater_stopped", Kind::Gauge, "Whether proposing and merging are stopped, and by what.");
+    page.metric(
+        "gitops_updater_stopped",
+        Kind::Gauge,
+        "Whether proposing and merging are stopped, and by what.",
+    );
     for (by, is_on) in ["maintenance", "kill_switch", "circuit_breaker"].into_iter().zip(numbers.stopped) {
         page.add(&[("by", by)], if is_on { 1.0 } else { 0.0 });
     }

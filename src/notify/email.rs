@@ -54,7 +54,8 @@ pub(super) async fn send(
 }
 
 fn mail(envelope: &Envelope<'_>, message: Message<'_>) -> Result<Mail, NotSent> {
-    let wrong = |what: &str| NotSent { reason: format!("`{}` is not an e-mail address", text::line(what, 100)) };
+    let wrong =
+        |what: &str| NotSent { reason: format!("`{}` is not an e-mail address", text::line(what, 100)) };
     let mailbox = |address: &str| address.parse::<Mailbox>().map_err(|_| wrong(address));
     let outline = outline(message);
     let mut body = lines(&outline.parts, TEXT_LIMIT, |part, text| part.plain().replace(part.text(), &text));
@@ -96,8 +97,7 @@ fn transport(
     let key = Url::parse(&format!("https://{host}/")).ok();
     match key.as_ref().and_then(|key| credentials.for_url(key)) {
         Some(Credential::Basic { username, password }) => {
-            builder =
-                builder.credentials(Login::new(username.clone(), password.expose_secret().to_owned()));
+            builder = builder.credentials(Login::new(username.clone(), password.expose_secret().to_owned()));
         }
         Some(Credential::Bearer(_)) => {
             let reason = format!("`{host}` has a token and needs `username_env` and `password_env`");

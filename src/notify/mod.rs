@@ -122,7 +122,10 @@ impl Channels {
         let post = post::Post {
             http: &self.http,
             // What the operator set for this host; never for another one.
-            authorization: self.credentials.for_url(url).map(crate::upstream::credentials::Credential::header),
+            authorization: self
+                .credentials
+                .for_url(url)
+                .map(crate::upstream::credentials::Credential::header),
             id: message.id,
         };
         match &channel.kind {

@@ -96,9 +96,7 @@ impl Post<'_> {
         }
         let headers = response.headers().clone();
         let answer = answer(&mut response).await;
-        if let Some(mut refused) =
-            Refused::passing(shown, status.as_u16(), &headers, self.http.now())
-        {
+        if let Some(mut refused) = Refused::passing(shown, status.as_u16(), &headers, self.http.now()) {
             // Discord says the time in its answer, and in fractions of a second.
             if status.as_u16() == 429
                 && let Some(wait) = retry_after(&answer)
@@ -110,11 +108,15 @@ impl Post<'_> {
         let said = said(&answer);
         let code = status.as_u16();
         Err(Refused::for_good(permanent(match code {
-            300..=399 => format!("`{shown}` answered {code}: redirects are not followed; name the address it leads to"),
+            300..=399 => {
+                format!("`{shown}` answered {code}: redirects are not followed; name the address it leads to")
+            }
             401 | 403 => format!(
                 "`{shown}` answered {code}{said}: it refuses the credentials, or wants some; set them under `upstreams.hosts`"
             ),
-            404 | 410 => format!("`{shown}` answered {code}{said}: there is no such channel any more; look at its address"),
+            404 | 410 => format!(
+                "`{shown}` answered {code}{said}: there is no such channel any more; look at its address"
+            ),
             _ => format!("`{shown}` answered {code}{said}"),
         })))
     }
@@ -147,7 +149,8 @@ async fn answer(response: &mut reqwest::Response) -> Vec<u8> {
 fn said(answer: &[u8]) -> String {
     let text = String::from_utf8_lossy(answer);
     let json: Option<Value> = serde_json::from_str(&text).ok();
-    let of_json = json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(*key)?.as_str()));
+    let of_json =
+        json.as_ref().and_then(|json| ["message", "error"].iter().find_map(|key| json.get(*key)?.as_str()));
     let text = text::line(of_json.unwrap_or(&text), SHOWN);
     if text.is_empty() || text.starts_with('<') { String::new() } else { format!(" (`{text}`)") }
 }
@@ -165,7 +168,8 @@ mod tests {
 
     #[test]
     fn only_host_and_port_of_an_address_are_shown() {
-        let url = Url::parse("https://me:pw@hooks.example.com:8443/services/T0/B0/secret?x=secret#f").unwrap();
+        let url =
+            Url::parse("https://me:pw@hooks.example.com:8443/services/T0/B0/secret?x=secret#f").unwrap();
         assert_eq!(origin(&url).as_str(), "https://hooks.example.com:8443/");
     }
 

@@ -92,10 +92,7 @@ mod tests {
     fn signature_is_hmac_sha256_of_the_body() {
         let secret = SecretString::from("Jefe");
         let headers = headers(b"what do ya want for nothing?", Some(&secret));
-        assert_eq!(
-            headers[0].1,
-            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
+        assert_eq!(headers[0].1, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert_eq!(super::headers(b"x", None), []);
     }
 }

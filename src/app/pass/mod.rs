@@ -23,6 +23,7 @@ pub(super) use under_way::UnderWay;
 
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
@@ -150,6 +151,8 @@ pub struct Pass<'a, F> {
     pub by_name: bool,
     /// Whether new steps are proposed.
     pub proposes: bool,
+    /// Told of what happens, beside what the state says.
+    pub notify: &'a dyn Notify,
     /// Now.
     pub now: Timestamp,
 }
@@ -184,6 +187,10 @@ pub struct Done {
     pub waiting: BTreeMap<String, String>,
     /// What went wrong with single updates; the others went on.
     pub failures: Vec<Failure>,
+    /// Pages of pull requests, by number, where they have one.
+    pub links: BTreeMap<u64, String>,
+    /// Something stops every effect but recording and telling.
+    pub stopped: bool,
 }
 
 /// Something that went wrong with one update.
@@ -270,8 +277,11 @@ impl<F: Forge> Pass<'_, F> {
         }
         let mut report = planned.report;
         run.tell_held(&mut report);
+        let stopped = run.kill_switch.is_some();
         let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
-        Ok(Done { plan: report, state: world.state, effects, waiting, failures })
+        let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
+        let links = pulls.map(|pull| (pull.number, pull.url)).collect();
+        Ok(Done { plan: report, state: world.state, effects, waiting, failures, links, stopped })
     }
 
     pub(in crate::app) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
