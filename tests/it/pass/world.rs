@@ -175,6 +175,7 @@ impl World {
             selected: &|_, _| true,
             by_name: false,
             proposes: true,
+            notify: &gitops_updater::app::notify::Silent,
             now,
         };
         let world = pass.observe()?;
