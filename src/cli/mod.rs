@@ -23,6 +23,7 @@ mod output;
 mod plan;
 mod pr;
 pub mod progress;
+mod replay;
 mod rules;
 mod run;
 mod serve;

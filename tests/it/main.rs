@@ -20,6 +20,7 @@ mod pass;
 mod readme;
 mod repo;
 mod rules;
+mod settle;
 mod state;
 mod support;
 mod upstream;

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub(super) use act::{complete, phase_of};
 pub use act::{delete_branch, mark_verified, may_be_verified};
+pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
 
 use super::effects::{Effect, Stopped, Witness};
@@ -312,7 +314,7 @@ impl<F: Forge> Pass<'_, F> {
 /// The label on the dashboard that stops everything.
 pub const STOP_LABEL: &str = "gitops-updater/stop";
 
-fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)
