@@ -96,6 +96,13 @@ pub enum Effect {
         /// Its title.
         title: String,
     },
+    /// People are told.
+    Tell {
+        /// Channel.
+        channel: String,
+        /// What they are told.
+        what: String,
+    },
 }
 
 impl fmt::Display for Effect {
@@ -119,6 +126,7 @@ impl fmt::Display for Effect {
             Self::Ask { what } => write!(f, "ask the cluster: {what}"),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
+            Self::Tell { channel, what } => write!(f, "tell {channel}: {what}"),
         }
     }
 }

@@ -17,6 +17,7 @@ mod form;
 mod generate;
 mod github_actions;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
@@ -25,9 +26,12 @@ pub mod progress;
 mod replay;
 mod rules;
 mod run;
+mod serve;
 mod settle;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -66,6 +70,7 @@ Exit codes:
   21  an update regressed and was reverted, or its revert is proposed
   22  an update regressed and the revert failed: a person is needed
   23  nobody can say yet whether an update is good (only `verify`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -164,6 +169,9 @@ enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -173,6 +181,10 @@ enum Command {
 impl GlobalArgs {
     fn output(&self) -> Output {
         Output::to(self.output.as_deref())
+    }
+
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     fn set_color(&self) {
@@ -226,7 +238,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }
@@ -250,6 +262,8 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::environment;
 use super::error::{CommandError, Outcome};
+use super::stop::Stop;
 use crate::app::forge::Forge;
 use crate::app::pass::{Error as PassError, Pass, World};
 use crate::app::settle::{self, Recorder, Settle, Settled};
@@ -131,6 +132,7 @@ impl SettleArgs {
         pass: &Pass<'_, F>,
         world: World,
         seen: &Seen,
+        stop: &Stop,
         selected: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
@@ -145,6 +147,7 @@ impl SettleArgs {
                 wait: self.wait,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
+                stop: &|| Box::pin(async { stop.wait().await; }),
                 recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
                 selected,
                 runbook: &|_, _| None,

@@ -8,9 +8,11 @@ use super::error::{CommandError, Outcome};
 use super::form;
 use super::opened::block_on;
 use super::replay;
-use super::run::settle_with;
+use super::run::{Means, settle_with};
 use super::settle::{self, ClusterArgs, Seen, SettleArgs};
+use super::stop::Stop;
 use super::workplace::{PlaceArgs, blocking};
+use crate::app::notify::Gathered;
 use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verified, resume};
 use crate::app::settle::{Settled, kind_of};
 use crate::domain::settle::record::Said;
@@ -101,6 +103,17 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let runtime = super::opened::runtime()?;
     let place = runtime.block_on(args.place.open(global))?;
     let access = args.cluster.access();
+    let stop = Stop::listen()?;
+    let gathered = Gathered::default();
+    let means = Means {
+        global,
+        place: &place,
+        runtime: &runtime,
+        stop: &stop,
+        windows: None,
+        by_name: false,
+        dry_run: false,
+    };
     let seen = runtime.block_on(Seen::connect(access.as_ref(), args.settle.is_recorded()))?;
     let selected = |id: &str, component: &str| {
         let named = args.updates.iter().any(|named| named == id);
@@ -111,8 +124,11 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
             _ => named || of_component,
         }
     };
-    let path = &args.place.path;
-    let settled = settle_with(&args.settle, path, false, global, &place, &runtime, &seen, &selected)?;
+    let settled = settle_with(&args.settle, &args.place.path, means, &seen, &gathered, &selected);
+    if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
+        return Ok(Outcome::Stopped(signal));
+    }
+    let settled = settled?;
     if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {
         return Err(CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them"));
     }

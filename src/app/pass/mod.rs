@@ -26,6 +26,7 @@ pub(super) use under_way::UnderWay;
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::settle::{Settled, Unfit};
+use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
@@ -158,6 +159,8 @@ pub struct Pass<'a, F> {
     pub baseline: Option<&'a Baseline>,
     /// Why nothing may be merged by the state of the cluster, where there is a way to it.
     pub unfit: Option<&'a Unfit>,
+    /// Told of what happens, beside what the state says.
+    pub notify: &'a dyn Notify,
     /// Now.
     pub now: Timestamp,
 }
@@ -194,6 +197,10 @@ pub struct Done {
     pub failures: Vec<Failure>,
     /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
     pub warnings: Vec<String>,
+    /// Pages of pull requests, by number, where they have one.
+    pub links: BTreeMap<u64, String>,
+    /// Something stops every effect but recording and telling.
+    pub stopped: bool,
 }
 
 impl Done {
@@ -306,7 +313,10 @@ impl<F: Forge> Pass<'_, F> {
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
+        let stopped = run.kill_switch.is_some();
         let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
+        let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
+        let links = pulls.map(|pull| (pull.number, pull.url)).collect();
         Ok(Done {
             plan: planned.report,
             state: world.state,
@@ -314,6 +324,8 @@ impl<F: Forge> Pass<'_, F> {
             waiting,
             failures,
             warnings: self.forge.warnings(),
+            links,
+            stopped,
         })
     }
 

@@ -16,6 +16,7 @@ mod tell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 
 use self::act::Decision;
@@ -25,7 +26,7 @@ use self::look::{Begin, Look, News};
 pub use self::look::Recorder;
 use self::revert::Taken;
 use super::cluster::Cluster;
-use super::effects::Effect;
+use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
 use crate::domain::settle::health::{self, HealthSettings, Moves, prechecks};
@@ -52,6 +53,8 @@ pub struct Settle<'a, C> {
     pub settings: Settings,
     /// The health checks.
     pub checks: &'a dyn Fn() -> Checks,
+    /// Ends when the pass is asked to stop.
+    pub stop: &'a (dyn Fn() -> BoxFuture<'a, ()> + 'a),
     /// Takes every line that a verdict is made from.
     pub recorder: Option<&'a dyn Recorder>,
     /// Which updates are settled, by id and component; the others are left as they are.
@@ -221,10 +224,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             if self.followed.is_empty() && !lingers {
                 break;
             }
-            match self.run.pass.runtime.block_on(look.on(deadline)) {
+            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
                 News::Said => {}
                 // What waits for its time is acted upon when the loop comes round.
                 News::Poll => self.poll(&mut look)?,
+                // What is known is recorded; the next pass goes on from there.
+                News::Stop => return Err(Stopped.into()),
                 News::Deadline => {
                     self.act_upon(&mut look)?;
                     break;

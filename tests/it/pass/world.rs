@@ -204,6 +204,7 @@ impl World {
             proposes: true,
             baseline: None,
             unfit: None,
+            notify: &gitops_updater::app::notify::Silent,
             now,
         })
     }

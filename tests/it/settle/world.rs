@@ -147,6 +147,7 @@ pub(super) fn settle(
             wait,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
+            stop: &|| Box::pin(std::future::pending()),
             recorder: None,
             selected: &|_, _| true,
             runbook: &|_, _| Some("Look at the pods\nAsk the chart's authors".to_owned()),
