@@ -4,6 +4,7 @@
 //! all errors on the way. Nothing here reads the environment: credentials are named here and fetched by the
 //! command line.
 
+mod backup;
 mod de;
 mod detection;
 mod hosts;
@@ -12,11 +13,13 @@ mod overrides;
 mod policy;
 mod proposal;
 mod raw;
+mod raw_backup;
 mod raw_policy;
 mod raw_proposal;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_backup;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
@@ -26,6 +29,7 @@ mod words;
 use std::fmt;
 use std::path::Path;
 
+pub use backup::{DataBackups, EtcdBackups, ExportedResource, Exports, LonghornBackups};
 pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
@@ -127,6 +131,8 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
+    /// Backups of data that are made with a backup point.
+    pub data_backups: DataBackups,
 }
 
 impl Default for Config {
@@ -147,6 +153,7 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
+            data_backups: DataBackups::default(),
         }
     }
 }

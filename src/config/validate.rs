@@ -68,6 +68,7 @@ impl<'a> Checker<'a> {
             commits: self.commits(raw.commits),
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
+            data_backups: self.data_backups(raw.backup.data),
         }
     }
 

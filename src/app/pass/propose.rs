@@ -196,6 +196,7 @@ impl<F: Forge> Run<'_, F> {
             facts: self.observed.map(|observed| observed.facts.clone()),
             state: None,
             data: Vec::new(),
+            not_covered: Vec::new(),
         };
         self.effect(Effect::BackUp { backup_id, commit }, |run| {
             match run.pass.backups().create(&made, &BTreeMap::new()) {
