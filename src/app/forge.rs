@@ -258,6 +258,9 @@ pub trait Forge: Sync {
     fn set_status(&self, commit: &str, status: &CommitStatus)
     -> impl Future<Output = ForgeResult<()>> + Send;
 
+    /// The latest status of each context of a commit, whoever wrote it.
+    fn statuses(&self, commit: &str) -> impl Future<Output = ForgeResult<Vec<CommitStatus>>> + Send;
+
     /// The dashboard, if it is there and open.
     fn dashboard(&self) -> impl Future<Output = ForgeResult<Option<Dashboard>>> + Send;
 

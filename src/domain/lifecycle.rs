@@ -271,6 +271,7 @@ mod tests {
             failure_stage: None,
             reason: None,
             verified_by: None,
+            settling: Default::default(),
         }
     }
 

@@ -99,6 +99,13 @@ impl Forge for AnyForge {
         }
     }
 
+    async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        match self {
+            Self::Local(forge) => forge.statuses(commit).await,
+            Self::Github(forge) => forge.statuses(commit).await,
+        }
+    }
+
     async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
         match self {
             Self::Local(forge) => forge.dashboard().await,

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 use crate::domain::problem::Problem;
+use crate::domain::settle::record::{Breaker, Evidence};
 use crate::domain::state::{Campaign, Maintenance, Quarantined, State, Update};
 use crate::repo::write::{Change, Id, WriteRepo};
 
@@ -18,6 +19,8 @@ const UPDATES: &str = "updates/";
 const CAMPAIGNS: &str = "campaigns/";
 const QUARANTINE: &str = "quarantine.yaml";
 const MAINTENANCE: &str = "maintenance.yaml";
+const EVIDENCE: &str = "evidence/";
+const BREAKER: &str = "breaker.yaml";
 
 /// Most bytes of one file.
 const FILE_LIMIT: usize = 256 << 10;
@@ -69,16 +72,12 @@ fn check_schema(repo: &WriteRepo, tip: Id, is_there: bool) -> Result<(), Error> 
 
 /// `Ok(Err)` = the file is broken.
 fn read_file(repo: &WriteRepo, tip: Id, path: &str, state: &mut State) -> Result<Result<(), String>, Error> {
-    let kind = if path.starts_with(UPDATES)
-        || path.starts_with(CAMPAIGNS)
-        || path == QUARANTINE
-        || path == MAINTENANCE
-    {
-        repo.read_file(tip, path, FILE_LIMIT)
-    } else {
+    let is_known = [UPDATES, CAMPAIGNS, EVIDENCE].iter().any(|folder| path.starts_with(folder))
+        || [QUARANTINE, MAINTENANCE, BREAKER].contains(&path);
+    if !is_known {
         return Ok(Ok(()));
-    };
-    let bytes = match kind {
+    }
+    let bytes = match repo.read_file(tip, path, FILE_LIMIT) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(crate::repo::write::Error::TooLarge { limit, .. }) => {
             return Ok(Err(format!("it has more than {limit} bytes")));
@@ -93,6 +92,12 @@ fn parse(path: &str, bytes: &[u8], state: &mut State) -> Result<(), String> {
         state.quarantine = yaml::<Vec<Quarantined>>(bytes)?;
     } else if path == MAINTENANCE {
         state.maintenance = Some(yaml::<Maintenance>(bytes)?);
+    } else if path == BREAKER {
+        state.breaker = Some(yaml::<Breaker>(bytes)?);
+    } else if let Some(name) = path.strip_prefix(EVIDENCE) {
+        let evidence: Evidence = yaml(bytes)?;
+        let id = id_of(name, &evidence.update_id)?;
+        state.evidence.insert(id, evidence);
     } else if let Some(name) = path.strip_prefix(UPDATES) {
         let update: Update = yaml(bytes)?;
         let id = id_of(name, &update.update_id)?;
@@ -130,6 +135,11 @@ pub(super) fn changes(old: &State, new: &State) -> Result<BTreeMap<String, Chang
     let mut changes = BTreeMap::new();
     entries(UPDATES, &old.updates, &new.updates, &mut changes)?;
     entries(CAMPAIGNS, &old.campaigns, &new.campaigns, &mut changes)?;
+    entries(EVIDENCE, &old.evidence, &new.evidence, &mut changes)?;
+    if old.breaker != new.breaker {
+        let change = new.breaker.as_ref().map_or(Ok(Change::Delete), written)?;
+        changes.insert(BREAKER.to_owned(), change);
+    }
     if old.quarantine != new.quarantine {
         changes.insert(QUARANTINE.to_owned(), written(&new.quarantine)?);
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::known::{DECLINED, decline};
-use super::{Error, Run};
+use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Checks, Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
@@ -39,17 +39,6 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
-    }
-
-    /// The pull request of an update, by its number, else by its branch.
-    fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
-        let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
-        let of_branch = |pull: &&PullRequest| {
-            pull.branch == update.branch
-                && update.pull_request.is_none()
-                && pull.state == PullRequestState::Open
-        };
-        self.world.pulls.iter().find(numbered).or_else(|| self.world.pulls.iter().find(of_branch))
     }
 
     /// Does the one thing that comes next; `true` where something was recorded, so that more may follow.
@@ -113,14 +102,7 @@ impl<F: Forge> Run<'_, F> {
                 Ok(false)
             }
             Action::RecordMerge { commit, at } => {
-                self.record_update(&id, |update| {
-                    update.stage = Stage::Merged;
-                    update.merge_commit = Some(commit.clone());
-                    update.merged_at = Some(at);
-                    update.pull_request = update.pull_request.or(pull.map(|pull| pull.number));
-                    complete(update, "merge");
-                    update.reason = None;
-                })?;
+                self.record_merge(&id, pull.map(|pull| pull.number), &commit, at)?;
                 Ok(true)
             }
             Action::RecordClosed => {
@@ -218,18 +200,6 @@ impl<F: Forge> Run<'_, F> {
         })
     }
 
-    /// Whether anything on the branch since the base branch is not ours.
-    pub(super) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
-        if update.head.as_deref() == Some(head.to_string().as_str()) {
-            return Ok(false);
-        }
-        let since = self.pass.git.merge_base(self.world.base, head)?;
-        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
-        let ours = &self.pass.author.email;
-        Ok(commits.len() >= MOST_COMMITS
-            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
-    }
-
     fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
         let Some(pull) = pull else { return Ok(()) };
         if let Some(backup_id) = &update.backup_id {
@@ -249,14 +219,6 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
-    }
-
-    fn verify(&mut self, id: &str, by: &str) -> Result<(), Error> {
-        let now = self.pass.now;
-        let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
-        self.record(what, |state: &mut State| mark_verified(state, id, by, now))?;
-        self.delete_branch(&update)
     }
 
     /// Closes a pull request that is not wanted any more, says why there, and takes its branch away.
@@ -305,37 +267,6 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
-    /// Takes a branch of ours away, if it is as we left it.
-    fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
-        let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
-        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
-            return Ok(());
-        }
-        let name = format!("refs/heads/{}", update.branch);
-        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
-            match run.pass.git.push(&[RefUpdate::delete(&name, head)]) {
-                // Somebody was faster, or the forge deletes merged branches itself.
-                Err(error) if error.lost_race() => Ok(()),
-                pushed => Ok(pushed.map(drop)?),
-            }
-        })?;
-        if done.is_some() {
-            self.world.refs.refs.remove(&name);
-        }
-        Ok(())
-    }
-
-    /// Adds or changes what a pull request says about itself.
-    pub(super) fn change(
-        &mut self,
-        pull: &PullRequest,
-        change: PullRequestChange,
-        what: &str,
-    ) -> Result<(), Error> {
-        let effect = Effect::Change { number: pull.number, what: what.to_owned() };
-        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
-    }
-
     /// Campaigns are over whose updates all are, when nothing is left that would be proposed without being asked for.
     pub(super) fn end_campaigns(&mut self, planned: &Planned) -> Result<(), Error> {
         let mut left = planned.report.waves.iter().flat_map(|wave| &wave.steps);
@@ -376,6 +307,91 @@ impl<F: Forge> Run<'_, F> {
     }
 }
 
+impl<F: Forge> UnderWay<'_, F> {
+    /// The pull request of an update, by its number, else by its branch.
+    pub(in crate::app) fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
+        let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
+        let of_branch = |pull: &&PullRequest| {
+            pull.branch == update.branch
+                && update.pull_request.is_none()
+                && pull.state == PullRequestState::Open
+        };
+        self.world.pulls.iter().find(numbered).or_else(|| self.world.pulls.iter().find(of_branch))
+    }
+
+    /// Whether anything on the branch since the base branch is not ours.
+    pub(in crate::app) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
+        if update.head.as_deref() == Some(head.to_string().as_str()) {
+            return Ok(false);
+        }
+        let since = self.pass.git.merge_base(self.world.base, head)?;
+        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
+        let ours = &self.pass.author.email;
+        Ok(commits.len() >= MOST_COMMITS
+            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
+    }
+
+    /// Records that a pull request was merged.
+    pub(in crate::app) fn record_merge(
+        &mut self,
+        id: &str,
+        number: Option<u64>,
+        commit: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.record_update(id, |update| {
+            if update.stage != Stage::Proposed {
+                return;
+            }
+            update.stage = Stage::Merged;
+            update.merge_commit = Some(commit.to_owned());
+            update.merged_at = Some(at);
+            update.pull_request = update.pull_request.or(number);
+            complete(update, "merge");
+            update.reason = None;
+        })
+    }
+
+    pub(in crate::app) fn verify(&mut self, id: &str, by: &str) -> Result<(), Error> {
+        let now = self.pass.now;
+        let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
+        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
+        self.record(what, |state: &mut State| mark_verified(state, id, by, now))?;
+        self.delete_branch(&update)
+    }
+
+    /// Takes a branch of ours away, if it is as we left it.
+    pub(in crate::app) fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
+        let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
+        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let name = format!("refs/heads/{}", update.branch);
+        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
+            match run.pass.git.push(&[RefUpdate::delete(&name, head)]) {
+                // Somebody was faster, or the forge deletes merged branches itself.
+                Err(error) if error.lost_race() => Ok(()),
+                pushed => Ok(pushed.map(drop)?),
+            }
+        })?;
+        if done.is_some() {
+            self.world.refs.refs.remove(&name);
+        }
+        Ok(())
+    }
+
+    /// Adds or changes what a pull request says about itself.
+    pub(in crate::app) fn change(
+        &mut self,
+        pull: &PullRequest,
+        change: PullRequestChange,
+        what: &str,
+    ) -> Result<(), Error> {
+        let effect = Effect::Change { number: pull.number, what: what.to_owned() };
+        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
+    }
+}
+
 /// Records that a merged update is verified; `None` where there is no such update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
     let update =
@@ -406,13 +422,13 @@ pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> O
 }
 
 /// Notes that a phase is done, once.
-pub(super) fn complete(update: &mut Update, phase: &str) {
+pub(in crate::app) fn complete(update: &mut Update, phase: &str) {
     if !update.completed_phases.iter().any(|done| done == phase) {
         update.completed_phases.push(phase.to_owned());
     }
 }
 
 /// A component id as a word in the names of phases: `k3s`, `helm_apps_podinfo`.
-pub(super) fn phase_of(component: &str) -> String {
+pub(in crate::app) fn phase_of(component: &str) -> String {
     component.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect()
 }

@@ -1,6 +1,6 @@
 //! What earlier passes left: rebuilt where the record was lost, and changed where people ticked a box.
 
-use super::{Error, Run};
+use super::{Error, UnderWay};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::state::{Quarantined, Stage, State, Update};
@@ -10,9 +10,9 @@ use crate::state::Transition;
 pub(super) const DECLINED: &str =
     "its pull request was closed without being merged, which means: not this version";
 
-impl<F: Forge> Run<'_, F> {
+impl<F: Forge> UnderWay<'_, F> {
     /// Records pull requests of ours that the state does not know: it was lost, or a pass was killed.
-    pub(super) fn adopt(&mut self) -> Result<(), Error> {
+    pub(in crate::app) fn adopt(&mut self) -> Result<(), Error> {
         // Oldest first, so that the newest record of a component is the last.
         let unknown: Vec<(PullRequest, Marker)> = self
             .world
@@ -42,7 +42,7 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// Does what people ticked on the dashboard, as far as it is a matter of the record.
-    pub(super) fn obey(&mut self) -> Result<(), Error> {
+    pub(in crate::app) fn obey(&mut self) -> Result<(), Error> {
         for tick in self.ticked.clone() {
             match tick {
                 Tick::Unquarantine { component, version } => {
@@ -118,5 +118,6 @@ fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update 
         failure_stage: None,
         reason: Some("rebuilt from its pull request".to_owned()),
         verified_by: None,
+        settling: Default::default(),
     }
 }

@@ -9,16 +9,19 @@ mod charts;
 mod known;
 mod propose;
 mod texts;
+mod under_way;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 pub use act::mark_verified;
+pub(super) use under_way::UnderWay;
 
-use super::effects::{Effect, Go, Stopped, Witness};
+use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
@@ -33,7 +36,7 @@ use crate::domain::policy::window::Window;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
-use crate::state::{self, STATE_REF, StateStore, Transition};
+use crate::state::{self, STATE_REF, StateStore};
 
 /// Why a pass could not go on, or one update of it could not.
 #[derive(Debug, thiserror::Error)]
@@ -240,20 +243,10 @@ impl<F: Forge> Pass<'_, F> {
         read: &dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
     ) -> Result<Done, Error> {
         let mut run = Run {
-            pass: self,
-            ticked: world
-                .dashboard
-                .as_ref()
-                .map(|dashboard| Tick::ticked(&dashboard.body))
-                .unwrap_or_default(),
-            kill_switch: self.kill_switch.or_else(|| stopped_by(world.dashboard.as_ref())),
-            world,
+            under_way: UnderWay::new(self, world),
             survey,
             observed,
             read,
-            effects: Vec::new(),
-            waiting: BTreeMap::new(),
-            failures: Vec::new(),
             replaced: Vec::new(),
             touched: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -277,16 +270,11 @@ impl<F: Forge> Pass<'_, F> {
         }
         let mut report = planned.report;
         run.tell_held(&mut report);
-        Ok(Done {
-            plan: report,
-            state: run.world.state,
-            effects: run.effects,
-            waiting: run.waiting,
-            failures: run.failures,
-        })
+        let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
+        Ok(Done { plan: report, state: world.state, effects, waiting, failures })
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+    pub(in crate::app) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
         self.runtime.block_on(answer)
     }
 }
@@ -300,18 +288,12 @@ fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
         .then_some(KillSwitch::Dashboard)
 }
 
-/// A pass under way.
+/// A pass that takes further what is under way and proposes what comes next, with what it knows of the base branch.
 struct Run<'a, F> {
-    pass: &'a Pass<'a, F>,
-    world: World,
+    under_way: UnderWay<'a, F>,
     survey: &'a Survey,
     observed: Option<Observed<'a>>,
     read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
-    ticked: BTreeSet<Tick>,
-    kill_switch: Option<KillSwitch>,
-    effects: Vec<Effect>,
-    waiting: BTreeMap<String, String>,
-    failures: Vec<Failure>,
     /// Updates that another version takes the place of, to be closed when that one is open.
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
@@ -320,80 +302,21 @@ struct Run<'a, F> {
     held: BTreeMap<String, Held>,
 }
 
+impl<'a, F> Deref for Run<'a, F> {
+    type Target = UnderWay<'a, F>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.under_way
+    }
+}
+
+impl<F> DerefMut for Run<'_, F> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.under_way
+    }
+}
+
 impl<F: Forge> Run<'_, F> {
-    /// Does one thing, if the witness lets it; `None` where it was left out.
-    fn effect<T>(
-        &mut self,
-        effect: Effect,
-        act: impl FnOnce(&Self) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let go = self.pass.witness.before(&effect)?;
-        let result = match go {
-            Go::Do => {
-                tracing::info!(effect = %effect, "pass");
-                let result = act(self)?;
-                self.pass.witness.after(&effect)?;
-                Some(result)
-            }
-            Go::Skip => None,
-        };
-        self.effects.push(effect);
-        Ok(result)
-    }
-
-    /// Whether effects take place, or are only told.
-    fn acts(&self) -> bool {
-        matches!(
-            self.pass.witness.before(&Effect::Record { what: "the end of the pass".to_owned() }),
-            Ok(Go::Do)
-        )
-    }
-
-    /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
-    fn record(
-        &mut self,
-        what: String,
-        decide: impl Fn(&mut State) -> Option<Transition>,
-    ) -> Result<(), Error> {
-        // What changes nothing is no effect.
-        if decide(&mut self.world.state.clone()).is_none() {
-            return Ok(());
-        }
-        let now = self.pass.now;
-        let changed =
-            self.effect(Effect::Record { what }, |run| Ok(run.pass.store.change(now, &decide)?))?;
-        match changed {
-            Some(changed) => self.world.state = changed.loaded.state,
-            None => {
-                decide(&mut self.world.state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes the record of one update, if it is there.
-    fn record_update(&mut self, id: &str, change: impl Fn(&mut Update)) -> Result<(), Error> {
-        let now = self.pass.now;
-        let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
-            let mut after = update.clone();
-            change(&mut after);
-            Transition::of(&after).subject().to_owned()
-        });
-        self.record(what, |state| {
-            let update = state.updates.get_mut(id)?;
-            let before = update.clone();
-            change(update);
-            if *update == before {
-                return None;
-            }
-            if update.stage != before.stage {
-                update.changed_at = now;
-            }
-            update.status = update.stage.status();
-            Some(Transition::of(update))
-        })
-    }
-
     fn circumstances<'s>(
         &'s self,
         updates: &'s [Update],
@@ -403,6 +326,7 @@ impl<F: Forge> Run<'_, F> {
             now: self.pass.now,
             kill_switch: self.kill_switch,
             maintenance: self.world.state.maintenance.as_ref(),
+            breaker: self.world.state.breaker.as_ref(),
             limits: self.pass.config.limits,
             updates,
             quarantine: &self.world.state.quarantine,
@@ -512,14 +436,5 @@ impl<F: Forge> Run<'_, F> {
         }
         report.held.extend(self.held.values().cloned());
         report.held.sort_by(|one, other| one.component.cmp(&other.component));
-    }
-
-    fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {
-        if let Error::Stopped(stopped) = error {
-            return Err(stopped.into());
-        }
-        tracing::error!(component, error = %error, "update failed");
-        self.failures.push(Failure { component: component.to_owned(), error });
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::act::{complete, phase_of};
-use super::{Error, Run};
+use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{
     BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
@@ -138,6 +138,7 @@ impl<F: Forge> Run<'_, F> {
                 failure_stage: None,
                 reason: None,
                 verified_by: None,
+                settling: Default::default(),
             };
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
@@ -237,7 +238,7 @@ impl<F: Forge> Run<'_, F> {
             files.iter().map(|(path, bytes)| (path.clone(), Change::Write(bytes.clone()))).collect();
         let name = format!("refs/heads/{}", update.branch);
         let effect = Effect::Push { branch: update.branch.clone(), what: written.title.clone() };
-        let made = |run: &Self| -> Result<Id, Error> {
+        let made = |run: &UnderWay<'_, F>| -> Result<Id, Error> {
             let words = Words { message: &written.commit, author: &run.pass.author, time: update.started_at };
             Ok(run.pass.git.commit(base, &changes, words)?)
         };
@@ -260,30 +261,6 @@ impl<F: Forge> Run<'_, F> {
             self.world.refs.refs.insert(name, commit);
         }
         Ok(pushed)
-    }
-
-    /// The branch, moved to a commit that the forge makes in its own name; `None` where it makes none.
-    fn commit_through_forge(
-        &self,
-        update: &Update,
-        written: &Written,
-        files: &BTreeMap<String, Vec<u8>>,
-        seen: Option<Id>,
-    ) -> Result<Option<Id>, Error> {
-        let file = |(path, content): (&String, &Vec<u8>)| -> Result<CommitFile, Error> {
-            let entry = self.pass.git.entry(self.world.base, path)?;
-            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
-            Ok(CommitFile { path: path.clone(), content: content.clone(), executable })
-        };
-        let commit = BranchCommit {
-            branch: update.branch.clone(),
-            base: self.world.base.to_string(),
-            files: files.iter().map(file).collect::<Result<_, _>>()?,
-            message: written.commit.clone(),
-            seen: seen.map(|seen| seen.to_string()),
-        };
-        let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
-        text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
 
     /// The open pull request of the branch; `None` in a dry run.
@@ -322,6 +299,32 @@ impl<F: Forge> Run<'_, F> {
         let number = opened.as_ref().map(|pull| pull.number);
         self.world.pulls.extend(opened);
         Ok(number)
+    }
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// The branch, moved to a commit that the forge makes in its own name; `None` where it makes none.
+    fn commit_through_forge(
+        &self,
+        update: &Update,
+        written: &Written,
+        files: &BTreeMap<String, Vec<u8>>,
+        seen: Option<Id>,
+    ) -> Result<Option<Id>, Error> {
+        let file = |(path, content): (&String, &Vec<u8>)| -> Result<CommitFile, Error> {
+            let entry = self.pass.git.entry(self.world.base, path)?;
+            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
+            Ok(CommitFile { path: path.clone(), content: content.clone(), executable })
+        };
+        let commit = BranchCommit {
+            branch: update.branch.clone(),
+            base: self.world.base.to_string(),
+            files: files.iter().map(file).collect::<Result<_, _>>()?,
+            message: written.commit.clone(),
+            seen: seen.map(|seen| seen.to_string()),
+        };
+        let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
+        text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
 }
 

@@ -580,6 +580,7 @@ fn update(id: &str, stage: Stage) -> Update {
         failure_stage: None,
         reason: Some("waits for a person".to_owned()),
         verified_by: None,
+        settling: Default::default(),
     }
 }
 

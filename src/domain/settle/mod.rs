@@ -7,4 +7,5 @@ pub mod finding;
 pub mod kind;
 pub mod line;
 pub mod object;
+pub mod record;
 pub mod verdict;

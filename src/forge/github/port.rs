@@ -72,6 +72,10 @@ impl Forge for GithubForge {
         self.write_status(commit, status).await
     }
 
+    async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        self.all_statuses(commit).await
+    }
+
     async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
         self.open_dashboard().await
     }

@@ -13,6 +13,7 @@ mod id;
 mod local;
 mod push;
 mod remote;
+mod revert;
 mod store;
 
 pub use commit::{Change, Merged, Words};
@@ -21,4 +22,5 @@ pub use http::HttpLimits;
 pub use id::{Id, NotAnId};
 pub use push::{Pushed, RefUpdate};
 pub use remote::{Remote, RemoteRefs, configured_url, https_form};
+pub use revert::{Landed, Standing};
 pub use store::{CommitInfo, EntryKind, Person, TagInfo, TreeEntry, WriteRepo};
