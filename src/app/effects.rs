@@ -67,6 +67,11 @@ pub enum Effect {
         /// What it proposes.
         what: String,
     },
+    /// A backup of data is made, or an old one removed, in the cluster.
+    Data {
+        /// What is done, to which object.
+        what: String,
+    },
     /// Old backup points are removed.
     Prune {
         /// How many.
@@ -93,6 +98,7 @@ impl fmt::Display for Effect {
             Self::Comment { number, what } => write!(f, "comment on pull request #{number}: {what}"),
             Self::Close { number, reason } => write!(f, "close pull request #{number}: {reason}"),
             Self::Merge { number, what } => write!(f, "merge pull request #{number}: {what}"),
+            Self::Data { what } => f.write_str(what),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
         }

@@ -2,6 +2,7 @@
 
 mod closer;
 pub mod cluster;
+pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
