@@ -221,6 +221,16 @@ impl Backups {
         }
     }
 
+    /// Reads one among refs that were fetched; `None` where it is not among them.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn known(&self, refs: &RemoteRefs, id: &str) -> Result<Option<BackupPoint>, Error> {
+        let tag = refs.refs.get(&ref_name(id)?).copied();
+        tag.map(|tag| self.read(id, tag)).transpose()
+    }
+
     /// Reads one.
     ///
     /// # Errors

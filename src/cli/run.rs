@@ -14,6 +14,7 @@ use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
+use crate::app::data::NoCluster;
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::pass::{self, Done, Pass};
@@ -140,6 +141,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
+    data: NoCluster<'a>,
     stopped: Option<KillSwitch>,
 }
 
@@ -175,6 +177,7 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            data: NoCluster { settings: &config.data_backups },
             stopped: kill_switch(config),
         })
     }
@@ -195,6 +198,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
+            data: &self.data,
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
