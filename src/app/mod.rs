@@ -7,6 +7,7 @@ pub mod detect;
 pub mod effects;
 pub mod forge;
 mod named;
+pub mod notify;
 pub mod pass;
 pub mod plan;
 pub mod ports;

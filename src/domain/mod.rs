@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod message;
 pub mod near;
 pub mod notes;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod problem;
