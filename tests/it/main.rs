@@ -4,6 +4,7 @@
 
 mod architecture;
 mod broken;
+mod cluster;
 mod config;
 mod corpus;
 mod detect;
