@@ -50,7 +50,9 @@ impl<F: Forge> Run<'_, F> {
             .backup_id
             .as_ref()
             .and_then(|id| self.pass.backups().known(&self.world.refs, id).ok().flatten());
-        point.map(|point| (point.data.iter().map(DataBackup::line).collect(), point.not_covered)).unwrap_or_default()
+        point
+            .map(|point| (point.data.iter().map(DataBackup::line).collect(), point.not_covered))
+            .unwrap_or_default()
     }
 
     /// Removes old backups of data. That it fails is no reason to fail for anything else.

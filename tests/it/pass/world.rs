@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use gitops_updater::app::data::{DataKeeper, Keeper, NoCluster};
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
@@ -24,6 +25,7 @@ use gitops_updater::state::StateStore;
 use jiff::Timestamp;
 
 use crate::support::git::Git;
+use crate::support::scripted_cluster::ScriptedCluster;
 
 pub(super) const NOW: &str = "2026-11-21T10:00:00Z";
 
@@ -109,6 +111,8 @@ pub(super) struct World {
     pub(super) git: Git,
     pub(super) published: Published,
     pub(super) config: String,
+    /// The cluster, where there is a way to one.
+    pub(super) cluster: Option<ScriptedCluster>,
 }
 
 impl World {
@@ -124,7 +128,7 @@ impl World {
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new() }
+        Self { _folder: folder, git, published, config: String::new(), cluster: None }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -156,7 +160,13 @@ impl World {
         let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let author = Person::bot();
         let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(clock));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let settings = &config.data_backups;
+        let data: Box<dyn DataKeeper + '_> = match &self.cluster {
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime: &runtime }),
+            None => Box::new(NoCluster { settings }),
+        };
         let templates = Templates::new(Overrides::default()).unwrap();
         let pass = Pass {
             forge: &forge,
@@ -169,6 +179,7 @@ impl World {
             runtime: &runtime,
             generator: &NoGenerator,
             charts: &NoGenerator,
+            data: data.as_ref(),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),
@@ -249,18 +260,18 @@ impl World {
 
 /// Remembers what was done, and stops where it is told to.
 #[derive(Debug, Default)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     /// Stop before this effect is done, counted from 0.
-    pub(super) stop_before: Option<usize>,
+    pub(crate) stop_before: Option<usize>,
     /// Stop after this effect was done.
-    pub(super) stop_after: Option<usize>,
+    pub(crate) stop_after: Option<usize>,
     /// Leave every effect out.
-    pub(super) skip: bool,
-    pub(super) done: Mutex<Vec<Effect>>,
+    pub(crate) skip: bool,
+    pub(crate) done: Mutex<Vec<Effect>>,
 }
 
 impl Recording {
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.done.lock().unwrap().len()
     }
 }
