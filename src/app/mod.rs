@@ -11,4 +11,5 @@ pub mod notify;
 pub mod pass;
 pub mod plan;
 pub mod ports;
+pub mod rollback;
 pub mod rules;

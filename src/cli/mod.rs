@@ -21,6 +21,7 @@ mod output;
 mod plan;
 mod pr;
 pub mod progress;
+mod rollback;
 mod rules;
 mod run;
 mod status;
@@ -146,6 +147,7 @@ enum Command {
     Run(run::RunArgs),
     Propose(run::ProposeArgs),
     Verify(verify::VerifyArgs),
+    Rollback(rollback::RollbackArgs),
     Facts(facts::FactsCommandArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
@@ -235,6 +237,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Run(args) => run::run(args, &app.global),
         Command::Propose(args) => run::propose(args, &app.global),
         Command::Verify(args) => verify::run(args, &app.global),
+        Command::Rollback(args) => rollback::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),

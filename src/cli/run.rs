@@ -210,7 +210,7 @@ impl<'a> Ingredients<'a> {
     }
 }
 
-fn kill_switch(config: &Config) -> Option<KillSwitch> {
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
     if !config.enabled {
         return Some(KillSwitch::Configuration);
     }
@@ -239,7 +239,7 @@ fn failed(error: pass::Error) -> CommandError {
 }
 
 /// Leaves every effect out; what would have been is told in the end.
-struct DryRun;
+pub(super) struct DryRun;
 
 impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {

@@ -114,12 +114,16 @@ impl<C: Cluster> Work<'_, C> {
         for attempt in 0..MOST_TRIES {
             let job = job(&template, namespace, id, attempt);
             let what = format!("Job {namespace}/{}", job["metadata"]["name"].as_str().unwrap_or_default());
+            let mut is_fresh = false;
             loop {
                 let is_ours = |found: &Value| found["metadata"]["labels"][POINT_LABEL] == key(id).as_str();
-                let (found, is_fresh) = match self.ensure(&jobs(), namespace, &job, is_ours).await? {
+                let found = match self.ensure(&jobs(), namespace, &job, is_ours).await? {
                     Ensured::Skipped => return Ok(None),
-                    Ensured::Made(made) => (made, true),
-                    Ensured::There(found) => (found, false),
+                    Ensured::Made(made) => {
+                        is_fresh = true;
+                        made
+                    }
+                    Ensured::There(found) => found,
                 };
                 match outcome(&found) {
                     Outcome::Succeeded => {

@@ -9,6 +9,7 @@ mod charts;
 mod data;
 mod known;
 mod propose;
+mod rolled_back;
 mod texts;
 mod under_way;
 mod wanted;
@@ -270,6 +271,7 @@ impl<F: Forge> Pass<'_, F> {
         };
         run.adopt()?;
         run.obey()?;
+        run.record_rolled_back()?;
         let planned = run.plan();
         run.take_further(&planned)?;
         // What was merged or verified just now lets others go on.

@@ -10,6 +10,7 @@ mod inline;
 mod names;
 pub mod neutral;
 mod proposal;
+mod rollback;
 mod section;
 mod templates;
 
@@ -21,5 +22,6 @@ pub use dashboard::{Action, Dashboard, Ignored};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
+pub use rollback::{GoingBack, reverted_updates};
 pub use section::Section;
 pub use templates::{Overrides, TemplateError, Templates};
