@@ -16,6 +16,7 @@ mod raw;
 mod raw_backup;
 mod raw_policy;
 mod raw_proposal;
+mod raw_validation;
 mod tree;
 mod upstreams;
 mod validate;
@@ -23,6 +24,8 @@ mod validate_backup;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
+mod validate_validation;
+mod validation;
 mod values;
 mod words;
 
@@ -38,6 +41,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -133,6 +137,8 @@ pub struct Config {
     pub backup: Backup,
     /// Backups of data that are made with a backup point.
     pub data_backups: DataBackups,
+    /// How a merged update is proven healthy.
+    pub validation: Validation,
 }
 
 impl Default for Config {
@@ -154,6 +160,7 @@ impl Default for Config {
             dashboard: Dashboard::default(),
             backup: Backup::default(),
             data_backups: DataBackups::default(),
+            validation: Validation::default(),
         }
     }
 }
@@ -231,3 +238,5 @@ mod policy_tests;
 mod tests;
 #[cfg(test)]
 mod trust_tests;
+#[cfg(test)]
+mod validation_tests;

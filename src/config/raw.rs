@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::raw_policy::{RawKubernetesApi, RawLimits, RawPolicy, RawWindow};
 use super::raw_proposal::{RawBackup, RawCommits, RawDashboard, RawForge, RawPullRequests};
+use super::raw_validation::RawValidation;
 use super::words::words;
 
 /// Configuration of gitops-updater (`.gitops-updater.yaml`). Every key may be left out.
@@ -56,6 +57,8 @@ pub(super) struct RawConfig {
     pub(super) dashboard: RawDashboard,
     /// Backup points. Default: see its keys.
     pub(super) backup: RawBackup,
+    /// How a merged update is proven healthy, and what is done where it is not. Default: see its keys.
+    pub(super) validation: RawValidation,
 }
 
 /// The keys of `detection` that are not components.

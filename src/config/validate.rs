@@ -69,6 +69,7 @@ impl<'a> Checker<'a> {
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
             data_backups: self.data_backups(raw.backup.data),
+            validation: self.validation(raw.validation),
         }
     }
 

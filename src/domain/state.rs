@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
+use super::notice::Told;
 use super::plan::{Approval, Revert, RevertSafety, Step};
 use super::settle::record::{Breaker, Evidence, Settling};
 
@@ -25,6 +26,8 @@ pub struct State {
     pub evidence: BTreeMap<String, Evidence>,
     /// `breaker.yaml`: set while too many reverts have stopped proposing and merging.
     pub breaker: Option<Breaker>,
+    /// `told.yaml`: what people were told.
+    pub told: Told,
 }
 
 /// Where an update is in its life.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::domain::notice::Told;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Evidence};
 use crate::domain::state::{Campaign, Maintenance, Quarantined, State, Update};
@@ -19,6 +20,7 @@ const UPDATES: &str = "updates/";
 const CAMPAIGNS: &str = "campaigns/";
 const QUARANTINE: &str = "quarantine.yaml";
 const MAINTENANCE: &str = "maintenance.yaml";
+const TOLD: &str = "told.yaml";
 const EVIDENCE: &str = "evidence/";
 const BREAKER: &str = "breaker.yaml";
 
@@ -73,7 +75,7 @@ fn check_schema(repo: &WriteRepo, tip: Id, is_there: bool) -> Result<(), Error> 
 /// `Ok(Err)` = the file is broken.
 fn read_file(repo: &WriteRepo, tip: Id, path: &str, state: &mut State) -> Result<Result<(), String>, Error> {
     let is_known = [UPDATES, CAMPAIGNS, EVIDENCE].iter().any(|folder| path.starts_with(folder))
-        || [QUARANTINE, MAINTENANCE, BREAKER].contains(&path);
+        || [QUARANTINE, MAINTENANCE, BREAKER, TOLD].contains(&path);
     if !is_known {
         return Ok(Ok(()));
     }
@@ -92,6 +94,8 @@ fn parse(path: &str, bytes: &[u8], state: &mut State) -> Result<(), String> {
         state.quarantine = yaml::<Vec<Quarantined>>(bytes)?;
     } else if path == MAINTENANCE {
         state.maintenance = Some(yaml::<Maintenance>(bytes)?);
+    } else if path == TOLD {
+        state.told = yaml::<Told>(bytes)?;
     } else if path == BREAKER {
         state.breaker = Some(yaml::<Breaker>(bytes)?);
     } else if let Some(name) = path.strip_prefix(EVIDENCE) {
@@ -146,6 +150,10 @@ pub(super) fn changes(old: &State, new: &State) -> Result<BTreeMap<String, Chang
     if old.maintenance != new.maintenance {
         let change = new.maintenance.as_ref().map_or(Ok(Change::Delete), written)?;
         changes.insert(MAINTENANCE.to_owned(), change);
+    }
+    if old.told != new.told {
+        let change = if new.told.is_empty() { Change::Delete } else { written(&new.told)? };
+        changes.insert(TOLD.to_owned(), change);
     }
     Ok(changes)
 }

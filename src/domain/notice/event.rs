@@ -45,6 +45,8 @@ pub enum Kind {
     HoldUnacknowledged,
     /// Its pull request was closed without being merged, or was replaced.
     Abandoned,
+    /// There is a newer version.
+    UpdateFound,
     /// A newer version fixes a known vulnerability.
     SecurityUpdate,
     /// So much was taken back that nothing more is proposed.
@@ -63,7 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Proposed,
         Self::Merged,
         Self::Verified,
@@ -72,6 +74,7 @@ impl Kind {
         Self::Held,
         Self::HoldUnacknowledged,
         Self::Abandoned,
+        Self::UpdateFound,
         Self::SecurityUpdate,
         Self::CircuitBreaker,
         Self::BackupFailed,
@@ -92,6 +95,7 @@ impl Kind {
             Self::Held => "held",
             Self::HoldUnacknowledged => "hold_unacknowledged",
             Self::Abandoned => "abandoned",
+            Self::UpdateFound => "update_found",
             Self::SecurityUpdate => "security_update",
             Self::CircuitBreaker => "circuit_breaker",
             Self::BackupFailed => "backup_failed",
@@ -109,6 +113,7 @@ impl Kind {
             | Self::Merged
             | Self::Verified
             | Self::Abandoned
+            | Self::UpdateFound
             | Self::MaintenanceBegan
             | Self::MaintenanceEnded
             | Self::Test => Severity::Regular,
@@ -133,6 +138,7 @@ impl Kind {
             Self::Held => "Update held",
             Self::HoldUnacknowledged => "Held update still needs a person",
             Self::Abandoned => "Update abandoned",
+            Self::UpdateFound => "Update available",
             Self::SecurityUpdate => "Security update available",
             Self::CircuitBreaker => "Updates stopped",
             Self::BackupFailed => "Backup failed",
@@ -191,7 +197,8 @@ pub struct Subject {
 /// messages of the cluster); each channel makes it harmless in its own way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What makes it the same event in another pass: it is told once. `[a-z0-9_./:-]`, by [`Event::new`].
+    /// What makes it the same event in another pass: it is told once. Plain characters only, see
+    /// [`Event::new`].
     pub key: String,
     /// What happened.
     pub kind: Kind,
@@ -209,6 +216,8 @@ pub struct Event {
     pub link: Option<String>,
     /// When it happened.
     pub at: Timestamp,
+    /// It goes to the escalation channels, too.
+    pub escalated: bool,
 }
 
 impl Event {
@@ -218,7 +227,11 @@ impl Event {
             .chars()
             .take(160)
             .map(|letter| match letter.to_ascii_lowercase() {
-                fine if fine.is_ascii_alphanumeric() || matches!(fine, '/' | '.' | ':' | '-' | '_') => fine,
+                fine if fine.is_ascii_alphanumeric()
+                    || matches!(fine, '/' | '.' | ':' | '-' | '_' | '@' | '+') =>
+                {
+                    fine
+                }
                 _ => '-',
             })
             .collect();
@@ -232,6 +245,7 @@ impl Event {
             steps: Vec::new(),
             link: None,
             at,
+            escalated: false,
         }
     }
 
@@ -284,6 +298,11 @@ impl Event {
         self
     }
 
+    /// Kind of the component (`helm` of `staging:helm/apps/podinfo`); `None` where it is about none.
+    pub fn component_kind(&self) -> Option<&str> {
+        self.subject.as_ref().map(|subject| kind_of(&subject.component))
+    }
+
     /// Title for people: what happened, and to what.
     pub fn title(&self) -> String {
         match &self.subject {
@@ -291,6 +310,12 @@ impl Event {
             None => self.kind.title().to_owned(),
         }
     }
+}
+
+/// The kind of a component, as its id has it (design.md, ids: `[cluster:]kind[/…]`).
+pub fn kind_of(component: &str) -> &str {
+    let first = component.split('/').next().unwrap_or(component);
+    first.rsplit(':').next().unwrap_or(first)
 }
 
 fn bounded(lines: &mut Vec<String>, more: impl IntoIterator<Item = String>) {

@@ -171,9 +171,31 @@ impl Kind {
         })
     }
 
-    /// As in `kind:`; Longhorn's own are told apart by their group.
+    /// As in `kind:`; several kinds may have the same.
     pub fn name(self) -> &'static str {
         self.api().kind
+    }
+
+    /// The name by which recordings tell what is watched: as in `kind:`, and with the group behind a dot where another
+    /// kind has that name already (`Node.longhorn.io`).
+    pub fn label(self) -> String {
+        let api = self.api();
+        if Self::ALL.iter().find(|kind| kind.name() == api.kind) == Some(&self) {
+            api.kind.to_owned()
+        } else {
+            format!("{}.{}", api.kind, api.group)
+        }
+    }
+
+    /// The kind with this [`label`](Self::label).
+    pub fn of_label(label: &str) -> Option<Self> {
+        match label.split_once('.') {
+            Some((name, group)) => Self::ALL.iter().copied().find(|kind| {
+                let api = kind.api();
+                api.kind == name && api.group == group
+            }),
+            None => Self::ALL.iter().copied().find(|kind| kind.name() == label),
+        }
     }
 }
 
@@ -186,6 +208,14 @@ mod tests {
         assert_eq!(Kind::of("v1", "Node"), Some(Kind::Node));
         assert_eq!(Kind::of("longhorn.io/v1beta2", "Node"), Some(Kind::LonghornNode));
         assert_eq!(Kind::of("kustomize.config.k8s.io/v1beta1", "Kustomization"), None);
+    }
+
+    #[test]
+    fn every_label_names_its_own_kind() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of_label(&kind.label()), Some(*kind));
+        }
+        assert_eq!(Kind::LonghornNode.label(), "Node.longhorn.io");
     }
 
     #[test]

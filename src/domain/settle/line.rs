@@ -2,6 +2,9 @@
 //!
 //! Unknown keys and unknown lines are ignored, so that recordings outlive the versions that wrote them.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -13,6 +16,29 @@ impl Serialize for Moment {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Milliseconds of any time that matters are exact in a double.
         serializer.serialize_f64(self.0 as f64 / 1000.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        if seconds.is_finite() && seconds.abs() < 1e12 {
+            Ok(Self((seconds * 1000.0).round() as i64))
+        } else {
+            Err(serde::de::Error::custom("a time of more than 30,000 years"))
+        }
+    }
+}
+
+impl Moment {
+    /// The moment a while later.
+    pub fn after(self, while_: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(while_.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long it is after an earlier moment; nothing where that is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
@@ -68,6 +94,8 @@ pub enum Seen<O = Value> {
     Config(Value),
     /// For people; time moves on.
     Note(String),
+    /// Something that this version does not know; time moves on.
+    Unknown,
 }
 
 /// The first line.
@@ -85,6 +113,12 @@ pub struct Header {
     /// Namespaces that are watched; `None` for all.
     #[serde(default)]
     pub namespaces: Option<Vec<String>>,
+    /// Kinds that the cluster does not have: their checks do not apply.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
+    /// Kinds that may not be read, with the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unseen: BTreeMap<String, String>,
 }
 
 /// What became of an object.
@@ -113,6 +147,9 @@ pub struct Commit {
     /// Files that it changed.
     #[serde(default)]
     pub files: Vec<String>,
+    /// Updates (by id) whose pins are back at their old text with it, as far as the observer has looked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reverts: Vec<String>,
 }
 
 /// The merge of an update.
