@@ -17,6 +17,7 @@ use super::stop::{Stop, Stoppable};
 use super::watch::{self, AgainArgs, Trace};
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
+use crate::app::data::NoCluster;
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::named;
@@ -289,6 +290,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
+    data: NoCluster<'a>,
     stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
 }
@@ -318,6 +320,7 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            data: NoCluster { settings: &config.data_backups },
             stopped: kill_switch(config),
             gathered,
         })
@@ -339,6 +342,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
+            data: &self.data,
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
@@ -351,7 +355,7 @@ impl<'a> Ingredients<'a> {
     }
 }
 
-fn kill_switch(config: &Config) -> Option<KillSwitch> {
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
     if !config.enabled {
         return Some(KillSwitch::Configuration);
     }
@@ -380,7 +384,7 @@ fn failed(error: pass::Error) -> CommandError {
 }
 
 /// Leaves every effect out; what would have been is told in the end.
-struct DryRun;
+pub(super) struct DryRun;
 
 impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {
