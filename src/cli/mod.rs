@@ -8,6 +8,7 @@ mod adapters;
 mod backup;
 mod completions;
 mod config;
+mod dashboard;
 mod detect;
 mod environment;
 pub mod error;
@@ -16,6 +17,7 @@ mod form;
 mod generate;
 mod github_actions;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
@@ -24,8 +26,11 @@ pub mod progress;
 mod replay;
 mod rules;
 mod run;
+mod serve;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -60,6 +65,7 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -152,9 +158,14 @@ enum Command {
     #[command(subcommand)]
     Pr(pr::PrCommand),
     #[command(subcommand)]
+    Dashboard(dashboard::DashboardCommand),
+    #[command(subcommand)]
     Backup(backup::BackupCommand),
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
     #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
@@ -165,6 +176,10 @@ enum Command {
 impl GlobalArgs {
     fn output(&self) -> Output {
         Output::to(self.output.as_deref())
+    }
+
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     fn set_color(&self) {
@@ -218,7 +233,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }
@@ -239,8 +254,11 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
+        Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

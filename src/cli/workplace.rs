@@ -87,8 +87,10 @@ impl Workplace {
         Backups::new(self.repo.clone(), self.author.clone())
     }
 
+    /// Now, in whole seconds: it is written into records and read by people.
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
+        let now = self.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
     /// The branch that pull requests are made for.
@@ -109,6 +111,12 @@ impl Workplace {
 }
 
 impl PlaceArgs {
+    /// The repository at `path`, with the configured remote.
+    pub(super) fn at(path: PathBuf) -> Self {
+        let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());
+        Self { path, remote: super::environment::read("GITOPS_UPDATER_REMOTE"), now }
+    }
+
     /// Opens the repository, its remote and its forge as arguments, configuration and environment have them.
     pub(super) async fn open(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
         let path = self.path.as_path();
@@ -259,7 +267,7 @@ async fn with_github(
 }
 
 /// Credentials of the hosts that the configuration names, for a remote that a person named.
-fn git_credentials(config: &Config, access: &Access) -> Result<Credentials, CommandError> {
+pub(super) fn git_credentials(config: &Config, access: &Access) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::new();
     for (host, credential) in &access.credentials {
         let by_http = config.upstreams.hosts.get(host).is_some_and(|settings| settings.credentials_by_http);

@@ -33,12 +33,15 @@ pub struct Bootable {
 
 /// A taint of a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Taint {
     /// Key.
     pub key: String,
     /// `NoSchedule`, …
     pub effect: String,
+    /// When it was added, where that is told.
+    #[serde(deserialize_with = "lenient_time")]
+    pub time_added: Option<Timestamp>,
 }
 
 /// A selector of labels.
