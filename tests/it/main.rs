@@ -19,6 +19,7 @@ mod help;
 mod local_forge;
 mod pass;
 mod readme;
+mod replay;
 mod repo;
 mod rules;
 mod settle;
