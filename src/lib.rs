@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod forge;
+pub mod probe;
 pub mod repo;
 pub mod report;
 pub mod rules;

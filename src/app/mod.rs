@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod health;
 mod named;
 pub mod notify;
 pub mod pass;
