@@ -122,6 +122,11 @@ pub trait Witness: Sync {
     /// The pass ends here, with the effect not done.
     fn before(&self, effect: &Effect) -> Result<Go, Stopped>;
 
+    /// Whether effects take place at all, or are only told.
+    fn acts(&self) -> bool {
+        true
+    }
+
     /// Told after each effect that took place.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ pub mod effects;
 pub mod forge;
 pub mod health;
 mod named;
+pub mod named;
 pub mod notify;
 pub mod pass;
 pub mod plan;

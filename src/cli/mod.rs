@@ -8,6 +8,7 @@ mod adapters;
 mod backup;
 mod completions;
 mod config;
+mod dashboard;
 mod detect;
 mod environment;
 pub mod error;
@@ -151,6 +152,8 @@ enum Command {
     #[command(subcommand)]
     Pr(pr::PrCommand),
     #[command(subcommand)]
+    Dashboard(dashboard::DashboardCommand),
+    #[command(subcommand)]
     Backup(backup::BackupCommand),
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
@@ -238,6 +241,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
+        Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
         Command::Config(command) => config::run(command, &app.global),

@@ -15,6 +15,7 @@ use super::progress::Bar;
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
+use crate::app::named;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
@@ -109,6 +110,11 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let upstreams = opened.upstreams(bar.clone())?;
     let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     bar.clear();
+    let found = survey.report.update_report.components.iter();
+    let ids = found.map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
+    if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
+        return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+    }
     let observed = known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
     let looker = Looker::new(&upstreams, &runtime);
     let asked = BTreeSet::new();
@@ -241,6 +247,10 @@ impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {
         Ok(Go::Skip)
     }
+
+    fn acts(&self) -> bool {
+        false
+    }
 }
 
 /// For looking on, which makes no files.
@@ -290,6 +300,7 @@ struct RunReport<'a> {
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
+    warnings: &'a [String],
     plan: &'a crate::domain::plan::PlanReport,
 }
 
@@ -348,6 +359,7 @@ fn report(done: &Done, dry_run: bool) -> RunReport<'_> {
                 hint: failure.error.hint(),
             })
             .collect(),
+        warnings: &done.warnings,
         plan: &done.plan,
     }
 }
@@ -363,7 +375,7 @@ fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
     let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
     steps
         .filter(move |step| step.requires.is_empty() && !is_under_way(step))
-        .map(|step| (step, step.reasons.last().map_or("limits are reached", String::as_str)))
+        .map(|step| (step, step.waits_for().unwrap_or("was not asked for in this run")))
 }
 
 fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
@@ -426,6 +438,11 @@ fn text(done: &Done, dry_run: bool) -> String {
         lines.push(format!("  {}: {}", failure.component, chain(&failure.error)));
         lines.extend(failure.error.hint().map(|hint| format!("    hint: {hint}")));
     }
+    if !done.warnings.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Take note ({}):", done.warnings.len()));
+        lines.extend(done.warnings.iter().map(|warning| format!("  {warning}")));
+    }
     let printable: Vec<String> = lines.iter().map(|line| crate::repo::printable(line).into_owned()).collect();
     printable.join("\n") + "\n"
 }
@@ -455,6 +472,9 @@ fn markdown(
     for failure in done.failures.iter().take(20) {
         let said = format!("{}: {}", failure.component, chain(&failure.error));
         text.push_str(&format!("- **failed** {}\n", crate::domain::message::neutral::prose(&said, 400)));
+    }
+    for warning in done.warnings.iter().take(20) {
+        text.push_str(&format!("- take note: {}\n", crate::domain::message::neutral::prose(warning, 400)));
     }
     Ok(format!("{text}\n{plan}"))
 }

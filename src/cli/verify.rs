@@ -6,7 +6,7 @@ use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, blocking};
-use crate::app::pass::mark_verified;
+use crate::app::pass::{delete_branch, mark_verified, may_be_verified};
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
 
@@ -57,7 +57,26 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
         }
         for id in args.accept.clone() {
             let (store, by) = (store.clone(), format!("accepted by {by}"));
-            blocking(move || store.change(now, |state| mark_verified(state, &id, &by, now))).await?;
+            let changed = {
+                let id = id.clone();
+                blocking(move || store.change(now, |state| mark_verified(state, &id, &by, now))).await?
+            };
+            let Some(update) = changed.loaded.state.updates.get(&id).cloned() else { continue };
+            let repo = place.repo.clone();
+            blocking(move || -> Result<(), CommandError> {
+                let removed = match repo.refs() {
+                    Ok(refs) => refs
+                        .branch(&update.branch)
+                        .map_or(Ok(()), |head| delete_branch(&repo, &update, head)),
+                    Err(error) => Err(error),
+                };
+                // It is verified all the same.
+                if let Err(error) = removed {
+                    tracing::warn!(branch = update.branch, reason = %error, "branch not deleted");
+                }
+                Ok(())
+            })
+            .await?;
         }
         global.output().write(&told)?;
         Ok(Outcome::Done)
@@ -68,8 +87,11 @@ fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
     let update = state.updates.get(id).ok_or_else(|| {
         CommandError::failed(Error::Unknown(id.to_owned())).hint("`gitops-updater status` lists them")
     })?;
+    if may_be_verified(update) {
+        return Ok(update);
+    }
     let stage = match update.stage {
-        Stage::Merged | Stage::Rolling => return Ok(update),
+        Stage::Merged | Stage::Rolling => "merged",
         // Accepting twice is no error.
         Stage::Verified => return Ok(update),
         Stage::Proposed => "proposed",

@@ -138,8 +138,13 @@ pub enum Action {
 pub fn next(situation: &Situation<'_>) -> Action {
     match situation.update.stage {
         Stage::Verified | Stage::Reverted | Stage::Abandoned => Action::Over,
-        Stage::Held => Action::Wait {
-            reason: situation.update.reason.clone().unwrap_or_else(|| "held for a person".to_owned()),
+        Stage::Held => match situation.accepted_by {
+            Some(who) if situation.update.merge_commit.is_some() => {
+                Action::RecordVerified { by: format!("accepted by {who}") }
+            }
+            _ => Action::Wait {
+                reason: situation.update.reason.clone().unwrap_or_else(|| "held for a person".to_owned()),
+            },
         },
         Stage::Merged | Stage::Rolling => verified(situation),
         Stage::Proposed => proposed(situation),

@@ -12,6 +12,7 @@ mod exit_codes;
 mod forge;
 mod forges;
 mod git_writes;
+mod github_pass;
 mod gotk;
 mod help;
 mod local_forge;

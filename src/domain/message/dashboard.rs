@@ -52,6 +52,12 @@ pub enum Action {
 }
 
 impl Action {
+    /// What is to be done, and to what: ``open`` and ``k3s@v1.34.1+k3s1``, or ``accept`` and the id of an update.
+    pub fn words(&self) -> (&'static str, String) {
+        let (verb, values) = self.parts();
+        (verb, values.join("@"))
+    }
+
     fn parts(&self) -> (&'static str, Vec<&str>) {
         match self {
             Self::Open { component, version } => ("open", vec![component, version]),
@@ -64,9 +70,14 @@ impl Action {
 
     /// The box, not ticked, as it stands behind the sign of a list.
     fn checkbox(&self) -> Value {
+        self.drawn(false)
+    }
+
+    fn drawn(&self, ticked: bool) -> Value {
+        let sign = if ticked { "[x]" } else { "[ ]" };
         let (verb, values) = self.parts();
         let values: Vec<String> = values.into_iter().map(encoded).collect();
-        Value::from_safe_string(format!("[ ] {OPEN}{verb} {}{CLOSE}", values.join(" ")))
+        Value::from_safe_string(format!("{sign} {OPEN}{verb} {}{CLOSE}", values.join(" ")))
     }
 
     fn parse(comment: &str) -> Option<Self> {
@@ -88,16 +99,50 @@ impl Action {
 
     /// What people have ticked in a body. Only boxes that this program wrote count.
     pub fn ticked(body: &str) -> BTreeSet<Self> {
-        body.lines()
-            .filter_map(|line| {
-                let line = line.trim_start().strip_prefix(['-', '*', '+'])?.trim_start();
-                let rest = ["[x]", "[X]"].iter().find_map(|sign| line.strip_prefix(sign))?;
-                let comment = rest.trim_start().strip_prefix(OPEN)?;
-                Self::parse(&comment[..comment.find(CLOSE)?])
-            })
-            .take(MAX_BOXES)
-            .collect()
+        boxes(body).into_iter().filter(|one| one.ticked).map(|one| one.action).collect()
     }
+
+    /// The body with this box ticked; `None` where it has no such box.
+    pub fn tick(&self, body: &str) -> Option<String> {
+        let mut found = false;
+        let lines = body.lines().map(|line| match Checkbox::parse(line) {
+            Some(one) if one.action == *self => {
+                found = true;
+                line.replacen("[ ]", "[x]", 1)
+            }
+            _ => line.to_owned(),
+        });
+        let lines: Vec<String> = lines.collect();
+        found.then(|| lines.join("\n") + "\n")
+    }
+}
+
+/// A box of the dashboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkbox {
+    /// What it asks for.
+    pub action: Action,
+    /// Somebody asked for it.
+    pub ticked: bool,
+    /// What stands beside it.
+    pub text: String,
+}
+
+impl Checkbox {
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.trim_start().strip_prefix(['-', '*', '+'])?.trim_start();
+        let signs = [("[x]", true), ("[X]", true), ("[ ]", false)];
+        let (rest, ticked) =
+            signs.iter().find_map(|(sign, ticked)| Some((line.strip_prefix(sign)?, *ticked)))?;
+        let comment = rest.trim_start().strip_prefix(OPEN)?;
+        let (comment, text) = comment.split_once(CLOSE)?;
+        Some(Self { action: Action::parse(comment)?, ticked, text: text.trim().to_owned() })
+    }
+}
+
+/// The boxes of a body that this program wrote, in order.
+pub fn boxes(body: &str) -> Vec<Checkbox> {
+    body.lines().filter_map(Checkbox::parse).take(MAX_BOXES).collect()
 }
 
 /// A component that nobody wants to hear of.
@@ -126,6 +171,8 @@ pub struct Dashboard<'a> {
     pub ignored: &'a [Ignored],
     /// Versions that are not proposed again.
     pub quarantine: &'a [Quarantined],
+    /// What people ticked and is not done yet: the box stays ticked.
+    pub asked: &'a BTreeSet<Action>,
     /// How many things could not be read or asked.
     pub problems: usize,
 }
@@ -211,6 +258,22 @@ impl Dashboard<'_> {
         Err(TemplateError::TooLong { name: dashboard_name(), characters, limit: MAX_BODY })
     }
 
+    fn pending<'p>(&self, wave: usize, step: &'p Step) -> Pending<'p> {
+        let action = Action::Open { component: step.component.clone(), version: step.to.clone() };
+        let asked = self.asked.contains(&action);
+        let waits_to_be_asked = step.gate == Approval::Manual && step.requires.is_empty() && !asked;
+        let why = if waits_to_be_asked { None } else { step.waits_for() };
+        Pending {
+            component: &step.component,
+            from: &step.from,
+            to: &step.to,
+            update_type: step.update_type.as_str(),
+            wave,
+            reason: why.or_else(|| step.reasons.first().map(String::as_str)),
+            checkbox: action.drawn(asked),
+        }
+    }
+
     fn context(&self, rows: usize) -> Context<'_> {
         let mut more = More::default();
         let at = |stages: &[Stage], left_out: &mut usize| {
@@ -232,7 +295,7 @@ impl Dashboard<'_> {
                     step if step.next => &mut next,
                     _ => &mut later,
                 };
-                list.push(pending(wave.number, step));
+                list.push(self.pending(wave.number, step));
             }
         }
         let quarantine = self.quarantine.iter().map(|known| Quarantine {
@@ -286,18 +349,5 @@ fn row(update: &Update) -> Row<'_> {
         rebuild: Action::Rebuild { update_id: update_id() }.checkbox(),
         retry: Action::Retry { update_id: update_id() }.checkbox(),
         accept: Action::Accept { update_id: update_id() }.checkbox(),
-    }
-}
-
-fn pending(wave: usize, step: &Step) -> Pending<'_> {
-    let action = Action::Open { component: step.component.clone(), version: step.to.clone() };
-    Pending {
-        component: &step.component,
-        from: &step.from,
-        to: &step.to,
-        update_type: step.update_type.as_str(),
-        wave,
-        reason: step.reasons.first().map(String::as_str),
-        checkbox: action.checkbox(),
     }
 }

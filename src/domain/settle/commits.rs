@@ -24,10 +24,6 @@ impl Commits {
         self.known.get(id)
     }
 
-    pub(super) fn knows(&self, id: &str) -> bool {
-        self.known.contains_key(id)
-    }
-
     /// The one that reached the branch last.
     pub(super) fn head(&self) -> Option<&str> {
         self.order.last().map(String::as_str)

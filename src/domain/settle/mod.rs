@@ -3,6 +3,7 @@
 //! Lines come in ([`line`]), live from the cluster or from a recording; they make a world ([`world`]); the judge
 //! looks at the world as time goes on and says a verdict and an action whenever either changes ([`verdict`]).
 
+mod case;
 mod commits;
 pub mod finding;
 pub mod health;
@@ -11,7 +12,14 @@ pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+mod radius;
+mod readiness;
 pub mod record;
+pub mod recording;
+mod rollout;
+mod safety;
 pub mod settings;
+mod symptoms;
 pub mod verdict;
+mod window;
 pub mod world;

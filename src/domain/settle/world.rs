@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::commits::Commits;
 use super::kind::Kind;
 use super::line::{Change, Commit, CommitStatus, Header, Line, Moment, Probe, Seen};
-use super::object::Object;
+use super::object::{Detail, Object};
 
 /// Outages that are remembered; older ones run together with the next.
 const OUTAGES: usize = 64;
@@ -29,6 +29,7 @@ pub struct World {
     commits: Commits,
     statuses: BTreeMap<(String, String), CommitStatus>,
     probes: BTreeMap<String, Probe>,
+    disturbed: Option<Moment>,
 }
 
 /// A time in which something was not seen.
@@ -205,6 +206,11 @@ impl World {
             .map(|(_, status)| status)
     }
 
+    /// When a node or a controller of Flux restarted, went away or came back last.
+    pub fn disturbed(&self) -> Option<Moment> {
+        self.disturbed
+    }
+
     fn begin(&mut self, header: Header) {
         let kinds = |labels: &[String]| labels.iter().filter_map(|label| Kind::of_label(label)).collect();
         if let Ok(started_at) = header.started_at.parse() {
@@ -221,6 +227,12 @@ impl World {
     }
 
     fn event(&mut self, change: Change, object: Object) {
+        if self
+            .get(object.kind, &object.meta.namespace, &object.meta.name)
+            .is_some_and(|old| disturbs(old, &object))
+        {
+            self.disturbed = Some(self.now);
+        }
         let of_kind = self.objects.entry(object.kind).or_default();
         match change {
             Change::Added | Change::Modified => {
@@ -272,5 +284,22 @@ impl World {
             outage.to = Some(now);
         }
         self.outages.extend(rest);
+    }
+}
+
+/// Whether a change of an object unsettles what depends on it: a node or a controller of Flux.
+fn disturbs(old: &Object, new: &Object) -> bool {
+    match (&old.detail, &new.detail) {
+        (Detail::Node(was), Detail::Node(is)) => {
+            old.is("Ready") != new.is("Ready")
+                || was.boot.boot_id != is.boot.boot_id
+                || was.kubelet_version != is.kubelet_version
+        }
+        (Detail::Workload(was), Detail::Workload(is)) => {
+            new.kind == Kind::Deployment
+                && new.meta.labels.get("app.kubernetes.io/part-of").is_some_and(|of| of == "flux")
+                && (was.ready != is.ready || was.updated != is.updated)
+        }
+        _ => false,
     }
 }

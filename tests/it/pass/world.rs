@@ -266,13 +266,13 @@ impl Recording {
 }
 
 impl Witness for Recording {
-    fn before(&self, effect: &Effect) -> Result<Go, Stopped> {
+    fn acts(&self) -> bool {
+        !self.skip
+    }
+
+    fn before(&self, _: &Effect) -> Result<Go, Stopped> {
         if self.skip {
             return Ok(Go::Skip);
-        }
-        // Asked without something to be done.
-        if matches!(effect, Effect::Record { what } if what == "the end of the pass") {
-            return Ok(Go::Do);
         }
         if self.stop_before == Some(self.count()) { Err(Stopped) } else { Ok(Go::Do) }
     }

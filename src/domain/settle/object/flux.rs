@@ -129,6 +129,8 @@ pub struct HelmRelease {
     pub release_name: String,
     /// `spec.timeout`, as written.
     pub timeout: String,
+    /// How often a failed upgrade is tried again before the controller gives up; `None` for ever.
+    pub retries: Option<i64>,
     /// The HelmChart made for it, as `namespace/name`.
     pub helm_chart: String,
     /// Releases, the newest first.
@@ -351,6 +353,39 @@ pub(super) struct HelmReleaseSpec {
     release_name: String,
     #[serde(deserialize_with = "or_default")]
     timeout: String,
+    #[serde(deserialize_with = "or_default")]
+    upgrade: HelmAction,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct HelmAction {
+    #[serde(deserialize_with = "or_default")]
+    remediation: Remediation,
+    #[serde(deserialize_with = "or_default")]
+    strategy: ActionStrategy,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Remediation {
+    #[serde(deserialize_with = "or_default")]
+    retries: i64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ActionStrategy {
+    #[serde(deserialize_with = "or_default")]
+    name: String,
+}
+
+impl HelmAction {
+    fn retries(&self) -> Option<i64> {
+        // helm-controller: a negative number is without end, and so is this strategy.
+        (self.remediation.retries >= 0 && self.strategy.name != "RetryOnFailure")
+            .then_some(self.remediation.retries)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -402,6 +437,7 @@ pub(super) fn helm_release(spec: HelmReleaseSpec, status: &mut HelmReleaseStatus
         target_namespace: spec.target_namespace,
         release_name: spec.release_name,
         timeout: spec.timeout,
+        retries: spec.upgrade.retries(),
         helm_chart: std::mem::take(&mut status.helm_chart),
         history: std::mem::take(&mut status.history),
         last_attempted_revision: std::mem::take(&mut status.last_attempted_revision),
