@@ -36,7 +36,7 @@ pub async fn glance<C: Cluster, K: Clock>(
     namespaces: Option<Vec<String>>,
 ) -> Result<Glance, ClusterError> {
     let started_at = clock.now();
-    let mut watch = cluster.watch(&Scope { kinds, namespaces: namespaces.clone() }).await?;
+    let mut watch = cluster.watch(&Scope { kinds, namespaces: namespaces.clone(), once: true }).await?;
     let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
     let header = Header {
         started_at: started_at.to_string(),

@@ -6,7 +6,6 @@ pub mod detect;
 pub mod effects;
 pub mod forge;
 pub mod health;
-mod named;
 pub mod named;
 pub mod notify;
 pub mod pass;

@@ -21,6 +21,10 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// Something is wrong in the cluster, and `--exit-code` asked to tell.
+    Unhealthy,
+    /// Not everything could be looked at, and `--exit-code` asked to tell.
+    NotAllObserved,
 }
 
 /// Who has to act on an error.
@@ -41,6 +45,8 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Unhealthy => 12,
+            Outcome::NotAllObserved => 13,
         })
     }
 }

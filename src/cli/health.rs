@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
 use super::output::Output;
-use super::workplace::{PlaceArgs, blocking};
+use super::workplace::PlaceArgs;
 use super::{GlobalArgs, environment, opened};
+use crate::app::cluster::ClusterError;
 use crate::app::health::{Glance, category_of, entry, glance};
 use crate::app::ports::Clock as _;
 use crate::app::probes::{self, Bench, Trial, Tried};
@@ -23,9 +23,9 @@ use crate::domain::settle::health::report::{Asked, Health, Status, report};
 use crate::domain::settle::health::{HealthSettings, Unobserved, findings_since, restarts};
 use crate::domain::settle::memory::Baseline;
 use crate::probe::Here;
+use crate::repo;
 use crate::report::health::{HealthFormat, render};
 use crate::report::{Format, RenderOptions};
-use crate::repo;
 
 /// Largest baseline that is read, in bytes.
 const MAX_BASELINE: u64 = 16 << 20;
@@ -53,9 +53,9 @@ pub(super) struct HealthArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
-    /// Show only what is new or worse since a baseline: a file, or the id of an update
-    #[arg(long, value_name = "FILE|ID")]
-    baseline: Option<String>,
+    /// Show only what is new or worse since the baseline in FILE
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
 
     /// Write what is wrong now to FILE, for --baseline
     #[arg(long, value_name = "FILE")]
@@ -101,8 +101,8 @@ enum Error {
     TooLarge { path: PathBuf },
     #[error("cannot understand the baseline `{}`", .path.display())]
     Parse { path: PathBuf, source: serde_yaml::Error },
-    #[error("`{0}` is neither a file nor an update with a baseline")]
-    NoBaseline(String),
+    #[error("there is no baseline `{}`", .0.display())]
+    NoBaseline(PathBuf),
 }
 
 pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -119,7 +119,7 @@ pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, Com
     let clock = args.place.clock();
     let report = block_on(async {
         let baseline = match &args.baseline {
-            Some(named) => Some(baseline(named, args, global).await?),
+            Some(named) => Some(baseline(named)?),
             None => None,
         };
         let access = Access { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
@@ -130,7 +130,7 @@ pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, Com
             baseline: baseline.as_ref(),
         };
         let namespaces = (!args.namespaces.is_empty()).then(|| args.namespaces.clone());
-        let mut seen = glance(&live, &clock, asked.kinds(), namespaces).await?;
+        let mut seen = glance(&live, &clock, asked.kinds(), namespaces).await.map_err(not_told)?;
         let tried = if args.try_all { try_all(args, global, &live, clock, &mut seen).await? } else { vec![] };
         let before = baseline.as_ref().map(|baseline| &baseline.restarts);
         let found = findings_since(&seen.world, &HealthSettings::default(), before);
@@ -172,6 +172,15 @@ fn unreachable(error: cluster::Error) -> CommandError {
         _ => "name a kubeconfig with `--kubeconfig FILE`",
     };
     CommandError::failed(error).hint(hint)
+}
+
+fn not_told(error: ClusterError) -> CommandError {
+    let hint = error.hint.clone();
+    let failed = CommandError::failed(error);
+    match hint {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
 }
 
 /// Everything that the configuration says can be tried.
@@ -242,22 +251,13 @@ async fn in_cluster(
     Ok(tried)
 }
 
-/// A baseline from a file, or from the state of an update.
-async fn baseline(named: &str, args: &HealthArgs, global: &GlobalArgs) -> Result<Baseline, CommandError> {
-    let path = Path::new(named);
-    if path.is_file() {
-        return from_file(path);
+/// A baseline from a file.
+fn baseline(named: &Path) -> Result<Baseline, CommandError> {
+    if named.is_file() {
+        return from_file(named);
     }
-    let none = || {
-        CommandError::failed(Error::NoBaseline(named.to_owned()))
-            .hint("`gitops-updater health --write-baseline FILE` writes one; `gitops-updater status` lists updates")
-    };
-    if path.components().count() > 1 || path.extension().is_some() {
-        return Err(none());
-    }
-    let store = args.place.open(global).await?.state();
-    let loaded = blocking(move || store.load()).await?;
-    loaded.state.baselines.get(named).cloned().ok_or_else(none)
+    Err(CommandError::failed(Error::NoBaseline(named.to_path_buf()))
+        .hint("`gitops-updater health --write-baseline FILE` writes one"))
 }
 
 fn from_file(path: &Path) -> Result<Baseline, CommandError> {

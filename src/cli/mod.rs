@@ -16,6 +16,7 @@ mod facts;
 mod form;
 mod generate;
 mod github_actions;
+mod health;
 mod maintenance;
 mod opened;
 mod output;
@@ -60,6 +61,8 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  12  something is wrong in the cluster (only with `health --exit-code`)
+  13  not all of the cluster could be looked at (only with `health --exit-code`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -148,6 +151,7 @@ enum Command {
     Propose(run::ProposeArgs),
     Verify(verify::VerifyArgs),
     Facts(facts::FactsCommandArgs),
+    Health(health::HealthArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
@@ -239,6 +243,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Propose(args) => run::propose(args, &app.global),
         Command::Verify(args) => verify::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
+        Command::Health(args) => health::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Dashboard(command) => dashboard::run(command, &app.global),

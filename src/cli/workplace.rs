@@ -111,6 +111,11 @@ impl Workplace {
 }
 
 impl PlaceArgs {
+    /// The clock of the machine, or the moment given by `--now`.
+    pub(super) fn clock(&self) -> AnyClock {
+        self.now.map_or(AnyClock::System, AnyClock::Fixed)
+    }
+
     /// Opens the repository, its remote and its forge as arguments, configuration and environment have them.
     pub(super) async fn open(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
         let path = self.path.as_path();

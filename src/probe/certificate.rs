@@ -68,7 +68,9 @@ mod tests {
         let mut der = vec![tag];
         match content.len() {
             length @ 0..=127 => der.push(u8::try_from(length).unwrap()),
-            length => der.extend([0x82, u8::try_from(length >> 8).unwrap(), u8::try_from(length & 0xff).unwrap()]),
+            length => {
+                der.extend([0x82, u8::try_from(length >> 8).unwrap(), u8::try_from(length & 0xff).unwrap()])
+            }
         }
         der.extend(content);
         der

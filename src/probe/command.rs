@@ -46,7 +46,10 @@ pub(super) async fn run(spec: &CommandSpec, read: &(dyn Fn(&str) -> Option<Strin
         Ok((said, complained, Ok(status))) => {
             let last = [last_line(&complained), last_line(&said)].into_iter().find(|line| !line.is_empty());
             let last = last.map(|line| format!(": {line}")).unwrap_or_default();
-            Tried::Bad(format!("`{program}` ended with {}{last}", status.code().map_or_else(|| status.to_string(), |code| code.to_string())))
+            Tried::Bad(format!(
+                "`{program}` ended with {}{last}",
+                status.code().map_or_else(|| status.to_string(), |code| code.to_string())
+            ))
         }
     }
 }
@@ -92,7 +95,10 @@ mod tests {
 
     #[tokio::test]
     async fn end_of_the_program_is_the_result() {
-        assert_eq!(ran("echo first; echo all well; echo", &[], LONG).await, Tried::Good("all well".to_owned()));
+        assert_eq!(
+            ran("echo first; echo all well; echo", &[], LONG).await,
+            Tried::Good("all well".to_owned())
+        );
         assert_eq!(
             ran("echo said; echo why >&2; exit 3", &[], LONG).await,
             Tried::Bad("`sh` ended with 3: why".to_owned())

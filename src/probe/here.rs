@@ -99,7 +99,9 @@ impl<K: Clock> Here<K> {
                 match answer.chunk().await {
                     Ok(Some(chunk)) if body.len() < BODY => body.extend_from_slice(&chunk),
                     Ok(_) => break,
-                    Err(error) => return Tried::Bad(format!("answered {code}: {}", root(&error.without_url()))),
+                    Err(error) => {
+                        return Tried::Bad(format!("answered {code}: {}", root(&error.without_url())));
+                    }
                 }
             }
             body.truncate(BODY);
@@ -171,5 +173,120 @@ impl<K: Clock + Send + Sync> Outside for Here<K> {
 
     async fn run(&self, spec: &CommandSpec) -> Tried {
         command::run(spec, &*self.read).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::clock::AnyClock;
+    use crate::domain::settle::health::probe::Vantage;
+
+    /// Answers one request with `answer`; returns the address, and what was asked.
+    async fn server(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        (address, asked)
+    }
+
+    fn probe(target: Target) -> ProbeSpec {
+        ProbeSpec { name: "a".to_owned(), target, from: Vantage::Here, timeout: Duration::from_secs(20) }
+    }
+
+    fn http(address: &str, contains: Option<&str>, token: Option<&str>) -> ProbeSpec {
+        probe(Target::Http(Box::new(HttpTarget {
+            url: format!("http://{address}/health").parse().unwrap(),
+            status: vec![200..=299],
+            contains: contains.map(str::to_owned),
+            certificate_days: None,
+            token_variable: token.map(str::to_owned),
+        })))
+    }
+
+    fn here(probe: &ProbeSpec) -> Here<AnyClock> {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let trials = Trials { probes: vec![probe.clone()], ..Trials::default() };
+        let read = |name: &str| (name == "TOKEN").then(|| "hunter2".to_owned());
+        Here::new(&trials, AnyClock::System, read).unwrap()
+    }
+
+    #[rstest]
+    #[case("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", Some("ok"), Tried::Good("answered 200".to_owned()))]
+    #[case("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno", Some("ok"), Tried::Bad("answered 200 without the text".to_owned()))]
+    #[case("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", None, Tried::Bad("answered 503".to_owned()))]
+    #[case("HTTP/1.1 302 Found\r\nlocation: http://192.0.2.1/\r\ncontent-length: 0\r\n\r\n", None, Tried::Bad("answered 302".to_owned()))]
+    #[tokio::test]
+    async fn answer_must_be_as_expected(
+        #[case] answer: &'static str,
+        #[case] contains: Option<&str>,
+        #[case] expected: Tried,
+    ) {
+        let (address, asked) = server(answer).await;
+        let probe = http(&address, contains, None);
+        assert_eq!(here(&probe).ask(&probe).await, expected);
+        assert!(asked.await.unwrap().starts_with("GET /health HTTP/1.1"));
+    }
+
+    #[tokio::test]
+    async fn token_is_sent_and_never_told() {
+        let (address, asked) = server("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        let probe = http(&address, None, Some("TOKEN"));
+        let here = here(&probe);
+        assert!(!format!("{here:?}").contains("hunter2"));
+        assert!(matches!(here.ask(&probe).await, Tried::Good(_)));
+        assert!(asked.await.unwrap().contains("authorization: Bearer hunter2"));
+    }
+
+    #[tokio::test]
+    async fn token_that_is_not_set_is_no_failure_of_the_server() {
+        let probe = http("127.0.0.1:1", None, Some("UNSET"));
+        assert!(matches!(here(&probe).ask(&probe).await, Tried::Not(_)));
+    }
+
+    #[tokio::test]
+    async fn closed_port_is_bad_and_open_one_is_good() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = probe(Target::Tcp { host: "127.0.0.1".to_owned(), port });
+        assert_eq!(here(&open).ask(&open).await, Tried::Good("connected".to_owned()));
+        drop(listener);
+        assert!(matches!(here(&open).ask(&open).await, Tried::Bad(_)));
+        let closed = http(&format!("127.0.0.1:{port}"), None, None);
+        assert!(matches!(here(&closed).ask(&closed).await, Tried::Bad(_)));
+    }
+
+    #[tokio::test]
+    async fn name_must_resolve_to_what_is_expected() {
+        let name = |expect: &[&str]| {
+            let expect = expect.iter().map(|address| address.parse().unwrap()).collect();
+            probe(Target::Dns { name: "127.0.0.1".to_owned(), expect })
+        };
+        let good = name(&["127.0.0.1"]);
+        assert_eq!(here(&good).ask(&good).await, Tried::Good("resolves to 127.0.0.1".to_owned()));
+        let other = name(&["192.0.2.1"]);
+        assert_eq!(
+            here(&other).ask(&other).await,
+            Tried::Bad("resolves to 127.0.0.1, not to 192.0.2.1".to_owned())
+        );
+    }
+
+    #[tokio::test]
+    async fn server_that_says_nothing_is_waited_for_no_longer_than_allowed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut silent = http(&listener.local_addr().unwrap().to_string(), None, None);
+        silent.timeout = Duration::from_millis(50);
+        assert_eq!(here(&silent).ask(&silent).await, Tried::Bad("no answer within 0 s".to_owned()));
     }
 }

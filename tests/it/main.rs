@@ -14,6 +14,7 @@ mod forges;
 mod git_writes;
 mod github_pass;
 mod gotk;
+mod health;
 mod help;
 mod local_forge;
 mod pass;

@@ -24,7 +24,7 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
                     "" => finding.severity.as_str().to_owned(),
                     became => format!("{became}, {}", finding.severity.as_str()),
                 };
-                lines.push(table_row(&[
+                lines.push(row(&[
                     category.to_owned(),
                     severity,
                     code(&named(&finding.subject)),
@@ -42,7 +42,7 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
                 TriedResult::Bad => "**bad**",
                 TriedResult::NotTried => "not tried",
             };
-            lines.push(table_row(&[code(&tried.name), result.to_owned(), prose(&tried.detail)]));
+            lines.push(row(&[code(&tried.name), result.to_owned(), prose(&tried.detail)]));
         }
     }
     if !health.not_observed.is_empty() {
@@ -52,4 +52,8 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+fn row(cells: &[String]) -> String {
+    table_row(cells).trim_end().to_owned()
 }

@@ -11,7 +11,13 @@ use crate::domain::settle::health::{Comparison, report};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/health.v1.json");
 
-fn finding(category: Category, subject: (&str, &str, &str), severity: Severity, reason: &str, message: &str) -> Finding {
+fn finding(
+    category: Category,
+    subject: (&str, &str, &str),
+    severity: Severity,
+    reason: &str,
+    message: &str,
+) -> Finding {
     let (kind, namespace, name) = subject;
     Finding {
         check: "check".to_owned(),
@@ -25,12 +31,24 @@ fn finding(category: Category, subject: (&str, &str, &str), severity: Severity, 
 
 fn faulted() -> Finding {
     let volume = ("Volume", "longhorn-system", "pvc-0b6ff1e2-8c1d-4d5e-9a31-3f1f7a5a2f10");
-    finding(Category::Storage, volume, Severity::Critical, "faulted", "no replica is usable (claim apps/data)")
+    finding(
+        Category::Storage,
+        volume,
+        Severity::Critical,
+        "faulted",
+        "no replica is usable (claim apps/data)",
+    )
 }
 
 fn crashing() -> Finding {
     let message = "container app, 12 restarts, last OOMKilled with 137, and it says more than goes into one line of text";
-    finding(Category::Applications, ("Deployment", "apps", "web"), Severity::Failing, "CrashLoopBackOff", message)
+    finding(
+        Category::Applications,
+        ("Deployment", "apps", "web"),
+        Severity::Failing,
+        "CrashLoopBackOff",
+        message,
+    )
 }
 
 fn suspended() -> Finding {
@@ -42,7 +60,11 @@ fn health(findings: &[Finding], unobserved: bool) -> HealthReport {
     let not_observed = if unobserved {
         let reason = "may not list it: the account needs `list` and `watch` of it".to_owned();
         ["Volume", "Node.longhorn.io"]
-            .map(|what| Unobserved { category: Category::Storage, what: what.to_owned(), reason: reason.clone() })
+            .map(|what| Unobserved {
+                category: Category::Storage,
+                what: what.to_owned(),
+                reason: reason.clone(),
+            })
             .to_vec()
     } else {
         vec![]
@@ -105,11 +127,24 @@ fn compared() -> HealthReport {
     let mut report = health(&[faulted(), crashing()], false);
     report.health.comparison = Some(Compared {
         baseline: Some("2026-11-21T09:00:00Z".parse().unwrap()),
-        findings: Comparison { new: vec![crashing()], worse: vec![faulted()], known: vec![crashing()], gone: vec![suspended()] },
+        findings: Comparison {
+            new: vec![crashing()],
+            worse: vec![faulted()],
+            known: vec![crashing()],
+            gone: vec![suspended()],
+        },
     });
     report.health.tried = vec![
-        TriedEntry { name: "storage".to_owned(), result: TriedResult::Good, detail: "written on n1, read back on n2".to_owned() },
-        TriedEntry { name: "network/dns".to_owned(), result: TriedResult::NotTried, detail: "the Pod was not put on a node".to_owned() },
+        TriedEntry {
+            name: "storage".to_owned(),
+            result: TriedResult::Good,
+            detail: "written on n1, read back on n2".to_owned(),
+        },
+        TriedEntry {
+            name: "network/dns".to_owned(),
+            result: TriedResult::NotTried,
+            detail: "the Pod was not put on a node".to_owned(),
+        },
     ];
     report
 }

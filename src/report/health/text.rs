@@ -74,7 +74,13 @@ fn finding(finding: &Finding, became: &str, screen: &mut Screen) {
     let together = clean::width(&subject) + 2 + clean::width(&reason);
     if together <= room {
         let gap = "  ";
-        screen.line(&[(PLAIN, "  "), (style, &left(severity, SEVERITY)), (BOLD, &subject), (PLAIN, gap), (style, &reason)]);
+        screen.line(&[
+            (PLAIN, "  "),
+            (style, &left(severity, SEVERITY)),
+            (BOLD, &subject),
+            (PLAIN, gap),
+            (style, &reason),
+        ]);
     } else {
         screen.line(&[(PLAIN, "  "), (style, &left(severity, SEVERITY)), (BOLD, &subject)]);
         screen.line(&[(PLAIN, &" ".repeat(SEVERITY + 2)), (style, &reason)]);

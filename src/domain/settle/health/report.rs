@@ -216,7 +216,9 @@ fn is_seen(finding: &Finding, not_seen: &[Unobserved]) -> bool {
     let kinds = observed::kinds(finding.category);
     let is_kind = kinds.iter().any(|kind| kind.name() == finding.subject.kind);
     if is_kind {
-        !not_seen.iter().any(|unobserved| unobserved.what.split('.').next() == Some(finding.subject.kind.as_str()))
+        !not_seen
+            .iter()
+            .any(|unobserved| unobserved.what.split('.').next() == Some(finding.subject.kind.as_str()))
     } else {
         !not_seen.iter().any(|unobserved| unobserved.category == finding.category)
     }
