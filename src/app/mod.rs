@@ -12,4 +12,6 @@ pub mod pass;
 pub mod plan;
 pub mod ports;
 pub mod probes;
+pub mod replay;
 pub mod rules;
+pub mod settle;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use super::github_actions::harmless;
+use super::stop::Signal;
 use crate::config;
 use crate::repo::printable;
 
@@ -25,6 +26,8 @@ pub enum Outcome {
     Unhealthy,
     /// Not everything could be looked at, and `--exit-code` asked to tell.
     NotAllObserved,
+    /// It was asked to stop, and did so between two effects.
+    Stopped(Signal),
 }
 
 /// Who has to act on an error.
@@ -47,6 +50,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Incomplete => 1,
             Outcome::Unhealthy => 12,
             Outcome::NotAllObserved => 13,
+            Outcome::Stopped(signal) => signal.exit_code(),
         })
     }
 }
@@ -127,8 +131,35 @@ impl CommandError {
         text
     }
 
+    /// Tells the error on stderr: as an event of the log where that is read by programs, else as people read it.
+    pub(super) fn tell(&self, as_event: bool) {
+        // Where the log could not be started, nobody would get the event.
+        if as_event && tracing::enabled!(tracing::Level::ERROR) {
+            self.log();
+        } else {
+            self.print();
+        }
+    }
+
+    /// Logs the error with its details, causes and hints.
+    pub(super) fn log(&self) {
+        let mut causes = Vec::new();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(
+            error = %self.source,
+            causes = causes.join("; "),
+            details = self.details.join("; "),
+            hint = self.hints.join("; "),
+            "failed"
+        );
+    }
+
     /// Writes the error to stderr.
-    pub(super) fn print(&self) {
+    fn print(&self) {
         let stderr = std::io::stderr();
         let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
         // Where stderr is gone there is nobody to tell.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
 use super::output::Output;
-use super::workplace::PlaceArgs;
+use super::workplace::{PlaceArgs, blocking};
 use super::{GlobalArgs, environment, opened};
 use crate::app::cluster::ClusterError;
 use crate::app::health::{Glance, category_of, entry, glance};
@@ -53,9 +53,9 @@ pub(super) struct HealthArgs {
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
 
-    /// Show only what is new or worse since the baseline in FILE
-    #[arg(long, value_name = "FILE")]
-    baseline: Option<PathBuf>,
+    /// Show only what is new or worse since a baseline: a file, or the id of an update under way
+    #[arg(long, value_name = "FILE|ID")]
+    baseline: Option<String>,
 
     /// Write what is wrong now to FILE, for --baseline
     #[arg(long, value_name = "FILE")]
@@ -101,8 +101,8 @@ enum Error {
     TooLarge { path: PathBuf },
     #[error("cannot understand the baseline `{}`", .path.display())]
     Parse { path: PathBuf, source: serde_yaml::Error },
-    #[error("there is no baseline `{}`", .0.display())]
-    NoBaseline(PathBuf),
+    #[error("`{0}` is neither a file nor an update with a baseline")]
+    NoBaseline(String),
 }
 
 pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -119,7 +119,7 @@ pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, Com
     let clock = args.place.clock();
     let report = block_on(async {
         let baseline = match &args.baseline {
-            Some(named) => Some(baseline(named)?),
+            Some(named) => Some(baseline(named, args, global).await?),
             None => None,
         };
         let access = Access { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
@@ -251,13 +251,22 @@ async fn in_cluster(
     Ok(tried)
 }
 
-/// A baseline from a file.
-fn baseline(named: &Path) -> Result<Baseline, CommandError> {
-    if named.is_file() {
-        return from_file(named);
+/// A baseline from a file, or from the state of an update.
+async fn baseline(named: &str, args: &HealthArgs, global: &GlobalArgs) -> Result<Baseline, CommandError> {
+    let path = Path::new(named);
+    if path.is_file() {
+        return from_file(path);
     }
-    Err(CommandError::failed(Error::NoBaseline(named.to_path_buf()))
-        .hint("`gitops-updater health --write-baseline FILE` writes one"))
+    let none = || {
+        CommandError::failed(Error::NoBaseline(named.to_owned()))
+            .hint("`gitops-updater health --write-baseline FILE` writes one; `gitops-updater status` lists updates")
+    };
+    if path.components().count() > 1 || path.extension().is_some() {
+        return Err(none());
+    }
+    let store = args.place.open(global).await?.state();
+    let loaded = blocking(move || store.load()).await?;
+    loaded.state.baselines.get(named).cloned().ok_or_else(none)
 }
 
 fn from_file(path: &Path) -> Result<Baseline, CommandError> {

@@ -18,15 +18,20 @@ mod generate;
 mod github_actions;
 mod health;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
 mod pr;
 pub mod progress;
+mod replay;
 mod rules;
 mod run;
+mod serve;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -63,6 +68,7 @@ Exit codes:
   11  all updates are held by a gate (only with `plan --exit-code`)
   12  something is wrong in the cluster (only with `health --exit-code`)
   13  not all of the cluster could be looked at (only with `health --exit-code`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -162,6 +168,9 @@ enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -171,6 +180,10 @@ enum Command {
 impl GlobalArgs {
     fn output(&self) -> Output {
         Output::to(self.output.as_deref())
+    }
+
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     fn set_color(&self) {
@@ -224,7 +237,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }
@@ -249,6 +262,8 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

@@ -8,16 +8,20 @@ mod de;
 mod detection;
 mod hosts;
 mod load;
+mod notifications;
 mod overrides;
 mod policy;
 mod proposal;
 mod raw;
+mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
 mod raw_validation;
+mod settling;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_notifications;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
@@ -32,6 +36,7 @@ use std::path::Path;
 pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
+pub use notifications::{Address, Channel as NotifyChannel, ChannelKind, Metrics, Notifications, Secret};
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
@@ -131,6 +136,10 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
+    /// Who is told what, and where.
+    pub notifications: Notifications,
+    /// Numbers about passes.
+    pub metrics: Metrics,
     /// How a merged update is proven healthy.
     pub validation: Validation,
 }
@@ -153,6 +162,8 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
+            notifications: Notifications::default(),
+            metrics: Metrics::default(),
             validation: Validation::default(),
         }
     }
@@ -218,6 +229,15 @@ pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, Vec<Finding>> {
     let mut checker = validate::Checker::new(origin);
     let config = checker.config(text);
     checker.finish().map(|()| config)
+}
+
+/// Reads the address of a channel that is kept apart from the configuration.
+///
+/// # Errors
+///
+/// It is none; the text is not repeated.
+pub fn channel_address(kind: &ChannelKind, text: &str) -> Result<url::Url, String> {
+    validate_notifications::address_of(kind, text)
 }
 
 /// The JSON Schema of the configuration.

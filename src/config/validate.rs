@@ -68,6 +68,8 @@ impl<'a> Checker<'a> {
             commits: self.commits(raw.commits),
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
+            notifications: self.notifications(raw.notifications),
+            metrics: self.metrics(raw.metrics),
             validation: self.validation(raw.validation),
         }
     }

@@ -21,6 +21,7 @@ mod pass;
 mod readme;
 mod repo;
 mod rules;
+mod settle;
 mod state;
 mod support;
 mod upstream;
