@@ -6,6 +6,7 @@ pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod health;
 pub mod named;
 pub mod notify;
 pub mod pass;

@@ -22,6 +22,10 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// Something is wrong in the cluster, and `--exit-code` asked to tell.
+    Unhealthy,
+    /// Not everything could be looked at, and `--exit-code` asked to tell.
+    NotAllObserved,
     /// It was asked to stop, and did so between two effects.
     Stopped(Signal),
 }
@@ -44,6 +48,8 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Unhealthy => 12,
+            Outcome::NotAllObserved => 13,
             Outcome::Stopped(signal) => signal.exit_code(),
         })
     }

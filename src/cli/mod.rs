@@ -16,6 +16,7 @@ mod facts;
 mod form;
 mod generate;
 mod github_actions;
+mod health;
 mod maintenance;
 mod notify;
 mod opened;
@@ -66,6 +67,8 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  12  something is wrong in the cluster (only with `health --exit-code`)
+  13  not all of the cluster could be looked at (only with `health --exit-code`)
   130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
@@ -156,6 +159,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Rollback(rollback::RollbackArgs),
     Facts(facts::FactsCommandArgs),
+    Health(health::HealthArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
@@ -255,6 +259,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Verify(args) => verify::run(args, &app.global),
         Command::Rollback(args) => rollback::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
+        Command::Health(args) => health::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Dashboard(command) => dashboard::run(command, &app.global),

@@ -111,6 +111,11 @@ impl Workplace {
 }
 
 impl PlaceArgs {
+    /// The clock of the machine, or the moment given by `--now`.
+    pub(super) fn clock(&self) -> AnyClock {
+        self.now.map_or(AnyClock::System, AnyClock::Fixed)
+    }
+
     /// The repository at `path`, with the configured remote.
     pub(super) fn at(path: PathBuf) -> Self {
         let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());

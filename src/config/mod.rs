@@ -46,7 +46,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
-pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;

@@ -15,6 +15,7 @@ mod forges;
 mod git_writes;
 mod github_pass;
 mod gotk;
+mod health;
 mod help;
 mod local_forge;
 mod pass;
