@@ -15,6 +15,7 @@ mod git_writes;
 mod gotk;
 mod help;
 mod local_forge;
+mod notify;
 mod pass;
 mod readme;
 mod repo;
