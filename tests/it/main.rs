@@ -7,6 +7,7 @@ mod broken;
 mod cluster;
 mod config;
 mod corpus;
+mod deploy;
 mod detect;
 mod exit_codes;
 mod forge;
