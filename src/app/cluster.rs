@@ -14,6 +14,8 @@ pub struct Scope {
     pub kinds: Vec<Kind>,
     /// Namespaces; `None` for all.
     pub namespaces: Option<Vec<String>>,
+    /// Only what is there now: the looking ends after [`Looked::Complete`].
+    pub once: bool,
 }
 
 /// Looking at a cluster. Dropping it ends the looking.

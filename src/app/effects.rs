@@ -67,6 +67,25 @@ pub enum Effect {
         /// What it proposes.
         what: String,
     },
+    /// A commit status is written.
+    Status {
+        /// The commit.
+        commit: String,
+        /// What it says.
+        what: String,
+    },
+    /// The base branch is moved to a commit that takes an update back.
+    Revert {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// What it takes back.
+        what: String,
+    },
+    /// Something is asked of the cluster.
+    Ask {
+        /// What, of which object.
+        what: String,
+    },
     /// Old backup points are removed.
     Prune {
         /// How many.
@@ -100,6 +119,11 @@ impl fmt::Display for Effect {
             Self::Comment { number, what } => write!(f, "comment on pull request #{number}: {what}"),
             Self::Close { number, reason } => write!(f, "close pull request #{number}: {reason}"),
             Self::Merge { number, what } => write!(f, "merge pull request #{number}: {what}"),
+            Self::Status { commit, what } => {
+                write!(f, "set the status of {}: {what}", commit.get(..7).unwrap_or(commit))
+            }
+            Self::Revert { branch, what } => write!(f, "push {branch}: {what}"),
+            Self::Ask { what } => write!(f, "ask the cluster: {what}"),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
             Self::Tell { channel, what } => write!(f, "tell {channel}: {what}"),
@@ -129,6 +153,11 @@ pub trait Witness: Sync {
     ///
     /// The pass ends here, with the effect not done.
     fn before(&self, effect: &Effect) -> Result<Go, Stopped>;
+
+    /// Whether effects take place at all, or are only told.
+    fn acts(&self) -> bool {
+        true
+    }
 
     /// Told after each effect that took place.
     ///

@@ -261,6 +261,11 @@ pub trait Forge: Sync {
     /// The latest status of each context of a commit, whoever wrote it.
     fn statuses(&self, commit: &str) -> impl Future<Output = ForgeResult<Vec<CommitStatus>>> + Send;
 
+    /// What went wrong beside what was asked for, and was not worth failing for, since this was asked last.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The dashboard, if it is there and open.
     fn dashboard(&self) -> impl Future<Output = ForgeResult<Option<Dashboard>>> + Send;
 

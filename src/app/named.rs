@@ -1,29 +1,56 @@
 //! What a person named and the repository does not have.
 
 use super::detect::DetectRequest;
+use crate::config::Selector;
 use crate::domain::component::Component;
 use crate::domain::near::near;
 use crate::domain::problem::{Category, Problem};
 
+/// A name that nothing has, and the names that are like it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`--component {name}` names nothing that was found; {}", self.next())]
+pub struct Unknown {
+    /// As it was given.
+    pub name: String,
+    /// Ids that may have been meant.
+    pub like: Vec<String>,
+}
+
+impl Unknown {
+    fn next(&self) -> String {
+        match self.like.as_slice() {
+            [] => "without `--component` the report lists all ids".to_owned(),
+            like => format!("did you mean `{}`?", like.join("` or `")),
+        }
+    }
+}
+
+/// What was named and is not among `components`, which are ids and kinds.
+pub fn missing<'a>(
+    components: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    selectors: &[Selector],
+) -> Vec<Unknown> {
+    let is_missing =
+        |selector: &&Selector| !components.clone().any(|(id, kind)| selector.matches(id, kind));
+    let like = |selector: &Selector| {
+        let ids = components.clone().map(|(id, _)| id);
+        near(selector.text(), ids).into_iter().map(str::to_owned).collect()
+    };
+    let missing = selectors.iter().filter(is_missing);
+    missing.map(|selector| Unknown { name: selector.text().to_owned(), like: like(selector) }).collect()
+}
+
 /// A problem for each `--component` that names nothing: an empty report looks like one without updates.
 pub(super) fn unknown(components: &[Component], request: &DetectRequest) -> Vec<Problem> {
-    let missing = request.components.iter().filter(|selector| {
-        !components.iter().any(|component| selector.matches(&component.id, &component.kind))
-    });
-    missing
-        .map(|selector| {
-            let ids = components.iter().map(|component| component.id.as_str());
-            let next = match near(selector.text(), ids).as_slice() {
-                [] => "without `--component` the report lists all ids".to_owned(),
-                like => format!("did you mean `{}`?", like.join("` or `")),
-            };
-            Problem {
-                category: Category::Configuration,
-                file: None,
-                line: None,
-                upstream: None,
-                message: format!("`--component {}` names nothing that was found; {next}", selector.text()),
-            }
+    let ids = components.iter().map(|component| (component.id.as_str(), component.kind.as_str()));
+    let unknown = missing(ids, &request.components).into_iter();
+    unknown
+        .map(|unknown| Problem {
+            category: Category::Configuration,
+            file: None,
+            line: None,
+            upstream: None,
+            message: unknown.to_string(),
         })
         .collect()
 }

@@ -80,6 +80,14 @@ pub enum Error {
         /// The component.
         component: String,
     },
+    /// The base branch has it all.
+    #[error("cannot restore {what} from backup point `{id}`: the base branch has it as it was")]
+    Unchanged {
+        /// The id.
+        id: String,
+        /// What was to be brought back.
+        what: String,
+    },
     /// The branch for the restore is there and holds something else.
     #[error("cannot restore: branch `{branch}` is there and holds something else")]
     Branch {
@@ -106,6 +114,9 @@ impl Error {
             Self::Id { .. } => Some(
                 "ids have letters, digits, `.`, `_` and `-`, at most 100, and begin with a letter or digit"
                     .to_owned(),
+            ),
+            Self::Unchanged { .. } => Some(
+                "there is nothing to bring back; `gitops-updater backup list` has the older ones".to_owned(),
             ),
             Self::Exists { .. } => Some("give another id with `--backup-id`, or none".to_owned()),
             Self::Missing { .. } => Some("`gitops-updater backup list` lists all".to_owned()),
@@ -301,7 +312,7 @@ impl Backups {
             }
         };
         if tree == self.repo.commit_info(base).map_err(attempt())?.tree {
-            return Err(attempt()(write::Error::NothingChanged { base }));
+            return Err(Error::Unchanged { id: id.clone(), what });
         }
         let title = format!("Restore {what} from {id}");
         let message = format!(

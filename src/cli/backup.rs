@@ -249,7 +249,9 @@ fn text(point: &BackupPoint) -> String {
         let step = format!("before {} {} -> {}", step.component, step.from, step.to);
         lines.push(clean::line(&step).into_owned());
     }
-    lines.extend(point.reason.as_deref().map(|reason| clean::line(reason).into_owned()));
+    // The bot's own reason is the step.
+    let reason = point.reason.as_deref().map(|reason| clean::line(reason).into_owned());
+    lines.extend(reason.filter(|reason| lines.last() != Some(reason)));
     if !point.components.is_empty() {
         lines.push(format!("\nComponents ({})", point.components.len()));
         for (id, component) in &point.components {

@@ -8,6 +8,7 @@ mod adapters;
 mod backup;
 mod completions;
 mod config;
+mod dashboard;
 mod detect;
 mod environment;
 pub mod error;
@@ -22,6 +23,7 @@ mod output;
 mod plan;
 mod pr;
 pub mod progress;
+mod replay;
 mod rules;
 mod run;
 mod serve;
@@ -156,6 +158,8 @@ enum Command {
     #[command(subcommand)]
     Pr(pr::PrCommand),
     #[command(subcommand)]
+    Dashboard(dashboard::DashboardCommand),
+    #[command(subcommand)]
     Backup(backup::BackupCommand),
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
@@ -250,6 +254,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
+        Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
         Command::Notify(command) => notify::run(command, &app.global),

@@ -16,6 +16,7 @@ use super::progress::Bar;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
+use crate::domain::near::near;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Dependency, Observed, Situation};
 use crate::domain::problem::Problem;
@@ -84,6 +85,8 @@ pub(super) struct Known {
 enum Error {
     #[error("cannot read the facts in `{}`", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the facts in `{}`: {what}", .path.display())]
+    Unfit { path: PathBuf, what: &'static str },
     #[error("cannot read the facts in `{}`: the file has more than {MAX_FACTS} bytes", .path.display())]
     TooLarge { path: PathBuf },
     #[error("cannot understand the facts in `{}`", .path.display())]
@@ -107,7 +110,7 @@ impl FactsArgs {
 
 /// Asks the cluster for its facts.
 pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
-    let (client, version) = cluster::connect(access).await.map_err(|error| {
+    let live = cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
         let hint = match &error {
             cluster::Error::Unreachable { .. } => {
                 "check that the address can be reached from here and the credentials are valid"
@@ -116,24 +119,43 @@ pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> R
         };
         CommandError::failed(error).hint(hint)
     })?;
-    let (facts, problems) = cluster::observe(&client, version, now).await;
+    let (facts, problems) = cluster::observe(&live, now).await;
     Ok(Known { facts, source: "cluster", problems })
 }
 
 fn from_file(path: &Path) -> Result<Facts, CommandError> {
     use std::io::Read as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    const HOW: &str = "`gitops-updater facts --output FILE` writes such a file";
     let failed = |source| CommandError::failed(Error::Read { path: path.to_path_buf(), source });
+    let unfit = |what| CommandError::failed(Error::Unfit { path: path.to_path_buf(), what }).hint(HOW);
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    // What a shell passes for `<(…)` is a pipe.
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(unfit(if kind.is_dir() { "it is a folder" } else { "it is no file" }));
+    }
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_FACTS + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FACTS {
         return Err(CommandError::failed(Error::TooLarge { path: path.to_path_buf() }));
     }
+    if text.trim().is_empty() {
+        return Err(unfit("it is empty"));
+    }
     // JSON is YAML, too.
     serde_yaml::from_str(&text).map_err(|source| {
-        CommandError::failed(Error::Parse { path: path.to_path_buf(), source })
-            .hint("`gitops-updater facts --output FILE` writes such a file")
+        let hint = meant(&source.to_string()).unwrap_or_else(|| HOW.to_owned());
+        CommandError::failed(Error::Parse { path: path.to_path_buf(), source }).hint(hint)
     })
+}
+
+/// Which key was meant, from serde's own words: ``unknown field `a`, expected one of `b`, `c` at line 1``.
+fn meant(error: &str) -> Option<String> {
+    let mut words = error.split_once("unknown field `")?.1.split('`').step_by(2);
+    let wrong = words.next()?;
+    let close = near(wrong, words.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
+    Some(format!("did you mean `{}`?", close.first()?))
 }
 
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {

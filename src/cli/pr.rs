@@ -318,6 +318,7 @@ async fn merge(args: &MergeArgs, global: &GlobalArgs) -> Result<Outcome, Command
     let message = match method {
         // One commit keeps its own words, with the trailers by which it is known.
         MergeMethod::Squash if details.commits.len() == 1 => forge.message_of(&pull.head).await?,
+        MergeMethod::Squash => format!("{} (#{})\n", pull.title, pull.number),
         _ => format!("Merge pull request #{} from {}\n\n{}\n", pull.number, pull.branch, pull.title),
     };
     let commit = forge.merge(pull.number, &pull.head, method, &message).await?;

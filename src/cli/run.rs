@@ -19,6 +19,7 @@ use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
+use crate::app::named;
 use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
 use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
@@ -201,6 +202,11 @@ impl At<'_> {
         });
         bar.clear();
         let mut survey = surveyed.ok_or_else(|| CommandError::failed(Stopped))?;
+        let found = survey.report.update_report.components.iter();
+        let ids = found.map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
+        if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
+            return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+        }
         let observed =
             known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
         let looker = Looker::new(&upstreams, runtime);
@@ -391,6 +397,10 @@ impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {
         Ok(Go::Skip)
     }
+
+    fn acts(&self) -> bool {
+        false
+    }
 }
 
 /// For looking on, which makes no files.
@@ -440,6 +450,7 @@ struct RunReport<'a> {
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
+    warnings: &'a [String],
     /// Messages that arrived, by channel.
     notified: &'a BTreeMap<String, usize>,
     /// Why messages did not arrive, by channel.
@@ -504,6 +515,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
                 hint: failure.error.hint(),
             })
             .collect(),
+        warnings: &done.warnings,
         notified: &passed.delivered.sent,
         not_notified: not_notified(passed),
         plan: &done.plan,
@@ -521,7 +533,7 @@ fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
     let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
     steps
         .filter(move |step| step.requires.is_empty() && !is_under_way(step))
-        .map(|step| (step, step.reasons.last().map_or("limits are reached", String::as_str)))
+        .map(|step| (step, step.waits_for().unwrap_or("was not asked for in this run")))
 }
 
 fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
@@ -585,6 +597,11 @@ fn text(passed: &Passed, dry_run: bool) -> String {
         lines.push(format!("  {}: {}", failure.component, chain(&failure.error)));
         lines.extend(failure.error.hint().map(|hint| format!("    hint: {hint}")));
     }
+    if !done.warnings.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Take note ({}):", done.warnings.len()));
+        lines.extend(done.warnings.iter().map(|warning| format!("  {warning}")));
+    }
     for (channel, reason) in not_notified(passed) {
         lines.push(String::new());
         lines.push(format!("Not told ({channel}): {reason}"));
@@ -619,6 +636,9 @@ fn markdown(
     for failure in done.failures.iter().take(20) {
         let said = format!("{}: {}", failure.component, chain(&failure.error));
         text.push_str(&format!("- **failed** {}\n", crate::domain::message::neutral::prose(&said, 400)));
+    }
+    for warning in done.warnings.iter().take(20) {
+        text.push_str(&format!("- take note: {}\n", crate::domain::message::neutral::prose(warning, 400)));
     }
     for (channel, reason) in not_notified(passed) {
         let said = crate::domain::message::neutral::prose(&format!("{channel}: {reason}"), 400);

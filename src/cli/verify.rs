@@ -1,27 +1,34 @@
-//! `verify`: say of a merged update that it is good.
+//! `verify`: say of a merged update that it is good, or make the verdicts of a recording again.
 
 use clap::Args;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
+use super::replay;
 use super::workplace::{PlaceArgs, blocking};
-use crate::app::pass::mark_verified;
+use crate::app::pass::{delete_branch, mark_verified, may_be_verified};
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
 
-/// Say of merged updates that they are good, so that the sequence moves on
+/// Say of merged updates that they are good, so that the sequence moves on; or judge a recording
 #[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["accept", "replay"])]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     place: PlaceArgs,
 
     /// Update id, as `gitops-updater status` shows it (repeatable)
-    #[arg(long = "accept", value_name = "ID", required = true)]
+    #[arg(long = "accept", value_name = "ID")]
     accept: Vec<String>,
 
+    /// Make the verdicts of a recording again, at its own times, and print each change; `-` is stdin. Windows are those
+    /// of --config, else those in the recording; with `--format json` each change is an object on a line of its own
+    #[arg(long, value_name = "FILE")]
+    replay: Option<std::path::PathBuf>,
+
     /// Who says so [default: `user.name` of Git]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "replay")]
     by: Option<String>,
 }
 
@@ -34,6 +41,9 @@ enum Error {
 }
 
 pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    if let Some(file) = &args.replay {
+        return replay::run(file, global);
+    }
     block_on(async {
         let place = args.place.open(global).await?;
         let by = args.by.clone().unwrap_or_else(|| place.person().name);
@@ -57,7 +67,26 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
         }
         for id in args.accept.clone() {
             let (store, by) = (store.clone(), format!("accepted by {by}"));
-            blocking(move || store.change(now, |state| mark_verified(state, &id, &by, now))).await?;
+            let changed = {
+                let id = id.clone();
+                blocking(move || store.change(now, |state| mark_verified(state, &id, &by, now))).await?
+            };
+            let Some(update) = changed.loaded.state.updates.get(&id).cloned() else { continue };
+            let repo = place.repo.clone();
+            blocking(move || -> Result<(), CommandError> {
+                let removed = match repo.refs() {
+                    Ok(refs) => refs
+                        .branch(&update.branch)
+                        .map_or(Ok(()), |head| delete_branch(&repo, &update, head)),
+                    Err(error) => Err(error),
+                };
+                // It is verified all the same.
+                if let Err(error) = removed {
+                    tracing::warn!(branch = update.branch, reason = %error, "branch not deleted");
+                }
+                Ok(())
+            })
+            .await?;
         }
         global.output().write(&told)?;
         Ok(Outcome::Done)
@@ -68,8 +97,11 @@ fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
     let update = state.updates.get(id).ok_or_else(|| {
         CommandError::failed(Error::Unknown(id.to_owned())).hint("`gitops-updater status` lists them")
     })?;
+    if may_be_verified(update) {
+        return Ok(update);
+    }
     let stage = match update.stage {
-        Stage::Merged | Stage::Rolling => return Ok(update),
+        Stage::Merged | Stage::Rolling => "merged",
         // Accepting twice is no error.
         Stage::Verified => return Ok(update),
         Stage::Proposed => "proposed",

@@ -87,8 +87,10 @@ impl Workplace {
         Backups::new(self.repo.clone(), self.author.clone())
     }
 
+    /// Now, in whole seconds: it is written into records and read by people.
     pub(super) fn now(&self) -> Timestamp {
-        self.clock.now()
+        let now = self.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
     /// The branch that pull requests are made for.

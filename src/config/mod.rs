@@ -17,6 +17,7 @@ mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
 mod raw_validation;
+mod settling;
 mod tree;
 mod upstreams;
 mod validate;

@@ -106,6 +106,13 @@ impl Forge for AnyForge {
         }
     }
 
+    fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Local(forge) => forge.warnings(),
+            Self::Github(forge) => forge.warnings(),
+        }
+    }
+
     async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
         match self {
             Self::Local(forge) => forge.dashboard().await,

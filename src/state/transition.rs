@@ -32,6 +32,11 @@ impl Transition {
             Stage::Held => "Hold",
             Stage::Abandoned => "Abandon",
         };
+        Self::told(verb, update)
+    }
+
+    /// A change of what is known of an update, told by this verb.
+    pub fn told(verb: &str, update: &Update) -> Self {
         let mut transition =
             Self::new(format!("{verb} {} {} -> {}", update.component, update.from, update.to));
         if let Some(reason) = &update.reason {

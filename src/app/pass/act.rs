@@ -8,17 +8,17 @@ use crate::app::effects::Effect;
 use crate::app::forge::{Checks, Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
 use crate::domain::lifecycle::{self, Action, SeenChecks, SeenPullRequest, SeenState, Situation, Wanted};
-use crate::domain::message::Action as Tick;
+use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::plan::{Approval, Step};
 use crate::domain::policy::Verification;
 use crate::domain::state::{RollbackPoint, Stage, State, Update, UpdateStatus};
-use crate::repo::write::{Id, RefUpdate};
+use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
 /// Most commits of a branch of ours that are looked at.
 const MOST_COMMITS: usize = 100;
 /// Who ticked a box on the dashboard: whoever may edit issues.
-const DASHBOARD: &str = "a person on the dashboard";
+pub(super) const DASHBOARD: &str = "a person on the dashboard";
 
 impl<F: Forge> Run<'_, F> {
     /// One action for each update that is not over, until there is nothing more to do for it now.
@@ -99,6 +99,7 @@ impl<F: Forge> Run<'_, F> {
             Action::HandsOff => {
                 self.waiting
                     .insert(id, "somebody else has committed to its branch; it is left alone".to_owned());
+                self.occupied.insert(update.component.clone(), update.to.clone());
                 Ok(false)
             }
             Action::RecordMerge { commit, at } => {
@@ -137,7 +138,7 @@ impl<F: Forge> Run<'_, F> {
                         self.waiting.insert(id, format!("{by} is about to take its place"));
                         self.replaced.push((update.clone(), by.clone()));
                     }
-                    _ => self.close(update, pull, &reason)?,
+                    _ => self.close(update, pull, &reason, None)?,
                 }
                 Ok(false)
             }
@@ -221,17 +222,20 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
-    /// Closes a pull request that is not wanted any more, says why there, and takes its branch away.
+    /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place
+    /// (`by`), and takes its branch away.
     pub(super) fn close(
         &mut self,
         update: &Update,
         pull: Option<&PullRequest>,
         reason: &str,
+        by: Option<u64>,
     ) -> Result<(), Error> {
         if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
             let number = pull.number;
             let marker = format!("<!-- gitops-updater:closed {} -->", update.update_id);
-            let body = format!("{}\n\n{marker}\n", self.pass.templates_prose(reason));
+            let link = by.map(|by| format!("#{by}: ")).unwrap_or_default();
+            let body = format!("{link}{}\n\n{marker}\n", self.pass.templates_prose(reason));
             self.effect(Effect::Comment { number, what: reason.to_owned() }, |run| {
                 Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
             })?;
@@ -260,7 +264,8 @@ impl<F: Forge> Run<'_, F> {
             });
             let Some(number) = successor.and_then(|successor| successor.pull_request) else { continue };
             let pull = self.pull_of(&update).cloned();
-            if let Err(error) = self.close(&update, pull.as_ref(), &format!("replaced by #{number} ({by})")) {
+            let reason = format!("{by} takes its place");
+            if let Err(error) = self.close(&update, pull.as_ref(), &reason, Some(number)) {
                 self.failed(&update.component, error)?;
             }
         }
@@ -308,15 +313,21 @@ impl<F: Forge> Run<'_, F> {
 }
 
 impl<F: Forge> UnderWay<'_, F> {
-    /// The pull request of an update, by its number, else by its branch.
+    /// The pull request of an update, by its number. A pass may have been stopped before it could note it: then by
+    /// what it says about itself, whatever became of it since, else by its branch.
     pub(in crate::app) fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
         let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
+        let is_marked = |pull: &&PullRequest| {
+            update.pull_request.is_none()
+                && Marker::parse(&pull.body).is_some_and(|marker| marker.update_id == update.update_id)
+        };
         let of_branch = |pull: &&PullRequest| {
             pull.branch == update.branch
                 && update.pull_request.is_none()
                 && pull.state == PullRequestState::Open
         };
-        self.world.pulls.iter().find(numbered).or_else(|| self.world.pulls.iter().find(of_branch))
+        let pulls = || self.world.pulls.iter();
+        pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
     }
 
     /// Whether anything on the branch since the base branch is not ours.
@@ -366,16 +377,11 @@ impl<F: Forge> UnderWay<'_, F> {
         if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
             return Ok(());
         }
-        let name = format!("refs/heads/{}", update.branch);
         let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
-            match run.pass.git.push(&[RefUpdate::delete(&name, head)]) {
-                // Somebody was faster, or the forge deletes merged branches itself.
-                Err(error) if error.lost_race() => Ok(()),
-                pushed => Ok(pushed.map(drop)?),
-            }
+            Ok(delete_branch(&run.pass.git, update, head)?)
         })?;
         if done.is_some() {
-            self.world.refs.refs.remove(&name);
+            self.world.refs.refs.remove(&format!("refs/heads/{}", update.branch));
         }
         Ok(())
     }
@@ -392,14 +398,51 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 }
 
-/// Records that a merged update is verified; `None` where there is no such update, or it is not merged.
+/// Deletes the branch of an update, which is at `head`, if that is how we left it.
+///
+/// # Errors
+///
+/// The remote cannot be reached or refuses.
+pub fn delete_branch(git: &WriteRepo, update: &Update, head: Id) -> Result<(), write::Error> {
+    if update.head.as_deref() != Some(head.to_string().as_str()) {
+        return Ok(());
+    }
+    match git.push(&[RefUpdate::delete(&format!("refs/heads/{}", update.branch), head)]) {
+        // Somebody was faster, or the forge deletes merged branches itself.
+        Err(error) if error.lost_race() => Ok(()),
+        pushed => pushed.map(drop),
+    }
+}
+
+/// Whether a person may say of an update that it is good: it is merged, and may be held since.
+pub fn may_be_verified(update: &Update) -> bool {
+    match update.stage {
+        Stage::Merged | Stage::Rolling => true,
+        Stage::Held => update.merge_commit.is_some(),
+        Stage::Proposed | Stage::Verified | Stage::Reverted | Stage::Abandoned => false,
+    }
+}
+
+/// Records that a merged update is verified, or that what was taken back is good as it is; `None` where there is no such
+/// update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
-    let update =
-        state.updates.get_mut(id).filter(|update| matches!(update.stage, Stage::Merged | Stage::Rolling))?;
-    update.stage = Stage::Verified;
-    update.status = update.stage.status();
+    let update = state.updates.get_mut(id).filter(|update| may_be_verified(update))?;
+    if update.stage == Stage::Held {
+        update.settling.acknowledged_by = Some(by.to_owned());
+    }
+    update.settling.hold = None;
     update.changed_at = now;
     update.current_phase = None;
+    if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some()) {
+        update.stage = Stage::Reverted;
+        update.status = update.stage.status();
+        update.reason = Some(format!("reverted; {by}"));
+        return Some(Transition::of(update));
+    }
+    // A revert that is only proposed is not wanted any more.
+    update.settling.reversal = None;
+    update.stage = Stage::Verified;
+    update.status = update.stage.status();
     complete(update, "verification");
     update.verified_by = Some(by.to_owned());
     update.reason = None;

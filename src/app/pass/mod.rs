@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use act::mark_verified;
+pub(super) use act::{complete, phase_of};
+pub use act::{delete_branch, mark_verified, may_be_verified};
+pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
 
 use super::effects::{Effect, Stopped, Witness};
@@ -187,6 +189,8 @@ pub struct Done {
     pub waiting: BTreeMap<String, String>,
     /// What went wrong with single updates; the others went on.
     pub failures: Vec<Failure>,
+    /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
+    pub warnings: Vec<String>,
     /// Pages of pull requests, by number, where they have one.
     pub links: BTreeMap<u64, String>,
     /// Something stops every effect but recording and telling.
@@ -231,7 +235,16 @@ impl<F: Forge> Pass<'_, F> {
         let loaded = self.store.load()?;
         loaded.may_build()?;
         let pulls = self.wait(self.forge.pull_requests())?;
-        let dashboard = if self.config.dashboard.enabled { self.wait(self.forge.dashboard())? } else { None };
+        let dashboard = match self.config.dashboard.enabled {
+            true => self.wait(self.forge.dashboard()).map_err(|error| ForgeError {
+                // It can stop everything, so that it is not passed over.
+                hint: error
+                    .hint
+                    .map(|hint| format!("{hint}; or do without: `dashboard: {{enabled: false}}`")),
+                ..error
+            })?,
+            false => None,
+        };
         Ok(World { base_branch: known, base, refs, pulls, dashboard, state: loaded.state })
     }
 
@@ -256,6 +269,7 @@ impl<F: Forge> Pass<'_, F> {
             read,
             replaced: Vec::new(),
             touched: BTreeSet::new(),
+            occupied: BTreeMap::new(),
             held: BTreeMap::new(),
         };
         run.adopt()?;
@@ -268,20 +282,28 @@ impl<F: Forge> Pass<'_, F> {
             run.propose_next(&planned)?;
         }
         run.close_replaced()?;
-        let planned = run.plan();
+        let mut planned = run.plan();
+        run.tell_held(&mut planned.report);
         run.write_dashboard(&planned)?;
         run.prune()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
-        if run.kill_switch.is_none() && run.acts() && !run.world.state.updates.is_empty() {
+        if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
-        let mut report = planned.report;
-        run.tell_held(&mut report);
         let stopped = run.kill_switch.is_some();
         let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
         let links = pulls.map(|pull| (pull.number, pull.url)).collect();
-        Ok(Done { plan: report, state: world.state, effects, waiting, failures, links, stopped })
+        Ok(Done {
+            plan: planned.report,
+            state: world.state,
+            effects,
+            waiting,
+            failures,
+            warnings: self.forge.warnings(),
+            links,
+            stopped,
+        })
     }
 
     pub(in crate::app) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
@@ -292,7 +314,7 @@ impl<F: Forge> Pass<'_, F> {
 /// The label on the dashboard that stops everything.
 pub const STOP_LABEL: &str = "gitops-updater/stop";
 
-fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)
@@ -308,6 +330,8 @@ struct Run<'a, F> {
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
+    /// Components on whose branch a person works, with the version of the branch.
+    occupied: BTreeMap<String, String>,
     /// What was found when a step was about to be proposed, by step id.
     held: BTreeMap<String, Held>,
 }
@@ -327,11 +351,7 @@ impl<F> DerefMut for Run<'_, F> {
 }
 
 impl<F: Forge> Run<'_, F> {
-    fn circumstances<'s>(
-        &'s self,
-        updates: &'s [Update],
-        declined: &'s BTreeSet<(String, String)>,
-    ) -> Circumstances<'s> {
+    fn circumstances<'s>(&'s self, updates: &'s [Update]) -> Circumstances<'s> {
         Circumstances {
             now: self.pass.now,
             kill_switch: self.kill_switch,
@@ -340,22 +360,19 @@ impl<F: Forge> Run<'_, F> {
             limits: self.pass.config.limits,
             updates,
             quarantine: &self.world.state.quarantine,
-            declined,
         }
     }
 
     /// Why a step may not be proposed at this hour. `ahead` are those that this pass proposes before it.
     fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        let declined = BTreeSet::new();
         let windows = self.windows(&step.component);
-        self.circumstances(&updates, &declined).holds(step, ahead, &windows)
+        self.circumstances(&updates).holds(step, ahead, &windows)
     }
 
     /// Why nothing of a component may be proposed or merged at this hour.
     fn hour(&self, component: &str) -> Option<Hold> {
-        let declined = BTreeSet::new();
-        self.circumstances(&[], &declined).at_this_hour(&self.windows(component))
+        self.circumstances(&[]).at_this_hour(&self.windows(component))
     }
 
     fn windows(&self, component: &str) -> Vec<&Window> {

@@ -16,7 +16,7 @@ use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
 use crate::domain::chart_diff::Comparison;
 use crate::domain::message::{Written, branch_name};
-use crate::domain::plan::{Approval, Step};
+use crate::domain::plan::{Approval, Held, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
 use crate::repo::write::{Change, EntryKind, Id, RefUpdate, Words};
 use crate::state::Transition;
@@ -35,6 +35,10 @@ impl<F: Forge> Run<'_, F> {
             .collect();
         let mut ahead: Vec<Step> = Vec::new();
         for step in next {
+            if let Some(held) = self.held_by_a_person(&step) {
+                self.held.insert(step.id.clone(), held);
+                continue;
+            }
             let before: Vec<&Step> = ahead.iter().collect();
             if let Some(hold) = self.holds(&step, &before).into_iter().next() {
                 tracing::info!(
@@ -54,7 +58,23 @@ impl<F: Forge> Run<'_, F> {
         self.end_campaigns(planned)
     }
 
-    fn is_under_way(&self, step: &Step) -> bool {
+    /// A person works on another version of the component: a second pull request would be in the way.
+    fn held_by_a_person(&self, step: &Step) -> Option<Held> {
+        let version = self.occupied.get(&step.component).filter(|version| **version != step.to)?;
+        Some(Held {
+            component: step.component.clone(),
+            from: Some(step.from.clone()),
+            to: Some(step.to.clone()),
+            gate: "foreign_commits".to_owned(),
+            reason: format!(
+                "somebody has committed to the branch of {version}; merge or close that pull request first"
+            ),
+            constraint: None,
+            policy_applied: None,
+        })
+    }
+
+    pub(super) fn is_under_way(&self, step: &Step) -> bool {
         self.world.state.updates.values().any(|update| {
             update.component == step.component
                 && update.to == step.to
@@ -164,13 +184,21 @@ impl<F: Forge> Run<'_, F> {
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;
         let (base, head) = (self.world.base.to_string(), head.map(|head| head.to_string()));
-        self.record_update(&update.update_id, |update| {
-            complete(update, "backup_creation");
-            complete(update, "proposal");
-            update.base = Some(base.clone());
-            update.head = head.clone().or_else(|| update.head.clone());
-            update.pull_request = number.or(update.pull_request);
-        })
+        let verb = match update.pull_request {
+            None => "Note the pull request of",
+            Some(_) => "Note the new branch of",
+        };
+        self.record_update_as(
+            &update.update_id,
+            |update| Transition::told(verb, update),
+            |update| {
+                complete(update, "backup_creation");
+                complete(update, "proposal");
+                update.base = Some(base.clone());
+                update.head = head.clone().or_else(|| update.head.clone());
+                update.pull_request = number.or(update.pull_request);
+            },
+        )
     }
 
     /// The backup point of the update, made once, for the commit that the record names.
@@ -243,7 +271,7 @@ impl<F: Forge> Run<'_, F> {
         };
         // What is there as it should be is no effect. Making the commit writes objects, which a dry run does not.
         let by_git = !self.pass.config.commits.through_api;
-        if by_git && found.is_some() && self.acts() && found == Some(made(self)?) {
+        if by_git && found.is_some() && self.pass.witness.acts() && found == Some(made(self)?) {
             return Ok(found);
         }
         let pushed = self.effect(effect, |run| {

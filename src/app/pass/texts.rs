@@ -1,12 +1,15 @@
 //! What people read of a pass: commit, pull request and dashboard.
 
+use std::collections::BTreeSet;
+
 use super::{Error, Pass, Run};
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
 use crate::app::plan::Planned;
 use crate::backup::Backups;
 use crate::domain::message::{
-    Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section, Written, neutral,
+    Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
+    Written, neutral,
 };
 use crate::domain::plan::Step;
 use crate::domain::report::Status;
@@ -64,7 +67,7 @@ impl<F: Forge> Run<'_, F> {
                 component: other.component.clone(),
                 from: other.from.clone(),
                 to: other.to.clone(),
-                state: "waits for this one".to_owned(),
+                state: String::new(),
                 pull_request: None,
             })
             .collect();
@@ -158,10 +161,22 @@ impl<F: Forge> Run<'_, F> {
             .cloned()
             .collect();
         for update in &mut updates {
-            if let Some(waiting) = self.waiting.get(&update.update_id) {
-                update.reason = Some(waiting.clone());
-            }
+            let waiting = self.waiting.get(&update.update_id).cloned();
+            // That an open pull request waits for its checks or for a person goes without saying.
+            let goes_without_saying =
+                update.stage == Stage::Proposed && !self.occupied.contains_key(&update.component);
+            update.reason = if goes_without_saying { None } else { waiting.or_else(|| update.reason.take()) };
         }
+        // What was asked for and could not be done at this hour stays asked for.
+        let is_waiting = |tick: &&Tick| match tick {
+            Tick::Open { component, version } => {
+                planned.report.waves.iter().flat_map(|wave| &wave.steps).any(|step| {
+                    step.component == *component && step.to == *version && !self.is_under_way(step)
+                })
+            }
+            _ => false,
+        };
+        let asked: BTreeSet<Tick> = self.ticked.iter().filter(is_waiting).cloned().collect();
         let detected = &self.survey.report.update_report;
         let ignored: Vec<Ignored> = detected
             .components
@@ -184,7 +199,8 @@ impl<F: Forge> Run<'_, F> {
             && planned.report.waves.is_empty()
             && planned.report.held.is_empty()
             && ignored.is_empty()
-            && self.world.state.quarantine.is_empty();
+            && self.world.state.quarantine.is_empty()
+            && self.world.state.breaker.is_none();
         if self.world.dashboard.is_none() && nothing {
             return Ok(());
         }
@@ -196,6 +212,8 @@ impl<F: Forge> Run<'_, F> {
             held: &planned.report.held,
             ignored: &ignored,
             quarantine: &self.world.state.quarantine,
+            breaker: self.world.state.breaker.as_ref(),
+            asked: &asked,
             problems: detected.problems.len(),
         }
         .write(self.pass.templates)?;

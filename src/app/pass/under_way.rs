@@ -56,14 +56,6 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         Ok(result)
     }
 
-    /// Whether effects take place, or are only told.
-    pub(in crate::app) fn acts(&self) -> bool {
-        matches!(
-            self.pass.witness.before(&Effect::Record { what: "the end of the pass".to_owned() }),
-            Ok(Go::Do)
-        )
-    }
-
     /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
     pub(in crate::app) fn record(
         &mut self,
@@ -92,11 +84,21 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         id: &str,
         change: impl Fn(&mut Update),
     ) -> Result<(), Error> {
+        self.record_update_as(id, Transition::of, change)
+    }
+
+    /// The same, in other words than those of the stage that it is in afterwards.
+    pub(in crate::app) fn record_update_as(
+        &mut self,
+        id: &str,
+        told: impl Fn(&Update) -> Transition,
+        change: impl Fn(&mut Update),
+    ) -> Result<(), Error> {
         let now = self.pass.now;
         let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
             let mut after = update.clone();
             change(&mut after);
-            Transition::of(&after).subject().to_owned()
+            told(&after).subject().to_owned()
         });
         self.record(what, |state| {
             let update = state.updates.get_mut(id)?;
@@ -109,7 +111,7 @@ impl<'a, F: Forge> UnderWay<'a, F> {
                 update.changed_at = now;
             }
             update.status = update.stage.status();
-            Some(Transition::of(update))
+            Some(told(update))
         })
     }
 

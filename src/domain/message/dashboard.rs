@@ -10,6 +10,7 @@ use super::hidden::{decoded, encoded};
 use super::proposal::MAX_BODY;
 use super::templates::{TemplateError, Templates, dashboard_name};
 use crate::domain::plan::{Approval, Held, Step, Wave};
+use crate::domain::settle::record::Breaker;
 use crate::domain::state::{Quarantined, Stage, Update};
 
 const OPEN: &str = "<!-- gitops-updater:";
@@ -42,6 +43,11 @@ pub enum Action {
         /// Update id.
         update_id: String,
     },
+    /// The person has looked at the reverts: go on proposing and merging.
+    CloseBreaker {
+        /// Since when the circuit breaker is open, so that an old tick closes no new one.
+        since: String,
+    },
     /// Let a version be proposed again.
     Unquarantine {
         /// Component id.
@@ -52,21 +58,33 @@ pub enum Action {
 }
 
 impl Action {
+    /// What is to be done, and to what: ``open`` and ``k3s@v1.34.1+k3s1``, or ``accept`` and the id of an update.
+    pub fn words(&self) -> (&'static str, String) {
+        let (verb, values) = self.parts();
+        (verb, values.join("@"))
+    }
+
     fn parts(&self) -> (&'static str, Vec<&str>) {
         match self {
             Self::Open { component, version } => ("open", vec![component, version]),
             Self::Rebuild { update_id } => ("rebuild", vec![update_id]),
             Self::Retry { update_id } => ("retry", vec![update_id]),
             Self::Accept { update_id } => ("accept", vec![update_id]),
+            Self::CloseBreaker { since } => ("close-breaker", vec![since]),
             Self::Unquarantine { component, version } => ("unquarantine", vec![component, version]),
         }
     }
 
     /// The box, not ticked, as it stands behind the sign of a list.
     fn checkbox(&self) -> Value {
+        self.drawn(false)
+    }
+
+    fn drawn(&self, ticked: bool) -> Value {
+        let sign = if ticked { "[x]" } else { "[ ]" };
         let (verb, values) = self.parts();
         let values: Vec<String> = values.into_iter().map(encoded).collect();
-        Value::from_safe_string(format!("[ ] {OPEN}{verb} {}{CLOSE}", values.join(" ")))
+        Value::from_safe_string(format!("{sign} {OPEN}{verb} {}{CLOSE}", values.join(" ")))
     }
 
     fn parse(comment: &str) -> Option<Self> {
@@ -77,6 +95,7 @@ impl Action {
             ("rebuild", Ok([update_id])) => Some(Self::Rebuild { update_id }),
             ("retry", Ok([update_id])) => Some(Self::Retry { update_id }),
             ("accept", Ok([update_id])) => Some(Self::Accept { update_id }),
+            ("close-breaker", Ok([since])) => Some(Self::CloseBreaker { since }),
             (verb, Err(values)) => match (verb, <[String; 2]>::try_from(values)) {
                 ("open", Ok([component, version])) => Some(Self::Open { component, version }),
                 ("unquarantine", Ok([component, version])) => Some(Self::Unquarantine { component, version }),
@@ -88,16 +107,50 @@ impl Action {
 
     /// What people have ticked in a body. Only boxes that this program wrote count.
     pub fn ticked(body: &str) -> BTreeSet<Self> {
-        body.lines()
-            .filter_map(|line| {
-                let line = line.trim_start().strip_prefix(['-', '*', '+'])?.trim_start();
-                let rest = ["[x]", "[X]"].iter().find_map(|sign| line.strip_prefix(sign))?;
-                let comment = rest.trim_start().strip_prefix(OPEN)?;
-                Self::parse(&comment[..comment.find(CLOSE)?])
-            })
-            .take(MAX_BOXES)
-            .collect()
+        boxes(body).into_iter().filter(|one| one.ticked).map(|one| one.action).collect()
     }
+
+    /// The body with this box ticked; `None` where it has no such box.
+    pub fn tick(&self, body: &str) -> Option<String> {
+        let mut found = false;
+        let lines = body.lines().map(|line| match Checkbox::parse(line) {
+            Some(one) if one.action == *self => {
+                found = true;
+                line.replacen("[ ]", "[x]", 1)
+            }
+            _ => line.to_owned(),
+        });
+        let lines: Vec<String> = lines.collect();
+        found.then(|| lines.join("\n") + "\n")
+    }
+}
+
+/// A box of the dashboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkbox {
+    /// What it asks for.
+    pub action: Action,
+    /// Somebody asked for it.
+    pub ticked: bool,
+    /// What stands beside it.
+    pub text: String,
+}
+
+impl Checkbox {
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.trim_start().strip_prefix(['-', '*', '+'])?.trim_start();
+        let signs = [("[x]", true), ("[X]", true), ("[ ]", false)];
+        let (rest, ticked) =
+            signs.iter().find_map(|(sign, ticked)| Some((line.strip_prefix(sign)?, *ticked)))?;
+        let comment = rest.trim_start().strip_prefix(OPEN)?;
+        let (comment, text) = comment.split_once(CLOSE)?;
+        Some(Self { action: Action::parse(comment)?, ticked, text: text.trim().to_owned() })
+    }
+}
+
+/// The boxes of a body that this program wrote, in order.
+pub fn boxes(body: &str) -> Vec<Checkbox> {
+    body.lines().filter_map(Checkbox::parse).take(MAX_BOXES).collect()
 }
 
 /// A component that nobody wants to hear of.
@@ -126,6 +179,10 @@ pub struct Dashboard<'a> {
     pub ignored: &'a [Ignored],
     /// Versions that are not proposed again.
     pub quarantine: &'a [Quarantined],
+    /// Set while too many reverts have stopped everything.
+    pub breaker: Option<&'a Breaker>,
+    /// What people ticked and is not done yet: the box stays ticked.
+    pub asked: &'a BTreeSet<Action>,
     /// How many things could not be read or asked.
     pub problems: usize,
 }
@@ -134,6 +191,7 @@ pub struct Dashboard<'a> {
 struct Context<'a> {
     now: String,
     notices: &'a [String],
+    breaker: Option<Stopped>,
     open: Vec<Row<'a>>,
     merged: Vec<Row<'a>>,
     stopped: Vec<Row<'a>>,
@@ -159,6 +217,12 @@ struct More {
     held: usize,
     ignored: usize,
     quarantine: usize,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    reason: String,
+    checkbox: Value,
 }
 
 #[derive(Serialize)]
@@ -211,6 +275,22 @@ impl Dashboard<'_> {
         Err(TemplateError::TooLong { name: dashboard_name(), characters, limit: MAX_BODY })
     }
 
+    fn pending<'p>(&self, wave: usize, step: &'p Step) -> Pending<'p> {
+        let action = Action::Open { component: step.component.clone(), version: step.to.clone() };
+        let asked = self.asked.contains(&action);
+        let waits_to_be_asked = step.gate == Approval::Manual && step.requires.is_empty() && !asked;
+        let why = if waits_to_be_asked { None } else { step.waits_for() };
+        Pending {
+            component: &step.component,
+            from: &step.from,
+            to: &step.to,
+            update_type: step.update_type.as_str(),
+            wave,
+            reason: why.or_else(|| step.reasons.first().map(String::as_str)),
+            checkbox: action.drawn(asked),
+        }
+    }
+
     fn context(&self, rows: usize) -> Context<'_> {
         let mut more = More::default();
         let at = |stages: &[Stage], left_out: &mut usize| {
@@ -232,7 +312,7 @@ impl Dashboard<'_> {
                     step if step.next => &mut next,
                     _ => &mut later,
                 };
-                list.push(pending(wave.number, step));
+                list.push(self.pending(wave.number, step));
             }
         }
         let quarantine = self.quarantine.iter().map(|known| Quarantine {
@@ -248,6 +328,10 @@ impl Dashboard<'_> {
         Context {
             now: self.now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             notices: &self.notices[..self.notices.len().min(rows)],
+            breaker: self.breaker.map(|breaker| Stopped {
+                reason: breaker.reason(),
+                checkbox: Action::CloseBreaker { since: breaker.since.to_string() }.checkbox(),
+            }),
             open,
             merged,
             stopped,
@@ -286,18 +370,5 @@ fn row(update: &Update) -> Row<'_> {
         rebuild: Action::Rebuild { update_id: update_id() }.checkbox(),
         retry: Action::Retry { update_id: update_id() }.checkbox(),
         accept: Action::Accept { update_id: update_id() }.checkbox(),
-    }
-}
-
-fn pending(wave: usize, step: &Step) -> Pending<'_> {
-    let action = Action::Open { component: step.component.clone(), version: step.to.clone() };
-    Pending {
-        component: &step.component,
-        from: &step.from,
-        to: &step.to,
-        update_type: step.update_type.as_str(),
-        wave,
-        reason: step.reasons.first().map(String::as_str),
-        checkbox: action.checkbox(),
     }
 }

@@ -11,13 +11,14 @@ mod names;
 pub mod neutral;
 mod proposal;
 mod section;
+pub mod settled;
 mod templates;
 
 #[cfg(test)]
 mod tests;
 
-pub use commit::Trailers;
-pub use dashboard::{Action, Dashboard, Ignored};
+pub use commit::{Reverts, Trailers};
+pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};

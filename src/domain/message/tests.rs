@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
@@ -633,6 +635,8 @@ fn dashboard(count: usize) -> String {
         held: &vec![held; count],
         ignored: &[Ignored { component: "image/z".to_owned(), reason: "ignored by `detection`".to_owned() }],
         quarantine: &vec![quarantined; count],
+        breaker: None,
+        asked: &BTreeSet::new(),
         problems: 2,
     }
     .write(&ours())

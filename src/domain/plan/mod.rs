@@ -189,6 +189,14 @@ pub struct Held {
     pub policy_applied: Option<String>,
 }
 
+impl Step {
+    /// What it waits for; `None` where it can be proposed now.
+    pub fn waits_for(&self) -> Option<&str> {
+        // Whatever keeps a step back is told after why it stands where it does.
+        if self.next { None } else { self.reasons.last().map(String::as_str) }
+    }
+}
+
 impl Approval {
     /// The word in configuration and reports.
     pub fn as_str(self) -> &'static str {

@@ -31,9 +31,10 @@ pub(super) fn mark(
     let mut ahead: BTreeMap<String, String> = BTreeMap::new();
     let under_way: Vec<&Update> =
         input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
-    let mut begun = false;
+    // The steps of the wave that is proposed.
+    let mut begun: Vec<String> = Vec::new();
     for wave in waves {
-        let mut proposed = false;
+        let mut proposed = Vec::new();
         for step in &mut wave.steps {
             let mut holds = holds(step, input, &under_way, first);
             holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
@@ -44,17 +45,27 @@ pub(super) fn mark(
             }
             if !holds.is_empty() {
                 step.reasons.extend(holds);
-            } else if begun {
-                step.reasons.push("waits for the waves before it".to_owned());
-            } else {
+            } else if begun.is_empty() {
                 step.next = true;
-                proposed = true;
+                proposed.push(step.id.clone());
+            } else {
+                step.reasons.push(format!("waits until {} verified, which stand before it", are(&begun)));
             }
         }
-        begun |= proposed;
+        begun.extend(proposed);
         for step in wave.steps.iter().filter(|step| matches!(step.gate, Approval::Auto | Approval::Review)) {
             ahead.entry(step.component.clone()).or_insert_with(|| step.id.clone());
         }
+    }
+}
+
+/// `` `a@1` is ``, `` `a@1` and `b@2` are ``, or the first of them and how many more.
+fn are(ids: &[String]) -> String {
+    match ids {
+        [one] => format!("`{one}` is"),
+        [one, other] => format!("`{one}` and `{other}` are"),
+        [one, rest @ ..] => format!("`{one}` and {} more are", rest.len()),
+        [] => "nothing is".to_owned(),
     }
 }
 
@@ -69,8 +80,7 @@ fn is_safe(safety: RevertSafety) -> bool {
 /// Why a step is not proposed now.
 fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>) -> Vec<String> {
     if !step.requires.is_empty() {
-        // Told by what it requires.
-        return vec!["waits until what comes before it is verified".to_owned()];
+        return vec![format!("waits until {} verified", are(&step.requires))];
     }
     let before = first(&step.component);
     let mut holds = Vec::new();

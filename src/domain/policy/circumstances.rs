@@ -2,8 +2,6 @@
 //!
 //! Asked before every proposal and every merge. Reverts ask for the kill switch only.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::window::{Opening, Window, open};
@@ -51,14 +49,12 @@ pub struct Circumstances<'a> {
     pub updates: &'a [Update],
     /// Versions that are not proposed again.
     pub quarantine: &'a [Quarantined],
-    /// Component and version of pull requests that a person closed without merging.
-    pub declined: &'a BTreeSet<(String, String)>,
 }
 
 impl Circumstances<'_> {
     /// Why the step may not be proposed now; empty = it may. `ahead` are the steps that this run proposes before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step], windows: &[&Window]) -> Vec<Hold> {
-        let about_the_version = [self.quarantined(step), self.declined(step)];
+        let about_the_version = [self.quarantined(step)];
         let about_others = [self.stopped_queue(step), self.company(step, ahead)];
         let about_the_hour =
             [self.at_this_hour(windows), self.open_limit(step, ahead), self.hourly_limit(ahead)];
@@ -113,17 +109,6 @@ impl Circumstances<'_> {
             .find(|entry| entry.component == step.component && entry.version == step.to)?;
         let reason = format!("in quarantine since {}: {}", found.since, found.reason);
         Some(hold("quarantine", reason, found.update_id.as_deref().unwrap_or("quarantine"), None))
-    }
-
-    fn declined(&self, step: &Step) -> Option<Hold> {
-        let is_declined = self
-            .declined
-            .iter()
-            .any(|(component, version)| *component == step.component && *version == step.to);
-        is_declined.then(|| {
-            let reason = "its pull request was closed without being merged, which means: not this version";
-            hold("declined", reason.to_owned(), "closed pull request", None)
-        })
     }
 
     /// Updates under way that are not the step itself.

@@ -30,6 +30,8 @@ impl GithubForge {
             if let Err(error) = refused {
                 let hint = error.hint.as_deref().unwrap_or_default();
                 tracing::warn!(pr = number, reason = %error, hint, "pull request has no {what}");
+                let hint = error.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                self.warn(format!("pull request #{number} has not all the {what} it should have: {error}{hint}"));
             }
         };
         let has = |name: &str| pull.labels.iter().any(|label| label.name.eq_ignore_ascii_case(name));
@@ -124,7 +126,9 @@ impl GithubForge {
         // Who cannot be assigned is left out without a word (REST documentation, "Add assignees to an issue").
         let left_out = missing(logins, issue.assignees.iter().flatten().map(|user| &user.login));
         if !left_out.is_empty() {
-            tracing::warn!(pr = number, logins = %left_out.join(", "), "these cannot be assigned");
+            let logins = left_out.join(", ");
+            tracing::warn!(pr = number, %logins, "these cannot be assigned");
+            self.warn(format!("pull request #{number} cannot be assigned to {logins}"));
         }
         Ok(())
     }

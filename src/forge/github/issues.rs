@@ -98,7 +98,8 @@ impl GithubForge {
         let target = repository.path(&format!("issues/{number}"));
         let now: wire::Issue = self.client.json(&Ask::get(target, doing, READ)).await?;
         let is_closed = now.state != "open";
-        if is_closed || !same_text(now.body.as_deref().unwrap_or_default(), &seen.body) {
+        let text = without_marker(now.body.as_deref().unwrap_or_default());
+        if is_closed || !same_text(&text, &without_marker(&seen.body)) {
             return Err(ForgeError {
                 class: ForgeErrorClass::Conflict,
                 message: format!("cannot write the dashboard #{number}: somebody changed it meanwhile"),
@@ -170,6 +171,11 @@ impl GithubForge {
         }
         Ok(self.set_dashboard(repository, &first, title, body).await?)
     }
+}
+
+/// The text of a dashboard as it was given to us.
+pub(super) fn without_marker(body: &str) -> String {
+    body.replace(DASHBOARD_MARKER, "").trim_end().to_owned()
 }
 
 /// The text with its marker.

@@ -19,7 +19,7 @@ mod remote;
 mod time;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -129,6 +129,8 @@ pub struct GithubForge {
     client: Client,
     repository: OnceCell<Repository>,
     identity: OnceCell<Identity>,
+    /// What was not worth failing for.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl GithubForge {
@@ -138,7 +140,17 @@ impl GithubForge {
     /// The token or the key cannot be used.
     pub fn new(http: &reqwest::Client, time: Arc<dyn Time>, options: GithubOptions) -> ForgeResult<Self> {
         let client = Client::new(http, time, options)?;
-        Ok(Self { client, repository: OnceCell::new(), identity: OnceCell::new() })
+        Ok(Self {
+            client,
+            repository: OnceCell::new(),
+            identity: OnceCell::new(),
+            warnings: Mutex::default(),
+        })
+    }
+
+    /// Tells of something that is not worth failing for.
+    fn warn(&self, message: String) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message);
     }
 
     /// The repository under its present name: one that was renamed is found by its old name, too.

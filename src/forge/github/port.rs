@@ -1,5 +1,7 @@
 //! The port, as GitHub fills it.
 
+use std::sync::PoisonError;
+
 use super::GithubForge;
 use super::commits::{ApiCommit, FileChange};
 use crate::app::forge::{
@@ -74,6 +76,10 @@ impl Forge for GithubForge {
 
     async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
         self.all_statuses(commit).await
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::issues::without_marker;
 use crate::app::forge::{Dashboard, PullRequest, PullRequestState};
 
 #[derive(Debug, Clone, Deserialize)]
@@ -148,7 +149,7 @@ impl Issue {
         Dashboard {
             number: self.number,
             url: self.html_url,
-            body: lines(self.body),
+            body: without_marker(&lines(self.body)),
             labels: self.labels.into_iter().filter_map(name).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! The port, implemented over records.
 
-use super::record::{Kind, Record, Stage, Thread, head_ref, numbers};
+use super::record::{Kind, NO_NUMBER, Record, Stage, Thread, head_ref, meta_ref, numbers};
 use super::{Inner, LocalForge, conflict, failed, not_found};
 use crate::app::forge::{
     Checks, CommitStatus, Dashboard, Forge, ForgeError, ForgeErrorClass, ForgeResult, MergeMethod,
@@ -191,13 +191,10 @@ impl Inner {
     }
 
     fn dashboard(&self, refs: &RemoteRefs) -> ForgeResult<Option<Thread>> {
-        for number in numbers(refs) {
-            let thread = self.thread(refs, number)?;
-            if thread.record.kind == Kind::Dashboard && thread.record.state == Stage::Open {
-                return Ok(Some(thread));
-            }
+        if !refs.refs.contains_key(&meta_ref(NO_NUMBER)) {
+            return Ok(None);
         }
-        Ok(None)
+        self.thread(refs, NO_NUMBER).map(Some)
     }
 
     fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {

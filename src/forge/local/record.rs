@@ -113,7 +113,7 @@ impl Record {
         Self {
             schema: SCHEMA.to_owned(),
             kind,
-            number: 0,
+            number: NO_NUMBER,
             title: title.to_owned(),
             state: Stage::Open,
             branch: String::new(),
@@ -131,8 +131,16 @@ impl Record {
     }
 }
 
+/// Stands for the dashboard, which is no pull request and takes no number from them.
+pub(super) const NO_NUMBER: Number = 0;
+/// Where the dashboard is.
+const DASHBOARD: &str = "refs/gitops-updater/dashboard";
+
 pub(super) fn meta_ref(number: Number) -> String {
-    format!("{PULLS}{number}/meta")
+    match number {
+        NO_NUMBER => DASHBOARD.to_owned(),
+        _ => format!("{PULLS}{number}/meta"),
+    }
 }
 
 pub(super) fn head_ref(number: Number) -> String {
@@ -144,7 +152,7 @@ pub(super) fn numbers(refs: &RemoteRefs) -> Vec<Number> {
     let mut numbers: Vec<Number> = refs
         .below(PULLS)
         .filter_map(|(rest, _)| rest.strip_suffix("/meta")?.parse().ok())
-        .filter(|number| *number > 0)
+        .filter(|number| *number != NO_NUMBER)
         .collect();
     numbers.sort_unstable();
     numbers
@@ -153,7 +161,8 @@ pub(super) fn numbers(refs: &RemoteRefs) -> Vec<Number> {
 impl Inner {
     /// The refs of the remote, with the objects of everything that pull requests are about.
     pub(super) fn refs(&self, attempt: &str) -> ForgeResult<RemoteRefs> {
-        let wanted = |name: &str| name.starts_with(PULLS) || name.starts_with("refs/heads/");
+        let wanted =
+            |name: &str| name.starts_with(PULLS) || name.starts_with("refs/heads/") || name == DASHBOARD;
         self.repo.fetch(wanted).map_err(|error| failed(attempt, &error))
     }
 
@@ -300,7 +309,7 @@ impl Inner {
         Ok((self.repo.changed_paths(fork, head)?, commits))
     }
 
-    /// Writes a new thread under the next free number, with what must be pushed beside it.
+    /// Writes a new thread, a pull request under the next free number, with what must be pushed beside it.
     ///
     /// `taken` is asked after every lost race; what it returns is there already and is taken instead.
     pub(super) fn create<T>(
@@ -318,7 +327,10 @@ impl Inner {
             if let Some(taken) = taken(&refs)? {
                 return Ok(taken);
             }
-            let number = numbers(&refs).last().map_or(1, |last| last + 1);
+            let number = match record.kind {
+                Kind::PullRequest => numbers(&refs).last().map_or(1, |last| last + 1),
+                Kind::Dashboard => NO_NUMBER,
+            };
             let head = head(&refs)?;
             let record = Record { number, head: head.map(|id| id.to_string()), ..record.clone() };
             let subject = match record.kind {

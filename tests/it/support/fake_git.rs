@@ -98,8 +98,13 @@ impl FakeGit {
 
     /// A hook of a repository; `name` is such as `pre-receive`.
     pub(crate) fn hook(&self, repository: &str, name: &str, script: &str) {
+        Self::hook_of(&self.folder.path().join(repository), name, script);
+    }
+
+    /// The same of any bare repository.
+    pub(crate) fn hook_of(bare: &Path, name: &str, script: &str) {
         use std::os::unix::fs::PermissionsExt as _;
-        let path = self.folder.path().join(repository).join("hooks").join(name);
+        let path = bare.join("hooks").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();

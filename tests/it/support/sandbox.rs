@@ -91,7 +91,12 @@ impl Sandbox {
 
     /// Runs the program to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> CommandOutput {
-        let output = self.command(arguments).output().unwrap();
+        self.finish(self.command(arguments))
+    }
+
+    /// Runs a program that [`Sandbox::command`] made to its end.
+    pub(crate) fn finish(&self, mut command: Command) -> CommandOutput {
+        let output = command.output().unwrap();
         CommandOutput {
             exit_code: output.status.code().unwrap_or(-1),
             stdout: self.without_paths(&output.stdout),

@@ -72,7 +72,6 @@ struct World {
     limits: Limits,
     updates: Vec<Update>,
     quarantine: Vec<Quarantined>,
-    declined: BTreeSet<(String, String)>,
     windows: Vec<Window>,
 }
 
@@ -84,7 +83,6 @@ fn world() -> World {
         limits: Limits::default(),
         updates: vec![],
         quarantine: vec![],
-        declined: BTreeSet::new(),
         windows: vec![],
     }
 }
@@ -99,7 +97,6 @@ impl World {
             limits: self.limits,
             updates: &self.updates,
             quarantine: &self.quarantine,
-            declined: &self.declined,
         }
     }
 
@@ -177,7 +174,7 @@ fn closed_window_stops_a_step_until_the_next_opens() {
 }
 
 #[test]
-fn quarantine_and_a_closed_pull_request_stop_that_version_only() {
+fn quarantine_stops_that_version_only() {
     let world = World {
         quarantine: vec![Quarantined {
             component: "a".to_owned(),
@@ -186,20 +183,13 @@ fn quarantine_and_a_closed_pull_request_stop_that_version_only() {
             since: at("2026-11-20T00:00:00Z"),
             update_id: Some("update-1".to_owned()),
         }],
-        declined: BTreeSet::from([("b".to_owned(), "2".to_owned())]),
         ..world()
     };
     assert_eq!(
         world.holds("a", "2"),
         ["quarantine by update-1: in quarantine since 2026-11-20T00:00:00Z: reverted: pods crashed"]
     );
-    assert_eq!(
-        world.holds("b", "2"),
-        [
-            "declined by closed pull request: its pull request was closed without being merged, which means: not this version"
-        ]
-    );
-    for (component, to) in [("a", "3"), ("b", "3"), ("c", "2")] {
+    for (component, to) in [("a", "3"), ("b", "2")] {
         assert!(world.holds(component, to).is_empty(), "{component} {to}");
     }
 }

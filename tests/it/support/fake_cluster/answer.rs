@@ -98,6 +98,11 @@ impl Answer {
         Self::conflict(served, name, why)
     }
 
+    /// 410 for a continue token that is too old.
+    pub(crate) fn expired_token() -> Self {
+        Self::expired("The provided continue parameter is too old to display a consistent list result.")
+    }
+
     /// 410 with the reason that clients look for.
     pub(super) fn expired(message: &str) -> Self {
         Self::failure(410, "Expired", message, json!({}))

@@ -265,6 +265,16 @@ impl Cluster {
         after
     }
 
+    /// Cuts the connections of running watches.
+    pub(crate) fn cut_all(&mut self) {
+        self.cut += 1;
+    }
+
+    /// Forgets what was before now, as [`super::FakeCluster::forget_history`].
+    pub(crate) fn forget(&mut self) {
+        self.compact(self.version);
+    }
+
     /// From here on nobody may ask for what was before this version; running watches have it from the cache.
     pub(super) fn compact(&mut self, version: u64) {
         self.compacted = self.compacted.max(version);

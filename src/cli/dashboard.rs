@@ -1,0 +1,177 @@
+//! `dashboard`: the dashboard and its boxes without a browser, on every forge.
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::GlobalArgs;
+use super::error::{CommandError, Outcome};
+use super::form::{self, FORMATS, WIDTH};
+use super::opened::block_on;
+use super::workplace::{PlaceArgs, Workplace};
+use crate::app::forge::{Dashboard, Forge as _};
+use crate::domain::message::{Checkbox, boxes};
+use crate::domain::near::near;
+use crate::report::clean;
+
+/// Show the dashboard, and tick its boxes for the next run
+#[derive(Debug, Subcommand)]
+pub(super) enum DashboardCommand {
+    Show(ShowArgs),
+    Tick(TickArgs),
+}
+
+/// Show the dashboard with its boxes
+#[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Tick a box: the next run does what it says
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Such as `dashboard tick open k3s@v1.34.1+k3s1` or
+`dashboard tick accept update-20261121-100000`; `dashboard show` lists the boxes")]
+pub(super) struct TickArgs {
+    /// What is to be done
+    #[arg(value_enum)]
+    action: Verb,
+
+    /// To what: COMPONENT@VERSION, or the id of an update
+    target: String,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Verb {
+    /// Open the pull request of a step that waits to be asked for
+    Open,
+    /// Write the branch of an open pull request anew
+    Rebuild,
+    /// Take up again what is held
+    Retry,
+    /// The update is good
+    Accept,
+    /// Let a version be proposed again
+    Unquarantine,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("there is no dashboard")]
+    None,
+    #[error("the dashboard has no box `{0}`")]
+    NoBox(String),
+}
+
+/// As scripts read it.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    schema: &'static str,
+    url: &'a str,
+    boxes: Vec<Row>,
+    body: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    action: &'static str,
+    target: String,
+    ticked: bool,
+    text: String,
+}
+
+pub(super) fn run(command: &DashboardCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    form::check(global)?;
+    block_on(async {
+        match command {
+            DashboardCommand::Show(args) => show(args, global).await,
+            DashboardCommand::Tick(args) => tick(args, global).await,
+        }
+    })
+}
+
+async fn dashboard(workplace: &Workplace) -> Result<Dashboard, CommandError> {
+    workplace.forge.dashboard().await?.ok_or_else(|| {
+        CommandError::failed(Error::None)
+            .hint("`gitops-updater run` writes it, unless the configuration has `dashboard: {enabled: false}`")
+    })
+}
+
+async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let workplace = args.place.open(global).await?;
+    let dashboard = dashboard(&workplace).await?;
+    let all = boxes(&dashboard.body);
+    let row = |one: &Checkbox| {
+        let (action, target) = one.action.words();
+        Row { action, target, ticked: one.ticked, text: one.text.clone() }
+    };
+    let shown = Shown {
+        schema: "gitops-updater/dashboard/v1",
+        url: &dashboard.url,
+        boxes: all.iter().map(row).collect(),
+        body: &dashboard.body,
+    };
+    form::write(global, &shown, || text(&dashboard.body))
+}
+
+/// Markdown as it is, each box with the words by which it is ticked.
+fn text(body: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in body.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let shown = match boxes(line).pop() {
+            Some(Checkbox { action, ticked, text }) => {
+                let (verb, target) = action.words();
+                let sign = if ticked { "[x]" } else { "[ ]" };
+                format!("{:indent$}- {sign} {text}\n{:indent$}      tick {verb} {target}", "", "")
+            }
+            None if line.trim_start().starts_with("<!--") => continue,
+            None => line.to_owned(),
+        };
+        let is_second_blank = shown.trim().is_empty() && lines.last().is_none_or(String::is_empty);
+        if !is_second_blank {
+            let parts = shown.split('\n').map(|part| clean::line(part).trim_end().to_owned());
+            lines.extend(parts.flat_map(|part| match part.chars().count() <= WIDTH {
+                true => vec![part],
+                false => clean::wrap(&part, WIDTH),
+            }));
+        }
+    }
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    lines.join("\n") + "\n"
+}
+
+async fn tick(args: &TickArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let workplace = args.place.open(global).await?;
+    let dashboard = dashboard(&workplace).await?;
+    let verb = args.action.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+    let all = boxes(&dashboard.body);
+    let words = |one: &Checkbox| {
+        let (verb, target) = one.action.words();
+        format!("{verb} {target}")
+    };
+    let wanted = format!("{verb} {}", args.target);
+    let Some(found) = all.iter().find(|one| words(one) == wanted) else {
+        let names: Vec<String> = all.iter().map(words).collect();
+        let like = near(&wanted, names.iter().map(String::as_str));
+        let error = CommandError::failed(Error::NoBox(wanted.clone()));
+        return Err(match like.as_slice() {
+            [] => error.hint("`gitops-updater dashboard show` lists the boxes"),
+            like => error.hint(format!("did you mean `{}`?", like.join("` or `"))),
+        });
+    };
+    let body = found.action.tick(&dashboard.body).unwrap_or_else(|| dashboard.body.clone());
+    let title = &workplace.config.dashboard.title;
+    match workplace.local_forge() {
+        Some(forge) => forge.write_dashboard(Some(&dashboard), title, &body).await?,
+        None => workplace.forge.write_dashboard(Some(&dashboard), title, &body).await?,
+    }
+    global.output().write(&format!("ticked: {wanted}\nthe next `gitops-updater run` does it\n"))?;
+    Ok(Outcome::Done)
+}

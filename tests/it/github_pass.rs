@@ -1,0 +1,11 @@
+//! Whole passes of the built program over a repository on GitHub: a forge that remembers, real Git over HTTP, and
+//! people who merge, close, tick and push between the passes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod identity;
+mod interrupted;
+mod life;
+mod people;
+mod refusals;
+mod world;

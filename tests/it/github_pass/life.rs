@@ -1,0 +1,187 @@
+//! The life of updates, from the first pass to the end of the campaign.
+
+use rstest::rstest;
+
+use crate::support::fake_forge::PullState;
+use crate::support::snapshot::snapshot;
+
+use super::world::{LATER, MUCH_LATER, NOW, World};
+
+const PEOPLE: &str = "pull_requests: {labels: [updates, flux], reviewers: [jane, acme/platform], assignees: [joe], draft: true}\n";
+
+#[test]
+fn first_pass_proposes_and_the_second_does_nothing() {
+    let world = World::new();
+    world.configure(PEOPLE);
+    {
+        let mut github = world.forge.github();
+        github.collaborators.extend(["jane", "joe"].map(str::to_owned));
+        github.teams.insert("platform".to_owned());
+    }
+    snapshot!(world.run(&["run", "--now", NOW]).exited(0).stdout, @r"
+    Did 6 things:
+      record: Propose helm/apps/podinfo 6.5.0 -> 6.5.1
+      make backup point backup-20261121-100000-11e4fffd of a898475
+      push gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61: helm/apps/podinfo: 6.5.0 -> 6.5.1
+      open a pull request from gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61: helm/apps/podinfo: 6.5.0 -> 6.5.1
+      record: Note the pull request of helm/apps/podinfo 6.5.0 -> 6.5.1
+      write the dashboard `GitOps updates`
+
+    Under way (1):
+      helm/apps/podinfo 6.5.0 → 6.5.1 #1
+        update-20261121-100000
+
+    Waiting (1; `gitops-updater plan` shows all):
+      helm/apps/legacy 1.0.0 → 2.0.0
+        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo 6.5.1 is under way
+    ");
+    let podinfo = world.open("podinfo");
+    let pull = podinfo.pull.clone().unwrap();
+    assert_eq!(podinfo.labels, ["updates", "flux"]);
+    assert_eq!(podinfo.assignees, ["joe"]);
+    assert_eq!((pull.draft, pull.base.as_str()), (true, "main"));
+    assert!(pull.reviewers.contains("jane") && pull.teams.contains("platform"), "{pull:?}");
+    let git = world.git();
+    let diff = git.run(["diff", "--unified=0", "main", &pull.head]);
+    assert!(diff.contains("-      version: 6.5.0 # kept\n+      version: 6.5.1 # kept"), "{diff}");
+    assert!(world.dashboard().body.contains("helm/apps/legacy"), "{}", world.dashboard().body);
+    let refs = world.refs();
+    assert_eq!(refs.iter().filter(|name| name.starts_with("refs/gitops-updater/backups/")).count(), 1);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+
+    let end = world.end();
+    world.quiet(NOW);
+    world.quiet(LATER);
+    assert_eq!(world.end(), end);
+}
+
+/// By each of the three buttons: the merge is recorded, nothing goes on before a person has said that it is good, then
+/// the next step is proposed, and so to the end.
+#[rstest]
+#[case("merge")]
+#[case("squash")]
+#[case("rebase")]
+fn campaign_goes_on_step_by_step_to_its_end(#[case] method: &str) {
+    let world = World::new();
+    world.pass(NOW);
+    let merged = world.merge("podinfo", method);
+    let report = world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+    let waiting = report["waiting"].to_string();
+    assert!(waiting.contains("a person, has to say that it is healthy"), "{waiting}");
+    world.quiet(LATER);
+
+    // On the dashboard.
+    world.tick(&["gitops-updater:accept"]);
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 verified", "helm/apps/website 1.1.0 proposed"]);
+    assert!(!world.dashboard().body.contains("[x]"), "{}", world.dashboard().body);
+    let website = world.open("website");
+    assert!(website.body.contains("podinfo"), "what came first is told: {}", website.body);
+    assert_eq!(world.branches().len(), 1, "the branch of what is over is gone: {:?}", world.branches());
+    world.quiet(LATER);
+
+    // By command.
+    world.merge("website", method);
+    world.pass(MUCH_LATER);
+    let id = world.update_id("helm/apps/website");
+    drop(world.run(&["verify", "--accept", &id, "--now", MUCH_LATER]).exited(0));
+    assert_eq!(world.branches(), [""; 0], "`verify` takes the branch away, too");
+    assert_eq!(
+        world.effects(MUCH_LATER),
+        ["record: End campaign-20261121-100000", "write the dashboard `GitOps updates`"]
+    );
+
+    // What nobody asked for is still there.
+    assert_eq!(world.pulls().len(), 2);
+    world.tick(&["gitops-updater:open", "legacy"]);
+    world.pass(MUCH_LATER);
+    world.merge("legacy", method);
+    world.pass(MUCH_LATER);
+    world.tick(&["gitops-updater:accept"]);
+    world.pass(MUCH_LATER);
+    world.quiet(MUCH_LATER);
+    assert!(world.updates().iter().all(|update| update.ends_with(" verified")), "{:?}", world.updates());
+    let states: Vec<PullState> = world.pulls().into_iter().map(|pull| pull.2).collect();
+    assert_eq!(states, [PullState::Merged; 3]);
+    let campaigns = world.git().run(["ls-tree", "--name-only", "refs/gitops-updater/state", "campaigns/"]);
+    for path in campaigns.lines() {
+        let text = world.git().run(["show", &format!("refs/gitops-updater/state:{path}")]);
+        assert!(text.contains("status: completed"), "{text}");
+    }
+    let points = world.git().run(["grep", "-h", "git_commit", "refs/gitops-updater/state", "--", "campaigns"]);
+    assert!(points.contains(&merged), "{points}");
+    let history = world.git().run(["log", "--reverse", "--format=%s", "refs/gitops-updater/state"]);
+    if method == "merge" {
+        snapshot!(history, @r"
+        Propose helm/apps/podinfo 6.5.0 -> 6.5.1
+        Note the pull request of helm/apps/podinfo 6.5.0 -> 6.5.1
+        Record the merge of helm/apps/podinfo 6.5.0 -> 6.5.1
+        Verify helm/apps/podinfo 6.5.0 -> 6.5.1
+        Propose helm/apps/website 1.0.0 -> 1.1.0
+        Note the pull request of helm/apps/website 1.0.0 -> 1.1.0
+        Record the merge of helm/apps/website 1.0.0 -> 1.1.0
+        Verify helm/apps/website 1.0.0 -> 1.1.0
+        End campaign-20261121-100000
+        Propose helm/apps/legacy 1.0.0 -> 2.0.0
+        Note the pull request of helm/apps/legacy 1.0.0 -> 2.0.0
+        Record the merge of helm/apps/legacy 1.0.0 -> 2.0.0
+        Verify helm/apps/legacy 1.0.0 -> 2.0.0
+        End campaign-20261122-100000
+        ");
+    }
+}
+
+#[test]
+fn reviewer_is_told_what_is_different_in_the_chart() {
+    let mut world = World::new();
+    world.publish("podinfo", &["6.5.0", "6.5.1"]);
+    let values = "replicas: 1\nlogLevel: info\n";
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\nspec:\n  group: example.com\n  names: {kind: Thing, plural: things}\n  scope: Namespaced\n  versions: [{name: v1, served: true, storage: true}]\n";
+    let newer = super::world::chart("podinfo", "6.5.1", &[("values.yaml", values), ("crds/things.yaml", crd)]);
+    world.web.serve("/charts/podinfo-6.5.1.tgz", newer);
+    world.pass(NOW);
+    let body = world.open("podinfo").body;
+    assert!(body.contains("color"), "a value that is set and is no more in the chart: {body}");
+    assert!(body.contains("logLevel"), "a default that is new: {body}");
+    assert!(body.contains("things.example.com"), "a definition that is new: {body}");
+}
+
+#[test]
+fn chart_that_drops_what_objects_are_stored_as_is_held() {
+    let world = World::new();
+    let crd = |version: &str| {
+        format!("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{{name: {version}, served: true, storage: true}}]\n")
+    };
+    for (version, stored) in [("6.5.0", "v1alpha1"), ("6.5.1", "v1")] {
+        let chart = super::world::chart("podinfo", version, &[("crds/things.yaml", &crd(stored))]);
+        world.web.serve(&format!("/charts/podinfo-{version}.tgz"), chart);
+    }
+    let report = world.pass(NOW);
+    assert_eq!(world.pulls(), []);
+    let held = report["plan"]["held"].to_string();
+    assert!(held.contains("v1alpha1") && held.contains("things.example.com"), "{held}");
+    assert!(world.dashboard().body.contains("things.example.com"), "{}", world.dashboard().body);
+    // A person who asks for it by name has decided.
+    drop(world.run(&["propose", "--component", "helm/apps/podinfo", "--now", NOW]).exited(0));
+    assert!(world.open("podinfo").body.contains("v1alpha1"));
+}
+
+#[test]
+fn chart_that_cannot_be_had_is_proposed_with_a_word_about_it() {
+    let world = World::new();
+    world.web.serve("/charts/podinfo-6.5.1.tgz", "no archive");
+    world.pass(NOW);
+    let body = world.open("podinfo").body;
+    assert!(body.contains("could not be compared"), "{body}");
+}
+
+#[test]
+fn dry_run_asks_and_writes_nothing() {
+    let world = World::new();
+    let (end, objects) = (world.end(), world.git().run(["count-objects"]));
+    let told = world.run(&["run", "--dry-run", "--now", NOW]).exited(0);
+    assert!(told.stdout.contains("open a pull request from gitops-updater/helm-apps-podinfo"), "{told}");
+    assert_eq!(world.forge.writes(), [""; 0]);
+    assert_eq!((world.end(), world.git().run(["count-objects"])), (end, objects));
+}

@@ -1,0 +1,217 @@
+//! What people do between two passes, and what the next one makes of it.
+
+use crate::support::fake_forge::{Account, PullState};
+
+use super::world::{LATER, MUCH_LATER, NOW, World};
+
+/// Every step of its own, so that two are open at once.
+const APART: &str = "limits: {open_pull_requests: 5}\n";
+
+#[test]
+fn version_whose_pull_request_was_closed_comes_again_when_a_person_says_so() {
+    let mut world = World::new();
+    world.pass(NOW);
+    let podinfo = world.open("podinfo");
+    world.forge.github().set_open(podinfo.number, false);
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 abandoned"]);
+    assert_eq!(world.branches(), [""; 0]);
+    world.quiet(LATER);
+    assert!(world.dashboard().body.contains("not this version"), "{}", world.dashboard().body);
+
+    world.tick(&["gitops-updater:unquarantine", "podinfo"]);
+    world.pass(MUCH_LATER);
+    let again = world.open("podinfo");
+    assert_ne!(again.number, podinfo.number);
+
+    // A newer one comes by itself.
+    world.forge.github().set_open(again.number, false);
+    world.pass(MUCH_LATER);
+    world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
+    world.pass(MUCH_LATER);
+    assert!(world.open("podinfo").title.contains("6.5.2"));
+}
+
+#[test]
+fn newer_version_takes_the_place_of_an_open_pull_request_and_says_so_there() {
+    let mut world = World::new();
+    world.pass(NOW);
+    let old = world.open("podinfo");
+    world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
+    world.pass(LATER);
+    let new = world.open("podinfo");
+    assert!(new.title.contains("6.5.2"), "{}", new.title);
+    let pulls: Vec<_> = world.pulls().into_iter().map(|(number, _, state)| (number, state)).collect();
+    assert_eq!(pulls, [(old.number, PullState::Closed), (new.number, PullState::Open)]);
+    let said: Vec<String> = world
+        .forge
+        .github()
+        .comments
+        .iter()
+        .filter(|comment| comment.issue == old.number)
+        .map(|comment| comment.body.clone())
+        .collect();
+    assert!(said.len() == 1 && said[0].contains(&format!("#{}", new.number)), "{said:?}");
+    assert_eq!(world.branches(), [new.pull.unwrap().head]);
+    world.quiet(LATER);
+}
+
+#[test]
+fn branch_with_a_commit_of_somebody_else_is_left_alone() {
+    let mut world = World::new();
+    world.pass(NOW);
+    let branch = world.open("podinfo").pull.unwrap().head;
+    let mine = world.somebody_commits(&branch, "apps/mine.yaml", "mine: 1\n");
+    world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
+    let report = world.pass(LATER);
+    assert!(report["waiting"].to_string().contains("somebody else"), "{}", report["waiting"]);
+    let held = report["plan"]["held"].to_string();
+    assert!(held.contains("somebody has committed to the branch of 6.5.1"), "{held}");
+    assert!(world.dashboard().body.contains("somebody has committed"), "{}", world.dashboard().body);
+    assert_eq!(world.git().run(["rev-parse", &branch]), mine);
+    assert_eq!(world.open("podinfo").pull.unwrap().head_sha, mine);
+}
+
+#[test]
+fn branch_is_made_anew_when_its_file_changed_on_the_base_branch() {
+    let world = World::new();
+    world.pass(NOW);
+    let branch = world.open("podinfo").pull.unwrap().head;
+    let old = world.git().run(["rev-parse", &branch]);
+    let text = world.git().run(["show", "main:apps/podinfo.yaml"]);
+    world.somebody_commits("main", "apps/podinfo.yaml", &format!("# looked at\n{text}\n"));
+    world.pass(LATER);
+    assert_ne!(world.git().run(["rev-parse", &branch]), old);
+    let text = world.git().run(["show", &format!("{branch}:apps/podinfo.yaml")]);
+    assert!(text.starts_with("# looked at\n") && text.contains("6.5.1"), "{text}");
+    assert_eq!(world.git().run(["rev-list", "--count", &format!("main..{branch}")]), "1");
+    assert_eq!(world.pulls().len(), 1, "the pull request is the same one");
+    world.quiet(LATER);
+    // Elsewhere is no reason.
+    world.somebody_commits("main", "README.md", "# Home\n");
+    world.quiet(LATER);
+}
+
+#[test]
+fn boxes_of_the_dashboard_open_and_rebuild() {
+    let world = World::new();
+    world.configure("policy: {semver_gates: {patch: manual}}\n");
+    world.pass(NOW);
+    assert_eq!(world.pulls(), []);
+    world.tick(&["gitops-updater:open", "podinfo"]);
+    world.pass(NOW);
+    let pull = world.open("podinfo").pull.unwrap();
+    assert!(!world.dashboard().body.contains("[x]"), "{}", world.dashboard().body);
+    world.quiet(LATER);
+
+    world.somebody_commits("main", "README.md", "# Home\n");
+    world.tick(&["gitops-updater:rebuild"]);
+    world.pass(LATER);
+    let main = world.git().run(["rev-parse", "main"]);
+    assert_eq!(world.git().run(["rev-parse", &format!("{}^", pull.head)]), main);
+    assert!(!world.dashboard().body.contains("[x]"), "{}", world.dashboard().body);
+    world.quiet(LATER);
+}
+
+#[test]
+fn box_of_what_cannot_be_opened_at_this_hour_stays_ticked() {
+    let world = World::new();
+    world.pass(NOW);
+    world.tick(&["gitops-updater:open", "legacy"]);
+    world.pass(NOW);
+    assert_eq!(world.pulls().len(), 1);
+    let body = world.dashboard().body;
+    let line = body.lines().find(|line| line.contains("gitops-updater:open")).unwrap();
+    assert!(line.contains("[x]") && line.contains("goes alone"), "{line}");
+    world.quiet(NOW);
+    let podinfo = world.open("podinfo").number;
+    world.forge.github().set_open(podinfo, false);
+    world.pass(LATER);
+    assert!(world.open("legacy").title.contains("2.0.0"));
+    assert!(!world.dashboard().body.contains("[x]"), "{}", world.dashboard().body);
+}
+
+#[test]
+fn box_of_what_is_held_takes_it_up_again() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    // The cluster did not come to rest: whoever watches it has put the update on hold.
+    world.hold("helm/apps/podinfo", "two replicas are not ready");
+    let report = world.pass(LATER);
+    assert!(report["waiting"].to_string().contains("two replicas"), "{}", report["waiting"]);
+    world.tick(&["gitops-updater:retry"]);
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+    // Or it is good as it is.
+    world.hold("helm/apps/podinfo", "two replicas are not ready");
+    world.pass(LATER);
+    world.tick(&["gitops-updater:accept"]);
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 verified", "helm/apps/website 1.1.0 proposed"]);
+}
+
+#[test]
+fn label_on_the_dashboard_stops_everything_but_the_record() {
+    let mut world = World::new();
+    world.pass(NOW);
+    let dashboard = world.dashboard();
+    world.forge.github().issue(dashboard.number).labels.push("gitops-updater/stop".to_owned());
+    world.merge("podinfo", "merge");
+    world.publish("legacy", &["1.0.0", "1.0.1", "2.0.0"]);
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+    assert_eq!((world.pulls().len(), world.branches().len()), (1, 1));
+}
+
+#[test]
+fn lost_state_is_rebuilt_from_the_pull_requests() {
+    let world = World::new();
+    world.configure(APART);
+    world.pass(NOW);
+    let (updates, pulls) = (world.updates(), world.pulls());
+    for name in ["state", "state-seen"] {
+        world.git().run(["update-ref", "-d", &format!("refs/gitops-updater/{name}")]);
+    }
+    // On another machine nobody remembers that there was one.
+    let all = world.sandbox.git().run(["for-each-ref", "--format=%(refname)"]);
+    for name in all.lines().filter(|name| !name.starts_with("refs/heads/")) {
+        world.sandbox.git().run(["update-ref", "-d", name]);
+    }
+    world.pass(LATER);
+    assert_eq!((world.updates(), world.pulls()), (updates, pulls));
+    world.quiet(LATER);
+}
+
+#[test]
+fn state_that_was_rewritten_is_said_and_not_built_upon() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    world.git().run(["update-ref", "refs/gitops-updater/state", "refs/gitops-updater/state~2"]);
+    let end = world.end();
+    let output = world.run(&["run", "--now", LATER]).exited(1);
+    assert!(output.stderr.contains("rewrote") && output.stderr.contains("hint:"), "{output}");
+    assert_eq!(world.end(), end);
+    drop(world.run(&["status", "--accept-rewritten", "--now", LATER]).exited(0));
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+}
+
+#[test]
+fn pull_requests_and_issues_of_others_are_left_alone() {
+    let world = World::new();
+    {
+        let mut github = world.forge.github();
+        let stranger = Account::person(99, "stranger");
+        github.add_pull(stranger.clone(), "gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61", true);
+        github.add_issue(stranger, "GitOps updates", "<!-- gitops-updater:dashboard -->\n- [x] mine");
+    }
+    world.pass(NOW);
+    let github = world.forge.github();
+    assert_eq!(github.issues[&2].body, "<!-- gitops-updater:dashboard -->\n- [x] mine");
+    assert!(github.issues[&1].open && github.issues[&1].body.is_empty());
+    assert!(github.issues.len() >= 4, "our own pull request and dashboard");
+}
