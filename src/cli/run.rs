@@ -60,6 +60,10 @@ pub(super) struct PassArgs {
     #[command(flatten)]
     facts: FactsArgs,
 
+    /// Make PATH a bare clone of URL where it is empty, and follow its branch; for containers
+    #[arg(long, value_name = "URL", env = "GITOPS_UPDATER_CLONE", hide_env = true)]
+    clone: Option<String>,
+
     /// Print each effect that the pass would have, and have none
     #[arg(long)]
     dry_run: bool,
@@ -104,7 +108,14 @@ pub(super) fn go(
     let form = Form::of(global.format)?;
     let windows = windows(&args.windows)?;
     let runtime = super::opened::runtime()?;
-    let place = trace.time("open", || runtime.block_on(args.place.open(global)))?;
+    let place = trace.time("open", || {
+        runtime.block_on(async {
+            if let Some(url) = &args.clone {
+                super::workplace::clone(&args.place.path, url, global).await?;
+            }
+            args.place.open(global).await
+        })
+    })?;
     trace.settings(&place.config)?;
     let at =
         At { args, global, by_name, stop, runtime: &runtime, place: &place, windows: windows.as_deref() };

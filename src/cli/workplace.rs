@@ -185,6 +185,26 @@ impl PlaceArgs {
     }
 }
 
+/// Makes `path` a bare clone of `url`. Who we are there is said by the environment and a configuration that is named
+/// with `--config`: the repository's own is not here yet.
+pub(super) async fn clone(path: &Path, url: &str, global: &GlobalArgs) -> Result<(), CommandError> {
+    let config = match &global.config {
+        Some(file) => super::load_named(file, path)?,
+        None => Config::default(),
+    };
+    let access = Access::from_environment(&config.upstreams, None);
+    let url = https_form(url);
+    let remote = match github(&config.forge, &access, &url) {
+        Some(options) => with_github(options, &url, &config).await?.0,
+        None => Remote::read(&url, git_credentials(&config, &access)?, HttpLimits::default())
+            .map_err(CommandError::from)?,
+    };
+    let (path, branch) = (path.to_owned(), config.forge.base_branch.clone());
+    // As it may be read by whoever sees the folder.
+    let origin = crate::upstream::redact::redact_text(&url);
+    blocking(move || write::clone_bare(&path, &origin, remote, branch.as_deref())).await
+}
+
 fn no_github(forge: &config::Forge, url: Option<String>) -> CommandError {
     match url {
         None => CommandError::failed(Error::NoRemote(forge.remote.clone())),

@@ -5,6 +5,7 @@
 
 pub(crate) mod broken;
 pub(crate) mod fake_cluster;
+pub(crate) mod fake_channels;
 pub(crate) mod fake_forge;
 pub(crate) mod fake_git;
 pub(crate) mod fake_github;
