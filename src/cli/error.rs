@@ -22,6 +22,10 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// Something is wrong in the cluster, and `--exit-code` asked to tell.
+    Unhealthy,
+    /// Not everything could be looked at, and `--exit-code` asked to tell.
+    NotAllObserved,
     /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
     Regressed,
     /// An update regressed and was reverted.
@@ -52,6 +56,8 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Unhealthy => 12,
+            Outcome::NotAllObserved => 13,
             Outcome::Regressed => 20,
             Outcome::Reverted => 21,
             Outcome::RevertFailed => 22,
@@ -108,6 +114,13 @@ impl CommandError {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// The same error with a line that belongs to it.
+    #[must_use]
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
         self
     }
 

@@ -18,13 +18,16 @@ use super::stop::{Stop, Stoppable};
 use super::watch::{self, AgainArgs, Trace};
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
+use crate::app::data::{DataKeeper, Keeper, NoCluster};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::named;
 use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
 use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
+use crate::app::rules::rules_of;
 use crate::app::settle::{Settled, Unfit};
+use crate::cluster::Live;
 use crate::config::{Config, window_from_line};
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
@@ -33,6 +36,7 @@ use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::report::Report;
+use crate::domain::rule::health::runbook_for;
 use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Update, UpdateStatus};
 use crate::domain::upstream::UpstreamRef;
@@ -64,6 +68,10 @@ pub(super) struct PassArgs {
 
     #[command(flatten)]
     settle: SettleArgs,
+
+    /// Make PATH a bare clone of URL where it is empty, and follow its branch; for containers
+    #[arg(long, value_name = "URL", env = "GITOPS_UPDATER_CLONE", hide_env = true)]
+    clone: Option<String>,
 
     /// Print each effect that the pass would have, and have none
     #[arg(long)]
@@ -109,7 +117,14 @@ pub(super) fn go(
     let form = Form::of(global.format)?;
     let windows = windows(&args.windows)?;
     let runtime = super::opened::runtime()?;
-    let place = trace.time("open", || runtime.block_on(args.place.open(global)))?;
+    let place = trace.time("open", || {
+        runtime.block_on(async {
+            if let Some(url) = &args.clone {
+                super::workplace::clone(&args.place.path, url, global).await?;
+            }
+            args.place.open(global).await
+        })
+    })?;
     trace.settings(&place.config)?;
     let at =
         At { args, global, by_name, stop, runtime: &runtime, place: &place, windows: windows.as_deref() };
@@ -166,6 +181,8 @@ pub(super) struct Means<'a> {
     pub(super) windows: Option<&'a [Window]>,
     pub(super) by_name: bool,
     pub(super) dry_run: bool,
+    /// The cluster, where there is a way to it.
+    pub(super) cluster: Option<&'a Live>,
 }
 
 /// Settles what was merged and is selected, by update id and component, by the configuration of the base branch.
@@ -186,8 +203,10 @@ pub(super) fn settle_with(
     if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
         ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
     }
+    let (registry, _) = rules_of(&repository);
     drop(repository);
-    args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, means.stop, selected)
+    let runbook = |component: &str, _: &str| runbook_for(registry.rules(), component, None);
+    args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, means.stop, selected, &runbook)
 }
 
 impl At<'_> {
@@ -200,14 +219,15 @@ impl At<'_> {
             windows: self.windows,
             by_name: self.by_name,
             dry_run: self.args.dry_run,
+            cluster: None,
         }
     }
 
     fn pass(&self, gathered: &Gathered, trace: &mut Trace) -> Result<Passed, CommandError> {
         let Self { args, global, place, runtime, .. } = *self;
-        let means = self.means();
         let seen =
             runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))?;
+        let means = Means { cluster: seen.live.as_ref(), ..self.means() };
         // Which updates were merged does not depend on what is proposed now: every one of them is settled.
         let settled = trace.time("settle", || {
             settle_with(&args.settle, &args.place.path, means, &seen, gathered, &|_, _| true)
@@ -355,6 +375,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
+    data: Box<dyn DataKeeper + 'a>,
     stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
     /// How the cluster is now.
@@ -388,6 +409,10 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            data: match means.cluster {
+                Some(cluster) => Box::new(Keeper { cluster, settings: &config.data_backups, runtime }),
+                None => Box::new(NoCluster { settings: &config.data_backups }),
+            },
             stopped: kill_switch(config),
             gathered,
             baseline: None,
@@ -411,6 +436,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
+            data: self.data.as_ref(),
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
@@ -425,7 +451,7 @@ impl<'a> Ingredients<'a> {
     }
 }
 
-fn kill_switch(config: &Config) -> Option<KillSwitch> {
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
     if !config.enabled {
         return Some(KillSwitch::Configuration);
     }
@@ -454,7 +480,7 @@ fn failed(error: pass::Error) -> CommandError {
 }
 
 /// Leaves every effect out; what would have been is told in the end.
-struct DryRun;
+pub(super) struct DryRun;
 
 impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {

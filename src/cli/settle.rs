@@ -134,6 +134,7 @@ impl SettleArgs {
         seen: &Seen,
         stop: &Stop,
         selected: &dyn Fn(&str, &str) -> bool,
+        runbook: &dyn Fn(&str, &str) -> Option<String>,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
             Some(path) => Some(recording_at(path)?),
@@ -150,7 +151,7 @@ impl SettleArgs {
                 stop: &|| Box::pin(async { stop.wait().await; }),
                 recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
                 selected,
-                runbook: &|_, _| None,
+                runbook,
             },
         );
         let settled = settled.map_err(failed)?;

@@ -113,6 +113,7 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
         windows: None,
         by_name: false,
         dry_run: false,
+        cluster: None,
     };
     let seen = runtime.block_on(Seen::connect(access.as_ref(), args.settle.is_recorded()))?;
     let selected = |id: &str, component: &str| {
@@ -239,9 +240,9 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
             let repo = place.repo.clone();
             blocking(move || -> Result<(), CommandError> {
                 let removed = match repo.refs() {
-                    Ok(refs) => refs
-                        .branch(&update.branch)
-                        .map_or(Ok(()), |head| delete_branch(&repo, &update, head)),
+                    Ok(refs) => {
+                        refs.branch(&update.branch).map_or(Ok(()), |head| delete_branch(&repo, &update, head))
+                    }
                     Err(error) => Err(error),
                 };
                 // It is verified all the same.

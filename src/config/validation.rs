@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::detection::{Decided, Selector};
+use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::health::probe::{
     CommandSpec, NetworkSpec, Pods, ProbeSpec, StorageSpec, TestJob, Trials,
 };
+use crate::domain::settle::settings::{Own, Settings, Windows};
 
 /// How a merged update is proven healthy.
 #[derive(Debug, Clone)]
@@ -102,7 +104,6 @@ pub enum RevertBy {
 pub(super) struct ComponentValidation {
     pub(super) settle: Option<Duration>,
     pub(super) window: Option<Duration>,
-    pub(super) cap: Option<Duration>,
     pub(super) recovery: Option<BTreeSet<Recovery>>,
     pub(super) probes: Option<BTreeSet<String>>,
     pub(super) storage: Option<bool>,
@@ -116,8 +117,6 @@ pub struct ValidationFor {
     pub settle: Decided<Duration>,
     /// How long it is watched; `None` = a rule or the kind says.
     pub window: Decided<Option<Duration>>,
-    /// Longest time for it.
-    pub cap: Decided<Duration>,
     /// What is tried, once, before a revert.
     pub recovery: Decided<BTreeSet<Recovery>>,
     /// Names of the probes that are asked; `None` = all.
@@ -139,7 +138,6 @@ impl Validation {
         let mut held = ValidationFor {
             settle: Decided { value: self.settle, by: None },
             window: Decided::default(),
-            cap: Decided { value: self.cap, by: None },
             recovery: Decided { value: self.recovery.clone(), by: None },
             probes: Decided::default(),
             storage: Decided::default(),
@@ -156,7 +154,6 @@ impl Validation {
         for (_, _, key, sets) in matching {
             set(&mut held.settle, sets.settle, key, "settle");
             set(&mut held.window, sets.window.map(Some), key, "window");
-            set(&mut held.cap, sets.cap, key, "cap");
             set(&mut held.recovery, sets.recovery, key, "recovery");
             set(&mut held.probes, sets.probes.map(Some), key, "probes");
             set(&mut held.storage, sets.storage.map(Some), key, "storage");
@@ -165,16 +162,50 @@ impl Validation {
         held
     }
 
-    /// What is tried after an update of a component; `by_rule` says what its rule asks for.
-    pub fn trials_for(&self, id: &str, kind: &str, by_rule: Wanted) -> Trials {
+    /// What the judge is told: `components` are the ids and kinds of what is judged, with what their rules say.
+    pub fn settings<'a>(
+        &self,
+        components: impl IntoIterator<Item = (&'a str, &'a str, Option<&'a HealthRule>)>,
+    ) -> Settings {
+        let mut settings = Settings {
+            sample: self.sample,
+            settle: self.settle,
+            windows: Windows { other: self.window, ..Windows::default() },
+            good: self.good_samples as usize,
+            bad: self.bad_samples as usize,
+            bad_of: self.bad_of as usize,
+            failure_rate: self.failure_rate,
+            flaps: self.state_changes as usize,
+            cap: self.cap,
+            ..Settings::default()
+        };
+        for (id, kind, rule) in components {
+            let held = self.for_component(id, kind);
+            let own = Own {
+                settle: held.settle.by.is_some().then_some(held.settle.value),
+                window: held.window.value.or(rule.and_then(|rule| rule.window)),
+            };
+            settings.components.insert(id.to_owned(), own);
+        }
+        settings
+    }
+
+    /// What is tried after an update of a component; `rule` is what its rule says.
+    pub fn trials_for(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Trials {
         let held = self.for_component(id, kind);
         let asked =
             |probe: &&ProbeSpec| held.probes.value.as_ref().is_none_or(|names| names.contains(&probe.name));
         Trials {
             probes: self.probes.iter().filter(asked).cloned().collect(),
             pods: self.pods.clone(),
-            network: self.network.clone().filter(|_| held.network.value.unwrap_or(by_rule.network)),
-            storage: self.storage.clone().filter(|_| held.storage.value.unwrap_or(by_rule.storage)),
+            network: self
+                .network
+                .clone()
+                .filter(|_| held.network.value.unwrap_or(rule.is_some_and(|rule| rule.network))),
+            storage: self
+                .storage
+                .clone()
+                .filter(|_| held.storage.value.unwrap_or(rule.is_some_and(|rule| rule.storage))),
             test_job: self.test_job.clone(),
             command: self.command.clone(),
         }
@@ -191,13 +222,4 @@ impl Validation {
             command: self.command.clone(),
         }
     }
-}
-
-/// What a rule asks to be tried after an update.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The storage.
-    pub storage: bool,
-    /// The network.
-    pub network: bool,
 }

@@ -140,10 +140,15 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
         if let Some(runbook) = runbook {
             text.push_str("\n**What to do**\n\n");
             for line in runbook.chars().take(MAX_RUNBOOK).collect::<String>().lines() {
-                let line = line.trim();
-                let plain = line.trim_start_matches(['-', '*', ' ']);
+                // What is not numbered is a list all the same.
+                let (sign, plain) = match line.trim().split_once(". ") {
+                    Some((number, step)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        (format!("{number}."), step)
+                    }
+                    _ => ("-".to_owned(), line.trim()),
+                };
                 if !plain.is_empty() {
-                    text.push_str(&format!("- {}\n", prose(plain, 1_000)));
+                    text.push_str(&format!("{sign} {}\n", prose(plain, 1_000)));
                 }
             }
         }

@@ -125,8 +125,11 @@ impl Case {
         let Some(baseline) = &self.remembered.baseline else { return };
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings.iter().filter(new).partition(|finding| self.radius.covers(world, &self.update, finding));
+        let at = self.remembered.merged_at;
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings
+            .iter()
+            .filter(new)
+            .partition(|finding| self.radius.covers(world, &self.update, at, finding));
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
