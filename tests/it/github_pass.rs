@@ -8,4 +8,5 @@ mod interrupted;
 mod life;
 mod people;
 mod refusals;
+mod settling;
 mod world;

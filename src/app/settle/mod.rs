@@ -41,6 +41,9 @@ use crate::domain::state::{Stage, State, Update};
 /// How often the branch and the forge are looked at while a pass looks on.
 const POLL: Duration = Duration::from_secs(30);
 
+/// Hours after its end in which the forge is told of an update that it was not told of.
+const TOLD_FOR: i64 = 7 * 24;
+
 /// How a pass settles.
 pub struct Settle<'a, C> {
     /// The cluster; `None` where there is no way to it.
@@ -389,14 +392,21 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 self.outcomes.insert(id.clone(), Outcome::Over);
                 self.run.look_at_base()?;
                 self.check_branches(decision.at)?;
-                self.run.waiting.entry(id).or_insert_with(|| decision.why());
+                let state = &self.run.world.state;
+                let ours = state.updates.get(&id).is_some_and(|update| {
+                    matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held)
+                        && update.settling.reversal.is_none()
+                });
+                if ours {
+                    self.run.record_superseded(decision)?;
+                }
             }
         }
         Ok(())
     }
 
     /// Whether there is no way to the cluster.
-    fn is_remote(&self) -> bool {
+    pub(super) fn is_remote(&self) -> bool {
         self.settle.cluster.is_none() && self.settle.away.is_none()
     }
 
@@ -523,8 +533,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             .updates
             .values()
             .filter(|update| {
+                let over = matches!(update.stage, Stage::Verified | Stage::Reverted);
+                let age = self.run.pass.now.duration_since(update.changed_at);
                 !matches!(update.stage, Stage::Proposed | Stage::Abandoned)
-                    && !(update.settling.is_empty() && update.stage == Stage::Verified)
+                    && !(over && (update.settling.is_empty() || age.as_hours() > TOLD_FOR))
             })
             .map(|update| update.update_id.clone())
             .collect();

@@ -63,6 +63,8 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
     let taken_back = reversal.and_then(|reversal| reversal.commit.as_deref()).map(short);
     let (light, headline) = match (update.stage, &taken_back) {
         (Stage::Proposed | Stage::Abandoned, _) => return None,
+        // Nobody has seen anything of it yet.
+        (Stage::Merged, None) if reversal.is_none() => return None,
         (Stage::Verified, _) => {
             let by = update.verified_by.as_deref().unwrap_or("the cluster");
             (Light::Success, format!("verified: {by}"))
