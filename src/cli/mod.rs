@@ -29,6 +29,7 @@ mod rollback;
 mod rules;
 mod run;
 mod serve;
+mod settle;
 mod status;
 pub mod stop;
 mod verify;
@@ -70,6 +71,10 @@ Exit codes:
   12  something is wrong in the cluster (only with `health --exit-code`)
   13  not all of the cluster could be looked at (only with `health --exit-code`)
   130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
+  20  an update regressed and is held: not reverted, a revert would do harm
+  21  an update regressed and was reverted, or its revert is proposed
+  22  an update regressed and the revert failed: a person is needed
+  23  nobody can say yet whether an update is good (only `verify`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";

@@ -179,7 +179,7 @@ fn nothing_written_is_the_defaults() {
 fn judge_is_told_what_the_key_and_else_the_rule_says() {
     let validation = read(FULL).validation;
     let rule = HealthRule { window: Some(Duration::from_secs(1800)), ..HealthRule::default() };
-    let settings = validation.settings([
+    let settings = validation.settings_for([
         ("longhorn", "longhorn", Some(&rule)),
         ("helm/monitoring/grafana", "helm", Some(&rule)),
         ("git/a/b", "git", None),
@@ -189,6 +189,6 @@ fn judge_is_told_what_the_key_and_else_the_rule_says() {
     assert_eq!(seconds("helm/monitoring/grafana", "helm"), (60, 1200));
     assert_eq!(seconds("git/a/b", "git"), (30, 60));
     assert_eq!((settings.good, settings.bad, settings.bad_of, settings.flaps), (2, 2, 4, 4));
-    let defaults = Validation::default().settings([]);
+    let defaults = Validation::default().settings_for([]);
     assert_eq!(defaults, crate::domain::settle::settings::Settings::default());
 }

@@ -30,6 +30,7 @@ use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::settle::{Settled, Unfit};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
@@ -39,6 +40,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
@@ -173,6 +175,10 @@ pub struct Pass<'a, F> {
     pub proposes: bool,
     /// Told of what happens, beside what the state says.
     pub notify: &'a dyn Notify,
+    /// How the cluster is now, where it is seen.
+    pub baseline: Option<&'a Baseline>,
+    /// Why nothing may be merged by the state of the cluster, where there is a way to it.
+    pub unfit: Option<&'a Unfit>,
     /// Now.
     pub now: Timestamp,
 }
@@ -213,6 +219,23 @@ pub struct Done {
     pub links: BTreeMap<u64, String>,
     /// Something stops every effect but recording and telling.
     pub stopped: bool,
+}
+
+impl Done {
+    /// Puts what was settled before in front.
+    pub fn join(&mut self, settled: Settled) {
+        let effects = std::mem::take(&mut self.effects);
+        self.effects = settled.effects.into_iter().chain(effects).collect();
+        let failures = std::mem::take(&mut self.failures);
+        self.failures = settled.failures.into_iter().chain(failures).collect();
+        for (id, why) in settled.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                self.waiting.insert(id, why);
+            }
+        }
+        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
 /// Something that went wrong with one update.

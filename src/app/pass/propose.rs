@@ -125,6 +125,7 @@ impl<F: Forge> Run<'_, F> {
         let base = base_id.to_string();
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        let baseline = self.pass.baseline.cloned();
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
@@ -163,6 +164,9 @@ impl<F: Forge> Run<'_, F> {
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
                 campaign.backup_id = Some(backup_id);
+            }
+            if let Some(baseline) = &baseline {
+                state.baselines.insert(update_id.clone(), baseline.clone());
             }
             let transition = Transition::of(&update);
             state.updates.insert(update_id, update);

@@ -214,6 +214,8 @@ impl World {
             by_name: false,
             proposes: true,
             notify: &gitops_updater::app::notify::Silent,
+            baseline: None,
+            unfit: None,
             now,
         })
     }
