@@ -4,6 +4,7 @@ mod closer;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod hour;
 pub mod named;
 pub mod pass;
 pub mod plan;

@@ -116,7 +116,7 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
         return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
     }
     let observed = known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-    let looker = Looker::new(&upstreams, &runtime);
+    let looker = Looker::new(&upstreams, &runtime).rendering(&config);
     let asked = BTreeSet::new();
     let planning = Planning {
         config: &config,
@@ -212,7 +212,7 @@ impl<'a> Ingredients<'a> {
     }
 }
 
-fn kill_switch(config: &Config) -> Option<KillSwitch> {
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
     if !config.enabled {
         return Some(KillSwitch::Configuration);
     }
