@@ -230,7 +230,7 @@ impl At<'_> {
         }
         let observed =
             known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-        let looker = Looker::new(&upstreams, runtime);
+        let looker = Looker::new(&upstreams, runtime).rendering(&config);
         let asked = BTreeSet::new();
         let planning = Planning {
             config: &config,
