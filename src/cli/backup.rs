@@ -1,5 +1,7 @@
 //! `backup`: backup points, by hand.
 
+mod restore;
+
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
@@ -12,8 +14,7 @@ use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::app::detect::{self, DetectRequest};
-use crate::app::forge::{Forge as _, NewPullRequest};
-use crate::backup::{Backups, Listed, Restored, Scope, check_id};
+use crate::backup::{Backups, Listed, check_id};
 use crate::domain::backup::{BackedUp, BackupPoint, SCHEMA, components};
 use crate::domain::state::fresh_id;
 use crate::repo;
@@ -26,7 +27,7 @@ pub(super) enum BackupCommand {
     Create(CreateArgs),
     List(ListArgs),
     Show(ShowArgs),
-    Restore(RestoreArgs),
+    Restore(restore::RestoreArgs),
 }
 
 /// Record what the base branch holds now, as a ref that is never changed
@@ -64,27 +65,12 @@ pub(super) struct ShowArgs {
     place: PlaceArgs,
 }
 
-/// Open a pull request that brings a backup point back
-#[derive(Debug, Args)]
-#[command(after_help = "\
-All files come back, or with --component the files that hold the versions of
-these components, whole. Nothing is merged, and no data is restored")]
-pub(super) struct RestoreArgs {
-    /// Id of the backup point
-    id: String,
-
-    #[command(flatten)]
-    place: PlaceArgs,
-}
-
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot tell which branch to take")]
     NoBranch,
     #[error("there is no branch `{0}` at the remote")]
     Branch(String),
-    #[error("backup point `{0}` has none of these components")]
-    NoComponent(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -102,17 +88,6 @@ struct Row<'a> {
     point: Option<&'a BackupPoint>,
 }
 
-#[derive(Debug, Serialize)]
-struct Opened<'a> {
-    schema: &'static str,
-    backup_id: &'a str,
-    pull_request: u64,
-    url: &'a str,
-    branch: &'a str,
-    commit: String,
-    files: &'a [String],
-}
-
 pub(super) fn run(command: &BackupCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
     block_on(async {
@@ -125,7 +100,7 @@ pub(super) fn run(command: &BackupCommand, global: &GlobalArgs) -> Result<Outcom
                 let point = blocking(move || backups.show(&id)).await?;
                 form::write(global, &point, || text(&point))
             }
-            BackupCommand::Restore(args) => restore(args, global).await,
+            BackupCommand::Restore(args) => restore::run(args, global).await,
         }
     })
 }
@@ -223,7 +198,7 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 fn line(listed: &Listed, now: jiff::Timestamp) -> String {
     let id = clean::line(&listed.id);
     let (age, what) = match &listed.point {
-        Ok(point) => (age_of(point.created_at, now), summary(point)),
+        Ok(point) => (age_of(point.created_at, now), summary(point) + &data(point)),
         Err(why) => (String::new(), format!("cannot be read: {why}")),
     };
     let id = clean::left(&clean::fit(&id, 34), 34);
@@ -237,6 +212,15 @@ fn summary(point: &BackupPoint) -> String {
         (Some(step), _) => format!("{} {} -> {}", step.component, step.from, step.to),
         (None, Some(reason)) => reason.clone(),
         (None, None) => format!("{} at {}", point.branch, point.commit.get(..10).unwrap_or(&point.commit)),
+    }
+}
+
+/// How much data it has, in a few words.
+fn data(point: &BackupPoint) -> String {
+    match point.data.iter().filter(|data| data.kind != "longhorn_snapshot").count() {
+        0 => String::new(),
+        1 => " (and data)".to_owned(),
+        count => format!(" (and data: {count} backups)"),
     }
 }
 
@@ -263,77 +247,15 @@ fn text(point: &BackupPoint) -> String {
     }
     if !point.data.is_empty() {
         lines.push(format!("\nBackups of data ({})", point.data.len()));
-        let data = point.data.iter().map(|data| format!("  {} {}: {}", data.kind, data.name, data.status));
+        let data = point.data.iter().map(|data| format!("  {}", data.line()));
         lines.extend(data.map(|line| clean::line(&line).into_owned()));
     }
+    if !point.not_covered.is_empty() {
+        lines.push("\nNot backed up".to_owned());
+        for why in &point.not_covered {
+            let wrapped = clean::wrap(&clean::line(why), WIDTH - 2);
+            lines.extend(wrapped.into_iter().map(|line| format!("  {line}")));
+        }
+    }
     lines.join("\n") + "\n"
-}
-
-async fn restore(args: &RestoreArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    let workplace = args.place.open(global).await?;
-    let (branch, tip, _) = base(&workplace).await?;
-    let (backups, id, now) = (workplace.backups(), args.id.clone(), workplace.now());
-    let selectors = global.components.clone();
-    let (point, restored) = blocking(move || -> Result<_, CommandError> {
-        let point = backups.show(&id)?;
-        let scope = if selectors.is_empty() {
-            Scope::Tree
-        } else {
-            let named = |component: &&String| {
-                let kind = component.rsplit_once(':').map_or(component.as_str(), |(_, id)| id);
-                let kind = kind.split('/').next().unwrap_or(kind);
-                selectors.iter().any(|selector| selector.matches(component, kind))
-            };
-            let components: Vec<String> = point.components.keys().filter(named).cloned().collect();
-            if components.is_empty() {
-                return Err(CommandError::failed(Error::NoComponent(id))
-                    .hint("`gitops-updater backup show` lists its components"));
-            }
-            Scope::Components(components)
-        };
-        let restored = backups.restore(&point, &scope, tip, now)?;
-        Ok((point, restored))
-    })
-    .await?;
-    let new = NewPullRequest {
-        branch: restored.branch.clone(),
-        base: branch,
-        title: restored.title.clone(),
-        body: body(&point, &restored),
-        labels: workplace.config.pull_requests.labels.clone(),
-        reviewers: workplace.config.pull_requests.reviewers.clone(),
-        assignees: workplace.config.pull_requests.assignees.clone(),
-        draft: false,
-    };
-    let pull = workplace.forge.open(&new).await?;
-    let opened = Opened {
-        schema: "gitops-updater/restore/v1",
-        backup_id: &point.backup_id,
-        pull_request: pull.number,
-        url: &pull.url,
-        branch: &restored.branch,
-        commit: restored.commit.to_string(),
-        files: &restored.paths,
-    };
-    form::write(global, &opened, || {
-        let place = if pull.url.is_empty() { restored.branch.clone() } else { pull.url.clone() };
-        format!("opened #{}: {}\n  {place}\n", pull.number, restored.title)
-    })
-}
-
-fn body(point: &BackupPoint, restored: &Restored) -> String {
-    const SHOWN: usize = 50;
-    let mut text = format!(
-        "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n\
-         Whole files come back: changes that others made in them since then go, too. Review the difference, and mind \
-         that going back is not safe for every component: k3s nodes and Longhorn volumes do not go back with Git.\n\n",
-        point.branch, point.created_at, point.commit, point.backup_id
-    );
-    for path in restored.paths.iter().take(SHOWN) {
-        text.push_str(&format!("- `{}`\n", clean::line(path).replace('`', "'")));
-    }
-    if restored.paths.len() > SHOWN {
-        text.push_str(&format!("- and {} more files\n", restored.paths.len() - SHOWN));
-    }
-    text
 }

@@ -100,17 +100,29 @@ impl FactsArgs {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
         }
-        if !self.cluster && self.kubeconfig.is_none() && self.context.is_none() {
-            return Ok(None);
-        }
-        let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        let Some(access) = self.access() else { return Ok(None) };
         block_on(observe(&access, now)).map(Some)
+    }
+
+    /// The cluster that was named; `None` where none was.
+    fn access(&self) -> Option<cluster::Access> {
+        let is_named = self.cluster || self.kubeconfig.is_some() || self.context.is_some();
+        is_named
+            .then(|| cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() })
+    }
+
+    /// The way to the cluster that was named; `None` where none was.
+    pub(super) async fn connect(&self) -> Result<Option<cluster::Live>, CommandError> {
+        match self.access() {
+            Some(access) => connect(&access).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
-/// Asks the cluster for its facts.
-pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
-    let live = cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
+/// The way to a cluster.
+pub(super) async fn connect(access: &cluster::Access) -> Result<cluster::Live, CommandError> {
+    cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
         let hint = match &error {
             cluster::Error::Unreachable { .. } => {
                 "check that the address can be reached from here and the credentials are valid"
@@ -118,7 +130,12 @@ pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> R
             _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
         };
         CommandError::failed(error).hint(hint)
-    })?;
+    })
+}
+
+/// Asks the cluster for its facts.
+pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
+    let live = connect(access).await?;
     let (facts, problems) = cluster::observe(&live, now).await;
     Ok(Known { facts, source: "cluster", problems })
 }

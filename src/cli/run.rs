@@ -14,7 +14,7 @@ use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
-use crate::app::data::NoCluster;
+use crate::app::data::{DataKeeper, Keeper, NoCluster};
 use crate::app::detect::DetectRequest;
 use crate::app::named;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
@@ -89,8 +89,16 @@ fn go(args: &RunArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, Com
     let path = args.place.path.as_path();
     let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
     let config = configuration(path, global, &repository)?;
+    // Asked for facts, the cluster has said that it is there.
+    let live = match config.data_backups.is_none() {
+        true => None,
+        false => runtime.block_on(args.facts.connect())?,
+    };
     let mut ingredients =
         Ingredients::new(args, global, &place, &runtime, &config, by_name, windows.as_deref())?;
+    if let Some(cluster) = &live {
+        ingredients.data = Box::new(Keeper { cluster, settings: &config.data_backups, runtime: &runtime });
+    }
     if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
         // Who may write to the base branch may stop the program, whatever file it was given.
         ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
@@ -147,7 +155,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
-    data: NoCluster<'a>,
+    data: Box<dyn DataKeeper + 'a>,
     stopped: Option<KillSwitch>,
 }
 
@@ -183,7 +191,7 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
-            data: NoCluster { settings: &config.data_backups },
+            data: Box::new(NoCluster { settings: &config.data_backups }),
             stopped: kill_switch(config),
         })
     }
@@ -204,7 +212,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
-            data: &self.data,
+            data: self.data.as_ref(),
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),

@@ -34,7 +34,7 @@ impl Checker<'_> {
     }
 
     fn longhorn_backups(&mut self, top: &Path, raw: RawLonghornBackups) -> Option<LonghornBackups> {
-        let namespace = self.namespace(&key(top, "namespace"), raw.namespace, "longhorn-system");
+        let namespace = self.namespace_or(&key(top, "namespace"), raw.namespace, "longhorn-system");
         let target = raw.target.unwrap_or_else(|| "default".to_owned());
         if !is_name(&target) {
             self.wrong(&key(top, "target"), "not the name of a BackupTarget");
@@ -186,7 +186,7 @@ impl Checker<'_> {
         list
     }
 
-    fn namespace(&mut self, path: &[Step], text: Option<String>, default: &str) -> String {
+    fn namespace_or(&mut self, path: &[Step], text: Option<String>, default: &str) -> String {
         let text = text.unwrap_or_else(|| default.to_owned());
         if !is_name(&text) {
             self.wrong(path, NOT_A_NAMESPACE);

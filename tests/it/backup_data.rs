@@ -2,6 +2,7 @@
 
 mod killed;
 mod making;
+mod proposing;
 mod retention;
 
 use std::collections::BTreeSet;

@@ -20,6 +20,7 @@ mod local_forge;
 mod pass;
 mod readme;
 mod repo;
+mod rollback;
 mod rules;
 mod state;
 mod support;

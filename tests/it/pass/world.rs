@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use crate::support::git::Git;
 use crate::support::scripted_cluster::ScriptedCluster;
 
-pub(super) const NOW: &str = "2026-11-21T10:00:00Z";
+pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
 
 const SOURCE: &str = "\
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -54,7 +54,7 @@ spec:
 
 /// What the charts' repository publishes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Published(pub(super) BTreeMap<String, Vec<&'static str>>);
+pub(crate) struct Published(pub(crate) BTreeMap<String, Vec<&'static str>>);
 
 impl Upstreams for Published {
     async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
@@ -106,18 +106,18 @@ impl Charts for NoGenerator {
     }
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     _folder: tempfile::TempDir,
-    pub(super) git: Git,
-    pub(super) published: Published,
-    pub(super) config: String,
+    pub(crate) git: Git,
+    pub(crate) published: Published,
+    pub(crate) config: String,
     /// The cluster, where there is a way to one.
-    pub(super) cluster: Option<ScriptedCluster>,
+    pub(crate) cluster: Option<ScriptedCluster>,
 }
 
 impl World {
     /// Two releases with something newer.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let git = Git::init(folder.path().join("repo"));
         git.write("source.yaml", SOURCE)
@@ -131,29 +131,29 @@ impl World {
         Self { _folder: folder, git, published, config: String::new(), cluster: None }
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.git.dir()
     }
 
-    pub(super) fn forge(&self) -> LocalForge {
+    pub(crate) fn forge(&self) -> LocalForge {
         let repo = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let person = Person { name: "Jane".to_owned(), email: "jane@example.com".to_owned() };
         LocalForge::new(repo, person, Arc::new(AnyClock::Fixed(NOW.parse().unwrap())))
     }
 
-    pub(super) fn run(&self) -> Done {
+    pub(crate) fn run(&self) -> Done {
         let done = self.pass(&Recording::default(), NOW).unwrap();
         assert!(done.failures.is_empty(), "{:?}", done.failures);
         done
     }
 
-    pub(super) fn at(&self, now: &str) -> Done {
+    pub(crate) fn at(&self, now: &str) -> Done {
         let done = self.pass(&Recording::default(), now).unwrap();
         assert!(done.failures.is_empty(), "{:?}", done.failures);
         done
     }
 
-    pub(super) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+    pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
         let now: Timestamp = now.parse().unwrap();
         let config = self.config();
         let clock = AnyClock::Fixed(now);
@@ -212,23 +212,23 @@ impl World {
     }
 
     /// Every ref and where it is, but for this clone's own memory of the state.
-    pub(super) fn refs(&self) -> Vec<String> {
+    pub(crate) fn refs(&self) -> Vec<String> {
         let all = self.git.run(["for-each-ref", "--format=%(refname) %(objectname)"]);
         all.lines().filter(|line| !line.starts_with("refs/remotes/")).map(str::to_owned).collect()
     }
 
     /// The text of a file of the state.
-    pub(super) fn state_file(&self, path: &str) -> String {
+    pub(crate) fn state_file(&self, path: &str) -> String {
         self.git.run(["show", &format!("refs/gitops-updater/state:{path}")])
     }
 
-    pub(super) fn branches(&self) -> Vec<String> {
+    pub(crate) fn branches(&self) -> Vec<String> {
         let all = self.git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads/gitops-updater"]);
         all.lines().map(str::to_owned).collect()
     }
 
     /// Merges a pull request, as a person does.
-    pub(super) fn merge(&self, number: u64) {
+    pub(crate) fn merge(&self, number: u64) {
         use gitops_updater::app::forge::{Forge as _, MergeMethod};
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let forge = self.forge();
@@ -237,14 +237,14 @@ impl World {
     }
 
     /// Closes a pull request, as a person does.
-    pub(super) fn close(&self, number: u64) {
+    pub(crate) fn close(&self, number: u64) {
         use gitops_updater::app::forge::Forge as _;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(self.forge().close(number)).unwrap();
     }
 
     /// Numbers, branches and states of all pull requests, oldest first.
-    pub(super) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
+    pub(crate) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
         use gitops_updater::app::forge::{Forge as _, PullRequestState};
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut pulls = runtime.block_on(self.forge().pull_requests()).unwrap();
