@@ -11,6 +11,8 @@ pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod forge;
+pub mod metrics;
+pub mod notify;
 pub mod repo;
 pub mod report;
 pub mod rules;

@@ -13,4 +13,6 @@ pub mod plan;
 pub mod ports;
 pub mod rollback;
 pub mod probes;
+pub mod replay;
 pub mod rules;
+pub mod settle;

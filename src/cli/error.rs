@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use super::github_actions::harmless;
+use super::stop::Signal;
 use crate::config;
 use crate::repo::printable;
 
@@ -21,6 +22,8 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// It was asked to stop, and did so between two effects.
+    Stopped(Signal),
 }
 
 /// Who has to act on an error.
@@ -41,6 +44,7 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Stopped(signal) => signal.exit_code(),
         })
     }
 }
@@ -128,8 +132,35 @@ impl CommandError {
         text
     }
 
+    /// Tells the error on stderr: as an event of the log where that is read by programs, else as people read it.
+    pub(super) fn tell(&self, as_event: bool) {
+        // Where the log could not be started, nobody would get the event.
+        if as_event && tracing::enabled!(tracing::Level::ERROR) {
+            self.log();
+        } else {
+            self.print();
+        }
+    }
+
+    /// Logs the error with its details, causes and hints.
+    pub(super) fn log(&self) {
+        let mut causes = Vec::new();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(
+            error = %self.source,
+            causes = causes.join("; "),
+            details = self.details.join("; "),
+            hint = self.hints.join("; "),
+            "failed"
+        );
+    }
+
     /// Writes the error to stderr.
-    pub(super) fn print(&self) {
+    fn print(&self) {
         let stderr = std::io::stderr();
         let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
         // Where stderr is gone there is nobody to tell.

@@ -17,16 +17,21 @@ mod form;
 mod generate;
 mod github_actions;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
 mod pr;
 pub mod progress;
 mod rollback;
+mod replay;
 mod rules;
 mod run;
+mod serve;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -61,6 +66,7 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -160,6 +166,9 @@ enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -169,6 +178,10 @@ enum Command {
 impl GlobalArgs {
     fn output(&self) -> Output {
         Output::to(self.output.as_deref())
+    }
+
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     fn set_color(&self) {
@@ -222,7 +235,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }
@@ -247,6 +260,8 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

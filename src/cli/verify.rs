@@ -1,27 +1,34 @@
-//! `verify`: say of a merged update that it is good.
+//! `verify`: say of a merged update that it is good, or make the verdicts of a recording again.
 
 use clap::Args;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
+use super::replay;
 use super::workplace::{PlaceArgs, blocking};
 use crate::app::pass::{delete_branch, mark_verified, may_be_verified};
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
 
-/// Say of merged updates that they are good, so that the sequence moves on
+/// Say of merged updates that they are good, so that the sequence moves on; or judge a recording
 #[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["accept", "replay"])]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     place: PlaceArgs,
 
     /// Update id, as `gitops-updater status` shows it (repeatable)
-    #[arg(long = "accept", value_name = "ID", required = true)]
+    #[arg(long = "accept", value_name = "ID")]
     accept: Vec<String>,
 
+    /// Make the verdicts of a recording again, at its own times, and print each change; `-` is stdin. Windows are those
+    /// of --config, else those in the recording; with `--format json` each change is an object on a line of its own
+    #[arg(long, value_name = "FILE")]
+    replay: Option<std::path::PathBuf>,
+
     /// Who says so [default: `user.name` of Git]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "replay")]
     by: Option<String>,
 }
 
@@ -34,6 +41,9 @@ enum Error {
 }
 
 pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    if let Some(file) = &args.replay {
+        return replay::run(file, global);
+    }
     block_on(async {
         let place = args.place.open(global).await?;
         let by = args.by.clone().unwrap_or_else(|| place.person().name);

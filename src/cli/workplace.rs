@@ -111,6 +111,12 @@ impl Workplace {
 }
 
 impl PlaceArgs {
+    /// The repository at `path`, with the configured remote.
+    pub(super) fn at(path: PathBuf) -> Self {
+        let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());
+        Self { path, remote: super::environment::read("GITOPS_UPDATER_REMOTE"), now }
+    }
+
     /// Opens the repository, its remote and its forge as arguments, configuration and environment have them.
     pub(super) async fn open(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
         self.opened(global, false).await
@@ -272,7 +278,7 @@ async fn with_github(
 }
 
 /// Credentials of the hosts that the configuration names, for a remote that a person named.
-fn git_credentials(config: &Config, access: &Access) -> Result<Credentials, CommandError> {
+pub(super) fn git_credentials(config: &Config, access: &Access) -> Result<Credentials, CommandError> {
     let mut credentials = Credentials::new();
     for (host, credential) in &access.credentials {
         let by_http = config.upstreams.hosts.get(host).is_some_and(|settings| settings.credentials_by_http);

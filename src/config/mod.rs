@@ -9,18 +9,22 @@ mod de;
 mod detection;
 mod hosts;
 mod load;
+mod notifications;
 mod overrides;
 mod policy;
 mod proposal;
 mod raw;
 mod raw_backup;
+mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
 mod raw_validation;
+mod settling;
 mod tree;
 mod upstreams;
 mod validate;
 mod validate_backup;
+mod validate_notifications;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
@@ -36,6 +40,7 @@ pub use backup::{DataBackups, EtcdBackups, ExportedResource, Exports, LonghornBa
 pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
+pub use notifications::{Address, Channel as NotifyChannel, ChannelKind, Metrics, Notifications, Secret};
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
@@ -137,6 +142,10 @@ pub struct Config {
     pub backup: Backup,
     /// Backups of data that are made with a backup point.
     pub data_backups: DataBackups,
+    /// Who is told what, and where.
+    pub notifications: Notifications,
+    /// Numbers about passes.
+    pub metrics: Metrics,
     /// How a merged update is proven healthy.
     pub validation: Validation,
 }
@@ -160,6 +169,8 @@ impl Default for Config {
             dashboard: Dashboard::default(),
             backup: Backup::default(),
             data_backups: DataBackups::default(),
+            notifications: Notifications::default(),
+            metrics: Metrics::default(),
             validation: Validation::default(),
         }
     }
@@ -225,6 +236,15 @@ pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, Vec<Finding>> {
     let mut checker = validate::Checker::new(origin);
     let config = checker.config(text);
     checker.finish().map(|()| config)
+}
+
+/// Reads the address of a channel that is kept apart from the configuration.
+///
+/// # Errors
+///
+/// It is none; the text is not repeated.
+pub fn channel_address(kind: &ChannelKind, text: &str) -> Result<url::Url, String> {
+    validate_notifications::address_of(kind, text)
 }
 
 /// The JSON Schema of the configuration.

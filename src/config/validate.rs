@@ -69,6 +69,8 @@ impl<'a> Checker<'a> {
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
             data_backups: self.data_backups(raw.backup.data),
+            notifications: self.notifications(raw.notifications),
+            metrics: self.metrics(raw.metrics),
             validation: self.validation(raw.validation),
         }
     }

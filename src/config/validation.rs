@@ -15,8 +15,8 @@ pub struct Validation {
     pub sample: Duration,
     /// Time after the change was applied in which nothing is judged.
     pub settle: Duration,
-    /// How long an update is watched, where neither a key below `components` nor a rule says.
-    pub window: Duration,
+    /// How long an update is watched, where no key below `components` says; `None` = by kind.
+    pub window: Option<Duration>,
     /// Good samples in a row that end the window well.
     pub good_samples: u32,
     /// Bad samples among the last `bad_of` that are a regression.
@@ -56,7 +56,7 @@ impl Default for Validation {
         Self {
             sample: Duration::from_secs(10),
             settle: Duration::from_secs(120),
-            window: Duration::from_secs(300),
+            window: None,
             good_samples: 5,
             bad_samples: 3,
             bad_of: 5,

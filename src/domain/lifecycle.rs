@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::plan::Approval;
 use super::policy::Verification;
+use super::settle::verdict::Verdict;
 use super::state::{Stage, Update};
 
 /// The pull request of an update, as the forge has it.
@@ -202,8 +203,13 @@ fn verified(situation: &Situation<'_>) -> Action {
     if let Some(who) = situation.accepted_by {
         return Action::RecordVerified { by: format!("accepted by {who}") };
     }
+    let update = situation.update;
+    if update.settling.reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed) {
+        return wait(update.reason.as_deref().unwrap_or("it regressed"));
+    }
     let Verification::Merged { settle } = situation.verification else {
-        return wait("the cluster, or a person, has to say that it is healthy");
+        let seen = update.reason.as_deref().filter(|_| update.settling.verdict.is_some());
+        return wait(seen.unwrap_or("the cluster, or a person, has to say that it is healthy"));
     };
     let Some(merged_at) = situation.update.merged_at else {
         return wait("it is not known when it was merged");

@@ -22,6 +22,7 @@ mod readme;
 mod repo;
 mod rollback;
 mod rules;
+mod settle;
 mod state;
 mod support;
 mod upstream;

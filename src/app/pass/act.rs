@@ -18,7 +18,7 @@ use crate::state::Transition;
 /// Most commits of a branch of ours that are looked at.
 const MOST_COMMITS: usize = 100;
 /// Who ticked a box on the dashboard: whoever may edit issues.
-const DASHBOARD: &str = "a person on the dashboard";
+pub(super) const DASHBOARD: &str = "a person on the dashboard";
 
 impl<F: Forge> Run<'_, F> {
     /// One action for each update that is not over, until there is nothing more to do for it now.
@@ -423,13 +423,26 @@ pub fn may_be_verified(update: &Update) -> bool {
     }
 }
 
-/// Records that a merged update is verified; `None` where there is no such update, or it is not merged.
+/// Records that a merged update is verified, or that what was taken back is good as it is; `None` where there is no such
+/// update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
     let update = state.updates.get_mut(id).filter(|update| may_be_verified(update))?;
-    update.stage = Stage::Verified;
-    update.status = update.stage.status();
+    if update.stage == Stage::Held {
+        update.settling.acknowledged_by = Some(by.to_owned());
+    }
+    update.settling.hold = None;
     update.changed_at = now;
     update.current_phase = None;
+    if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some()) {
+        update.stage = Stage::Reverted;
+        update.status = update.stage.status();
+        update.reason = Some(format!("reverted; {by}"));
+        return Some(Transition::of(update));
+    }
+    // A revert that is only proposed is not wanted any more.
+    update.settling.reversal = None;
+    update.stage = Stage::Verified;
+    update.status = update.stage.status();
     complete(update, "verification");
     update.verified_by = Some(by.to_owned());
     update.reason = None;

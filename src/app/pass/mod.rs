@@ -20,12 +20,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub(super) use act::{complete, phase_of};
 pub use act::{delete_branch, mark_verified, may_be_verified};
+pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
 
 use super::data::{DataError, DataKeeper};
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
@@ -168,6 +171,8 @@ pub struct Pass<'a, F> {
     pub by_name: bool,
     /// Whether new steps are proposed.
     pub proposes: bool,
+    /// Told of what happens, beside what the state says.
+    pub notify: &'a dyn Notify,
     /// Now.
     pub now: Timestamp,
 }
@@ -204,6 +209,10 @@ pub struct Done {
     pub failures: Vec<Failure>,
     /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
     pub warnings: Vec<String>,
+    /// Pages of pull requests, by number, where they have one.
+    pub links: BTreeMap<u64, String>,
+    /// Something stops every effect but recording and telling.
+    pub stopped: bool,
 }
 
 /// Something that went wrong with one update.
@@ -300,7 +309,10 @@ impl<F: Forge> Pass<'_, F> {
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
+        let stopped = run.kill_switch.is_some();
         let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
+        let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
+        let links = pulls.map(|pull| (pull.number, pull.url)).collect();
         Ok(Done {
             plan: planned.report,
             state: world.state,
@@ -308,6 +320,8 @@ impl<F: Forge> Pass<'_, F> {
             waiting,
             failures,
             warnings: self.forge.warnings(),
+            links,
+            stopped,
         })
     }
 
@@ -319,7 +333,7 @@ impl<F: Forge> Pass<'_, F> {
 /// The label on the dashboard that stops everything.
 pub const STOP_LABEL: &str = "gitops-updater/stop";
 
-fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)

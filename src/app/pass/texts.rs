@@ -202,7 +202,8 @@ impl<F: Forge> Run<'_, F> {
             && planned.report.waves.is_empty()
             && planned.report.held.is_empty()
             && ignored.is_empty()
-            && self.world.state.quarantine.is_empty();
+            && self.world.state.quarantine.is_empty()
+            && self.world.state.breaker.is_none();
         if self.world.dashboard.is_none() && nothing {
             return Ok(());
         }
@@ -214,6 +215,7 @@ impl<F: Forge> Run<'_, F> {
             held: &planned.report.held,
             ignored: &ignored,
             quarantine: &self.world.state.quarantine,
+            breaker: self.world.state.breaker.as_ref(),
             asked: &asked,
             problems: detected.problems.len(),
         }

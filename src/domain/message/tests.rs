@@ -639,6 +639,7 @@ fn dashboard(count: usize) -> String {
         held: &vec![held; count],
         ignored: &[Ignored { component: "image/z".to_owned(), reason: "ignored by `detection`".to_owned() }],
         quarantine: &vec![quarantined; count],
+        breaker: None,
         asked: &BTreeSet::new(),
         problems: 2,
     }

@@ -167,7 +167,7 @@ impl Case {
             Standing::In(commit) => self.look_forward(world, settings, &commit),
         };
         let waits = opinion.action == Action::Wait && opinion.verdict != Verdict::Healthy;
-        if waits && world.now().since(self.merged) >= settings.cap {
+        if waits && world.now().since(self.merged) >= settings.cap(&self.update.component) {
             let mut reasons =
                 vec![reason("no_answer_in_time", None, "nothing is proven after the longest time allowed")];
             reasons.extend(opinion.reasons);

@@ -52,6 +52,8 @@ pub struct Own {
     pub settle: Option<Duration>,
     /// Instead of the window of its kind.
     pub window: Option<Duration>,
+    /// Instead of [`Settings::cap`].
+    pub cap: Option<Duration>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -108,6 +110,11 @@ impl Settings {
     /// The settle time of a component.
     pub fn settle(&self, component: &str) -> Duration {
         self.components.get(component).and_then(|own| own.settle).unwrap_or(self.settle)
+    }
+
+    /// The longest time for a component.
+    pub fn cap(&self, component: &str) -> Duration {
+        self.components.get(component).and_then(|own| own.cap).unwrap_or(self.cap)
     }
 
     /// How long a node of this update may be away: never longer than what the user is ready to watch.

@@ -154,21 +154,50 @@ impl World {
     }
 
     pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+        // Where a cluster is waited for, time goes on by itself.
+        let paused = self.cluster.is_some();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
+        self.with_pass(witness, now, &runtime, |pass| {
+            let world = pass.observe()?;
+            let base = world.base.to_string();
+            let repository = repo::open(self.dir(), Some(&base)).unwrap();
+            let request = DetectRequest {
+                path: self.dir().to_path_buf(),
+                rev: Some(base),
+                config: pass.config.clone(),
+                offline: false,
+                components: vec![],
+                deep: false,
+                now: pass.now,
+            };
+            let found = detect::read(&repository, &request, 1).unwrap();
+            let clock = AnyClock::Fixed(pass.now);
+            let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
+            pass.carry_out(world, &survey, None, &|file| repository.read(file))
+        })
+    }
+
+    /// Does something with a pass over this repository.
+    pub(crate) fn with_pass<T>(
+        &self,
+        witness: &dyn Witness,
+        now: &str,
+        runtime: &tokio::runtime::Runtime,
+        act: impl FnOnce(&Pass<'_, LocalForge>) -> T,
+    ) -> T {
         let now: Timestamp = now.parse().unwrap();
         let config = self.config();
-        let clock = AnyClock::Fixed(now);
         let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let author = Person::bot();
-        let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(clock));
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(AnyClock::Fixed(now)));
         let settings = &config.data_backups;
         let data: Box<dyn DataKeeper + '_> = match &self.cluster {
-            Some(cluster) => Box::new(Keeper { cluster, settings, runtime: &runtime }),
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime }),
             None => Box::new(NoCluster { settings }),
         };
         let templates = Templates::new(Overrides::default()).unwrap();
-        let pass = Pass {
+        act(&Pass {
             forge: &forge,
             git: git.clone(),
             store: StateStore::new(git, author.clone()),
@@ -176,7 +205,7 @@ impl World {
             author,
             templates: &templates,
             witness,
-            runtime: &runtime,
+            runtime,
             generator: &NoGenerator,
             charts: &NoGenerator,
             data: data.as_ref(),
@@ -186,23 +215,9 @@ impl World {
             selected: &|_, _| true,
             by_name: false,
             proposes: true,
+            notify: &gitops_updater::app::notify::Silent,
             now,
-        };
-        let world = pass.observe()?;
-        let base = world.base.to_string();
-        let repository = repo::open(self.dir(), Some(&base)).unwrap();
-        let request = DetectRequest {
-            path: self.dir().to_path_buf(),
-            rev: Some(base),
-            config: config.clone(),
-            offline: false,
-            components: vec![],
-            deep: false,
-            now,
-        };
-        let found = detect::read(&repository, &request, 1).unwrap();
-        let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
-        pass.carry_out(world, &survey, None, &|file| repository.read(file))
+        })
     }
 
     fn config(&self) -> Config {

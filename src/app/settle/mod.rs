@@ -1,0 +1,407 @@
+//! What follows a merge: look on until it is good, take it back, or hold it for a person.
+//!
+//! Pull requests that were merged are recorded; what the base branch, the cluster and the forge show of them goes to the
+//! judge; and what the judge says is carried out. Everything that the next pass must know is in the state, so that a
+//! pass may end, or be killed, at any moment. Nothing is reverted that somebody changed since, and never while the kill
+//! switch is on; windows and maintenance hold no revert up.
+
+mod act;
+mod branch;
+mod follow;
+mod look;
+mod revert;
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use self::act::Decision;
+use self::branch::OnBranch;
+use self::follow::Follow;
+use self::look::{Begin, Look, News};
+pub use self::look::Recorder;
+use self::revert::Taken;
+use super::cluster::Cluster;
+use super::effects::Effect;
+use super::forge::Forge;
+use super::pass::{Error, Failure, Pass, UnderWay, World};
+use crate::domain::settle::judge::Checks;
+use crate::domain::settle::line::Merged;
+use crate::domain::settle::memory::Baseline;
+use crate::domain::settle::settings::Settings;
+use crate::domain::settle::verdict::{Action, Verdict};
+use crate::domain::state::{Stage, State, Update};
+
+/// How often the branch and the forge are looked at while a pass looks on.
+const POLL: Duration = Duration::from_secs(30);
+
+/// How a pass settles.
+pub struct Settle<'a, C> {
+    /// The cluster; `None` where there is no way to it.
+    pub cluster: Option<&'a C>,
+    /// How long this pass looks on at most; `None` = as long as the windows of what it looks at.
+    pub wait: Option<Duration>,
+    /// Windows and thresholds.
+    pub settings: Settings,
+    /// The health checks.
+    pub checks: &'a dyn Fn() -> Checks,
+    /// Takes every line that a verdict is made from.
+    pub recorder: Option<&'a dyn Recorder>,
+    /// Which updates are settled, by id and component; the others are left as they are.
+    pub selected: &'a dyn Fn(&str, &str) -> bool,
+    /// What a person is to do about a component, by id and kind, for people.
+    pub runbook: &'a dyn Fn(&str, &str) -> Option<String>,
+}
+
+/// What settling came to.
+#[derive(Debug)]
+pub struct Settled {
+    /// The state after it.
+    pub state: State,
+    /// What was done, in order.
+    pub effects: Vec<Effect>,
+    /// What each update waits for, by update id.
+    pub waiting: BTreeMap<String, String>,
+    /// What went wrong with single updates.
+    pub failures: Vec<Failure>,
+    /// The updates that were looked at, by id, and what became of them.
+    pub outcomes: BTreeMap<String, Outcome>,
+    /// What is wrong in the cluster now, where it was seen.
+    pub baseline: Option<Baseline>,
+    /// Why the cluster was not seen.
+    pub blind: Option<String>,
+    /// Why the recording is not whole.
+    pub unrecorded: Option<std::io::Error>,
+}
+
+/// What became of an update in one pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It is verified, or a person has ended it.
+    Over,
+    /// Nothing is decided yet.
+    Undecided,
+    /// Held; it did not regress, as far as is known.
+    HeldUnknown,
+    /// It regressed and is held for a person.
+    HeldRegressed,
+    /// It regressed, and was taken back or is proposed to be.
+    Reverted,
+    /// It regressed, and taking it back failed.
+    RevertFailed,
+}
+
+impl<F: Forge> Pass<'_, F> {
+    /// Settles what was merged.
+    ///
+    /// # Errors
+    ///
+    /// The pass as a whole cannot go on; what concerns one update alone is among the failures.
+    pub fn settle<C: Cluster>(&self, world: World, settle: &Settle<'_, C>) -> Result<Settled, Error> {
+        let mut run = UnderWay::new(self, world);
+        run.adopt()?;
+        run.obey()?;
+        run.record_merges()?;
+        let course = Course {
+            run,
+            settle,
+            outcomes: BTreeMap::new(),
+            acted: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            told: BTreeSet::new(),
+        };
+        course.go()
+    }
+}
+
+/// Settling under way.
+struct Course<'a, 'p, F, C> {
+    run: UnderWay<'p, F>,
+    settle: &'a Settle<'a, C>,
+    outcomes: BTreeMap<String, Outcome>,
+    /// What was said of each update when it was acted upon last.
+    acted: BTreeMap<String, (Verdict, Action, String)>,
+    /// Updates that the judge is asked of, by the id that it knows them by.
+    followed: BTreeMap<String, Follow>,
+    /// Commits of the base branch that the judge was told of.
+    told: BTreeSet<String>,
+}
+
+impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+    fn go(mut self) -> Result<Settled, Error> {
+        let begun = self.run.pass.now;
+        self.check_branches(begun)?;
+        self.go_on_reverting(begun)?;
+        self.followed = self.to_follow()?;
+        let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
+        let wants_baseline = open && self.settle.cluster.is_some();
+        if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
+            self.tell_all()?;
+            return Ok(self.settled(None));
+        }
+        let with = Begin {
+            settings: self.settle.settings.clone(),
+            checks: (self.settle.checks)(),
+            memory: self.memory(),
+            started_at: begun,
+            recorder: self.settle.recorder,
+            name: self.run.pass.git.remote().shown(),
+            poll_every: POLL,
+        };
+        let mut look = self.run.pass.runtime.block_on(Look::begin(self.settle.cluster, with));
+        let deadline = look.begun() + self.wait();
+        self.keep_baselines(&look)?;
+        self.introduce(&mut look)?;
+        self.remember(&look)?;
+        loop {
+            self.act_upon(&mut look)?;
+            let lingers = self.settle.recorder.is_some() && self.settle.wait.is_some();
+            if self.followed.is_empty() && !lingers {
+                break;
+            }
+            match self.run.pass.runtime.block_on(look.on(deadline)) {
+                News::Said => {}
+                News::Poll => self.poll(&mut look)?,
+                News::Deadline => {
+                    self.act_upon(&mut look)?;
+                    break;
+                }
+            }
+        }
+        self.remember(&look)?;
+        self.tell_all()?;
+        Ok(self.settled(Some(look)))
+    }
+
+    fn settled(self, look: Option<Look<'_>>) -> Settled {
+        let UnderWay { world, effects, waiting, failures, .. } = self.run;
+        let sees = look.as_ref().is_some_and(|look| look.blind.is_none()) && self.settle.cluster.is_some();
+        Settled {
+            state: world.state,
+            effects,
+            waiting,
+            failures,
+            outcomes: self.outcomes,
+            baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
+            blind: look.as_ref().and_then(|look| look.blind.clone()),
+            unrecorded: look.and_then(|look| look.unrecorded),
+        }
+    }
+
+    /// How long this pass looks on.
+    fn wait(&self) -> Duration {
+        let settings = &self.settle.settings;
+        // What Flux has not told the forge by now it tells in its own time, for a later pass to see.
+        let by_default = || match self.settle.cluster {
+            None => Duration::ZERO,
+            Some(_) => {
+                let needs = self.followed.values().map(|follow| {
+                    let Merged { component, kind, .. } = &follow.merged;
+                    // Once for Flux to apply it, once to watch it.
+                    let window = settings.window(component, kind);
+                    settings.settle(component).saturating_add(window.saturating_mul(2))
+                });
+                needs.max().unwrap_or_default()
+            }
+        };
+        self.settle.wait.unwrap_or_else(by_default).min(settings.cap)
+    }
+
+    /// Carries out what was said since the last time.
+    fn act_upon(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
+        for judgement in look.said() {
+            let Some(follow) = self.followed.get(&judgement.update).cloned() else { continue };
+            let at = look.wall_at(judgement.t);
+            let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, at);
+            let code = judgement.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
+            let said = (decision.verdict, decision.action, code);
+            if self.acted.get(&judgement.update) == Some(&said) {
+                self.run.waiting.insert(follow.update, decision.why());
+                continue;
+            }
+            self.acted.insert(judgement.update.clone(), said);
+            tracing::info!(
+                component = follow.merged.component, verdict = ?decision.verdict, action = ?decision.action,
+                reason = decision.why(), "judged"
+            );
+            if let Err(error) = self.act(&decision, &judgement.update, look) {
+                if decision.action == Action::Revert {
+                    self.outcomes.insert(follow.update.clone(), Outcome::RevertFailed);
+                }
+                self.followed.remove(&judgement.update);
+                self.run.failed(&follow.merged.component, error)?;
+            }
+            self.tell(&follow.update)?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, decision: &Decision, judged: &str, look: &mut Look<'_>) -> Result<(), Error> {
+        let id = decision.update.clone();
+        match decision.action {
+            Action::Wait => {
+                self.run.go_on(decision)?;
+                self.outcomes.insert(id, self.undecided(decision));
+            }
+            Action::Complete => {
+                self.run.complete(decision)?;
+                self.followed.remove(judged);
+                let outcome = if decision.of_the_way_back { Outcome::Reverted } else { Outcome::Over };
+                self.outcomes.insert(id, outcome);
+            }
+            Action::Hold => self.hold(decision, judged)?,
+            Action::Revert if decision.of_the_way_back => {
+                let text = "the revert did not bring the cluster back".to_owned();
+                self.hold(&decision.held("not_back", text), judged)?;
+            }
+            Action::Revert => self.revert(decision, judged, Some(look))?,
+            Action::None => {
+                self.followed.remove(judged);
+                self.outcomes.insert(id.clone(), Outcome::Over);
+                self.run.look_at_base()?;
+                self.check_branches(decision.at)?;
+                self.run.waiting.entry(id).or_insert_with(|| decision.why());
+            }
+        }
+        Ok(())
+    }
+
+    fn undecided(&self, decision: &Decision) -> Outcome {
+        if decision.of_the_way_back { Outcome::Reverted } else { Outcome::Undecided }
+    }
+
+    fn hold(&mut self, decision: &Decision, judged: &str) -> Result<(), Error> {
+        self.run.hold(decision)?;
+        self.run.waiting.insert(decision.update.clone(), decision.why());
+        if !decision.clears_itself {
+            self.followed.remove(judged);
+        }
+        let outcome = match decision.verdict {
+            Verdict::Regressed => Outcome::HeldRegressed,
+            _ => Outcome::HeldUnknown,
+        };
+        self.outcomes.insert(decision.update.clone(), outcome);
+        Ok(())
+    }
+
+    fn revert(
+        &mut self,
+        decision: &Decision,
+        judged: &str,
+        look: Option<&mut Look<'_>>,
+    ) -> Result<(), Error> {
+        let id = decision.update.clone();
+        let taken = self.run.take_back(decision, decision.at)?;
+        self.followed.remove(judged);
+        match taken {
+            Taken::Back => {
+                self.outcomes.insert(id.clone(), Outcome::Reverted);
+                let Some(look) = look else { return Ok(()) };
+                if let Some((judged, follow)) = self.follow(&id)? {
+                    self.followed.insert(judged, follow);
+                    self.introduce(look)?;
+                }
+            }
+            Taken::Proposed => _ = self.outcomes.insert(id, Outcome::Reverted),
+            Taken::Stopped => _ = self.outcomes.insert(id, Outcome::HeldRegressed),
+            Taken::Held(decision) => self.hold(&decision, judged)?,
+        }
+        Ok(())
+    }
+
+    /// Reverts that were decided and are not made yet, by a pass that was killed or by a pull request.
+    fn go_on_reverting(&mut self, now: jiff::Timestamp) -> Result<(), Error> {
+        let decided: Vec<Update> = self
+            .run
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| matches!(update.stage, Stage::Merged | Stage::Rolling))
+            .filter(|update| {
+                update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_none())
+            })
+            .filter(|update| (self.settle.selected)(&update.update_id, &update.component))
+            .cloned()
+            .collect();
+        for update in decided {
+            let decision = Decision::to_revert(&update, now);
+            if let Err(error) = self.revert(&decision, &update.update_id, None) {
+                self.outcomes.insert(update.update_id.clone(), Outcome::RevertFailed);
+                self.run.failed(&update.component, error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of updates on the base branch without us.
+    fn check_branches(&mut self, now: jiff::Timestamp) -> Result<(), Error> {
+        let merged: Vec<Update> = self
+            .run
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held))
+            .filter(|update| update.merge_commit.is_some())
+            .filter(|update| {
+                update.settling.reversal.as_ref().is_none_or(|reversal| reversal.commit.is_none())
+            })
+            .cloned()
+            .collect();
+        for update in merged {
+            let id = &update.update_id;
+            let done = match self.run.on_branch(&update) {
+                Ok(OnBranch::TakenBack { commit, ours }) => {
+                    // A person may merge a revert of ours under other words.
+                    let ours = ours || update.settling.reversal.is_some();
+                    self.run.record_taken_back(id, &commit.to_string(), ours, now)
+                }
+                Ok(OnBranch::Lost) => self.run.record_lost(id, now),
+                Ok(OnBranch::Landed { .. } | OnBranch::Unclear { .. }) => continue,
+                Err(error) => Err(error),
+            };
+            self.followed.remove(id);
+            match done {
+                Ok(()) => _ = self.outcomes.insert(id.clone(), Outcome::Over),
+                Err(error) => self.run.failed(&update.component, error)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, id: &str) -> Result<(), Error> {
+        let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
+        let runbook = (self.settle.runbook)(&update.component, kind_of(&update.component));
+        match self.run.tell(id, runbook.as_deref()) {
+            Ok(()) => Ok(()),
+            Err(error) => self.run.failed(&update.component, error),
+        }
+    }
+
+    /// Says on the forge what a pass that was killed could not say any more.
+    fn tell_all(&mut self) -> Result<(), Error> {
+        let ids: Vec<String> = self
+            .run
+            .world
+            .state
+            .updates
+            .values()
+            .filter(|update| {
+                !matches!(update.stage, Stage::Proposed | Stage::Abandoned)
+                    && !(update.settling.is_empty() && update.stage == Stage::Verified)
+            })
+            .map(|update| update.update_id.clone())
+            .collect();
+        for id in ids {
+            self.tell(&id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The kind of a component: its id's first part, or the id itself (`k3s`).
+pub(super) fn kind_of(component: &str) -> &str {
+    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
+    id.split('/').next().unwrap_or(id)
+}
