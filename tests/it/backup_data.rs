@@ -4,6 +4,7 @@ mod killed;
 mod making;
 mod proposing;
 mod retention;
+mod served;
 
 use std::collections::BTreeSet;
 

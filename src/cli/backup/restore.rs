@@ -18,7 +18,7 @@ use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::cluster::{Access, Live};
 use crate::domain::backup::BackupPoint;
 use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
-use crate::domain::backup::names::is_name;
+use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, etcd_steps, volume_beside};
 use crate::domain::settle::kind::Kind;
 use crate::report::clean;
@@ -257,6 +257,8 @@ async fn volume(
         // All are looked for before anything is made.
         for (kind, object) in kinds.iter().zip(&objects) {
             match cluster.get(kind, object["metadata"]["namespace"].as_str(), new).await {
+                // What an earlier try has made is gone on with.
+                Ok(found) if is_made(&found, object) => {}
                 Ok(_) => return Err(CommandError::failed(Error::Taken(shown(object)))),
                 Err(error) if error.class == ErrorClass::NotFound => {}
                 Err(error) => return Err(CommandError::failed(error)),
@@ -264,8 +266,13 @@ async fn volume(
         }
         for (kind, object) in kinds.iter().zip(&objects) {
             let namespace = object["metadata"]["namespace"].as_str();
-            cluster.create(kind, namespace, object).await.map_err(CommandError::failed)?;
-            applied.created.push(shown(object));
+            match cluster.create(kind, namespace, object).await {
+                Ok(_) => applied.created.push(shown(object)),
+                Err(error) if error.class == ErrorClass::Conflict => {
+                    applied.left_out.push(format!("{}: it was made before", shown(object)));
+                }
+                Err(error) => return Err(CommandError::failed(error)),
+            }
         }
     }
     applied.objects = objects;
@@ -278,6 +285,13 @@ async fn volume(
         }
         text
     })
+}
+
+/// Whether an object that is there is the one that would be made.
+fn is_made(found: &Value, object: &Value) -> bool {
+    let same = |pointer: &str| found.pointer(pointer) == object.pointer(pointer);
+    found["metadata"]["labels"][MANAGED_BY] == MANAGER
+        && ["/spec/fromBackup", "/spec/csi/volumeHandle", "/spec/volumeName"].into_iter().all(same)
 }
 
 fn manifests(objects: &[Value]) -> String {
