@@ -2,8 +2,6 @@
 
 mod restore;
 
-use std::collections::BTreeMap;
-
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -12,10 +10,14 @@ use super::age_of;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
+use super::plan::FactsArgs;
 use super::workplace::{PlaceArgs, Workplace, blocking};
-use crate::app::detect::{self, DetectRequest};
+use crate::app::data::{Made, Request, make};
+use crate::app::detect::{self, DetectRequest, Found};
+use crate::app::effects::Acting;
 use crate::backup::{Backups, Listed, check_id};
-use crate::domain::backup::{BackedUp, BackupPoint, SCHEMA, components};
+use crate::domain::backup::{BackupPoint, SCHEMA, components};
+use crate::domain::component::Component;
 use crate::domain::state::fresh_id;
 use crate::repo;
 use crate::repo::write::{Id, RemoteRefs};
@@ -32,7 +34,10 @@ pub(super) enum BackupCommand {
 
 /// Record what the base branch holds now, as a ref that is never changed
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
+#[command(after_help = "\
+With --cluster (or a kubeconfig) and --component, the data of these components is
+backed up, too, as `backup.data` of the configuration says.
+Shown as text, json or yaml")]
 pub(super) struct CreateArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -44,6 +49,9 @@ pub(super) struct CreateArgs {
     /// Why, for people
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    facts: FactsArgs,
 }
 
 /// List the backup points, newest first
@@ -128,23 +136,26 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let taken = |id: &str| refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX));
     let store = workplace.state();
     let state = blocking(move || store.load()).await?.tip;
+    let backup_id = args.backup_id.clone().unwrap_or_else(|| fresh_id("backup", now, taken));
+    let found = found_at(&workplace, commit)?;
+    let made = data(args, global, &workplace, &found, &backup_id).await?;
     let point = BackupPoint {
         schema: SCHEMA.to_owned(),
-        backup_id: args.backup_id.clone().unwrap_or_else(|| fresh_id("backup", now, taken)),
+        backup_id,
         created_at: now,
         reason: args.reason.clone(),
         branch,
         commit: commit.to_string(),
         step: None,
-        components: components_at(&workplace, commit)?,
+        components: components(&found.components),
         facts: None,
         state: state.map(|tip| tip.to_string()),
-        data: vec![],
-        not_covered: vec![],
+        data: made.data,
+        not_covered: made.not_covered,
     };
     let backups = workplace.backups();
-    let made = point.clone();
-    blocking(move || backups.create(&made, &BTreeMap::new())).await?;
+    let (created, files) = (point.clone(), made.files);
+    blocking(move || backups.create(&created, &files)).await?;
     form::write(global, &point, || {
         format!(
             "made backup point `{}` of `{}` at {}, {} component{}\n",
@@ -158,7 +169,7 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
 }
 
 /// What the repository runs at a commit, without asking anybody.
-fn components_at(workplace: &Workplace, commit: Id) -> Result<BTreeMap<String, BackedUp>, CommandError> {
+pub(super) fn found_at(workplace: &Workplace, commit: Id) -> Result<Found, CommandError> {
     let rev = commit.to_string();
     let path = workplace.repo.work_dir().unwrap_or(workplace.repo.git_dir());
     let repository = repo::open(path, Some(&rev)).map_err(CommandError::failed)?;
@@ -172,8 +183,55 @@ fn components_at(workplace: &Workplace, commit: Id) -> Result<BTreeMap<String, B
         now: workplace.now(),
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let found = detect::read(&repository, &request, threads).map_err(CommandError::failed)?;
-    Ok(components(&found.components))
+    detect::read(&repository, &request, threads).map_err(CommandError::failed)
+}
+
+/// Backs up the data of the components that were named, where there is a way to the cluster.
+async fn data(
+    args: &CreateArgs,
+    global: &GlobalArgs,
+    workplace: &Workplace,
+    found: &Found,
+    backup_id: &str,
+) -> Result<Made, CommandError> {
+    let mut all = Made::default();
+    let named = |component: &&Component| {
+        global.components.iter().any(|selector| selector.matches(&component.id, &component.kind))
+    };
+    let named: Vec<&Component> = found.components.iter().filter(named).collect();
+    let settings = &workplace.config.data_backups;
+    if named.is_empty() || settings.is_none() {
+        return Ok(all);
+    }
+    let Some(cluster) = args.facts.connect().await? else { return Ok(all) };
+    for component in named {
+        let request = Request {
+            backup_id,
+            component: &component.id,
+            kind: &component.kind,
+            namespace: component.namespace.as_deref(),
+            now: workplace.now(),
+        };
+        let made = make(&cluster, settings, &request, &Acting).await.map_err(|error| {
+            let hint = error.hint();
+            let error = CommandError::failed(error);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })?;
+        // Volumes of one namespace belong to several components.
+        for data in made.data {
+            if data.kind == "export" || !all.data.contains(&data) {
+                all.data.push(data);
+            }
+        }
+        all.files.extend(made.files);
+        all.not_covered.extend(made.not_covered);
+    }
+    all.not_covered.sort();
+    all.not_covered.dedup();
+    Ok(all)
 }
 
 async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -198,7 +256,7 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 fn line(listed: &Listed, now: jiff::Timestamp) -> String {
     let id = clean::line(&listed.id);
     let (age, what) = match &listed.point {
-        Ok(point) => (age_of(point.created_at, now), summary(point) + &data(point)),
+        Ok(point) => (age_of(point.created_at, now), summary(point) + &amount(point)),
         Err(why) => (String::new(), format!("cannot be read: {why}")),
     };
     let id = clean::left(&clean::fit(&id, 34), 34);
@@ -216,7 +274,7 @@ fn summary(point: &BackupPoint) -> String {
 }
 
 /// How much data it has, in a few words.
-fn data(point: &BackupPoint) -> String {
+fn amount(point: &BackupPoint) -> String {
     match point.data.iter().filter(|data| data.kind != "longhorn_snapshot").count() {
         0 => String::new(),
         1 => " (and data)".to_owned(),
