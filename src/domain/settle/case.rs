@@ -125,7 +125,10 @@ impl Case {
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings.iter().filter(new).partition(|finding| self.radius.covers(world, &self.update, finding));
+            findings.iter().filter(new).partition(|finding| {
+                settings.counts(&self.update.component, &finding.check)
+                    || self.radius.covers(world, &self.update, finding)
+            });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
