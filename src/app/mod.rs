@@ -2,6 +2,7 @@
 
 mod closer;
 pub mod cluster;
+pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
@@ -11,6 +12,7 @@ pub mod notify;
 pub mod pass;
 pub mod plan;
 pub mod ports;
+pub mod rollback;
 pub mod probes;
 pub mod replay;
 pub mod rules;

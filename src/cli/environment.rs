@@ -9,6 +9,10 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
         "GITOPS_UPDATER_HOST_<HOST>_TOKEN",
         "Bearer token for a host, where the configuration names it; likewise `_USERNAME` and `_PASSWORD`",
     ),
+    (
+        "GITOPS_UPDATER_NOTIFY_<NAME>_URL",
+        "Address of a notification channel, where the configuration names it; likewise `_SECRET`, the key for signing",
+    ),
     ("GITOPS_UPDATER_DISABLE", "`1` stops every effect but recording (the kill switch)"),
     ("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", "Private key of the GitHub App, PEM"),
     ("KUBECONFIG", "Kubeconfig for `facts`, `health` and `--cluster`"),

@@ -105,6 +105,13 @@ impl CommandError {
         self
     }
 
+    /// The same error with a line that belongs to it.
+    #[must_use]
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+
     /// Error, details, causes and hints as people read them, with or without colours.
     pub fn render(&self, color: bool) -> String {
         let paint = |style: Style, word: &str| {

@@ -25,6 +25,7 @@ mod plan;
 mod pr;
 pub mod progress;
 mod replay;
+mod rollback;
 mod rules;
 mod run;
 mod serve;
@@ -156,6 +157,7 @@ enum Command {
     Run(run::RunArgs),
     Propose(run::ProposeArgs),
     Verify(verify::VerifyArgs),
+    Rollback(rollback::RollbackArgs),
     Facts(facts::FactsCommandArgs),
     Health(health::HealthArgs),
     Status(status::StatusArgs),
@@ -255,6 +257,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Run(args) => run::run(args, &app.global),
         Command::Propose(args) => run::propose(args, &app.global),
         Command::Verify(args) => verify::run(args, &app.global),
+        Command::Rollback(args) => rollback::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Health(args) => health::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),

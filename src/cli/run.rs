@@ -17,6 +17,7 @@ use super::stop::{Stop, Stoppable};
 use super::watch::{self, AgainArgs, Trace};
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
+use crate::app::data::NoCluster;
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::named;
@@ -58,6 +59,10 @@ pub(super) struct PassArgs {
 
     #[command(flatten)]
     facts: FactsArgs,
+
+    /// Make PATH a bare clone of URL where it is empty, and follow its branch; for containers
+    #[arg(long, value_name = "URL", env = "GITOPS_UPDATER_CLONE", hide_env = true)]
+    clone: Option<String>,
 
     /// Print each effect that the pass would have, and have none
     #[arg(long)]
@@ -103,7 +108,14 @@ pub(super) fn go(
     let form = Form::of(global.format)?;
     let windows = windows(&args.windows)?;
     let runtime = super::opened::runtime()?;
-    let place = trace.time("open", || runtime.block_on(args.place.open(global)))?;
+    let place = trace.time("open", || {
+        runtime.block_on(async {
+            if let Some(url) = &args.clone {
+                super::workplace::clone(&args.place.path, url, global).await?;
+            }
+            args.place.open(global).await
+        })
+    })?;
     trace.settings(&place.config)?;
     let at =
         At { args, global, by_name, stop, runtime: &runtime, place: &place, windows: windows.as_deref() };
@@ -289,6 +301,7 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
+    data: NoCluster<'a>,
     stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
 }
@@ -318,6 +331,7 @@ impl<'a> Ingredients<'a> {
             windows,
             selected: Box::new(selected),
             by_name,
+            data: NoCluster { settings: &config.data_backups },
             stopped: kill_switch(config),
             gathered,
         })
@@ -339,6 +353,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
+            data: &self.data,
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
@@ -351,7 +366,7 @@ impl<'a> Ingredients<'a> {
     }
 }
 
-fn kill_switch(config: &Config) -> Option<KillSwitch> {
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
     if !config.enabled {
         return Some(KillSwitch::Configuration);
     }
@@ -380,7 +395,7 @@ fn failed(error: pass::Error) -> CommandError {
 }
 
 /// Leaves every effect out; what would have been is told in the end.
-struct DryRun;
+pub(super) struct DryRun;
 
 impl Witness for DryRun {
     fn before(&self, _: &Effect) -> Result<Go, Stopped> {

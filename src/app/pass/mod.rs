@@ -6,8 +6,10 @@
 
 mod act;
 mod charts;
+mod data;
 mod known;
 mod propose;
+mod rolled_back;
 mod texts;
 mod under_way;
 mod wanted;
@@ -23,6 +25,7 @@ pub use act::{delete_branch, mark_verified, may_be_verified};
 pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
 
+use super::data::{DataError, DataKeeper};
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::notify::Notify;
@@ -53,6 +56,9 @@ pub enum Error {
     /// Making or reading back a backup point.
     #[error(transparent)]
     Backup(#[from] backup::Error),
+    /// Backing up data.
+    #[error(transparent)]
+    Data(DataError),
     /// The forge.
     #[error(transparent)]
     Forge(#[from] ForgeError),
@@ -109,12 +115,22 @@ impl Error {
         match self {
             Self::Git(error) => error.hint(),
             Self::State(error) => error.hint(),
+            Self::Data(error) => error.hint(),
             Self::Forge(error) => error.hint.clone(),
             Self::NoBase { .. } | Self::NoDefault { .. } => {
                 Some("name it as `forge.base_branch` in the configuration".to_owned())
             }
             Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
             _ => None,
+        }
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Data(error),
         }
     }
 }
@@ -141,6 +157,8 @@ pub struct Pass<'a, F> {
     pub generator: &'a dyn Generator,
     /// Looks into charts.
     pub charts: &'a dyn Charts,
+    /// Backs up data.
+    pub data: &'a dyn DataKeeper,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -274,6 +292,7 @@ impl<F: Forge> Pass<'_, F> {
         };
         run.adopt()?;
         run.obey()?;
+        run.record_rolled_back()?;
         let planned = run.plan();
         run.take_further(&planned)?;
         // What was merged or verified just now lets others go on.
@@ -443,6 +462,9 @@ impl<F: Forge> Run<'_, F> {
             .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
             .filter_map(|update| update.backup_id.clone())
             .collect();
+        if self.kill_switch.is_none() {
+            self.prune_data(&in_use)?;
+        }
         let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
         let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
         if outdated.is_empty() || self.kill_switch.is_some() {

@@ -100,8 +100,7 @@ impl<'a> Look<'a> {
             Ok(watch) => {
                 header.watching = labels(&watch.watching);
                 header.absent = labels(&watch.absent);
-                header.unseen =
-                    watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
+                header.unseen = watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
                 look.take(Seen::Header(header), None);
                 look.watch = Some(watch);
                 look.first_listing().await;
@@ -253,7 +252,9 @@ impl<'a> Look<'a> {
                     return;
                 }
             }
-            let Some(ready) = self.watch.as_mut().and_then(|watch| watch.seen.try_recv().ok()) else { return };
+            let Some(ready) = self.watch.as_mut().and_then(|watch| watch.seen.try_recv().ok()) else {
+                return;
+            };
             next = Some(ready);
         }
     }

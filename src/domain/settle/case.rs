@@ -124,10 +124,11 @@ impl Case {
         let Some(baseline) = &self.remembered.baseline else { return };
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
+        let at = self.remembered.merged_at;
         let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
             findings.iter().filter(new).partition(|finding| {
                 settings.counts(&self.update.component, &finding.check)
-                    || self.radius.covers(world, &self.update, finding)
+                    || self.radius.covers(world, &self.update, at, finding)
             });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
