@@ -128,8 +128,10 @@ impl Case {
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings().filter(new).partition(|finding| self.radius.covers(world, &self.update, at, finding));
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+            settings.counts(&self.update.component, &finding.check)
+                || self.radius.covers(world, &self.update, at, finding)
+        });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
