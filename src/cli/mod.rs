@@ -24,6 +24,7 @@ mod plan;
 mod pr;
 pub mod progress;
 mod replay;
+mod report;
 mod rules;
 mod run;
 mod serve;
@@ -65,7 +66,8 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
-  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
+  130 stopped by SIGINT between two effects; run again to go on
+  143 stopped by SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -155,6 +157,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Facts(facts::FactsCommandArgs),
     Status(status::StatusArgs),
+    Report(report::ReportArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
     #[command(subcommand)]
@@ -253,6 +256,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Verify(args) => verify::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
+        Command::Report(args) => report::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),

@@ -142,7 +142,8 @@ mod tests {
             page.metric("a", Kind::Gauge, "x").add(&[("l", &value)], 1.0);
             let text = page.text();
             proptest::prop_assert_eq!(text.lines().count(), 3, "{}", text);
-            proptest::prop_assert!(text.ends_with("\"} 1\n"));
+            let whole = text.ends_with("\"} 1\n");
+            proptest::prop_assert!(whole);
         }
     }
 }

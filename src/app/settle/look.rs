@@ -95,7 +95,7 @@ impl<'a> Look<'a> {
             return look;
         };
         let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
-        let scope = Scope { kinds: Kind::ALL.to_vec(), namespaces: None };
+        let scope = Scope { kinds: Kind::ALL.to_vec(), ..Scope::default() };
         match cluster.watch(&scope).await {
             Ok(watch) => {
                 header.watching = labels(&watch.watching);
