@@ -2,14 +2,17 @@
 
 mod closer;
 pub mod cluster;
+pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod health;
 pub mod named;
 pub mod notify;
 pub mod pass;
 pub mod plan;
 pub mod ports;
+pub mod rollback;
 pub mod probes;
 pub mod replay;
 pub mod rules;

@@ -15,7 +15,7 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
     ),
     ("GITOPS_UPDATER_DISABLE", "`1` stops every effect but recording (the kill switch)"),
     ("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", "Private key of the GitHub App, PEM"),
-    ("KUBECONFIG", "Kubeconfig for `facts` and `--cluster`"),
+    ("KUBECONFIG", "Kubeconfig for `facts`, `health` and `--cluster`"),
     ("XDG_CACHE_HOME", "Where the cache folder lies, unless `--cache-dir` says; else `~/.cache`"),
     ("DOCKER_CONFIG", "Folder of Docker's `config.json`; else `~/.docker`"),
     ("NO_COLOR", "No colours; `CLICOLOR` and `CLICOLOR_FORCE` are honoured, too"),

@@ -13,6 +13,7 @@ use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
+use super::settle::Seen;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
@@ -100,11 +101,29 @@ impl FactsArgs {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
         }
-        if !self.cluster && self.kubeconfig.is_none() && self.context.is_none() {
-            return Ok(None);
+        match self.access() {
+            Some(access) => block_on(observe(&access, now)).map(Some),
+            None => Ok(None),
         }
-        let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        block_on(observe(&access, now)).map(Some)
+    }
+
+    /// How the cluster is reached, where it was asked for or the program runs in one.
+    pub(super) fn access(&self) -> Option<cluster::Access> {
+        super::settle::access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
+    }
+
+    /// As [`FactsArgs::load`], where the cluster is connected to already; one that is away has no facts.
+    pub(super) async fn load_from(
+        &self,
+        seen: &Seen,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Known>, CommandError> {
+        if let Some(path) = &self.facts {
+            return Ok(Some(Known { facts: from_file(path)?, source: "file", problems: Vec::new() }));
+        }
+        let Some(live) = &seen.live else { return Ok(None) };
+        let (facts, problems) = cluster::observe(live, now).await;
+        Ok(Some(Known { facts, source: "cluster", problems }))
     }
 }
 

@@ -38,11 +38,11 @@ pub(super) struct PlaceArgs {
 
     /// Remote by name, URL or path instead of the configured one; `.` is the repository itself
     #[arg(long, value_name = "REMOTE", env = "GITOPS_UPDATER_REMOTE", hide_env = true)]
-    remote: Option<String>,
+    pub(super) remote: Option<String>,
 
     /// Take TIME for now, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
-    now: Option<Timestamp>,
+    pub(super) now: Option<Timestamp>,
 }
 
 /// Why a command could not begin.
@@ -111,6 +111,11 @@ impl Workplace {
 }
 
 impl PlaceArgs {
+    /// The clock of the machine, or the moment given by `--now`.
+    pub(super) fn clock(&self) -> AnyClock {
+        self.now.map_or(AnyClock::System, AnyClock::Fixed)
+    }
+
     /// The repository at `path`, with the configured remote.
     pub(super) fn at(path: PathBuf) -> Self {
         let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());
@@ -119,6 +124,16 @@ impl PlaceArgs {
 
     /// Opens the repository, its remote and its forge as arguments, configuration and environment have them.
     pub(super) async fn open(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
+        self.opened(global, false).await
+    }
+
+    /// The same for what must work without a forge: with the remote `.` nothing but the repository itself is used,
+    /// whatever is configured.
+    pub(super) async fn open_without_forge(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
+        self.opened(global, self.remote.as_deref() == Some(".")).await
+    }
+
+    async fn opened(&self, global: &GlobalArgs, alone: bool) -> Result<Workplace, CommandError> {
         let path = self.path.as_path();
         path.metadata()
             .map_err(|source| CommandError::failed(Error::Path { path: path.to_owned(), source }))?;
@@ -130,7 +145,8 @@ impl PlaceArgs {
         let author = Person { name: config.commits.name.clone(), email: config.commits.email.clone() };
         let url = self.remote_url(&config.forge, path)?;
         let github = url.as_deref().and_then(|url| github(&config.forge, &access, url));
-        let (remote, forge) = match (config.forge.kind, github, &self.remote, url) {
+        let kind = if alone { ForgeKind::Local } else { config.forge.kind };
+        let (remote, forge) = match (kind, github, &self.remote, url) {
             (ForgeKind::Github, None, _, url) => return Err(no_github(&config.forge, url)),
             (ForgeKind::Auto | ForgeKind::Github, Some(options), _, Some(url)) => {
                 let (remote, forge) = with_github(options, &url, &config).await?;

@@ -1,6 +1,7 @@
-//! What the `validation` block says to the judge.
+//! What the `validation` block and rules say to the judge.
 
 use super::validation::Validation;
+use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::settings::{Own, Settings, Windows};
 
 impl Validation {
@@ -21,12 +22,22 @@ impl Validation {
         }
     }
 
-    /// What one component has of its own.
-    pub fn own(&self, id: &str, kind: &str) -> Own {
+    /// The same, with what components have of their own: by id and kind, with what their rule says.
+    pub fn settings_for<'a>(
+        &self,
+        components: impl IntoIterator<Item = (&'a str, &'a str, Option<&'a HealthRule>)>,
+    ) -> Settings {
+        let own = components.into_iter().map(|(id, kind, rule)| (id.to_owned(), self.own(id, kind, rule)));
+        Settings { components: own.collect(), ..self.settings() }
+    }
+
+    /// What one component has of its own. A key for the component is asked before its rule, a rule before the keys
+    /// for all.
+    pub fn own(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Own {
         let held = self.for_component(id, kind);
         Own {
             settle: held.settle.by.is_some().then_some(held.settle.value),
-            window: held.window.value,
+            window: held.window.value.or(rule.and_then(|rule| rule.window)),
             cap: held.cap.by.is_some().then_some(held.cap.value),
         }
     }

@@ -204,14 +204,18 @@ fn verified(situation: &Situation<'_>) -> Action {
         return Action::RecordVerified { by: format!("accepted by {who}") };
     }
     let update = situation.update;
-    if update.settling.reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed) {
+    let reversal = update.settling.reversal.as_ref();
+    let taken_back_at = reversal.and_then(|reversal| reversal.made_at);
+    let is_bad = reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed);
+    if is_bad && taken_back_at.is_none() {
         return wait(update.reason.as_deref().unwrap_or("it regressed"));
     }
     let Verification::Merged { settle } = situation.verification else {
         let seen = update.reason.as_deref().filter(|_| update.settling.verdict.is_some());
         return wait(seen.unwrap_or("the cluster, or a person, has to say that it is healthy"));
     };
-    let Some(merged_at) = situation.update.merged_at else {
+    // What was taken back has as much time to come back as it would have had to settle.
+    let Some(merged_at) = taken_back_at.or(update.merged_at) else {
         return wait("it is not known when it was merged");
     };
     let settled =

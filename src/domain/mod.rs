@@ -25,6 +25,7 @@ pub mod policy;
 pub mod problem;
 pub mod report;
 pub mod resolve;
+pub mod rollback;
 pub mod rule;
 pub mod scan;
 pub mod select;

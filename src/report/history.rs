@@ -2,7 +2,7 @@
 
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 
-use super::{Error, Format, RenderOptions, clean, xml};
+use super::{Error, Format, RenderOptions, clean, xml, yaml};
 use crate::domain::history::{Document, Entry};
 use crate::domain::message::neutral;
 
@@ -39,7 +39,7 @@ pub fn render(document: &Document, format: Format, options: &RenderOptions) -> R
     match format {
         Format::Text => Ok(text(document, options)),
         Format::Json => Ok(serde_json::to_string_pretty(document)? + "\n"),
-        Format::Yaml => Ok(serde_yaml::to_string(document)?),
+        Format::Yaml => Ok(yaml::render(&serde_json::to_value(document)?)),
         Format::Csv => csv(document),
         Format::Xml => xml::document("update_history", &serde_json::to_value(&document.update_history)?),
         Format::Html => html(document),

@@ -14,6 +14,7 @@ mod data;
 pub mod history;
 mod html;
 mod markdown;
+pub mod health;
 pub mod plan;
 #[cfg(test)]
 mod samples;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod backup_data;
 mod broken;
 mod cluster;
 mod config;
@@ -15,11 +16,13 @@ mod forges;
 mod git_writes;
 mod github_pass;
 mod gotk;
+mod health;
 mod help;
 mod local_forge;
 mod notify;
 mod pass;
 mod readme;
+mod replay;
 mod repo;
 mod rules;
 mod settle;

@@ -62,7 +62,8 @@ impl<F: Forge> Run<'_, F> {
             Some(pull) => Some(self.seen(update, pull)?),
             None => None,
         };
-        let hold = self.hour(&update.component).map(|hold| hold.reason);
+        let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
+        let hold = self.hour(&update.component).map(|hold| hold.reason).or(unfit);
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let action = lifecycle::next(&Situation {
@@ -207,6 +208,7 @@ impl<F: Forge> Run<'_, F> {
             // A backup point that cannot be read back stops the merge.
             self.pass.backups().read_back(backup_id, None)?;
         }
+        self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
         let method = self.pass.config.pull_requests.merge_method;
@@ -220,6 +222,21 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Keeps how the cluster is just before a merge.
+    fn keep_baseline(&mut self, id: &str) -> Result<(), Error> {
+        let Some(baseline) = self.pass.baseline.cloned() else { return Ok(()) };
+        self.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
+            let update = state.updates.get_mut(id)?;
+            complete(update, "pre_update_validation");
+            state.baselines.insert(id.to_owned(), baseline.clone());
+            Some(
+                Transition::new("Keep how the cluster is before the merge")
+                    .because("storage, etcd and nodes are as they should be")
+                    .trailer("Update", id),
+            )
+        })
     }
 
     /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place

@@ -6,8 +6,10 @@
 
 mod act;
 mod charts;
+mod data;
 mod known;
 mod propose;
+mod rolled_back;
 mod texts;
 mod under_way;
 mod wanted;
@@ -23,10 +25,12 @@ pub use act::{delete_branch, mark_verified, may_be_verified};
 pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
 
+use super::data::{DataError, DataKeeper};
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::settle::{Settled, Unfit};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
@@ -36,6 +40,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::window::Window;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
@@ -53,6 +58,9 @@ pub enum Error {
     /// Making or reading back a backup point.
     #[error(transparent)]
     Backup(#[from] backup::Error),
+    /// Backing up data.
+    #[error(transparent)]
+    Data(DataError),
     /// The forge.
     #[error(transparent)]
     Forge(#[from] ForgeError),
@@ -109,12 +117,22 @@ impl Error {
         match self {
             Self::Git(error) => error.hint(),
             Self::State(error) => error.hint(),
+            Self::Data(error) => error.hint(),
             Self::Forge(error) => error.hint.clone(),
             Self::NoBase { .. } | Self::NoDefault { .. } => {
                 Some("name it as `forge.base_branch` in the configuration".to_owned())
             }
             Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
             _ => None,
+        }
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Data(error),
         }
     }
 }
@@ -141,6 +159,8 @@ pub struct Pass<'a, F> {
     pub generator: &'a dyn Generator,
     /// Looks into charts.
     pub charts: &'a dyn Charts,
+    /// Backs up data.
+    pub data: &'a dyn DataKeeper,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -155,6 +175,10 @@ pub struct Pass<'a, F> {
     pub proposes: bool,
     /// Told of what happens, beside what the state says.
     pub notify: &'a dyn Notify,
+    /// How the cluster is now, where it is seen.
+    pub baseline: Option<&'a Baseline>,
+    /// Why nothing may be merged by the state of the cluster, where there is a way to it.
+    pub unfit: Option<&'a Unfit>,
     /// Now.
     pub now: Timestamp,
 }
@@ -195,6 +219,23 @@ pub struct Done {
     pub links: BTreeMap<u64, String>,
     /// Something stops every effect but recording and telling.
     pub stopped: bool,
+}
+
+impl Done {
+    /// Puts what was settled before in front.
+    pub fn join(&mut self, settled: Settled) {
+        let effects = std::mem::take(&mut self.effects);
+        self.effects = settled.effects.into_iter().chain(effects).collect();
+        let failures = std::mem::take(&mut self.failures);
+        self.failures = settled.failures.into_iter().chain(failures).collect();
+        for (id, why) in settled.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                self.waiting.insert(id, why);
+            }
+        }
+        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
 /// Something that went wrong with one update.
@@ -274,6 +315,7 @@ impl<F: Forge> Pass<'_, F> {
         };
         run.adopt()?;
         run.obey()?;
+        run.record_rolled_back()?;
         let planned = run.plan();
         run.take_further(&planned)?;
         // What was merged or verified just now lets others go on.
@@ -443,6 +485,9 @@ impl<F: Forge> Run<'_, F> {
             .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
             .filter_map(|update| update.backup_id.clone())
             .collect();
+        if self.kill_switch.is_none() {
+            self.prune_data(&in_use)?;
+        }
         let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
         let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
         if outdated.is_empty() || self.kill_switch.is_some() {

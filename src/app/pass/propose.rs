@@ -87,7 +87,7 @@ impl<F: Forge> Run<'_, F> {
         // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
-        if let Some(held) = self.held_by_chart(step, &comparison) {
+        if let Some(held) = self.held_by_chart(step, &comparison).or_else(|| self.held_by_data(step)) {
             tracing::info!(
                 component = step.component,
                 gate = held.gate,
@@ -125,6 +125,7 @@ impl<F: Forge> Run<'_, F> {
         let base = base_id.to_string();
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        let baseline = self.pass.baseline.cloned();
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
@@ -163,6 +164,9 @@ impl<F: Forge> Run<'_, F> {
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
                 campaign.backup_id = Some(backup_id);
+            }
+            if let Some(baseline) = &baseline {
+                state.baselines.insert(update_id.clone(), baseline.clone());
             }
             let transition = Transition::of(&update);
             state.updates.insert(update_id, update);
@@ -209,6 +213,7 @@ impl<F: Forge> Run<'_, F> {
         if self.world.refs.refs.contains_key(&format!("{}{backup_id}", backup::PREFIX)) {
             return Ok(());
         }
+        let data = self.back_up_data(update, &backup_id)?;
         let made = BackupPoint {
             schema: point::SCHEMA.to_owned(),
             backup_id: backup_id.clone(),
@@ -224,16 +229,24 @@ impl<F: Forge> Run<'_, F> {
             components: self.versions(),
             facts: self.observed.map(|observed| observed.facts.clone()),
             state: None,
-            data: Vec::new(),
+            data: data.data,
+            not_covered: data.not_covered,
         };
-        self.effect(Effect::BackUp { backup_id, commit }, |run| {
-            match run.pass.backups().create(&made, &BTreeMap::new()) {
+        let name = format!("{}{backup_id}", backup::PREFIX);
+        let tag = self.effect(Effect::BackUp { backup_id, commit }, |run| {
+            match run.pass.backups().create(&made, &data.files) {
                 // Another run made it, when other facts were known: it is a point of the same commit all the same.
-                Err(backup::Error::Exists { id }) => Ok(run.pass.backups().read_back(&id, None).map(drop)?),
-                created => Ok(created.map(drop)?),
+                Err(backup::Error::Exists { id }) => {
+                    run.pass.backups().read_back(&id, None)?;
+                    Ok(None)
+                }
+                created => Ok(created.map(Some)?),
             }
-        })
-        .map(drop)
+        })?;
+        if let Some(tag) = tag.flatten() {
+            self.world.refs.refs.insert(name, tag);
+        }
+        Ok(())
     }
 
     fn versions(&self) -> BTreeMap<String, BackedUp> {

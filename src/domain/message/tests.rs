@@ -107,6 +107,8 @@ fn written(notes: &str, sections: &[Section], templates: &Templates) -> Written 
             },
         ],
         sections,
+        data_backups: &[],
+        not_covered: &[],
     };
     proposal.write(templates).unwrap()
 }
@@ -546,6 +548,8 @@ fn a_wrong_template_is_named(#[case] template: &str, #[case] expected: &str) {
             changelog_url: None,
             releases: &[],
             sections: &[],
+            data_backups: &[],
+            not_covered: &[],
         }
         .write(&templates)
         .unwrap_err(),

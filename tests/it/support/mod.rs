@@ -13,5 +13,6 @@ pub(crate) mod fake_registry;
 pub(crate) mod fake_upstream;
 pub(crate) mod git;
 pub(crate) mod sandbox;
+pub(crate) mod scripted_cluster;
 pub(crate) mod served;
 pub(crate) mod snapshot;

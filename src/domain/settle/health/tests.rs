@@ -681,3 +681,30 @@ fn static_pods_are_their_own_subject() {
         Subject { kind: "Pod".to_owned(), namespace: "apps".to_owned(), name: "web-5d9c7-x".to_owned() };
     assert_eq!(found(&[pod])[0].subject, subject);
 }
+
+/// Rules name checks: one that is not on the list could not be named.
+#[test]
+fn every_check_is_on_the_list() {
+    let sources = [
+        include_str!("admission.rs"),
+        include_str!("flux.rs"),
+        include_str!("longhorn.rs"),
+        include_str!("network.rs"),
+        include_str!("nodes.rs"),
+        include_str!("probes.rs"),
+        include_str!("storage.rs"),
+        include_str!("workloads.rs"),
+    ];
+    let quoted: std::collections::BTreeSet<&str> = sources.iter().flat_map(|text| text.split('"')).collect();
+    let missing: Vec<_> = CHECKS.iter().filter(|check| !quoted.contains(*check)).collect();
+    assert!(missing.is_empty(), "nothing makes {missing:?}");
+    let made: Vec<&str> = sources
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.split("check: \"").nth(1)?.split('"').next())
+        .collect();
+    assert!(made.len() > 10, "{made:?}");
+    let unlisted: Vec<_> = made.iter().filter(|check| !CHECKS.contains(check)).collect();
+    assert!(unlisted.is_empty(), "not listed: {unlisted:?}");
+    assert!(CHECKS.is_sorted());
+}
