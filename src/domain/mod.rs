@@ -14,6 +14,7 @@ pub mod edit;
 pub mod expression;
 pub mod facts;
 pub mod gotk;
+pub mod history;
 pub mod lifecycle;
 pub mod manifest;
 pub mod message;
