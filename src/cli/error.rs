@@ -26,6 +26,8 @@ pub enum Outcome {
     Unhealthy,
     /// Not everything could be looked at, and `--exit-code` asked to tell.
     NotAllObserved,
+    /// It was asked to stop, and did so between two effects.
+    Stopped(Signal),
     /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
     Regressed,
     /// An update regressed and was reverted.
@@ -34,8 +36,6 @@ pub enum Outcome {
     RevertFailed,
     /// Nobody can say yet whether an update is good.
     Undecided,
-    /// It was asked to stop, and did so between two effects.
-    Stopped(Signal),
 }
 
 /// Who has to act on an error.
@@ -58,11 +58,11 @@ impl From<Outcome> for ExitCode {
             Outcome::Incomplete => 1,
             Outcome::Unhealthy => 12,
             Outcome::NotAllObserved => 13,
+            Outcome::Stopped(signal) => signal.exit_code(),
             Outcome::Regressed => 20,
             Outcome::Reverted => 21,
             Outcome::RevertFailed => 22,
             Outcome::Undecided => 23,
-            Outcome::Stopped(signal) => signal.exit_code(),
         })
     }
 }

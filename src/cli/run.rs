@@ -27,7 +27,6 @@ use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
 use crate::app::rules::rules_of;
 use crate::app::settle::{Settled, Unfit};
-use crate::cluster::Live;
 use crate::config::{Config, window_from_line};
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
@@ -36,7 +35,6 @@ use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::report::Report;
-use crate::domain::rule::health::runbook_for;
 use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Update, UpdateStatus};
 use crate::domain::upstream::UpstreamRef;
@@ -145,7 +143,8 @@ pub(super) fn go(
     trace.count(&delivered, &passed);
     passed.done.effects.extend(delivered.effects.iter().cloned());
     passed.delivered = delivered;
-    deliver(&passed, args.dry_run, form, global)
+    let outcome = deliver(&passed, args.dry_run, form, global)?;
+    Ok(if passed.settled == Outcome::Done { outcome } else { passed.settled })
 }
 
 /// Where and how a pass is made.
@@ -164,76 +163,26 @@ pub(super) struct Passed {
     pub(super) done: Done,
     pub(super) report: Report,
     config: Config,
+    /// What became of updates that were merged before.
+    settled: Outcome,
     delivered: Delivered,
     /// Why nobody could be told anything.
     untold: Option<String>,
-    /// How the command ends by what became of merged updates.
-    ending: Outcome,
-}
-
-/// With what a pass is made, whichever command makes it.
-#[derive(Clone, Copy)]
-pub(super) struct Means<'a> {
-    pub(super) global: &'a GlobalArgs,
-    pub(super) place: &'a Workplace,
-    pub(super) runtime: &'a tokio::runtime::Runtime,
-    pub(super) stop: &'a Stop,
-    pub(super) windows: Option<&'a [Window]>,
-    pub(super) by_name: bool,
-    pub(super) dry_run: bool,
-    /// The cluster, where there is a way to it.
-    pub(super) cluster: Option<&'a Live>,
-}
-
-/// Settles what was merged and is selected, by update id and component, by the configuration of the base branch.
-pub(super) fn settle_with(
-    args: &SettleArgs,
-    path: &std::path::Path,
-    means: Means<'_>,
-    seen: &Seen,
-    gathered: &Gathered,
-    selected: &dyn Fn(&str, &str) -> bool,
-) -> Result<Settled, CommandError> {
-    let global = means.global;
-    let first = Ingredients::new(means, &means.place.config, gathered)?;
-    let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
-    let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
-    let config = configuration(path, global, &repository)?;
-    let mut ingredients = Ingredients::new(means, &config, gathered)?;
-    if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
-        ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
-    }
-    let (registry, _) = rules_of(&repository);
-    drop(repository);
-    let runbook = |component: &str, _: &str| runbook_for(registry.rules(), component, None);
-    args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, means.stop, selected, &runbook)
 }
 
 impl At<'_> {
-    fn means(&self) -> Means<'_> {
-        Means {
-            global: self.global,
-            place: self.place,
-            runtime: self.runtime,
-            stop: self.stop,
-            windows: self.windows,
-            by_name: self.by_name,
-            dry_run: self.args.dry_run,
-            cluster: None,
-        }
-    }
-
     fn pass(&self, gathered: &Gathered, trace: &mut Trace) -> Result<Passed, CommandError> {
         let Self { args, global, place, runtime, .. } = *self;
-        let seen =
-            runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))?;
-        let means = Means { cluster: seen.live.as_ref(), ..self.means() };
-        // Which updates were merged does not depend on what is proposed now: every one of them is settled.
-        let settled = trace.time("settle", || {
-            settle_with(&args.settle, &args.place.path, means, &seen, gathered, &|_, _| true)
+        let seen = trace.time("connect", || {
+            runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))
         })?;
+        let settling =
+            Settling { args: &args.settle, path: &args.place.path, global, place, runtime, seen: &seen, stop: self.stop };
+        // Which updates there are does not depend on what is proposed now: every one of them is settled.
+        let settled = trace
+            .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;
         let known = runtime.block_on(args.facts.load_from(&seen, place.now()))?;
-        let first = Ingredients::new(means, &place.config, gathered)?;
+        let first = Ingredients::new(self, &place.config, gathered, &seen)?;
         let world = trace.time("observe", || first.pass(&Nothing, &Nothing).observe()).map_err(failed)?;
 
         // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
@@ -242,7 +191,7 @@ impl At<'_> {
         let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         trace.settings(&config)?;
-        let mut ingredients = Ingredients::new(means, &config, gathered)?;
+        let mut ingredients = Ingredients::new(self, &config, gathered, &seen)?;
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
         if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
@@ -281,7 +230,7 @@ impl At<'_> {
         }
         let observed =
             known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-        let looker = Looker::new(&upstreams, runtime);
+        let looker = Looker::new(&upstreams, runtime).rendering(&config);
         let asked = BTreeSet::new();
         let planning = Planning {
             config: &config,
@@ -303,8 +252,14 @@ impl At<'_> {
         drop(ingredients);
         let ending = settle::outcome(&settled, false);
         done.join(settled);
-        let (report, delivered) = (survey.report, Delivered::default());
-        Ok(Passed { done, report, config, delivered, untold: None, ending })
+        Ok(Passed {
+            done,
+            report: survey.report,
+            config,
+            settled: ending,
+            delivered: Delivered::default(),
+            untold: None,
+        })
     }
 
     /// Tells people what the pass came to, or that it failed.
@@ -356,8 +311,42 @@ impl At<'_> {
     }
 }
 
+/// How merged updates are settled, by the configuration of the base branch.
+pub(super) struct Settling<'a> {
+    pub(super) args: &'a SettleArgs,
+    pub(super) path: &'a std::path::Path,
+    pub(super) global: &'a GlobalArgs,
+    pub(super) place: &'a Workplace,
+    pub(super) runtime: &'a tokio::runtime::Runtime,
+    pub(super) seen: &'a Seen,
+    pub(super) stop: &'a Stop,
+}
+
+impl Settling<'_> {
+    /// Settles what was merged and is selected, by update id and component.
+    pub(super) fn settle(
+        &self,
+        witness: Box<dyn Witness + '_>,
+        gathered: &Gathered,
+        selected: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Settled, CommandError> {
+        let Self { args, path, global, place, runtime, seen, stop } = *self;
+        let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
+        let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+        let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
+        let config = configuration(path, global, &repository)?;
+        let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
+        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+            ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+        }
+        // What is wrong with a rule is said by the survey of the same revision.
+        let (registry, _) = rules_of(&repository);
+        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
+    }
+}
+
 /// Who looks on: nothing in a dry run, and nothing after a signal.
-fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
+pub(super) fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
     let inner: Box<dyn Witness> = if dry_run { Box::new(DryRun) } else { Box::new(Acting) };
     Box::new(Stoppable { inner, stop })
 }
@@ -385,8 +374,30 @@ struct Ingredients<'a> {
 }
 
 impl<'a> Ingredients<'a> {
-    fn new(means: Means<'a>, config: &'a Config, gathered: &'a Gathered) -> Result<Self, CommandError> {
-        let Means { global, by_name, stop, runtime, place, windows, dry_run } = means;
+    fn new(
+        at: &At<'a>,
+        config: &'a Config,
+        gathered: &'a Gathered,
+        seen: &'a Seen,
+    ) -> Result<Self, CommandError> {
+        let At { args, global, by_name, stop, runtime, place, windows } = *at;
+        let selected = move |id: &str, kind: &str| {
+            global.components.is_empty()
+                || global.components.iter().any(|selector| selector.matches(id, kind))
+        };
+        let bare = Self::bare(place, runtime, config, witness(args.dry_run, stop), gathered, seen)?;
+        Ok(Self { windows, selected: Box::new(selected), by_name, ..bare })
+    }
+
+    /// For every component, in the windows of the configuration.
+    fn bare(
+        place: &'a Workplace,
+        runtime: &'a tokio::runtime::Runtime,
+        config: &'a Config,
+        witness: Box<dyn Witness + 'a>,
+        gathered: &'a Gathered,
+        seen: &'a Seen,
+    ) -> Result<Self, CommandError> {
         let texts = &config.pull_requests.templates;
         let templates = Templates::new(Overrides {
             title: texts.title.clone(),
@@ -395,10 +406,10 @@ impl<'a> Ingredients<'a> {
             ..Overrides::default()
         })
         .map_err(CommandError::configuration)?;
-        let witness = witness(dry_run, stop);
-        let selected = move |id: &str, kind: &str| {
-            global.components.is_empty()
-                || global.components.iter().any(|selector| selector.matches(id, kind))
+        let settings = &config.data_backups;
+        let data: Box<dyn DataKeeper + 'a> = match &seen.live {
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime }),
+            None => Box::new(NoCluster { settings }),
         };
         Ok(Self {
             place,
@@ -406,13 +417,10 @@ impl<'a> Ingredients<'a> {
             config,
             templates,
             witness,
-            windows,
-            selected: Box::new(selected),
-            by_name,
-            data: match means.cluster {
-                Some(cluster) => Box::new(Keeper { cluster, settings: &config.data_backups, runtime }),
-                None => Box::new(NoCluster { settings: &config.data_backups }),
-            },
+            windows: None,
+            selected: Box::new(|_, _| true),
+            by_name: false,
+            data,
             stopped: kill_switch(config),
             gathered,
             baseline: None,
@@ -443,9 +451,9 @@ impl<'a> Ingredients<'a> {
             selected: self.selected.as_ref(),
             by_name: self.by_name,
             proposes: true,
+            notify: self.gathered,
             baseline: self.baseline.as_ref(),
             unfit: self.unfit.as_ref(),
-            notify: self.gathered,
             now: self.place.now(),
         }
     }
@@ -575,10 +583,10 @@ fn deliver(passed: &Passed, dry_run: bool, form: Form, global: &GlobalArgs) -> R
         actions.summarize(&told(STEP_SUMMARY_LIMIT)?)?;
         actions.counts(&passed.done.state, output.path())?;
     }
-    Ok(match (passed.ending, passed.done.failures.first()) {
-        (Outcome::Done | Outcome::Incomplete, Some(_)) => Outcome::Incomplete,
-        (ending, _) => ending,
-    })
+    match passed.done.failures.first() {
+        None => Ok(Outcome::Done),
+        Some(_) => Ok(Outcome::Incomplete),
+    }
 }
 
 /// Why messages did not arrive, by channel.

@@ -18,6 +18,7 @@ use crate::app::pass::{Error as PassError, Pass, World};
 use crate::app::settle::{self, Recorder, Settle, Settled};
 use crate::cluster::{self, Access, Live, LiveOptions, Reducer};
 use crate::config::duration;
+use crate::domain::rule::Rule;
 use crate::domain::settle::line::Line;
 use crate::domain::settle::recording;
 
@@ -104,8 +105,9 @@ impl Seen {
                 tracing::warn!(error = %error, "the cluster does not answer");
                 Ok(Self { live: None, away: Some(error.to_string()) })
             }
-            Err(error) => Err(CommandError::failed(error)
-                .hint("name a kubeconfig with `--kubeconfig FILE`, or one of its contexts with `--context NAME`")),
+            Err(error) => Err(CommandError::failed(error).hint(
+                "name a kubeconfig with `--kubeconfig FILE`, or one of its contexts with `--context NAME`",
+            )),
         }
     }
 }
@@ -133,8 +135,8 @@ impl SettleArgs {
         world: World,
         seen: &Seen,
         stop: &Stop,
+        rules: &[Rule],
         selected: &dyn Fn(&str, &str) -> bool,
-        runbook: &dyn Fn(&str, &str) -> Option<String>,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
             Some(path) => Some(recording_at(path)?),
@@ -148,10 +150,15 @@ impl SettleArgs {
                 wait: self.wait,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
-                stop: &|| Box::pin(async { stop.wait().await; }),
+                stop: &|| {
+                    let stop = stop.clone();
+                    Box::pin(async move {
+                        stop.wait().await;
+                    })
+                },
                 recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
                 selected,
-                runbook,
+                rules,
             },
         );
         let settled = settled.map_err(failed)?;
@@ -168,7 +175,8 @@ impl SettleArgs {
 }
 
 fn recording_at(path: &Path) -> Result<Recording, CommandError> {
-    let file = File::create(path).map_err(|source| CommandError::failed(Error::Record(path.to_owned(), source)))?;
+    let file =
+        File::create(path).map_err(|source| CommandError::failed(Error::Record(path.to_owned(), source)))?;
     Ok(Recording(Mutex::new(BufWriter::new(file))))
 }
 
@@ -190,7 +198,9 @@ pub(super) fn outcome(settled: &Settled, undecided: bool) -> Outcome {
         Became::HeldRegressed => Outcome::Regressed,
         Became::Reverted => Outcome::Reverted,
         Became::HeldUnknown | Became::Undecided if undecided => Outcome::Undecided,
-        Became::HeldUnknown | Became::Undecided | Became::Over if settled.failures.is_empty() => Outcome::Done,
+        Became::HeldUnknown | Became::Undecided | Became::Over if settled.failures.is_empty() => {
+            Outcome::Done
+        }
         Became::HeldUnknown | Became::Undecided | Became::Over => Outcome::Incomplete,
     }
 }

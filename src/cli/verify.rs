@@ -8,7 +8,7 @@ use super::error::{CommandError, Outcome};
 use super::form;
 use super::opened::block_on;
 use super::replay;
-use super::run::{Means, settle_with};
+use super::run::{Settling, witness};
 use super::settle::{self, ClusterArgs, Seen, SettleArgs};
 use super::stop::Stop;
 use super::workplace::{PlaceArgs, blocking};
@@ -103,18 +103,6 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let runtime = super::opened::runtime()?;
     let place = runtime.block_on(args.place.open(global))?;
     let access = args.cluster.access();
-    let stop = Stop::listen()?;
-    let gathered = Gathered::default();
-    let means = Means {
-        global,
-        place: &place,
-        runtime: &runtime,
-        stop: &stop,
-        windows: None,
-        by_name: false,
-        dry_run: false,
-        cluster: None,
-    };
     let seen = runtime.block_on(Seen::connect(access.as_ref(), args.settle.is_recorded()))?;
     let selected = |id: &str, component: &str| {
         let named = args.updates.iter().any(|named| named == id);
@@ -125,24 +113,26 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
             _ => named || of_component,
         }
     };
-    let settled = settle_with(&args.settle, &args.place.path, means, &seen, &gathered, &selected);
+    let path = &args.place.path;
+    let stop = Stop::listen()?;
+    let settling =
+        Settling { args: &args.settle, path, global, place: &place, runtime: &runtime, seen: &seen, stop: &stop };
+    let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));
     }
     let settled = settled?;
     if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {
-        return Err(CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them"));
+        return Err(
+            CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them")
+        );
     }
     let shown = shown(&settled, args, &selected);
     form::write(global, &shown, || text(&shown))?;
     Ok(settle::outcome(&settled, true))
 }
 
-fn shown<'a>(
-    settled: &'a Settled,
-    args: &VerifyArgs,
-    selected: &dyn Fn(&str, &str) -> bool,
-) -> Shown<'a> {
+fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &str) -> bool) -> Shown<'a> {
     let is_shown = |update: &&Update| {
         let named = args.updates.contains(&update.update_id);
         let under_way = matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
@@ -190,14 +180,18 @@ fn text(shown: &Shown<'_>) -> String {
             lines.push(format!("    {object}{} ({})", reason.text, reason.code));
         }
     }
-    for (title, list) in [("Did", &shown.effects), ("Failed", &shown.failures), ("Take note", &shown.warnings)] {
+    for (title, list) in
+        [("Did", &shown.effects), ("Failed", &shown.failures), ("Take note", &shown.warnings)]
+    {
         if !list.is_empty() {
             lines.push(format!("\n{title} ({}):", list.len()));
             lines.extend(list.iter().map(|line| format!("  {line}")));
         }
     }
-    let printable: Vec<String> =
-        lines.iter().map(|line| line.split('\n').map(|part| printable(part).into_owned()).collect::<Vec<_>>().join("\n")).collect();
+    let printable: Vec<String> = lines
+        .iter()
+        .map(|line| line.split('\n').map(|part| printable(part).into_owned()).collect::<Vec<_>>().join("\n"))
+        .collect();
     printable.join("\n") + "\n"
 }
 

@@ -141,6 +141,8 @@ pub(super) struct RawComponentValidation {
     pub(super) settle: Option<String>,
     /// How long the update is watched. Default: what rules say.
     pub(super) window: Option<String>,
+    /// As the key of the same name above. Default: `validation.cap`.
+    pub(super) cap: Option<String>,
     /// As the key of the same name above. Default: `validation.recovery`.
     pub(super) recovery: Option<Vec<RawRecovery>>,
     /// Names of the probes that are asked after these updates. Default: all.

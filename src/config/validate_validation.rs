@@ -125,6 +125,7 @@ impl Checker<'_> {
             let sets = ComponentValidation {
                 settle: self.span(&key(&path, "settle"), raw.settle.as_deref(), "0s", "1h"),
                 window: self.span(&key(&path, "window"), raw.window.as_deref(), "1s", "24h"),
+                cap: self.span(&key(&path, "cap"), raw.cap.as_deref(), "1s", "7d"),
                 recovery: raw.recovery.map(|recovery| recoveries(&recovery)),
                 probes: wanted,
                 storage: raw.storage,

@@ -8,7 +8,6 @@ use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::health::probe::{
     CommandSpec, NetworkSpec, Pods, ProbeSpec, StorageSpec, TestJob, Trials,
 };
-use crate::domain::settle::settings::{Own, Settings, Windows};
 
 /// How a merged update is proven healthy.
 #[derive(Debug, Clone)]
@@ -104,6 +103,7 @@ pub enum RevertBy {
 pub(super) struct ComponentValidation {
     pub(super) settle: Option<Duration>,
     pub(super) window: Option<Duration>,
+    pub(super) cap: Option<Duration>,
     pub(super) recovery: Option<BTreeSet<Recovery>>,
     pub(super) probes: Option<BTreeSet<String>>,
     pub(super) storage: Option<bool>,
@@ -117,6 +117,8 @@ pub struct ValidationFor {
     pub settle: Decided<Duration>,
     /// How long it is watched; `None` = a rule or the kind says.
     pub window: Decided<Option<Duration>>,
+    /// Longest time for one update, whatever happens.
+    pub cap: Decided<Duration>,
     /// What is tried, once, before a revert.
     pub recovery: Decided<BTreeSet<Recovery>>,
     /// Names of the probes that are asked; `None` = all.
@@ -138,6 +140,7 @@ impl Validation {
         let mut held = ValidationFor {
             settle: Decided { value: self.settle, by: None },
             window: Decided::default(),
+            cap: Decided { value: self.cap, by: None },
             recovery: Decided { value: self.recovery.clone(), by: None },
             probes: Decided::default(),
             storage: Decided::default(),
@@ -154,40 +157,13 @@ impl Validation {
         for (_, _, key, sets) in matching {
             set(&mut held.settle, sets.settle, key, "settle");
             set(&mut held.window, sets.window.map(Some), key, "window");
+            set(&mut held.cap, sets.cap, key, "cap");
             set(&mut held.recovery, sets.recovery, key, "recovery");
             set(&mut held.probes, sets.probes.map(Some), key, "probes");
             set(&mut held.storage, sets.storage.map(Some), key, "storage");
             set(&mut held.network, sets.network.map(Some), key, "network");
         }
         held
-    }
-
-    /// What the judge is told: `components` are the ids and kinds of what is judged, with what their rules say.
-    pub fn settings<'a>(
-        &self,
-        components: impl IntoIterator<Item = (&'a str, &'a str, Option<&'a HealthRule>)>,
-    ) -> Settings {
-        let mut settings = Settings {
-            sample: self.sample,
-            settle: self.settle,
-            windows: Windows { other: self.window, ..Windows::default() },
-            good: self.good_samples as usize,
-            bad: self.bad_samples as usize,
-            bad_of: self.bad_of as usize,
-            failure_rate: self.failure_rate,
-            flaps: self.state_changes as usize,
-            cap: self.cap,
-            ..Settings::default()
-        };
-        for (id, kind, rule) in components {
-            let held = self.for_component(id, kind);
-            let own = Own {
-                settle: held.settle.by.is_some().then_some(held.settle.value),
-                window: held.window.value.or(rule.and_then(|rule| rule.window)),
-            };
-            settings.components.insert(id.to_owned(), own);
-        }
-        settings
     }
 
     /// What is tried after an update of a component; `rule` is what its rule says.

@@ -135,6 +135,9 @@ pub enum Action {
     },
 }
 
+/// Phase of an update whose pull request the bot itself is closing.
+pub const CLOSING: &str = "closing";
+
 /// What to do next for one update.
 pub fn next(situation: &Situation<'_>) -> Action {
     match situation.update.stage {
@@ -166,6 +169,9 @@ fn proposed(situation: &Situation<'_>) -> Action {
     };
     match &seen.state {
         SeenState::Merged { commit, at } => Action::RecordMerge { commit: commit.clone(), at: *at },
+        SeenState::Closed if update.current_phase.as_deref() == Some(CLOSING) => {
+            Action::Close { reason: update.reason.clone().unwrap_or_else(|| farewell(&situation.wanted)) }
+        }
         SeenState::Closed => Action::RecordClosed,
         SeenState::Open if situation.foreign => Action::HandsOff,
         SeenState::Open if update.pull_request.is_none() => Action::Propose,

@@ -22,13 +22,15 @@ use jiff::SignedDuration;
 use self::act::Decision;
 use self::branch::OnBranch;
 use self::follow::Follow;
-use self::look::{Begin, Look, News};
 pub use self::look::Recorder;
+use self::look::{Begin, Look, News};
 use self::revert::Taken;
 use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
+use crate::domain::rule::Rule;
+use crate::domain::rule::health::{health_for, runbook_for};
 use crate::domain::settle::health::{self, HealthSettings, Moves, prechecks};
 use crate::domain::settle::judge::Checks;
 use crate::domain::settle::line::{Merged, Moment};
@@ -62,8 +64,8 @@ pub struct Settle<'a, C> {
     pub recorder: Option<&'a dyn Recorder>,
     /// Which updates are settled, by id and component; the others are left as they are.
     pub selected: &'a dyn Fn(&str, &str) -> bool,
-    /// What a person is to do about a component, by id and kind, for people.
-    pub runbook: &'a dyn Fn(&str, &str) -> Option<String>,
+    /// What is known about components: how long they are watched, and what a person does about them.
+    pub rules: &'a [Rule],
 }
 
 /// What settling came to.
@@ -203,7 +205,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let mut settings = self.settle.settings.clone();
         for follow in self.followed.values() {
             let Merged { component, kind, .. } = &follow.merged;
-            let own = self.run.pass.config.validation.own(component, kind);
+            let rule = health_for(self.settle.rules, component, None).map(|(rule, _)| rule);
+            let own = self.run.pass.config.validation.own(component, kind, rule);
             settings.components.insert(component.clone(), own);
         }
         let with = Begin {
@@ -341,7 +344,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     /// Tries what was chosen to be tried before a revert, or waits for it to help; `true` = the revert waits.
     fn is_recovering(&mut self, decision: &Decision, judged: &str, look: &Look<'_>) -> Result<bool, Error> {
-        let Some(Merged { component, kind, .. }) = self.followed.get(judged).map(|one| one.merged.clone()) else {
+        let Some(Merged { component, kind, .. }) = self.followed.get(judged).map(|one| one.merged.clone())
+        else {
             return Ok(false);
         };
         self.recover(decision, &kind, decision.at)?;
@@ -351,7 +355,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
-        let until = SignedDuration::try_from(patience).ok().and_then(|wait| recovery.at.checked_add(wait).ok());
+        let until =
+            SignedDuration::try_from(patience).ok().and_then(|wait| recovery.at.checked_add(wait).ok());
         let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
         let left = until.duration_since(look.wall()).unsigned_abs();
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));
@@ -375,7 +380,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 self.outcomes.insert(id, outcome);
             }
             // Without a way to the cluster evidence never comes by itself; a person, or the policy, has the last word.
-            Action::Hold if decision.clears_itself && decision.verdict == Verdict::Unknown && self.is_remote() => {
+            Action::Hold
+                if decision.clears_itself && decision.verdict == Verdict::Unknown && self.is_remote() =>
+            {
                 let waiting = Decision { action: Action::Wait, ..decision.clone() };
                 self.run.go_on(&waiting)?;
                 self.outcomes.insert(id, self.undecided(decision));
@@ -517,7 +524,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = (self.settle.runbook)(&update.component, kind_of(&update.component));
+        let runbook = runbook_for(self.settle.rules, &update.component, None);
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),
             Err(error) => self.run.failed(&update.component, error),

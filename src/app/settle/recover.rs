@@ -66,7 +66,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         })?;
         for one in asked {
             let patch = one.patch(now);
-            let (resource, namespace, name) = (Resource::of(one.kind), one.namespace.clone(), one.name.clone());
+            let (resource, namespace, name) =
+                (Resource::of(one.kind), one.namespace.clone(), one.name.clone());
             self.run.effect(Effect::Ask { what: one.words() }, |run| {
                 let done = cluster.patch(&resource, Some(&namespace), &name, &patch);
                 if let Err(error) = run.pass.wait(done) {
@@ -106,7 +107,8 @@ fn wanted(decision: &Decision, chosen: &BTreeSet<config::Recovery>) -> Vec<Asked
             _ => continue,
         };
         let reset = kind == Kind::HelmRelease && chosen.contains(&config::Recovery::ResetRelease);
-        let is_new = !asked.iter().any(|one| one.kind == kind && one.namespace == namespace && one.name == name);
+        let is_new =
+            !asked.iter().any(|one| one.kind == kind && one.namespace == namespace && one.name == name);
         if is_new && (reset || chosen.contains(&config::Recovery::Reconcile)) {
             asked.push(Asked { kind, namespace: namespace.to_owned(), name: name.to_owned(), reset });
         }

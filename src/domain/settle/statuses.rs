@@ -16,7 +16,11 @@ use super::world::{Sight, World};
 const KUSTOMIZATION: &str = "kustomization/";
 
 /// What the statuses of a merge, and of what came after it, say; `None` where the cluster itself is looked at.
-pub(super) fn opinion(world: &World, update: &Merged, commit: &str) -> Option<(Verdict, Action, Vec<Reason>)> {
+pub(super) fn opinion(
+    world: &World,
+    update: &Merged,
+    commit: &str,
+) -> Option<(Verdict, Action, Vec<Reason>)> {
     if Kind::ALL.iter().any(|kind| world.sees(*kind) != Sight::NotWatched) {
         return None;
     }
@@ -50,7 +54,8 @@ pub(super) fn opinion(world: &World, update: &Merged, commit: &str) -> Option<(V
     if !failing.is_empty() {
         return Some((Verdict::Inconclusive, Action::Hold, failing));
     }
-    let unseen = |code: &str, text: &str| Reason { code: code.to_owned(), object: None, text: text.to_owned() };
+    let unseen =
+        |code: &str, text: &str| Reason { code: code.to_owned(), object: None, text: text.to_owned() };
     let mut missing: Vec<Reason> = before
         .keys()
         .filter(|context| context.starts_with(KUSTOMIZATION) && !newest.contains_key(*context))
