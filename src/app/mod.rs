@@ -2,9 +2,12 @@
 
 mod closer;
 pub mod cluster;
+pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod health;
+pub mod hour;
 pub mod lease;
 pub mod named;
 pub mod notify;
@@ -13,4 +16,7 @@ pub mod plan;
 pub mod ports;
 pub mod probes;
 pub mod remedy;
+pub mod replay;
+pub mod rollback;
 pub mod rules;
+pub mod settle;

@@ -17,8 +17,8 @@ pub(super) struct RawValidation {
     /// Time after the change was applied in which nothing is judged; restarts of controllers and nodes begin it anew.
     /// Default: `2m`, at most `1h`.
     pub(super) settle: Option<String>,
-    /// How long an update is watched after that, where neither `components` nor a rule says. Default: `5m`, at most
-    /// `24h`; charts have 10 minutes, Flux and k3s 15, Longhorn 30.
+    /// How long an update is watched after that, and how long a failure is tolerated that is tried again for ever;
+    /// at most `24h`. Default: charts have 10 minutes, Flux and k3s (after the last node) 15, Longhorn 30, others 5.
     pub(super) window: Option<String>,
     /// Good samples in a row that end the window well. Default: `5`, at most 100.
     #[schemars(range(min = 1, max = 100))]

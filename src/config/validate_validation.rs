@@ -48,8 +48,8 @@ impl Checker<'_> {
         };
         let sample = time("sample", raw.sample, "1s", "5m", defaults.sample);
         let settle = time("settle", raw.settle, "0s", "1h", defaults.settle);
-        let window = time("window", raw.window, "1s", "24h", defaults.window);
         let cap = time("cap", raw.cap, "1s", "7d", defaults.cap);
+        let window = self.span(&key(&top, "window"), raw.window.as_deref(), "1s", "24h");
         Validation {
             sample,
             settle,

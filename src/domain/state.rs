@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::component::UpdateType;
 use super::notice::Told;
 use super::plan::{Approval, Revert, RevertSafety, Step};
+use super::settle::memory::{Baseline, Remembered};
 use super::settle::record::{Breaker, Evidence, Settling};
 
 /// Everything that is kept between passes.
@@ -24,6 +25,10 @@ pub struct State {
     pub maintenance: Option<Maintenance>,
     /// `evidence/<update id>.yaml`: what was said of updates after their merge, and why.
     pub evidence: BTreeMap<String, Evidence>,
+    /// `baselines/<update id>.yaml`: what was wrong in the cluster before updates that are under way.
+    pub baselines: BTreeMap<String, Baseline>,
+    /// `memory/<update id>.yaml`: what one pass must tell the next of updates that are watched, but for the baseline.
+    pub memory: BTreeMap<String, Remembered>,
     /// `breaker.yaml`: set while too many reverts have stopped proposing and merging.
     pub breaker: Option<Breaker>,
     /// `told.yaml`: what people were told.

@@ -67,6 +67,23 @@ fn screen_of_the_readme_is_what_the_first_command_prints() {
     );
 }
 
+/// Whoever tries it has neither a configuration of Git nor a cache, perhaps not even a home.
+#[test]
+fn first_command_of_the_readme_needs_nothing_at_home() {
+    let command = blocks(&read("README.md"), "console")[0].clone();
+    let arguments: Vec<&str> = command.strip_prefix("$ cargo run -- ").unwrap().split(' ').collect();
+    let home = tempfile::tempdir().unwrap();
+    for home in [Some(home.path()), Some(Path::new("/nonexistent")), None] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_gitops-updater"));
+        program.args(&arguments).current_dir(ROOT).env_clear();
+        program.envs(home.map(|home| ("HOME", home)));
+        let output = program.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*told), (Some(0), ""), "{home:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Security ("), "{home:?}");
+    }
+}
+
 #[test]
 #[ignore = "writes README.md"]
 fn screen_is_written() {

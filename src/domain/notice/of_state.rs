@@ -65,11 +65,30 @@ pub fn of_state(
             events.extend(held(state, update, reminders, link.as_ref(), now));
         } else if age < news {
             let by = update.verified_by.iter().filter(|_| kind == Kind::Verified).cloned();
-            events.push(Event::of_update(kind, update, update.changed_at).because(by).at_link(link));
+            let mut event = Event::of_update(kind, update, update.changed_at).because(by);
+            if kind == Kind::Reverted {
+                event = event.because(evidence(state, update));
+            }
+            events.push(event.at_link(link));
         }
+    }
+    if let Some(breaker) = &state.breaker {
+        let summary = "too much was taken back: nothing more is proposed or merged until a person says so";
+        let reverted = breaker.reverted.iter().map(|id| format!("taken back: {id}"));
+        let name = breaker.since.as_second().to_string();
+        events.push(Event::new(Kind::CircuitBreaker, &name, summary, breaker.since).because(reverted));
     }
     events.extend(maintenance(state, now));
     events
+}
+
+/// What was said last of an update after its merge.
+fn evidence<'s>(state: &'s State, update: &Update) -> impl Iterator<Item = String> + use<'s> {
+    let said = state.evidence.get(&update.update_id).and_then(|evidence| evidence.judgements.last());
+    said.into_iter().flat_map(|said| &said.reasons).take(10).map(|reason| match &reason.object {
+        Some(object) => format!("{object}: {}", reason.text),
+        None => reason.text.clone(),
+    })
 }
 
 /// A hold, for as long as it lasts, and its newest reminder.
@@ -92,6 +111,7 @@ fn held(
             RevertSafety::Unsafe => "taking it back is not safe",
         };
         event
+            .because(evidence(state, update))
             .because([format!("{safety}: {}", update.revert.why)])
             .then([
                 format!("look at it: gitops-updater status, gitops-updater health (update {id})"),

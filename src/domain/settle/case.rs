@@ -12,7 +12,8 @@ use super::readiness::{self, Failure, State, Then, get_kustomization, reason};
 use super::rollout::{self, Clocks};
 use super::safety::{Change, may_revert};
 use super::settings::Settings;
-use super::symptoms::{evidence, is_new};
+use super::statuses;
+use super::symptoms::{evidence, is_new, restarted};
 use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::World;
@@ -122,10 +123,15 @@ impl Case {
             return;
         }
         let Some(baseline) = &self.remembered.baseline else { return };
+        let restarted = restarted(world, baseline);
+        let findings = || findings.iter().chain(&restarted);
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings.iter().filter(new).partition(|finding| self.radius.covers(world, &self.update, finding));
+        let at = self.remembered.merged_at;
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+            settings.counts(&self.update.component, &finding.check)
+                || self.radius.covers(world, &self.update, at, finding)
+        });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
@@ -167,7 +173,7 @@ impl Case {
             Standing::In(commit) => self.look_forward(world, settings, &commit),
         };
         let waits = opinion.action == Action::Wait && opinion.verdict != Verdict::Healthy;
-        if waits && world.now().since(self.merged) >= settings.cap {
+        if waits && world.now().since(self.merged) >= settings.cap(&self.update.component) {
             let mut reasons =
                 vec![reason("no_answer_in_time", None, "nothing is proven after the longest time allowed")];
             reasons.extend(opinion.reasons);
@@ -230,6 +236,9 @@ impl Case {
     }
 
     fn look_forward(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
+        if let Some((verdict, action, reasons)) = statuses::opinion(world, &self.update, commit) {
+            return Opinion::new(verdict, action, reasons);
+        }
         let to = self.update.to.clone();
         let states = self.states(world, settings, commit, &to);
         self.keep_tries(world, &states);

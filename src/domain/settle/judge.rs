@@ -12,7 +12,7 @@ use super::finding::Finding;
 use super::line::{Line, Merged, Moment, Seen};
 use super::memory::{Baseline, Memory, Remembered};
 use super::object::Object;
-use super::settings::Settings;
+use super::settings::{Own, Settings};
 use super::symptoms;
 use super::verdict::Judgement;
 use super::world::World;
@@ -58,6 +58,21 @@ impl Judge {
             stirred: false,
             tick: None,
         }
+    }
+
+    /// Judges by other settings from now on.
+    pub fn configure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Looks at health by other checks from now on.
+    pub fn check_by(&mut self, checks: Checks) {
+        self.checks = checks;
+    }
+
+    /// Judges updates of one component by settings of its own.
+    pub fn configure_own(&mut self, component: &str, own: Own) {
+        self.settings.components.insert(component.to_owned(), own);
     }
 
     /// Takes in what was seen. What was seen before its time is judged before, and timers up to its time fire.

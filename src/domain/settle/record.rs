@@ -1,5 +1,7 @@
 //! What is kept of a merged update between passes, in the state: plain data that people read with `git log -p`.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,9 @@ pub struct Settling {
     /// Who cleared a hold of it last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// Digest of what the forge was told last (status, label and comment).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
 }
 
 impl Settling {
@@ -151,9 +156,13 @@ impl Said {
         }
     }
 
-    /// Whether it says the same, whenever.
+    /// Whether it says the same, whenever and in whatever words: texts may tell how long something has lasted.
     pub fn is_same(&self, other: &Self) -> bool {
-        Self { at: other.at, ..self.clone() } == *other
+        fn about(said: &Said) -> BTreeSet<(&str, Option<&str>)> {
+            said.reasons.iter().map(|reason| (reason.code.as_str(), reason.object.as_deref())).collect()
+        }
+        let verdict = |said: &Self| (said.verdict, said.action, said.of_the_way_back);
+        verdict(self) == verdict(other) && about(self) == about(other)
     }
 }
 
