@@ -13,8 +13,8 @@ use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
-use crate::domain::gotk::patches::{self, PatchShift};
 use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
+use crate::domain::gotk::patches::{self, PatchShift};
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
 use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step};
@@ -220,9 +220,8 @@ fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_
         changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
     });
     files.find_map(|(step, path)| {
-        let refusal = |gate, reason| {
-            Some(Refusal { component: step.component.clone(), gate, reason, wanting: None })
-        };
+        let refusal =
+            |gate, reason| Some(Refusal { component: step.component.clone(), gate, reason, wanting: None });
         match generated(survey, planning, step, path) {
             Err(reason) => refusal("regenerate", format!("cannot make `{path}` anew: {reason}")),
             // A person who asks for it has looked.

@@ -10,8 +10,8 @@ use crate::app::plan::{Charts, Generator};
 use crate::config::Config;
 use crate::domain::chart_diff::{Chart, Comparison, UserValues, compare, compare_rendered};
 use crate::domain::gotk::{self, Manifests};
-use crate::domain::upstream::UpstreamRef;
 use crate::domain::message::Section;
+use crate::domain::upstream::UpstreamRef;
 use crate::upstream::client::UpstreamClient;
 use crate::upstream::helm_program::HelmProgram;
 

@@ -65,9 +65,9 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
             let repo = place.repo.clone();
             blocking(move || -> Result<(), CommandError> {
                 let removed = match repo.refs() {
-                    Ok(refs) => refs
-                        .branch(&update.branch)
-                        .map_or(Ok(()), |head| delete_branch(&repo, &update, head)),
+                    Ok(refs) => {
+                        refs.branch(&update.branch).map_or(Ok(()), |head| delete_branch(&repo, &update, head))
+                    }
                     Err(error) => Err(error),
                 };
                 // It is verified all the same.

@@ -3,8 +3,8 @@
 use super::github::GithubForge;
 use super::local::LocalForge;
 use crate::app::forge::{
-    BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging, NewPullRequest, Number,
-    PullRequest, PullRequestChange,
+    BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging, NewPullRequest,
+    Number, PullRequest, PullRequestChange,
 };
 
 /// Where the pull requests of a repository live.

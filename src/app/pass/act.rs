@@ -57,10 +57,7 @@ impl<F: Forge> Run<'_, F> {
                 && pull.state == PullRequestState::Open
         };
         let pulls = || self.world.pulls.iter();
-        pulls()
-            .find(numbered)
-            .or_else(|| pulls().find(is_marked))
-            .or_else(|| pulls().find(of_branch))
+        pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
     }
 
     /// Does the one thing that comes next; `true` where something was recorded, so that more may follow.
@@ -116,7 +113,8 @@ impl<F: Forge> Run<'_, F> {
             // A pass may have been stopped between the record and this.
             Action::Over => {
                 let name = update.branch.as_str();
-                let is_open = |pull: &PullRequest| pull.branch == name && pull.state == PullRequestState::Open;
+                let is_open =
+                    |pull: &PullRequest| pull.branch == name && pull.state == PullRequestState::Open;
                 if !self.world.pulls.iter().any(is_open) {
                     self.delete_branch(update)?;
                 }
@@ -215,7 +213,11 @@ impl<F: Forge> Run<'_, F> {
 
     /// Why a step whose update is recorded and not yet open must wait.
     fn unproposed_holds(&self, step: &Step) -> Vec<String> {
-        self.hour().holds(step, &[]).into_iter().map(|hold| format!("{}: {}", hold.gate, hold.reason)).collect()
+        self.hour()
+            .holds(step, &[])
+            .into_iter()
+            .map(|hold| format!("{}: {}", hold.gate, hold.reason))
+            .collect()
     }
 
     fn seen(&self, update: &Update, pull: &PullRequest) -> Result<SeenPullRequest, Error> {

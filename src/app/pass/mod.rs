@@ -19,8 +19,8 @@ use jiff::Timestamp;
 pub use act::{delete_branch, mark_verified, may_be_verified};
 
 use super::effects::{Effect, Go, Stopped, Witness};
-use super::hour::Hour;
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::hour::Hour;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use crate::backup;
 use crate::config::Config;
@@ -227,7 +227,9 @@ impl<F: Forge> Pass<'_, F> {
         let dashboard = match self.config.dashboard.enabled {
             true => self.wait(self.forge.dashboard()).map_err(|error| ForgeError {
                 // It can stop everything, so that it is not passed over.
-                hint: error.hint.map(|hint| format!("{hint}; or do without: `dashboard: {{enabled: false}}`")),
+                hint: error
+                    .hint
+                    .map(|hint| format!("{hint}; or do without: `dashboard: {{enabled: false}}`")),
                 ..error
             })?,
             false => None,

@@ -195,13 +195,17 @@ impl<F: Forge> Run<'_, F> {
             None => "Note the pull request of",
             Some(_) => "Note the new branch of",
         };
-        self.record_update_as(&update.update_id, |update| Transition::told(verb, update), |update| {
-            complete(update, "backup_creation");
-            complete(update, "proposal");
-            update.base = Some(base.clone());
-            update.head = head.clone().or_else(|| update.head.clone());
-            update.pull_request = number.or(update.pull_request);
-        })
+        self.record_update_as(
+            &update.update_id,
+            |update| Transition::told(verb, update),
+            |update| {
+                complete(update, "backup_creation");
+                complete(update, "proposal");
+                update.base = Some(base.clone());
+                update.head = head.clone().or_else(|| update.head.clone());
+                update.pull_request = number.or(update.pull_request);
+            },
+        )
     }
 
     /// The backup point of the update, made once, for the commit that the record names.

@@ -8,7 +8,8 @@ use crate::app::forge::Forge;
 use crate::app::plan::Planned;
 use crate::backup::Backups;
 use crate::domain::message::{
-    Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section, Written, neutral,
+    Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
+    Written, neutral,
 };
 use crate::domain::plan::Step;
 use crate::domain::report::Status;
@@ -164,17 +165,15 @@ impl<F: Forge> Run<'_, F> {
             // That an open pull request waits for its checks or for a person goes without saying.
             let goes_without_saying =
                 update.stage == Stage::Proposed && !self.occupied.contains_key(&update.component);
-            update.reason =
-                if goes_without_saying { None } else { waiting.or_else(|| update.reason.take()) };
+            update.reason = if goes_without_saying { None } else { waiting.or_else(|| update.reason.take()) };
         }
         // What was asked for and could not be done at this hour stays asked for.
         let is_waiting = |tick: &&Tick| match tick {
-            Tick::Open { component, version } => planned
-                .report
-                .waves
-                .iter()
-                .flat_map(|wave| &wave.steps)
-                .any(|step| step.component == *component && step.to == *version && !self.is_under_way(step)),
+            Tick::Open { component, version } => {
+                planned.report.waves.iter().flat_map(|wave| &wave.steps).any(|step| {
+                    step.component == *component && step.to == *version && !self.is_under_way(step)
+                })
+            }
             _ => false,
         };
         let asked: BTreeSet<Tick> = self.ticked.iter().filter(is_waiting).cloned().collect();

@@ -111,15 +111,20 @@ impl GithubForge {
         let doing = format!("look at the repository `{}`", place.full_name());
         let ask = Ask::get(target, doing, "metadata: read");
         let settings: Result<wire::Repository, _> = self.client.json(&ask).await;
-        let allowed: Vec<&str> = settings.as_ref().map_or_else(|_| Vec::new(), |settings| {
-            let methods = [
-                (settings.allow_merge_commit, MergeMethod::Merge),
-                (settings.allow_squash_merge, MergeMethod::Squash),
-                (settings.allow_rebase_merge, MergeMethod::Rebase),
-            ];
-            let of = |(allowed, method): (Option<bool>, MergeMethod)| (allowed == Some(true)).then(|| word(method));
-            methods.into_iter().filter_map(of).collect()
-        });
+        let allowed: Vec<&str> = settings.as_ref().map_or_else(
+            |_| Vec::new(),
+            |settings| {
+                let methods = [
+                    (settings.allow_merge_commit, MergeMethod::Merge),
+                    (settings.allow_squash_merge, MergeMethod::Squash),
+                    (settings.allow_rebase_merge, MergeMethod::Rebase),
+                ];
+                let of = |(allowed, method): (Option<bool>, MergeMethod)| {
+                    (allowed == Some(true)).then(|| word(method))
+                };
+                methods.into_iter().filter_map(of).collect()
+            },
+        );
         let other = match allowed.as_slice() {
             [] => "another one".to_owned(),
             words => format!("`{}`", words.join("` or `")),
@@ -186,7 +191,9 @@ impl GithubForge {
                 refusal.error.class,
                 ForgeErrorClass::Conflict | ForgeErrorClass::Permanent | ForgeErrorClass::Transient
             );
-            if has_reason && let Some(commit) = self.merged_as(repository, number, head).await.map_err(Refusal::of)? {
+            if has_reason
+                && let Some(commit) = self.merged_as(repository, number, head).await.map_err(Refusal::of)?
+            {
                 return Ok(commit);
             }
             if !refusal.is_unclear() || !self.client.pause(tries).await {

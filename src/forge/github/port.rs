@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use super::GithubForge;
 use super::commits::{ApiCommit, FileChange};
 use crate::app::forge::{
-    BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod,
-    Merging, NewPullRequest, Number, PullRequest, PullRequestChange,
+    BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging,
+    NewPullRequest, Number, PullRequest, PullRequestChange,
 };
 
 impl Forge for GithubForge {

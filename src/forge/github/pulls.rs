@@ -83,7 +83,11 @@ impl GithubForge {
         })
     }
 
-    pub(super) async fn wire_pull(&self, repository: &Repository, number: Number) -> Result<wire::Pull, Refusal> {
+    pub(super) async fn wire_pull(
+        &self,
+        repository: &Repository,
+        number: Number,
+    ) -> Result<wire::Pull, Refusal> {
         let doing = format!("look at #{number} of `{}`", repository.full_name());
         self.client.json(&Ask::get(repository.path(&format!("pulls/{number}")), doing, READ)).await
     }

@@ -216,7 +216,9 @@ impl Github {
                 && caller.account.may("pull_requests", Level::Write)
             {
                 match self.merge_later(query, &body["variables"]["input"]) {
-                    Ok(()) => return Ok(Answer::new(200, json!({"data": {"done": {"clientMutationId": null}}}))),
+                    Ok(()) => {
+                        return Ok(Answer::new(200, json!({"data": {"done": {"clientMutationId": null}}})));
+                    }
                     Err(refused) => refused,
                 }
             } else {

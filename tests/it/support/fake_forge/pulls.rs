@@ -207,7 +207,8 @@ impl Github {
         let refused = |words: &str| Err(("UNPROCESSABLE", words.to_owned()));
         let id = input["pullRequestId"].as_str().unwrap_or_default();
         let number = id.strip_prefix("PR_").and_then(|id| id.parse().ok());
-        let Some(pull) = number.and_then(|number| self.issues.get(&number)).and_then(|issue| issue.pull.clone())
+        let Some(pull) =
+            number.and_then(|number| self.issues.get(&number)).and_then(|issue| issue.pull.clone())
         else {
             return Err(("NOT_FOUND", format!("Could not resolve to a node with the global id of '{id}'")));
         };
