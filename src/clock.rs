@@ -1,5 +1,8 @@
-//! The clock of the machine, and one that stands still.
+//! The clock of the machine, and one that stands still; and time that passes.
 
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::app::ports::Clock;
@@ -20,6 +23,29 @@ impl Clock for AnyClock {
             Self::System => Timestamp::now(),
             Self::Fixed(now) => *now,
         }
+    }
+}
+
+/// Where the time comes from and how it passes, so that tests need not wait.
+pub trait Time: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+
+    /// Lets this much time pass.
+    fn sleep(&self, pause: Duration) -> BoxFuture<'_, ()>;
+}
+
+/// The time of the machine, whatever `--now` says: limits, tokens and leases of others end by it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MachineTime;
+
+impl Time for MachineTime {
+    fn now(&self) -> Timestamp {
+        AnyClock::System.now()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(pause))
     }
 }
 

@@ -290,6 +290,9 @@ pub trait Forge: Sync {
     fn set_status(&self, commit: &str, status: &CommitStatus)
     -> impl Future<Output = ForgeResult<()>> + Send;
 
+    /// The latest status of each context of a commit, whoever wrote it.
+    fn statuses(&self, commit: &str) -> impl Future<Output = ForgeResult<Vec<CommitStatus>>> + Send;
+
     /// What went wrong beside what was asked for, and was not worth failing for, since this was asked last.
     fn warnings(&self) -> Vec<String> {
         Vec::new()

@@ -83,6 +83,7 @@ impl Hour<'_> {
             now: self.now,
             kill_switch: self.kill_switch,
             maintenance: self.state.maintenance.as_ref(),
+            breaker: self.state.breaker.as_ref(),
             limits: self.config.limits,
             updates,
             quarantine: &self.state.quarantine,

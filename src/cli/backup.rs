@@ -165,6 +165,7 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
         facts: None,
         state: state.map(|tip| tip.to_string()),
         data: vec![],
+        not_covered: vec![],
     };
     let backups = workplace.backups();
     let made = point.clone();

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 
 use super::github_actions::harmless;
+use super::stop::Signal;
 use crate::config;
 use crate::repo::printable;
 
@@ -21,6 +22,20 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// Something is wrong in the cluster, and `--exit-code` asked to tell.
+    Unhealthy,
+    /// Not everything could be looked at, and `--exit-code` asked to tell.
+    NotAllObserved,
+    /// It was asked to stop, and did so between two effects.
+    Stopped(Signal),
+    /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
+    Regressed,
+    /// An update regressed and was reverted.
+    Reverted,
+    /// An update regressed and could not be reverted.
+    RevertFailed,
+    /// Nobody can say yet whether an update is good.
+    Undecided,
 }
 
 /// Who has to act on an error.
@@ -41,6 +56,13 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Unhealthy => 12,
+            Outcome::NotAllObserved => 13,
+            Outcome::Stopped(signal) => signal.exit_code(),
+            Outcome::Regressed => 20,
+            Outcome::Reverted => 21,
+            Outcome::RevertFailed => 22,
+            Outcome::Undecided => 23,
         })
     }
 }
@@ -95,6 +117,13 @@ impl CommandError {
         self
     }
 
+    /// The same error with a line that belongs to it.
+    #[must_use]
+    pub(super) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.details.push(detail.into());
+        self
+    }
+
     /// Error, details, causes and hints as people read them, with or without colours.
     pub fn render(&self, color: bool) -> String {
         let paint = |style: Style, word: &str| {
@@ -121,8 +150,35 @@ impl CommandError {
         text
     }
 
+    /// Tells the error on stderr: as an event of the log where that is read by programs, else as people read it.
+    pub(super) fn tell(&self, as_event: bool) {
+        // Where the log could not be started, nobody would get the event.
+        if as_event && tracing::enabled!(tracing::Level::ERROR) {
+            self.log();
+        } else {
+            self.print();
+        }
+    }
+
+    /// Logs the error with its details, causes and hints.
+    pub(super) fn log(&self) {
+        let mut causes = Vec::new();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        tracing::error!(
+            error = %self.source,
+            causes = causes.join("; "),
+            details = self.details.join("; "),
+            hint = self.hints.join("; "),
+            "failed"
+        );
+    }
+
     /// Writes the error to stderr.
-    pub(super) fn print(&self) {
+    fn print(&self) {
         let stderr = std::io::stderr();
         let color = anstream::AutoStream::choice(&stderr) != anstream::ColorChoice::Never;
         // Where stderr is gone there is nobody to tell.

@@ -12,6 +12,7 @@ use super::error::CommandError;
 use crate::config::Config;
 use crate::domain::problem::Problem;
 use crate::domain::report::{Report, Status};
+use crate::domain::state::{Stage, State};
 
 /// GitHub shows ten annotations of each kind per step and drops the rest.
 const MAX_ANNOTATIONS: usize = 10;
@@ -61,6 +62,14 @@ impl Actions {
 }
 
 impl Actions {
+    /// Writes the outputs of a pass: how many updates are where; `written_to` is the file of the report.
+    pub(super) fn counts(&self, state: &State, written_to: Option<&Path>) -> Result<(), CommandError> {
+        match &self.output {
+            Some(path) => append("outputs", path, &outputs_of_pass(state, written_to)),
+            None => Ok(()),
+        }
+    }
+
     /// Writes the step summary alone.
     pub(super) fn summarize(&self, summary: &str) -> Result<(), CommandError> {
         match &self.summary {
@@ -135,6 +144,34 @@ fn outputs(report: &Report, written_to: Option<&Path>) -> String {
         ("security_updates", summary.security_updates.to_string()),
         ("unresolved", summary.unresolved.to_string()),
         ("recommended_action", action),
+        ("report", path),
+    ]
+    .iter()
+    .map(|(name, value)| output(name, value))
+    .collect()
+}
+
+/// Counts of updates by where they are, and what was said last of those that are merged, as JSON by update id.
+fn outputs_of_pass(state: &State, written_to: Option<&Path>) -> String {
+    let count = |stages: &[Stage]| {
+        state.updates.values().filter(|update| stages.contains(&update.stage)).count().to_string()
+    };
+    let verdicts: serde_json::Map<String, serde_json::Value> = state
+        .updates
+        .values()
+        .filter_map(|update| {
+            let verdict = serde_json::to_value(update.settling.verdict?).ok()?;
+            Some((update.update_id.clone(), verdict))
+        })
+        .collect();
+    let path = written_to.map(|path| path.display().to_string()).unwrap_or_default();
+    [
+        ("proposed", count(&[Stage::Proposed])),
+        ("merged", count(&[Stage::Merged, Stage::Rolling])),
+        ("verified", count(&[Stage::Verified])),
+        ("reverted", count(&[Stage::Reverted])),
+        ("held", count(&[Stage::Held])),
+        ("verdicts", serde_json::Value::Object(verdicts).to_string()),
         ("report", path),
     ]
     .iter()

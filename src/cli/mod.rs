@@ -16,16 +16,24 @@ mod facts;
 mod form;
 mod generate;
 mod github_actions;
+mod health;
 mod maintenance;
+mod notify;
 mod opened;
 mod output;
 mod plan;
 mod pr;
 pub mod progress;
+mod replay;
+mod rollback;
 mod rules;
 mod run;
+mod serve;
+mod settle;
 mod status;
+pub mod stop;
 mod verify;
+mod watch;
 mod workplace;
 
 use std::io::IsTerminal;
@@ -60,6 +68,13 @@ Exit codes:
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
   11  all updates are held by a gate (only with `plan --exit-code`)
+  12  something is wrong in the cluster (only with `health --exit-code`)
+  13  not all of the cluster could be looked at (only with `health --exit-code`)
+  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
+  20  an update regressed and is held: not reverted, a revert would do harm
+  21  an update regressed and was reverted, or its revert is proposed
+  22  an update regressed and the revert failed: a person is needed
+  23  nobody can say yet whether an update is good (only `verify`)
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -147,7 +162,9 @@ enum Command {
     Run(run::RunArgs),
     Propose(run::ProposeArgs),
     Verify(verify::VerifyArgs),
+    Rollback(rollback::RollbackArgs),
     Facts(facts::FactsCommandArgs),
+    Health(health::HealthArgs),
     Status(status::StatusArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
@@ -158,6 +175,9 @@ enum Command {
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
     #[command(subcommand)]
+    Notify(notify::NotifyCommand),
+    Acknowledge(notify::AcknowledgeArgs),
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     #[command(subcommand)]
     Rules(rules::RulesCommand),
@@ -167,6 +187,10 @@ enum Command {
 impl GlobalArgs {
     fn output(&self) -> Output {
         Output::to(self.output.as_deref())
+    }
+
+    fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
     }
 
     fn set_color(&self) {
@@ -220,7 +244,7 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            error.print();
+            error.tell(app.global.logs_json());
             error.kind.into()
         }
     }
@@ -238,12 +262,16 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Run(args) => run::run(args, &app.global),
         Command::Propose(args) => run::propose(args, &app.global),
         Command::Verify(args) => verify::run(args, &app.global),
+        Command::Rollback(args) => rollback::run(args, &app.global),
         Command::Facts(args) => facts::run(args, &app.global),
+        Command::Health(args) => health::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),
         Command::Maintenance(command) => maintenance::run(command, &app.global),
+        Command::Notify(command) => notify::run(command, &app.global),
+        Command::Acknowledge(args) => notify::acknowledge(args, &app.global),
         Command::Config(command) => config::run(command, &app.global),
         Command::Rules(command) => rules::run(command, &app.global),
         Command::Completions(args) => completions::run(args, &app.global),

@@ -14,12 +14,14 @@ use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use super::run::kill_switch;
+use super::settle::Seen;
 use super::workplace::{PlaceArgs, blocking};
 use crate::app::hour::Hour;
 use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
+use crate::domain::near::near;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{PlanReport, Step};
@@ -91,6 +93,8 @@ pub(super) struct Known {
 enum Error {
     #[error("cannot read the facts in `{}`", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the facts in `{}`: {what}", .path.display())]
+    Unfit { path: PathBuf, what: &'static str },
     #[error("cannot read the facts in `{}`: the file has more than {MAX_FACTS} bytes", .path.display())]
     TooLarge { path: PathBuf },
     #[error("cannot understand the facts in `{}`", .path.display())]
@@ -104,17 +108,35 @@ impl FactsArgs {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
         }
-        if !self.cluster && self.kubeconfig.is_none() && self.context.is_none() {
-            return Ok(None);
+        match self.access() {
+            Some(access) => block_on(observe(&access, now)).map(Some),
+            None => Ok(None),
         }
-        let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        block_on(observe(&access, now)).map(Some)
+    }
+
+    /// How the cluster is reached, where it was asked for or the program runs in one.
+    pub(super) fn access(&self) -> Option<cluster::Access> {
+        super::settle::access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
+    }
+
+    /// As [`FactsArgs::load`], where the cluster is connected to already; one that is away has no facts.
+    pub(super) async fn load_from(
+        &self,
+        seen: &Seen,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Known>, CommandError> {
+        if let Some(path) = &self.facts {
+            return Ok(Some(Known { facts: from_file(path)?, source: "file", problems: Vec::new() }));
+        }
+        let Some(live) = &seen.live else { return Ok(None) };
+        let (facts, problems) = cluster::observe(live, now).await;
+        Ok(Some(Known { facts, source: "cluster", problems }))
     }
 }
 
 /// Asks the cluster for its facts.
 pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
-    let (client, version) = cluster::connect(access).await.map_err(|error| {
+    let live = cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
         let hint = match &error {
             cluster::Error::Unreachable { .. } => {
                 "check that the address can be reached from here and the credentials are valid"
@@ -123,24 +145,43 @@ pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> R
         };
         CommandError::failed(error).hint(hint)
     })?;
-    let (facts, problems) = cluster::observe(&client, version, now).await;
+    let (facts, problems) = cluster::observe(&live, now).await;
     Ok(Known { facts, source: "cluster", problems })
 }
 
 fn from_file(path: &Path) -> Result<Facts, CommandError> {
     use std::io::Read as _;
+    use std::os::unix::fs::FileTypeExt as _;
+    const HOW: &str = "`gitops-updater facts --output FILE` writes such a file";
     let failed = |source| CommandError::failed(Error::Read { path: path.to_path_buf(), source });
+    let unfit = |what| CommandError::failed(Error::Unfit { path: path.to_path_buf(), what }).hint(HOW);
+    let kind = std::fs::metadata(path).map_err(failed)?.file_type();
+    // What a shell passes for `<(…)` is a pipe.
+    if !kind.is_file() && !kind.is_fifo() {
+        return Err(unfit(if kind.is_dir() { "it is a folder" } else { "it is no file" }));
+    }
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_FACTS + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FACTS {
         return Err(CommandError::failed(Error::TooLarge { path: path.to_path_buf() }));
     }
+    if text.trim().is_empty() {
+        return Err(unfit("it is empty"));
+    }
     // JSON is YAML, too.
     serde_yaml::from_str(&text).map_err(|source| {
-        CommandError::failed(Error::Parse { path: path.to_path_buf(), source })
-            .hint("`gitops-updater facts --output FILE` writes such a file")
+        let hint = meant(&source.to_string()).unwrap_or_else(|| HOW.to_owned());
+        CommandError::failed(Error::Parse { path: path.to_path_buf(), source }).hint(hint)
     })
+}
+
+/// Which key was meant, from serde's own words: ``unknown field `a`, expected one of `b`, `c` at line 1``.
+fn meant(error: &str) -> Option<String> {
+    let mut words = error.split_once("unknown field `")?.1.split('`').step_by(2);
+    let wrong = words.next()?;
+    let close = near(wrong, words.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
+    Some(format!("did you mean `{}`?", close.first()?))
 }
 
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {

@@ -9,6 +9,9 @@ use kube::{Client, Config};
 /// Longest time for the connection and for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Watches that want bookmarks are sent one about every minute (apiserver `pkg/storage/cacher`).
+const BETWEEN_BOOKMARKS: Duration = Duration::from_secs(100);
+
 /// Which cluster is asked, and as whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
@@ -42,21 +45,27 @@ pub enum Error {
         source: Box<kube::Error>,
     },
     /// The API server does not answer.
-    #[error("cannot ask the API server at `{url}` for its version")]
+    #[error("cannot ask the API server at `{url}` for its version: {reason}")]
     Unreachable {
         /// Its URL, without credentials.
         url: String,
         /// Why.
-        source: Box<kube::Error>,
+        reason: String,
     },
 }
 
-/// Connects to the cluster and returns its client, and the version that the API server says it is.
-///
-/// # Errors
-///
-/// No way to a cluster is known, or it does not answer.
-pub async fn connect(access: &Access) -> Result<(Client, String), Error> {
+/// Two ways to the same API server.
+pub(super) struct Clients {
+    /// For questions.
+    pub(super) short: Client,
+    /// For watches, which are quiet between bookmarks.
+    pub(super) long: Client,
+    /// Without credentials.
+    pub(super) url: String,
+}
+
+/// Sets up the connection; nothing is asked yet.
+pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
     let mut config = match (&access.kubeconfig, &access.context) {
         (Some(path), context) => from_file(path, context.as_deref()).await?,
         (None, Some(context)) => {
@@ -78,12 +87,11 @@ pub async fn connect(access: &Access) -> Result<(Client, String), Error> {
         config.cluster_url.scheme_str().unwrap_or("https"),
         config.cluster_url.authority().map(|authority| authority.host()).unwrap_or_default()
     );
-    let client = Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) })?;
-    let version = client
-        .apiserver_version()
-        .await
-        .map_err(|source| Error::Unreachable { url, source: Box::new(source) })?;
-    Ok((client, version.git_version))
+    let client =
+        |config| Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) });
+    let mut watching = config.clone();
+    watching.read_timeout = Some(BETWEEN_BOOKMARKS);
+    Ok(Clients { short: client(config)?, long: client(watching)?, url })
 }
 
 async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, Error> {

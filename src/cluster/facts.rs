@@ -3,85 +3,41 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::Client;
-use kube::api::DynamicObject;
+use serde_json::Value;
 
-use super::list::{Kind, Unseen, label, text};
+use super::live::{Live, Unseen};
 use crate::domain::facts::{Facts, FluxFact, HelmReleaseFact, LonghornFact, NodeFact};
 use crate::domain::problem::{Category, Problem};
+use crate::domain::settle::kind::Kind;
 
-const NODES: Kind =
-    Kind { group: "", versions: &["v1"], kind: "Node", plural: "nodes", namespace: None, labels: "" };
-const FLUX: Kind = Kind {
-    group: "apps",
-    versions: &["v1"],
-    kind: "Deployment",
-    plural: "deployments",
-    namespace: None,
-    labels: "app.kubernetes.io/part-of=flux",
-};
-/// Flux labels its own CRDs (flux2 `pkg/manifestgen/install`).
-const FLUX_CRDS: Kind = Kind {
-    group: "apiextensions.k8s.io",
-    versions: &["v1"],
-    kind: "CustomResourceDefinition",
-    plural: "customresourcedefinitions",
-    namespace: None,
-    labels: "app.kubernetes.io/part-of=flux",
-};
-const LONGHORN_SETTINGS: Kind = Kind {
-    group: "longhorn.io",
-    versions: &["v1beta2", "v1beta1"],
-    kind: "Setting",
-    plural: "settings",
-    namespace: None,
-    labels: "",
-};
-const LONGHORN_VOLUMES: Kind = Kind {
-    group: "longhorn.io",
-    versions: &["v1beta2", "v1beta1"],
-    kind: "Volume",
-    plural: "volumes",
-    namespace: None,
-    labels: "",
-};
-const HELM_RELEASES: Kind = Kind {
-    group: "helm.toolkit.fluxcd.io",
-    versions: &["v2", "v2beta2", "v2beta1"],
-    kind: "HelmRelease",
-    plural: "helmreleases",
-    namespace: None,
-    labels: "",
-};
+/// Flux labels what it installs, its CRDs too (flux2 `pkg/manifestgen/install`).
+const OF_FLUX: &str = "app.kubernetes.io/part-of=flux";
+/// Longhorn's CRDs (longhorn `deploy/longhorn.yaml`).
+const OF_LONGHORN: &str = "app.kubernetes.io/name=longhorn";
 
 /// Role labels of nodes (Kubernetes well-known labels).
 const ROLE: &str = "node-role.kubernetes.io/";
 
 /// Observes the facts. What cannot be seen is absent from them and told as a problem.
-pub async fn observe(client: &Client, version: String, now: Timestamp) -> (Facts, Vec<Problem>) {
+pub async fn observe(cluster: &Live, now: Timestamp) -> (Facts, Vec<Problem>) {
     let mut problems = Vec::new();
-    let mut facts = Facts { taken_at: Some(now), kubernetes: Some(version), ..Facts::default() };
+    let kubernetes = Some(cluster.version().to_owned()).filter(|version| !version.is_empty());
+    let mut facts = Facts { taken_at: Some(now), kubernetes, ..Facts::default() };
 
-    let seen = NODES.each(client, |object| facts.nodes.push(node(object))).await;
+    let seen = cluster.each(Kind::Node, "", |object| facts.nodes.push(node(object))).await;
     note(seen, &mut problems);
     facts.nodes.sort_by(|one, other| one.name.cmp(&other.name));
 
     let mut flux = FluxFact::default();
-    let seen = FLUX.each(client, |object| controller(object, &mut flux)).await;
+    let seen = cluster.each(Kind::Deployment, OF_FLUX, |object| controller(object, &mut flux)).await;
     note(seen, &mut problems);
-    let seen = FLUX_CRDS
-        .each(client, |object| {
-            let versions = object.data.pointer("/status/storedVersions").and_then(|stored| stored.as_array());
-            let versions = versions.into_iter().flatten().filter_map(|version| version.as_str());
-            flux.stored_versions.insert(name(object), versions.map(str::to_owned).collect());
-        })
-        .await;
-    note(seen, &mut problems);
+    note(stored_versions(cluster, OF_FLUX, &mut flux.stored_versions).await, &mut problems);
     facts.flux = (flux != FluxFact::default()).then_some(flux);
 
-    facts.longhorn = longhorn(client, &mut problems).await;
+    facts.longhorn = Some(longhorn(cluster, &mut problems).await);
 
-    let seen = HELM_RELEASES.each(client, |object| facts.helm_releases.extend(helm_release(object))).await;
+    let seen =
+        cluster.each(Kind::HelmRelease, "", |object| facts.helm_releases.extend(helm_release(object))).await;
     note(seen, &mut problems);
     facts
         .helm_releases
@@ -101,14 +57,34 @@ fn note(seen: Result<(), Unseen>, problems: &mut Vec<Problem>) {
     }
 }
 
-fn name(object: &DynamicObject) -> String {
-    object.metadata.name.clone().unwrap_or_default()
+/// Text at a path of an object.
+fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
+    object.pointer(pointer).and_then(Value::as_str)
 }
 
-fn node(object: &DynamicObject) -> NodeFact {
-    let labels = object.metadata.labels.iter().flatten();
-    let roles = labels.filter_map(|(label, _)| label.strip_prefix(ROLE)).filter(|role| !role.is_empty());
-    let conditions = object.data.pointer("/status/conditions").and_then(|conditions| conditions.as_array());
+fn name(object: &Value) -> String {
+    text(object, "/metadata/name").unwrap_or_default().to_owned()
+}
+
+async fn stored_versions(
+    cluster: &Live,
+    labels: &str,
+    versions: &mut BTreeMap<String, Vec<String>>,
+) -> Result<(), Unseen> {
+    cluster
+        .each(Kind::CustomResourceDefinition, labels, |object| {
+            let stored = object.pointer("/status/storedVersions").and_then(Value::as_array);
+            let stored = stored.into_iter().flatten().filter_map(Value::as_str);
+            versions.insert(name(object), stored.map(str::to_owned).collect());
+        })
+        .await
+}
+
+fn node(object: &Value) -> NodeFact {
+    let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    let labels = labels.into_iter().flat_map(|labels| labels.keys());
+    let roles = labels.filter_map(|label| label.strip_prefix(ROLE)).filter(|role| !role.is_empty());
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
     let ready = conditions
         .into_iter()
         .flatten()
@@ -118,15 +94,15 @@ fn node(object: &DynamicObject) -> NodeFact {
         roles: roles.map(str::to_owned).collect(),
         kubelet: text(object, "/status/nodeInfo/kubeletVersion").unwrap_or_default().to_owned(),
         ready,
-        schedulable: object.data.pointer("/spec/unschedulable").and_then(serde_json::Value::as_bool)
-            != Some(true),
+        schedulable: object.pointer("/spec/unschedulable").and_then(Value::as_bool) != Some(true),
     }
 }
 
 /// The distribution's version is a label of every controller; a controller's own is the tag of its image.
-fn controller(object: &DynamicObject, flux: &mut FluxFact) {
+fn controller(object: &Value, flux: &mut FluxFact) {
     if flux.distribution.is_none() {
-        flux.distribution = label(object, "app.kubernetes.io/version").map(str::to_owned);
+        let version = text(object, "/metadata/labels/app.kubernetes.io~1version");
+        flux.distribution = version.map(str::to_owned);
     }
     let image = text(object, "/spec/template/spec/containers/0/image").unwrap_or_default();
     let reference = image.split('@').next().unwrap_or(image);
@@ -136,14 +112,14 @@ fn controller(object: &DynamicObject, flux: &mut FluxFact) {
     }
 }
 
-async fn longhorn(client: &Client, problems: &mut Vec<Problem>) -> Option<LonghornFact> {
+async fn longhorn(cluster: &Live, problems: &mut Vec<Problem>) -> LonghornFact {
     let mut longhorn = LonghornFact::default();
     let mut engine = None;
-    let seen = LONGHORN_SETTINGS
-        .each(client, |object| {
+    let seen = cluster
+        .each(Kind::LonghornSetting, "", |object| {
             // A setting's value stands beside its metadata, not in a spec.
-            let value = object.data.get("value").and_then(|value| value.as_str()).map(str::to_owned);
-            match object.metadata.name.as_deref() {
+            let value = text(object, "/value").map(str::to_owned);
+            match text(object, "/metadata/name") {
                 Some("current-longhorn-version") => longhorn.current = value,
                 Some("default-engine-image") => engine = value,
                 _ => {}
@@ -151,13 +127,14 @@ async fn longhorn(client: &Client, problems: &mut Vec<Problem>) -> Option<Longho
         })
         .await;
     if matches!(seen, Err(Unseen::Absent)) {
-        return None;
+        return LonghornFact { installed: Some(false), ..longhorn };
     }
+    longhorn.installed = seen.is_ok().then_some(true);
     note(seen, problems);
     let mut volumes: BTreeMap<String, usize> = BTreeMap::new();
     let mut old = 0;
-    let seen = LONGHORN_VOLUMES
-        .each(client, |object| {
+    let seen = cluster
+        .each(Kind::LonghornVolume, "", |object| {
             let robustness = text(object, "/status/robustness").unwrap_or("unknown");
             *volumes.entry(robustness.to_owned()).or_default() += 1;
             let image = text(object, "/status/currentImage").filter(|image| !image.is_empty());
@@ -166,17 +143,17 @@ async fn longhorn(client: &Client, problems: &mut Vec<Problem>) -> Option<Longho
             }
         })
         .await;
-    let all_seen = seen.is_ok() && engine.is_some();
+    longhorn.volumes = seen.is_ok().then_some(volumes);
+    longhorn.old_engines = (seen.is_ok() && engine.is_some()).then_some(old);
     note(seen, problems);
-    longhorn.volumes = volumes;
-    longhorn.old_engines = all_seen.then_some(old);
-    Some(longhorn)
+    note(stored_versions(cluster, OF_LONGHORN, &mut longhorn.stored_versions).await, problems);
+    longhorn
 }
 
 /// A release that Helm has done something for; `history[0]` is the newest (HelmRelease v2), older versions write
 /// `lastAppliedRevision`.
-fn helm_release(object: &DynamicObject) -> Option<HelmReleaseFact> {
-    let latest = object.data.pointer("/status/history/0");
+fn helm_release(object: &Value) -> Option<HelmReleaseFact> {
+    let latest = object.pointer("/status/history/0");
     let of_latest = |field: &str| {
         latest.and_then(|latest| latest.get(field)).and_then(|value| value.as_str()).map(str::to_owned)
     };
@@ -186,7 +163,7 @@ fn helm_release(object: &DynamicObject) -> Option<HelmReleaseFact> {
         .or_else(|| text(object, "/spec/chart/spec/chart").map(str::to_owned))
         .unwrap_or_default();
     Some(HelmReleaseFact {
-        namespace: object.metadata.namespace.clone().unwrap_or_default(),
+        namespace: text(object, "/metadata/namespace").unwrap_or_default().to_owned(),
         name: name(object),
         chart,
         version,

@@ -4,36 +4,49 @@
 //! all errors on the way. Nothing here reads the environment: credentials are named here and fetched by the
 //! command line.
 
+mod backup;
 mod de;
 mod detection;
 mod hosts;
 mod load;
+mod notifications;
 mod overrides;
 mod policy;
 mod proposal;
 mod raw;
+mod raw_backup;
+mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
+mod raw_validation;
+mod settling;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_backup;
+mod validate_notifications;
 mod validate_policy;
 mod validate_proposal;
 mod validate_upstreams;
+mod validate_validation;
+mod validation;
 mod values;
 mod words;
 
 use std::fmt;
 use std::path::Path;
 
+pub use backup::{DataBackups, EtcdBackups, ExportedResource, Exports, LonghornBackups};
 pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
+pub use notifications::{Address, Channel as NotifyChannel, ChannelKind, Metrics, Notifications, Secret};
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -127,6 +140,14 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
+    /// Who is told what, and where.
+    pub notifications: Notifications,
+    /// Numbers about passes.
+    pub metrics: Metrics,
+    /// Backups of data that are made with a backup point.
+    pub data_backups: DataBackups,
+    /// How a merged update is proven healthy.
+    pub validation: Validation,
 }
 
 impl Default for Config {
@@ -147,6 +168,10 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
+            notifications: Notifications::default(),
+            metrics: Metrics::default(),
+            data_backups: DataBackups::default(),
+            validation: Validation::default(),
         }
     }
 }
@@ -213,6 +238,15 @@ pub fn parse(text: &str, origin: &Origin<'_>) -> Result<Config, Vec<Finding>> {
     checker.finish().map(|()| config)
 }
 
+/// Reads the address of a channel that is kept apart from the configuration.
+///
+/// # Errors
+///
+/// It is none; the text is not repeated.
+pub fn channel_address(kind: &ChannelKind, text: &str) -> Result<url::Url, String> {
+    validate_notifications::address_of(kind, text)
+}
+
 /// The JSON Schema of the configuration.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(raw::RawConfig).to_value()
@@ -224,3 +258,5 @@ mod policy_tests;
 mod tests;
 #[cfg(test)]
 mod trust_tests;
+#[cfg(test)]
+mod validation_tests;

@@ -9,8 +9,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::raw_notifications::{RawMetrics, RawNotifications};
 use super::raw_policy::{RawKubernetesApi, RawLimits, RawPolicy, RawWindow};
 use super::raw_proposal::{RawBackup, RawCommits, RawDashboard, RawForge, RawPullRequests};
+use super::raw_validation::RawValidation;
 use super::words::words;
 
 /// Configuration of gitops-updater (`.gitops-updater.yaml`). Every key may be left out.
@@ -56,6 +58,12 @@ pub(super) struct RawConfig {
     pub(super) dashboard: RawDashboard,
     /// Backup points. Default: see its keys.
     pub(super) backup: RawBackup,
+    /// Who is told what, and where. Default: nobody.
+    pub(super) notifications: RawNotifications,
+    /// Numbers about passes, for Prometheus. Default: not sent.
+    pub(super) metrics: RawMetrics,
+    /// How a merged update is proven healthy, and what is done where it is not. Default: see its keys.
+    pub(super) validation: RawValidation,
 }
 
 /// The keys of `detection` that are not components.

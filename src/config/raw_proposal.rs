@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::raw_backup::RawDataBackups;
 use super::words::words;
 
 /// Where pull requests are opened.
@@ -147,4 +148,6 @@ pub(super) struct RawBackup {
     /// Younger backup points are kept whatever their number; those of updates under way are never removed.
     /// Default: `90d`.
     pub(super) keep_for: Option<String>,
+    /// Backups of data that are made with a backup point, where the cluster can be reached. Default: none.
+    pub(super) data: RawDataBackups,
 }

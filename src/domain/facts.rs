@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Facts about one cluster. What could not be observed is absent, never guessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Facts {
     /// When they were observed.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
@@ -27,6 +27,7 @@ pub struct Facts {
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct NodeFact {
     /// Name.
     pub name: String,
@@ -43,7 +44,7 @@ pub struct NodeFact {
 
 /// What runs of Flux.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct FluxFact {
     /// Version of the distribution (`v2.9.4`).
     pub distribution: Option<String>,
@@ -55,12 +56,16 @@ pub struct FluxFact {
 
 /// What runs of Longhorn.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct LonghornFact {
+    /// Whether the cluster has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed: Option<bool>,
     /// Setting `current-longhorn-version`.
     pub current: Option<String>,
     /// Volumes by robustness.
-    pub volumes: BTreeMap<String, usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volumes: Option<BTreeMap<String, usize>>,
     /// CRD (`volumes.longhorn.io`) → `status.storedVersions`.
     pub stored_versions: BTreeMap<String, Vec<String>>,
     /// Volumes whose engine runs another image than the default.
@@ -69,6 +74,7 @@ pub struct LonghornFact {
 
 /// A Helm release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct HelmReleaseFact {
     /// Namespace of the HelmRelease object.
     pub namespace: String,

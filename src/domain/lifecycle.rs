@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::plan::Approval;
 use super::policy::Verification;
+use super::settle::verdict::Verdict;
 use super::state::{Stage, Update};
 
 /// The pull request of an update, as the forge has it.
@@ -208,10 +209,19 @@ fn verified(situation: &Situation<'_>) -> Action {
     if let Some(who) = situation.accepted_by {
         return Action::RecordVerified { by: format!("accepted by {who}") };
     }
+    let update = situation.update;
+    let reversal = update.settling.reversal.as_ref();
+    let taken_back_at = reversal.and_then(|reversal| reversal.made_at);
+    let is_bad = reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed);
+    if is_bad && taken_back_at.is_none() {
+        return wait(update.reason.as_deref().unwrap_or("it regressed"));
+    }
     let Verification::Merged { settle } = situation.verification else {
-        return wait("the cluster, or a person, has to say that it is healthy");
+        let seen = update.reason.as_deref().filter(|_| update.settling.verdict.is_some());
+        return wait(seen.unwrap_or("the cluster, or a person, has to say that it is healthy"));
     };
-    let Some(merged_at) = situation.update.merged_at else {
+    // What was taken back has as much time to come back as it would have had to settle.
+    let Some(merged_at) = taken_back_at.or(update.merged_at) else {
         return wait("it is not known when it was merged");
     };
     let settled =
@@ -282,6 +292,7 @@ mod tests {
             failure_stage: None,
             reason: None,
             verified_by: None,
+            settling: Default::default(),
         }
     }
 

@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
-use super::plan::{Approval, Revert};
+use super::notice::Told;
+use super::plan::{Approval, Revert, RevertSafety, Step};
+use super::settle::memory::{Baseline, Remembered};
+use super::settle::record::{Breaker, Evidence, Settling};
 
 /// Everything that is kept between passes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,6 +23,16 @@ pub struct State {
     pub quarantine: Vec<Quarantined>,
     /// `maintenance.yaml`: set while proposing and merging are stopped.
     pub maintenance: Option<Maintenance>,
+    /// `evidence/<update id>.yaml`: what was said of updates after their merge, and why.
+    pub evidence: BTreeMap<String, Evidence>,
+    /// `baselines/<update id>.yaml`: what was wrong in the cluster before updates that are under way.
+    pub baselines: BTreeMap<String, Baseline>,
+    /// `memory/<update id>.yaml`: what one pass must tell the next of updates that are watched, but for the baseline.
+    pub memory: BTreeMap<String, Remembered>,
+    /// `breaker.yaml`: set while too many reverts have stopped proposing and merging.
+    pub breaker: Option<Breaker>,
+    /// `told.yaml`: what people were told.
+    pub told: Told,
 }
 
 /// Where an update is in its life.
@@ -117,6 +130,9 @@ pub struct Update {
     /// Who said that it is verified, and how (`policy verification: merged, settle 24h`, `accepted by jane`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verified_by: Option<String>,
+    /// How far its settling is: verdict, hold, way back.
+    #[serde(skip_serializing_if = "Settling::is_empty", default)]
+    pub settling: Settling,
 }
 
 /// A sequence of steps that belong together.
@@ -198,6 +214,17 @@ impl Stage {
             Self::Held => UpdateStatus::Held,
             Self::Abandoned => UpdateStatus::Abandoned,
         }
+    }
+}
+
+impl Update {
+    /// Whether it is held, and a step must wait for that. A hold stops the queue; one that clears itself, of what could
+    /// be taken back without harm, stops its own component and what depends on it, which is for the planner to see.
+    pub fn hold_stops(&self, step: &Step) -> bool {
+        let stops_no_other = self.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself)
+            && self.revert.safety == RevertSafety::Safe
+            && step.revert.safety == RevertSafety::Safe;
+        self.stage == Stage::Held && (self.component == step.component || !stops_no_other)
     }
 }
 

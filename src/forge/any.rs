@@ -112,6 +112,13 @@ impl Forge for AnyForge {
         }
     }
 
+    async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        match self {
+            Self::Local(forge) => forge.statuses(commit).await,
+            Self::Github(forge) => forge.statuses(commit).await,
+        }
+    }
+
     fn warnings(&self) -> Vec<String> {
         match self {
             Self::Local(forge) => forge.warnings(),

@@ -13,6 +13,7 @@ pub(crate) mod clean;
 mod data;
 mod html;
 mod markdown;
+pub mod health;
 pub mod plan;
 #[cfg(test)]
 mod samples;

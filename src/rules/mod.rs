@@ -6,6 +6,7 @@ mod examples;
 mod kubernetes_apis;
 mod planning;
 mod raw;
+mod raw_health;
 mod raw_planning;
 mod registry;
 mod schema;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::raw_health::RawHealth;
 use super::raw_planning::{RawAbout, RawCompatibility, RawLadder, RawPrecondition, RawRevert};
 use crate::domain::version::Scheme;
 
@@ -57,6 +58,12 @@ pub(super) struct RawRule {
     /// Whether a step can be taken back; the first entry that matches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) revert: Vec<RawRevert>,
+    /// What is looked at after an update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health: Option<RawHealth>,
+    /// What a person does where an update is held, step by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) runbook: Vec<String>,
     /// Where versions live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pins: Vec<RawPin>,

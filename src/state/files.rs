@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use crate::domain::notice::Told;
 use crate::domain::problem::Problem;
+use crate::domain::settle::memory::{Baseline, Remembered};
+use crate::domain::settle::record::{Breaker, Evidence};
 use crate::domain::state::{Campaign, Maintenance, Quarantined, State, Update};
 use crate::repo::write::{Change, Id, WriteRepo};
 
@@ -18,6 +21,11 @@ const UPDATES: &str = "updates/";
 const CAMPAIGNS: &str = "campaigns/";
 const QUARANTINE: &str = "quarantine.yaml";
 const MAINTENANCE: &str = "maintenance.yaml";
+const TOLD: &str = "told.yaml";
+const EVIDENCE: &str = "evidence/";
+const BASELINES: &str = "baselines/";
+const MEMORY: &str = "memory/";
+const BREAKER: &str = "breaker.yaml";
 
 /// Most bytes of one file.
 const FILE_LIMIT: usize = 256 << 10;
@@ -69,16 +77,13 @@ fn check_schema(repo: &WriteRepo, tip: Id, is_there: bool) -> Result<(), Error> 
 
 /// `Ok(Err)` = the file is broken.
 fn read_file(repo: &WriteRepo, tip: Id, path: &str, state: &mut State) -> Result<Result<(), String>, Error> {
-    let kind = if path.starts_with(UPDATES)
-        || path.starts_with(CAMPAIGNS)
-        || path == QUARANTINE
-        || path == MAINTENANCE
-    {
-        repo.read_file(tip, path, FILE_LIMIT)
-    } else {
+    let folders = [UPDATES, CAMPAIGNS, EVIDENCE, BASELINES, MEMORY];
+    let is_known = folders.iter().any(|folder| path.starts_with(folder))
+        || [QUARANTINE, MAINTENANCE, BREAKER, TOLD].contains(&path);
+    if !is_known {
         return Ok(Ok(()));
-    };
-    let bytes = match kind {
+    }
+    let bytes = match repo.read_file(tip, path, FILE_LIMIT) {
         Ok(bytes) => bytes.unwrap_or_default(),
         Err(crate::repo::write::Error::TooLarge { limit, .. }) => {
             return Ok(Err(format!("it has more than {limit} bytes")));
@@ -93,6 +98,18 @@ fn parse(path: &str, bytes: &[u8], state: &mut State) -> Result<(), String> {
         state.quarantine = yaml::<Vec<Quarantined>>(bytes)?;
     } else if path == MAINTENANCE {
         state.maintenance = Some(yaml::<Maintenance>(bytes)?);
+    } else if path == TOLD {
+        state.told = yaml::<Told>(bytes)?;
+    } else if path == BREAKER {
+        state.breaker = Some(yaml::<Breaker>(bytes)?);
+    } else if let Some(name) = path.strip_prefix(EVIDENCE) {
+        let evidence: Evidence = yaml(bytes)?;
+        let id = id_of(name, &evidence.update_id)?;
+        state.evidence.insert(id, evidence);
+    } else if let Some(name) = path.strip_prefix(BASELINES) {
+        state.baselines.insert(stem(name)?, yaml::<Baseline>(bytes)?);
+    } else if let Some(name) = path.strip_prefix(MEMORY) {
+        state.memory.insert(stem(name)?, yaml::<Remembered>(bytes)?);
     } else if let Some(name) = path.strip_prefix(UPDATES) {
         let update: Update = yaml(bytes)?;
         let id = id_of(name, &update.update_id)?;
@@ -114,6 +131,14 @@ fn id_of(name: &str, id: &str) -> Result<String, String> {
     }
 }
 
+/// The id in the name of a file whose content does not say it.
+fn stem(name: &str) -> Result<String, String> {
+    match name.strip_suffix(".yaml") {
+        Some(stem) if is_id(stem) => Ok(stem.to_owned()),
+        _ => Err("its name is no id".to_owned()),
+    }
+}
+
 pub(super) fn is_id(id: &str) -> bool {
     !id.is_empty()
         && id.len() <= 64
@@ -130,12 +155,23 @@ pub(super) fn changes(old: &State, new: &State) -> Result<BTreeMap<String, Chang
     let mut changes = BTreeMap::new();
     entries(UPDATES, &old.updates, &new.updates, &mut changes)?;
     entries(CAMPAIGNS, &old.campaigns, &new.campaigns, &mut changes)?;
+    entries(EVIDENCE, &old.evidence, &new.evidence, &mut changes)?;
+    entries(BASELINES, &old.baselines, &new.baselines, &mut changes)?;
+    entries(MEMORY, &old.memory, &new.memory, &mut changes)?;
+    if old.breaker != new.breaker {
+        let change = new.breaker.as_ref().map_or(Ok(Change::Delete), written)?;
+        changes.insert(BREAKER.to_owned(), change);
+    }
     if old.quarantine != new.quarantine {
         changes.insert(QUARANTINE.to_owned(), written(&new.quarantine)?);
     }
     if old.maintenance != new.maintenance {
         let change = new.maintenance.as_ref().map_or(Ok(Change::Delete), written)?;
         changes.insert(MAINTENANCE.to_owned(), change);
+    }
+    if old.told != new.told {
+        let change = if new.told.is_empty() { Change::Delete } else { written(&new.told)? };
+        changes.insert(TOLD.to_owned(), change);
     }
     Ok(changes)
 }

@@ -5,6 +5,7 @@
 mod commits;
 mod local;
 mod remote;
+mod reverts;
 
 use std::collections::BTreeMap;
 

@@ -4,4 +4,4 @@
 
 mod course;
 mod interrupted;
-mod world;
+pub(crate) mod world;

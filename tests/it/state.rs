@@ -77,6 +77,7 @@ fn update(id: &str, component: &str) -> Update {
         failure_stage: None,
         reason: None,
         verified_by: None,
+        settling: Default::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::known::{DECLINED, decline};
-use super::{Error, Run};
+use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{
     Checks, Forge, ForgeErrorClass, MergeMethod, Merging, PullRequest, PullRequestChange, PullRequestState,
@@ -20,7 +20,7 @@ use crate::state::Transition;
 /// Most commits of a branch of ours that are looked at.
 const MOST_COMMITS: usize = 100;
 /// Who ticked a box on the dashboard: whoever may edit issues.
-const DASHBOARD: &str = "a person on the dashboard";
+pub(super) const DASHBOARD: &str = "a person on the dashboard";
 
 impl<F: Forge> Run<'_, F> {
     /// One action for each update that is not over, until there is nothing more to do for it now.
@@ -41,23 +41,6 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
-    }
-
-    /// The pull request of an update, by its number. A pass may have been stopped before it could note it: then by
-    /// what it says about itself, whatever became of it since, else by its branch.
-    fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
-        let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
-        let is_marked = |pull: &&PullRequest| {
-            update.pull_request.is_none()
-                && Marker::parse(&pull.body).is_some_and(|marker| marker.update_id == update.update_id)
-        };
-        let of_branch = |pull: &&PullRequest| {
-            pull.branch == update.branch
-                && update.pull_request.is_none()
-                && pull.state == PullRequestState::Open
-        };
-        let pulls = || self.world.pulls.iter();
-        pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
     }
 
     /// Does the one thing that comes next; `true` where something was recorded, so that more may follow.
@@ -81,7 +64,8 @@ impl<F: Forge> Run<'_, F> {
             Some(pull) => Some(self.seen(update, pull)?),
             None => None,
         };
-        let hold = self.hour().stops(&update.component).map(|hold| hold.reason);
+        let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
+        let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let action = lifecycle::next(&Situation {
@@ -131,14 +115,7 @@ impl<F: Forge> Run<'_, F> {
                 Ok(false)
             }
             Action::RecordMerge { commit, at } => {
-                self.record_update(&id, |update| {
-                    update.stage = Stage::Merged;
-                    update.merge_commit = Some(commit.clone());
-                    update.merged_at = Some(at);
-                    update.pull_request = update.pull_request.or(pull.map(|pull| pull.number));
-                    complete(update, "merge");
-                    update.reason = None;
-                })?;
+                self.record_merge(&id, pull.map(|pull| pull.number), &commit, at)?;
                 Ok(true)
             }
             Action::RecordClosed => {
@@ -244,24 +221,13 @@ impl<F: Forge> Run<'_, F> {
         })
     }
 
-    /// Whether anything on the branch since the base branch is not ours.
-    pub(super) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
-        if update.head.as_deref() == Some(head.to_string().as_str()) {
-            return Ok(false);
-        }
-        let since = self.pass.git.merge_base(self.world.base, head)?;
-        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
-        let ours = &self.pass.author.email;
-        Ok(commits.len() >= MOST_COMMITS
-            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
-    }
-
     fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
         let Some(pull) = pull else { return Ok(()) };
         if let Some(backup_id) = &update.backup_id {
             // A backup point that cannot be read back stops the merge.
             self.pass.backups().read_back(backup_id, None)?;
         }
+        self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
         let method = self.pass.config.pull_requests.merge_method;
@@ -294,6 +260,21 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
+    /// Keeps how the cluster is just before a merge.
+    fn keep_baseline(&mut self, id: &str) -> Result<(), Error> {
+        let Some(baseline) = self.pass.baseline.cloned() else { return Ok(()) };
+        self.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
+            let update = state.updates.get_mut(id)?;
+            complete(update, "pre_update_validation");
+            state.baselines.insert(id.to_owned(), baseline.clone());
+            Some(
+                Transition::new("Keep how the cluster is before the merge")
+                    .because("storage, etcd and nodes are as they should be")
+                    .trailer("Update", id),
+            )
+        })
+    }
+
     /// What is said of the merge: one commit keeps its own words, with the trailers by which it is known.
     fn merge_message(&self, pull: &PullRequest, method: MergeMethod) -> Result<String, Error> {
         let head: Option<Id> = pull.head.parse().ok().filter(|head| self.pass.git.has(*head));
@@ -301,14 +282,6 @@ impl<F: Forge> Run<'_, F> {
             (MergeMethod::Squash, Some(head)) => Ok(self.pass.git.commit_info(head)?.message),
             _ => Ok(pull.title.clone()),
         }
-    }
-
-    fn verify(&mut self, id: &str, by: &str) -> Result<(), Error> {
-        let now = self.pass.now;
-        let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
-        self.record(what, |state: &mut State| mark_verified(state, id, by, now))?;
-        self.delete_branch(&update)
     }
 
     /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place
@@ -372,32 +345,6 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
-    /// Takes a branch of ours away, if it is as we left it.
-    fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
-        let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
-        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
-            return Ok(());
-        }
-        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
-            Ok(delete_branch(&run.pass.git, update, head)?)
-        })?;
-        if done.is_some() {
-            self.world.refs.refs.remove(&format!("refs/heads/{}", update.branch));
-        }
-        Ok(())
-    }
-
-    /// Adds or changes what a pull request says about itself.
-    pub(super) fn change(
-        &mut self,
-        pull: &PullRequest,
-        change: PullRequestChange,
-        what: &str,
-    ) -> Result<(), Error> {
-        let effect = Effect::Change { number: pull.number, what: what.to_owned() };
-        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
-    }
-
     /// Campaigns are over whose updates all are, when nothing is left that would be proposed without being asked for.
     pub(super) fn end_campaigns(&mut self, planned: &Planned) -> Result<(), Error> {
         let mut left = planned.report.waves.iter().flat_map(|wave| &wave.steps);
@@ -438,6 +385,92 @@ impl<F: Forge> Run<'_, F> {
     }
 }
 
+impl<F: Forge> UnderWay<'_, F> {
+    /// The pull request of an update, by its number. A pass may have been stopped before it could note it: then by
+    /// what it says about itself, whatever became of it since, else by its branch.
+    pub(in crate::app) fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
+        let numbered = |pull: &&PullRequest| update.pull_request == Some(pull.number);
+        let is_marked = |pull: &&PullRequest| {
+            update.pull_request.is_none()
+                && Marker::parse(&pull.body).is_some_and(|marker| marker.update_id == update.update_id)
+        };
+        let of_branch = |pull: &&PullRequest| {
+            pull.branch == update.branch
+                && update.pull_request.is_none()
+                && pull.state == PullRequestState::Open
+        };
+        let pulls = || self.world.pulls.iter();
+        pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
+    }
+
+    /// Whether anything on the branch since the base branch is not ours.
+    pub(in crate::app) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
+        if update.head.as_deref() == Some(head.to_string().as_str()) {
+            return Ok(false);
+        }
+        let since = self.pass.git.merge_base(self.world.base, head)?;
+        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
+        let ours = &self.pass.author.email;
+        Ok(commits.len() >= MOST_COMMITS
+            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
+    }
+
+    /// Records that a pull request was merged.
+    pub(in crate::app) fn record_merge(
+        &mut self,
+        id: &str,
+        number: Option<u64>,
+        commit: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        self.record_update(id, |update| {
+            if update.stage != Stage::Proposed {
+                return;
+            }
+            update.stage = Stage::Merged;
+            update.merge_commit = Some(commit.to_owned());
+            update.merged_at = Some(at);
+            update.pull_request = update.pull_request.or(number);
+            complete(update, "merge");
+            update.reason = None;
+        })
+    }
+
+    pub(in crate::app) fn verify(&mut self, id: &str, by: &str) -> Result<(), Error> {
+        let now = self.pass.now;
+        let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
+        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
+        self.record(what, |state: &mut State| mark_verified(state, id, by, now))?;
+        self.delete_branch(&update)
+    }
+
+    /// Takes a branch of ours away, if it is as we left it.
+    pub(in crate::app) fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
+        let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
+        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
+            return Ok(());
+        }
+        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
+            Ok(delete_branch(&run.pass.git, update, head)?)
+        })?;
+        if done.is_some() {
+            self.world.refs.refs.remove(&format!("refs/heads/{}", update.branch));
+        }
+        Ok(())
+    }
+
+    /// Adds or changes what a pull request says about itself.
+    pub(in crate::app) fn change(
+        &mut self,
+        pull: &PullRequest,
+        change: PullRequestChange,
+        what: &str,
+    ) -> Result<(), Error> {
+        let effect = Effect::Change { number: pull.number, what: what.to_owned() };
+        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
+    }
+}
+
 /// Deletes the branch of an update, which is at `head`, if that is how we left it.
 ///
 /// # Errors
@@ -463,13 +496,26 @@ pub fn may_be_verified(update: &Update) -> bool {
     }
 }
 
-/// Records that a merged update is verified; `None` where there is no such update, or it is not merged.
+/// Records that a merged update is verified, or that what was taken back is good as it is; `None` where there is no such
+/// update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
     let update = state.updates.get_mut(id).filter(|update| may_be_verified(update))?;
-    update.stage = Stage::Verified;
-    update.status = update.stage.status();
+    if update.stage == Stage::Held {
+        update.settling.acknowledged_by = Some(by.to_owned());
+    }
+    update.settling.hold = None;
     update.changed_at = now;
     update.current_phase = None;
+    if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some()) {
+        update.stage = Stage::Reverted;
+        update.status = update.stage.status();
+        update.reason = Some(format!("reverted; {by}"));
+        return Some(Transition::of(update));
+    }
+    // A revert that is only proposed is not wanted any more.
+    update.settling.reversal = None;
+    update.stage = Stage::Verified;
+    update.status = update.stage.status();
     complete(update, "verification");
     update.verified_by = Some(by.to_owned());
     update.reason = None;
@@ -492,13 +538,13 @@ pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> O
 }
 
 /// Notes that a phase is done, once.
-pub(super) fn complete(update: &mut Update, phase: &str) {
+pub(in crate::app) fn complete(update: &mut Update, phase: &str) {
     if !update.completed_phases.iter().any(|done| done == phase) {
         update.completed_phases.push(phase.to_owned());
     }
 }
 
 /// A component id as a word in the names of phases: `k3s`, `helm_apps_podinfo`.
-pub(super) fn phase_of(component: &str) -> String {
+pub(in crate::app) fn phase_of(component: &str) -> String {
     component.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '_' }).collect()
 }

@@ -1,18 +1,21 @@
 //! What earlier passes left: rebuilt where the record was lost, and changed where people ticked a box.
 
-use super::{Error, Run};
+use super::act::{DASHBOARD, mark_verified};
+use super::{Error, UnderWay};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::state::Transition;
 
+/// Who accepted what was held, by a box on the dashboard.
+const ACCEPTED: &str = "accepted by a person on the dashboard";
 /// Why a version is not proposed again when its pull request was closed.
 pub(super) const DECLINED: &str =
     "its pull request was closed without being merged, which means: not this version";
 
-impl<F: Forge> Run<'_, F> {
+impl<F: Forge> UnderWay<'_, F> {
     /// Records pull requests of ours that the state does not know: it was lost, or a pass was killed.
-    pub(super) fn adopt(&mut self) -> Result<(), Error> {
+    pub(in crate::app) fn adopt(&mut self) -> Result<(), Error> {
         // Oldest first, so that the newest record of a component is the last.
         let unknown: Vec<(PullRequest, Marker)> = self
             .world
@@ -42,7 +45,7 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// Does what people ticked on the dashboard, as far as it is a matter of the record.
-    pub(super) fn obey(&mut self) -> Result<(), Error> {
+    pub(in crate::app) fn obey(&mut self) -> Result<(), Error> {
         for tick in self.ticked.clone() {
             match tick {
                 Tick::Unquarantine { component, version } => {
@@ -55,20 +58,82 @@ impl<F: Forge> Run<'_, F> {
                     })?;
                 }
                 Tick::Retry { update_id } => {
-                    self.record_update(&update_id, |update| {
-                        if update.stage == Stage::Held {
-                            update.stage =
-                                if update.merge_commit.is_some() { Stage::Merged } else { Stage::Proposed };
-                            update.reason = Some("taken up again by a person".to_owned());
-                        }
+                    let now = self.pass.now;
+                    self.record(format!("Take {update_id} up again"), |state: &mut State| {
+                        resume(state, &update_id, DASHBOARD, now)
+                    })?;
+                }
+                Tick::CloseBreaker { since } => {
+                    let open = |state: &State| {
+                        state.breaker.as_ref().is_some_and(|breaker| breaker.since.to_string() == since)
+                    };
+                    self.record("Close the circuit breaker".to_owned(), |state: &mut State| {
+                        open(state).then(|| close_breaker(state, DASHBOARD))?
+                    })?;
+                }
+                Tick::Accept { update_id } => {
+                    let now = self.pass.now;
+                    let held = |state: &State| {
+                        state.updates.get(&update_id).is_some_and(|update| update.stage == Stage::Held)
+                    };
+                    self.record(format!("Accept {update_id}"), |state: &mut State| {
+                        held(state).then(|| mark_verified(state, &update_id, ACCEPTED, now))?
                     })?;
                 }
                 // Looked at where they matter.
-                Tick::Open { .. } | Tick::Rebuild { .. } | Tick::Accept { .. } => {}
+                Tick::Open { .. } | Tick::Rebuild { .. } => {}
             }
         }
         Ok(())
     }
+}
+
+/// Takes an update up again that was held: it is proposed, or watched, anew. `None` where it is not held.
+pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Option<Transition> {
+    let update = state.updates.get_mut(id).filter(|update| update.stage == Stage::Held)?;
+    update.stage = match (&update.merge_commit, &update.settling.reversal) {
+        (None, _) => Stage::Proposed,
+        (Some(_), None) => Stage::Merged,
+        (Some(_), Some(_)) => Stage::Rolling,
+    };
+    // What was decided and not done is decided anew.
+    if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_none()) {
+        update.settling.reversal = None;
+    }
+    update.status = update.stage.status();
+    update.changed_at = now;
+    update.reason = Some(format!("taken up again by {by}"));
+    update.settling.hold = None;
+    update.settling.verdict = None;
+    update.settling.judged_at = None;
+    update.settling.acknowledged_by = Some(by.to_owned());
+    for remembered in state.memory.iter_mut().filter(|(judged, _)| judged.starts_with(id)).map(|(_, one)| one)
+    {
+        // What happened to nodes and data stays; what was concluded from it is concluded anew.
+        remembered.held = false;
+        remembered.regressed_at = None;
+        remembered.applied_since = None;
+        remembered.said = None;
+        remembered.merged_at = Some(now);
+    }
+    let update = state.updates.get(id)?;
+    let subject = format!("Take {} {} up again", update.component, update.to);
+    Some(
+        Transition::new(subject)
+            .because(format!("{by} has looked at it"))
+            .trailer("Update", id)
+            .trailer("Acknowledged-By", by),
+    )
+}
+
+/// Lets proposing and merging go on after too many reverts; `None` where nothing is stopped.
+pub fn close_breaker(state: &mut State, by: &str) -> Option<Transition> {
+    let breaker = state.breaker.take()?;
+    Some(
+        Transition::new("Close the circuit breaker")
+            .because(format!("{by} has looked; it was open because {}", breaker.reason()))
+            .trailer("Acknowledged-By", by),
+    )
 }
 
 /// Takes a version out of what is proposed.
@@ -118,5 +183,6 @@ fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update 
         failure_stage: None,
         reason: Some("rebuilt from its pull request".to_owned()),
         verified_by: None,
+        settling: Default::default(),
     }
 }

@@ -6,22 +6,32 @@
 
 mod act;
 mod charts;
+mod data;
 mod known;
 mod propose;
+mod rolled_back;
 mod texts;
+mod under_way;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub(super) use act::{complete, phase_of};
 pub use act::{delete_branch, mark_verified, may_be_verified};
+pub use known::{close_breaker, resume};
+pub(super) use under_way::UnderWay;
 
-use super::effects::{Effect, Go, Stopped, Witness};
+use super::data::{DataError, DataKeeper};
+use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::hour::Hour;
+use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::settle::{Settled, Unfit};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
@@ -30,10 +40,11 @@ use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
-use crate::state::{self, STATE_REF, StateStore, Transition};
+use crate::state::{self, STATE_REF, StateStore};
 
 /// Why a pass could not go on, or one update of it could not.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +58,9 @@ pub enum Error {
     /// Making or reading back a backup point.
     #[error(transparent)]
     Backup(#[from] backup::Error),
+    /// Backing up data.
+    #[error(transparent)]
+    Data(DataError),
     /// The forge.
     #[error(transparent)]
     Forge(#[from] ForgeError),
@@ -103,6 +117,7 @@ impl Error {
         match self {
             Self::Git(error) => error.hint(),
             Self::State(error) => error.hint(),
+            Self::Data(error) => error.hint(),
             Self::Backup(error) => error.hint(),
             Self::Forge(error) => error.hint.clone(),
             Self::NoBase { .. } | Self::NoDefault { .. } => {
@@ -110,6 +125,15 @@ impl Error {
             }
             Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
             _ => None,
+        }
+    }
+}
+
+impl From<DataError> for Error {
+    fn from(error: DataError) -> Self {
+        match error {
+            DataError::Stopped(stopped) => Self::Stopped(stopped),
+            error => Self::Data(error),
         }
     }
 }
@@ -136,6 +160,8 @@ pub struct Pass<'a, F> {
     pub generator: &'a dyn Generator,
     /// Looks into charts.
     pub charts: &'a dyn Charts,
+    /// Backs up data.
+    pub data: &'a dyn DataKeeper,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -148,6 +174,12 @@ pub struct Pass<'a, F> {
     pub by_name: bool,
     /// Whether new steps are proposed.
     pub proposes: bool,
+    /// Told of what happens, beside what the state says.
+    pub notify: &'a dyn Notify,
+    /// How the cluster is now, where it is seen.
+    pub baseline: Option<&'a Baseline>,
+    /// Why nothing may be merged by the state of the cluster, where there is a way to it.
+    pub unfit: Option<&'a Unfit>,
     /// Now.
     pub now: Timestamp,
 }
@@ -184,6 +216,27 @@ pub struct Done {
     pub failures: Vec<Failure>,
     /// What is not as it should be and kept nothing from going on, such as a reviewer who cannot be asked.
     pub warnings: Vec<String>,
+    /// Pages of pull requests, by number, where they have one.
+    pub links: BTreeMap<u64, String>,
+    /// Something stops every effect but recording and telling.
+    pub stopped: bool,
+}
+
+impl Done {
+    /// Puts what was settled before in front.
+    pub fn join(&mut self, settled: Settled) {
+        let effects = std::mem::take(&mut self.effects);
+        self.effects = settled.effects.into_iter().chain(effects).collect();
+        let failures = std::mem::take(&mut self.failures);
+        self.failures = settled.failures.into_iter().chain(failures).collect();
+        for (id, why) in settled.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                self.waiting.insert(id, why);
+            }
+        }
+        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
 /// Something that went wrong with one update.
@@ -252,20 +305,10 @@ impl<F: Forge> Pass<'_, F> {
         read: &dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
     ) -> Result<Done, Error> {
         let mut run = Run {
-            pass: self,
-            ticked: world
-                .dashboard
-                .as_ref()
-                .map(|dashboard| Tick::ticked(&dashboard.body))
-                .unwrap_or_default(),
-            kill_switch: self.kill_switch.or_else(|| stopped_by(world.dashboard.as_ref())),
-            world,
+            under_way: UnderWay::new(self, world),
             survey,
             observed,
             read,
-            effects: Vec::new(),
-            waiting: BTreeMap::new(),
-            failures: Vec::new(),
             replaced: Vec::new(),
             touched: BTreeSet::new(),
             occupied: BTreeMap::new(),
@@ -273,6 +316,7 @@ impl<F: Forge> Pass<'_, F> {
         };
         run.adopt()?;
         run.obey()?;
+        run.record_rolled_back()?;
         let mut planned = run.plan();
         let mut made_from = run.world.state.clone();
         run.take_further(&planned)?;
@@ -290,17 +334,23 @@ impl<F: Forge> Pass<'_, F> {
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
+        let stopped = run.kill_switch.is_some();
+        let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
+        let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
+        let links = pulls.map(|pull| (pull.number, pull.url)).collect();
         Ok(Done {
             plan: planned.report,
-            state: run.world.state,
-            effects: run.effects,
-            waiting: run.waiting,
-            failures: run.failures,
+            state: world.state,
+            effects,
+            waiting,
+            failures,
             warnings: self.forge.warnings(),
+            links,
+            stopped,
         })
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+    pub(in crate::app) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
         self.runtime.block_on(answer)
     }
 }
@@ -308,24 +358,18 @@ impl<F: Forge> Pass<'_, F> {
 /// The label on the dashboard that stops everything.
 pub const STOP_LABEL: &str = "gitops-updater/stop";
 
-fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)
 }
 
-/// A pass under way.
+/// A pass that takes further what is under way and proposes what comes next, with what it knows of the base branch.
 struct Run<'a, F> {
-    pass: &'a Pass<'a, F>,
-    world: World,
+    under_way: UnderWay<'a, F>,
     survey: &'a Survey,
     observed: Option<Observed<'a>>,
     read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
-    ticked: BTreeSet<Tick>,
-    kill_switch: Option<KillSwitch>,
-    effects: Vec<Effect>,
-    waiting: BTreeMap<String, String>,
-    failures: Vec<Failure>,
     /// Updates that another version takes the place of, to be closed when that one is open.
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
@@ -336,82 +380,21 @@ struct Run<'a, F> {
     held: BTreeMap<String, Held>,
 }
 
+impl<'a, F> Deref for Run<'a, F> {
+    type Target = UnderWay<'a, F>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.under_way
+    }
+}
+
+impl<F> DerefMut for Run<'_, F> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.under_way
+    }
+}
+
 impl<F: Forge> Run<'_, F> {
-    /// Does one thing, if the witness lets it; `None` where it was left out.
-    fn effect<T>(
-        &mut self,
-        effect: Effect,
-        act: impl FnOnce(&Self) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let go = self.pass.witness.before(&effect)?;
-        let result = match go {
-            Go::Do => {
-                tracing::info!(effect = %effect, "pass");
-                let result = act(self)?;
-                self.pass.witness.after(&effect)?;
-                Some(result)
-            }
-            Go::Skip => None,
-        };
-        self.effects.push(effect);
-        Ok(result)
-    }
-
-    /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
-    fn record(
-        &mut self,
-        what: String,
-        decide: impl Fn(&mut State) -> Option<Transition>,
-    ) -> Result<(), Error> {
-        // What changes nothing is no effect.
-        if decide(&mut self.world.state.clone()).is_none() {
-            return Ok(());
-        }
-        let now = self.pass.now;
-        let changed =
-            self.effect(Effect::Record { what }, |run| Ok(run.pass.store.change(now, &decide)?))?;
-        match changed {
-            Some(changed) => self.world.state = changed.loaded.state,
-            None => {
-                decide(&mut self.world.state);
-            }
-        }
-        Ok(())
-    }
-
-    /// Changes the record of one update, if it is there.
-    fn record_update(&mut self, id: &str, change: impl Fn(&mut Update)) -> Result<(), Error> {
-        self.record_update_as(id, Transition::of, change)
-    }
-
-    /// The same, in other words than those of the stage that it is in afterwards.
-    fn record_update_as(
-        &mut self,
-        id: &str,
-        told: impl Fn(&Update) -> Transition,
-        change: impl Fn(&mut Update),
-    ) -> Result<(), Error> {
-        let now = self.pass.now;
-        let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
-            let mut after = update.clone();
-            change(&mut after);
-            told(&after).subject().to_owned()
-        });
-        self.record(what, |state| {
-            let update = state.updates.get_mut(id)?;
-            let before = update.clone();
-            change(update);
-            if *update == before {
-                return None;
-            }
-            if update.stage != before.stage {
-                update.changed_at = now;
-            }
-            update.status = update.stage.status();
-            Some(told(update))
-        })
-    }
-
     /// This moment, with all that may stop a step.
     fn hour(&self) -> Hour<'_> {
         Hour {
@@ -487,6 +470,9 @@ impl<F: Forge> Run<'_, F> {
             .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
             .filter_map(|update| update.backup_id.clone())
             .collect();
+        if self.kill_switch.is_none() {
+            self.prune_data(&in_use)?;
+        }
         let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
         let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
         if outdated.is_empty() || self.kill_switch.is_some() {
@@ -507,14 +493,5 @@ impl<F: Forge> Run<'_, F> {
         }
         report.held.extend(self.held.values().cloned());
         report.held.sort_by(|one, other| one.component.cmp(&other.component));
-    }
-
-    fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {
-        if let Error::Stopped(stopped) = error {
-            return Err(stopped.into());
-        }
-        tracing::error!(component, error = %error, "update failed");
-        self.failures.push(Failure { component: component.to_owned(), error });
-        Ok(())
     }
 }

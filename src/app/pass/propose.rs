@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::act::{complete, phase_of};
-use super::{Error, Run};
+use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{
     BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
@@ -87,7 +87,7 @@ impl<F: Forge> Run<'_, F> {
         // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
-        if let Some(held) = self.held_by_chart(step, &comparison) {
+        if let Some(held) = self.held_by_chart(step, &comparison).or_else(|| self.held_by_data(step)) {
             tracing::info!(
                 component = step.component,
                 gate = held.gate,
@@ -133,6 +133,7 @@ impl<F: Forge> Run<'_, F> {
         let base = base_id.to_string();
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        let baseline = self.pass.baseline.cloned();
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
@@ -166,10 +167,14 @@ impl<F: Forge> Run<'_, F> {
                 failure_stage: None,
                 reason: None,
                 verified_by: None,
+                settling: Default::default(),
             };
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
                 campaign.backup_id = Some(backup_id);
+            }
+            if let Some(baseline) = &baseline {
+                state.baselines.insert(update_id.clone(), baseline.clone());
             }
             let transition = Transition::of(&update);
             state.updates.insert(update_id, update);
@@ -216,6 +221,7 @@ impl<F: Forge> Run<'_, F> {
         if self.world.refs.refs.contains_key(&format!("{}{backup_id}", backup::PREFIX)) {
             return Ok(());
         }
+        let data = self.back_up_data(update, &backup_id)?;
         let made = BackupPoint {
             schema: point::SCHEMA.to_owned(),
             backup_id: backup_id.clone(),
@@ -231,16 +237,24 @@ impl<F: Forge> Run<'_, F> {
             components: self.versions(),
             facts: self.observed.map(|observed| observed.facts.clone()),
             state: None,
-            data: Vec::new(),
+            data: data.data,
+            not_covered: data.not_covered,
         };
-        self.effect(Effect::BackUp { backup_id, commit }, |run| {
-            match run.pass.backups().create(&made, &BTreeMap::new()) {
+        let name = format!("{}{backup_id}", backup::PREFIX);
+        let tag = self.effect(Effect::BackUp { backup_id, commit }, |run| {
+            match run.pass.backups().create(&made, &data.files) {
                 // Another run made it, when other facts were known: it is a point of the same commit all the same.
-                Err(backup::Error::Exists { id }) => Ok(run.pass.backups().read_back(&id, None).map(drop)?),
-                created => Ok(created.map(drop)?),
+                Err(backup::Error::Exists { id }) => {
+                    run.pass.backups().read_back(&id, None)?;
+                    Ok(None)
+                }
+                created => Ok(created.map(Some)?),
             }
-        })
-        .map(drop)
+        })?;
+        if let Some(tag) = tag.flatten() {
+            self.world.refs.refs.insert(name, tag);
+        }
+        Ok(())
     }
 
     fn versions(&self) -> BTreeMap<String, BackedUp> {
@@ -272,7 +286,7 @@ impl<F: Forge> Run<'_, F> {
             files.iter().map(|(path, bytes)| (path.clone(), Change::Write(bytes.clone()))).collect();
         let name = format!("refs/heads/{}", update.branch);
         let effect = Effect::Push { branch: update.branch.clone(), what: written.title.clone() };
-        let made = |run: &Self| -> Result<Id, Error> {
+        let made = |run: &UnderWay<'_, F>| -> Result<Id, Error> {
             let words = Words { message: &written.commit, author: &run.pass.author, time: update.started_at };
             Ok(run.pass.git.commit(base, &changes, words)?)
         };
@@ -295,30 +309,6 @@ impl<F: Forge> Run<'_, F> {
             self.world.refs.refs.insert(name, commit);
         }
         Ok(pushed)
-    }
-
-    /// The branch, moved to a commit that the forge makes in its own name; `None` where it makes none.
-    fn commit_through_forge(
-        &self,
-        update: &Update,
-        written: &Written,
-        files: &BTreeMap<String, Vec<u8>>,
-        seen: Option<Id>,
-    ) -> Result<Option<Id>, Error> {
-        let file = |(path, content): (&String, &Vec<u8>)| -> Result<CommitFile, Error> {
-            let entry = self.pass.git.entry(self.world.base, path)?;
-            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
-            Ok(CommitFile { path: path.clone(), content: content.clone(), executable })
-        };
-        let commit = BranchCommit {
-            branch: update.branch.clone(),
-            base: self.world.base.to_string(),
-            files: files.iter().map(file).collect::<Result<_, _>>()?,
-            message: written.commit.clone(),
-            seen: seen.map(|seen| seen.to_string()),
-        };
-        let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
-        text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
 
     /// The open pull request of the branch; `None` in a dry run.
@@ -358,6 +348,32 @@ impl<F: Forge> Run<'_, F> {
         let number = opened.as_ref().map(|pull| pull.number);
         self.world.pulls.extend(opened);
         Ok(number)
+    }
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// The branch, moved to a commit that the forge makes in its own name; `None` where it makes none.
+    fn commit_through_forge(
+        &self,
+        update: &Update,
+        written: &Written,
+        files: &BTreeMap<String, Vec<u8>>,
+        seen: Option<Id>,
+    ) -> Result<Option<Id>, Error> {
+        let file = |(path, content): (&String, &Vec<u8>)| -> Result<CommitFile, Error> {
+            let entry = self.pass.git.entry(self.world.base, path)?;
+            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
+            Ok(CommitFile { path: path.clone(), content: content.clone(), executable })
+        };
+        let commit = BranchCommit {
+            branch: update.branch.clone(),
+            base: self.world.base.to_string(),
+            files: files.iter().map(file).collect::<Result<_, _>>()?,
+            message: written.commit.clone(),
+            seen: seen.map(|seen| seen.to_string()),
+        };
+        let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
+        text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
 }
 

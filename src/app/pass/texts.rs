@@ -78,6 +78,7 @@ impl<F: Forge> Run<'_, F> {
             [] => "a security update".to_owned(),
             advisories => format!("fixes {}", advisories.join(", ")),
         });
+        let (data_backups, not_covered) = self.told_data(update);
         let proposal = Proposal {
             marker: &marker,
             step,
@@ -94,6 +95,8 @@ impl<F: Forge> Run<'_, F> {
             changelog_url: entry.and_then(|entry| entry.changelog_url.as_deref()),
             releases: &self.releases(step),
             sections,
+            data_backups: &data_backups,
+            not_covered: &not_covered,
         };
         Ok(proposal.write(self.pass.templates)?)
     }
@@ -199,7 +202,8 @@ impl<F: Forge> Run<'_, F> {
             && planned.report.waves.is_empty()
             && planned.report.held.is_empty()
             && ignored.is_empty()
-            && self.world.state.quarantine.is_empty();
+            && self.world.state.quarantine.is_empty()
+            && self.world.state.breaker.is_none();
         if self.world.dashboard.is_none() && nothing {
             return Ok(());
         }
@@ -211,6 +215,7 @@ impl<F: Forge> Run<'_, F> {
             held: &planned.report.held,
             ignored: &ignored,
             quarantine: &self.world.state.quarantine,
+            breaker: self.world.state.breaker.as_ref(),
             asked: &asked,
             problems: detected.problems.len(),
         }

@@ -1,6 +1,7 @@
 //! Trailers of commits, by which a commit of ours is known.
 
 use super::hidden::{decoded, encoded};
+use crate::domain::state::Update;
 
 const PREFIX: &str = "Gitops-Updater-";
 
@@ -63,6 +64,48 @@ impl Trailers {
             seen[place.1] = true;
         }
         seen.iter().all(|seen| *seen).then_some(found)
+    }
+}
+
+/// The commit by which an update is taken back.
+#[derive(Debug, Clone, Copy)]
+pub struct Reverts<'a> {
+    /// The update.
+    pub update: &'a Update,
+    /// Commits of the base branch that it takes back: the last of them, as people name it.
+    pub commit: &'a str,
+    /// Why, for people.
+    pub reason: &'a str,
+}
+
+impl Reverts<'_> {
+    /// The first line.
+    pub fn title(&self) -> String {
+        let Update { component, from, to, .. } = self.update;
+        let line = |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(120).collect() };
+        format!("Revert \"{}: {} -> {}\"", line(component), line(from), line(to))
+    }
+
+    /// The whole message. The sentence in it is the one that Git itself writes.
+    pub fn message(&self) -> String {
+        let reason: String = self
+            .reason
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .take(2_000)
+            .collect();
+        let mut text = format!("{}\n\n{}\n\nThis reverts commit {}.\n\n", self.title(), reason.trim(), self.commit);
+        text.push_str(&format!("{PREFIX}Reverts: {}\n", encoded(&self.update.update_id)));
+        text.push_str(&format!("{PREFIX}Component: {}\n", encoded(&self.update.component)));
+        text
+    }
+
+    /// The id of the update that a commit says it takes back. It may stand anywhere below the subject, as squash
+    /// merges leave it; the last one counts.
+    pub fn parse(message: &str) -> Option<String> {
+        let lines = message.lines().skip(1);
+        let values = lines.filter_map(|line| line.trim().strip_prefix(PREFIX)?.strip_prefix("Reverts:"));
+        decoded(values.last()?.trim())
     }
 }
 

@@ -10,6 +10,7 @@ use super::hidden::{decoded, encoded};
 use super::proposal::MAX_BODY;
 use super::templates::{TemplateError, Templates, dashboard_name};
 use crate::domain::plan::{Approval, Held, Step, Wave};
+use crate::domain::settle::record::Breaker;
 use crate::domain::state::{Quarantined, Stage, Update};
 
 const OPEN: &str = "<!-- gitops-updater:";
@@ -42,6 +43,11 @@ pub enum Action {
         /// Update id.
         update_id: String,
     },
+    /// The person has looked at the reverts: go on proposing and merging.
+    CloseBreaker {
+        /// Since when the circuit breaker is open, so that an old tick closes no new one.
+        since: String,
+    },
     /// Let a version be proposed again.
     Unquarantine {
         /// Component id.
@@ -64,6 +70,7 @@ impl Action {
             Self::Rebuild { update_id } => ("rebuild", vec![update_id]),
             Self::Retry { update_id } => ("retry", vec![update_id]),
             Self::Accept { update_id } => ("accept", vec![update_id]),
+            Self::CloseBreaker { since } => ("close-breaker", vec![since]),
             Self::Unquarantine { component, version } => ("unquarantine", vec![component, version]),
         }
     }
@@ -88,6 +95,7 @@ impl Action {
             ("rebuild", Ok([update_id])) => Some(Self::Rebuild { update_id }),
             ("retry", Ok([update_id])) => Some(Self::Retry { update_id }),
             ("accept", Ok([update_id])) => Some(Self::Accept { update_id }),
+            ("close-breaker", Ok([since])) => Some(Self::CloseBreaker { since }),
             (verb, Err(values)) => match (verb, <[String; 2]>::try_from(values)) {
                 ("open", Ok([component, version])) => Some(Self::Open { component, version }),
                 ("unquarantine", Ok([component, version])) => Some(Self::Unquarantine { component, version }),
@@ -171,6 +179,8 @@ pub struct Dashboard<'a> {
     pub ignored: &'a [Ignored],
     /// Versions that are not proposed again.
     pub quarantine: &'a [Quarantined],
+    /// Set while too many reverts have stopped everything.
+    pub breaker: Option<&'a Breaker>,
     /// What people ticked and is not done yet: the box stays ticked.
     pub asked: &'a BTreeSet<Action>,
     /// How many things could not be read or asked.
@@ -181,6 +191,7 @@ pub struct Dashboard<'a> {
 struct Context<'a> {
     now: String,
     notices: &'a [String],
+    breaker: Option<Stopped>,
     open: Vec<Row<'a>>,
     merged: Vec<Row<'a>>,
     stopped: Vec<Row<'a>>,
@@ -206,6 +217,12 @@ struct More {
     held: usize,
     ignored: usize,
     quarantine: usize,
+}
+
+#[derive(Serialize)]
+struct Stopped {
+    reason: String,
+    checkbox: Value,
 }
 
 #[derive(Serialize)]
@@ -311,6 +328,10 @@ impl Dashboard<'_> {
         Context {
             now: self.now.strftime("%Y-%m-%d %H:%M UTC").to_string(),
             notices: &self.notices[..self.notices.len().min(rows)],
+            breaker: self.breaker.map(|breaker| Stopped {
+                reason: breaker.reason(),
+                checkbox: Action::CloseBreaker { since: breaker.since.to_string() }.checkbox(),
+            }),
             open,
             merged,
             stopped,

@@ -10,16 +10,19 @@ mod inline;
 mod names;
 pub mod neutral;
 mod proposal;
+mod rollback;
 mod section;
+pub mod settled;
 mod templates;
 
 #[cfg(test)]
 mod tests;
 
-pub use commit::Trailers;
+pub use commit::{Reverts, Trailers};
 pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
+pub use rollback::{GoingBack, reverted_updates};
 pub use section::Section;
 pub use templates::{Overrides, TemplateError, Templates};

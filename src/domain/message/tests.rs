@@ -107,6 +107,8 @@ fn written(notes: &str, sections: &[Section], templates: &Templates) -> Written 
             },
         ],
         sections,
+        data_backups: &[],
+        not_covered: &[],
     };
     proposal.write(templates).unwrap()
 }
@@ -546,6 +548,8 @@ fn a_wrong_template_is_named(#[case] template: &str, #[case] expected: &str) {
             changelog_url: None,
             releases: &[],
             sections: &[],
+            data_backups: &[],
+            not_covered: &[],
         }
         .write(&templates)
         .unwrap_err(),
@@ -582,6 +586,7 @@ fn update(id: &str, stage: Stage) -> Update {
         failure_stage: None,
         reason: Some("waits for a person".to_owned()),
         verified_by: None,
+        settling: Default::default(),
     }
 }
 
@@ -634,6 +639,7 @@ fn dashboard(count: usize) -> String {
         held: &vec![held; count],
         ignored: &[Ignored { component: "image/z".to_owned(), reason: "ignored by `detection`".to_owned() }],
         quarantine: &vec![quarantined; count],
+        breaker: None,
         asked: &BTreeSet::new(),
         problems: 2,
     }

@@ -88,13 +88,13 @@ fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>
         let Update { component, to, stage, .. } = update;
         let is_own = *component == step.component;
         let what = match stage {
-            Stage::Held => "is held and needs a person",
+            Stage::Held => "is held",
             Stage::Proposed => "is proposed",
             Stage::Merged | Stage::Rolling => "is merged and not verified",
             Stage::Verified | Stage::Reverted | Stage::Abandoned => continue,
         };
         let stops = match stage {
-            Stage::Held => true,
+            Stage::Held => update.hold_stops(step),
             // A newer target takes the place of one that is only proposed.
             Stage::Proposed if is_own => false,
             _ if is_own => true,

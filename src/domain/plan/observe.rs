@@ -189,9 +189,12 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
             }
         }
         // A cluster without Longhorn has no volumes of it.
+        Precondition::VolumesHealthy | Precondition::EnginesCurrent if without_longhorn(facts) => {}
         Precondition::VolumesHealthy => {
-            let volumes = facts.longhorn.iter().flat_map(|longhorn| &longhorn.volumes);
+            let volumes = facts.longhorn.as_ref().and_then(|longhorn| longhorn.volumes.as_ref());
+            let Some(volumes) = volumes else { return unknown(seen) };
             let bad = volumes
+                .iter()
                 .filter(|(state, count)| **count > 0 && matches!(state.as_str(), "degraded" | "faulted"));
             let bad: Vec<String> = bad.map(|(state, count)| format!("{count} {state}")).collect();
             if !bad.is_empty() {
@@ -206,6 +209,10 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
                 .push(format!("{count} Longhorn volumes run an older engine; upgrade their engines first")),
         },
     }
+}
+
+fn without_longhorn(facts: &Facts) -> bool {
+    facts.longhorn.as_ref().is_some_and(|longhorn| longhorn.installed == Some(false))
 }
 
 /// Objects that are stored in a version that the gate's versions do not know.

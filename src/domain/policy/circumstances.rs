@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::window::{Opening, Window, open};
 use super::{Hold, Limits};
 use crate::domain::plan::{RevertSafety, Step};
+use crate::domain::settle::record::Breaker;
 use crate::domain::state::{Maintenance, Quarantined, Stage, Update};
 
 /// Who pulled the kill switch.
@@ -40,6 +41,8 @@ pub struct Circumstances<'a> {
     pub kill_switch: Option<KillSwitch>,
     /// Set while proposing and merging are stopped.
     pub maintenance: Option<&'a Maintenance>,
+    /// Set while too many reverts have stopped proposing and merging.
+    pub breaker: Option<&'a Breaker>,
     /// How much may be under way.
     pub limits: Limits,
     /// Every update that is recorded, in any stage.
@@ -60,7 +63,10 @@ impl Circumstances<'_> {
 
     /// Why nothing may be proposed or merged now, whatever it is: kill switch, maintenance, or no window is open.
     pub fn at_this_hour(&self, windows: &[&Window]) -> Option<Hold> {
-        self.stopped().or_else(|| self.in_maintenance()).or_else(|| self.outside_windows(windows))
+        self.stopped()
+            .or_else(|| self.in_maintenance())
+            .or_else(|| self.broken())
+            .or_else(|| self.outside_windows(windows))
     }
 
     /// Why nothing at all may be done, not even a revert.
@@ -78,6 +84,12 @@ impl Circumstances<'_> {
         let until = maintenance.until.map(|until| format!(" until {until}")).unwrap_or_default();
         let reason = format!("maintenance mode{until}, set by {}{why}", maintenance.by);
         Some(hold("maintenance", reason, "maintenance", maintenance.until))
+    }
+
+    fn broken(&self) -> Option<Hold> {
+        let breaker = self.breaker?;
+        let reason = format!("the circuit breaker is open: {}", breaker.reason());
+        Some(hold("circuit_breaker", reason, "circuit_breaker", None))
     }
 
     fn outside_windows(&self, windows: &[&Window]) -> Option<Hold> {
@@ -108,9 +120,9 @@ impl Circumstances<'_> {
         })
     }
 
-    /// An update that is held for a person stops the queue.
+    /// An update that is held stops the queue.
     fn stopped_queue(&self, step: &Step) -> Option<Hold> {
-        let held = self.others(step).find(|update| update.stage == Stage::Held)?;
+        let held = self.others(step).find(|update| update.hold_stops(step))?;
         let why = held.reason.as_deref().unwrap_or("a person is needed");
         let reason = format!("{} {} is held: {why}", held.component, held.to);
         Some(hold("held_update", reason, &held.update_id, None))

@@ -29,7 +29,7 @@ impl GithubForge {
                 _ => checks.pending += 1,
             }
         }
-        for status in self.statuses(repository, commit).await? {
+        for status in self.read_statuses(repository, commit).await? {
             if status.context.starts_with(OWN) {
                 continue;
             }
@@ -42,8 +42,26 @@ impl GithubForge {
         Ok(checks)
     }
 
+    /// The latest status of each context, as the port has it.
+    pub(super) async fn all_statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        let repository = self.repository().await?;
+        let read = self.read_statuses(repository, commit).await?;
+        let status = |status: wire::Status| CommitStatus {
+            state: match status.state.as_str() {
+                "success" => StatusState::Success,
+                "pending" => StatusState::Pending,
+                "error" => StatusState::Error,
+                _ => StatusState::Failure,
+            },
+            context: status.context,
+            description: status.description.unwrap_or_default(),
+            url: status.target_url,
+        };
+        Ok(read.into_iter().map(status).collect())
+    }
+
     /// The latest status of each context.
-    async fn statuses(&self, repository: &Repository, commit: &str) -> ForgeResult<Vec<wire::Status>> {
+    async fn read_statuses(&self, repository: &Repository, commit: &str) -> ForgeResult<Vec<wire::Status>> {
         let doing = format!("read the statuses of {commit} in `{}`", repository.full_name());
         let target = repository.path(&format!("commits/{}/status?per_page=100", segment(commit)));
         let ask = Ask::get(target, doing, "statuses: read");
@@ -60,7 +78,7 @@ impl GithubForge {
             StatusState::Error => "error",
         };
         let description = shortened(&status.description);
-        let is_said = self.statuses(repository, commit).await?.iter().any(|known| {
+        let is_said = self.read_statuses(repository, commit).await?.iter().any(|known| {
             known.context.eq_ignore_ascii_case(&status.context)
                 && known.state == state
                 && known.description.as_deref().unwrap_or_default() == description

@@ -84,6 +84,10 @@ impl Forge for GithubForge {
         self.write_status(commit, status).await
     }
 
+    async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        self.all_statuses(commit).await
+    }
+
     fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,36 +1,11 @@
-//! The time as the GitHub client needs it: what it is, and waiting for it to pass.
+//! The time as the GitHub client needs it: how what it creates is spaced.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::app::ports::Clock as _;
-use crate::clock::AnyClock;
-
-/// Where the time comes from and how it passes, so that tests need not wait.
-pub trait Time: Send + Sync {
-    /// Now, in UTC.
-    fn now(&self) -> Timestamp;
-
-    /// Lets this much time pass.
-    fn sleep(&self, pause: Duration) -> BoxFuture<'_, ()>;
-}
-
-/// The time of the machine: limits and tokens of GitHub end by it, whatever `--now` says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct MachineTime;
-
-impl Time for MachineTime {
-    fn now(&self) -> Timestamp {
-        AnyClock::System.now()
-    }
-
-    fn sleep(&self, pause: Duration) -> BoxFuture<'_, ()> {
-        Box::pin(tokio::time::sleep(pause))
-    }
-}
+pub use crate::clock::{MachineTime, Time};
 
 /// Things created in any minute, of the 80 that GitHub allows (GitHub docs, "Rate limits for the REST API",
 /// secondary limits): others may use the same account.

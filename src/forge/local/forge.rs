@@ -75,6 +75,11 @@ impl Forge for LocalForge {
         self.run(move |inner| inner.set_status(&commit, &status)).await
     }
 
+    async fn statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        let commit = commit.to_owned();
+        self.run(move |inner| inner.list_statuses(&commit)).await
+    }
+
     async fn dashboard(&self) -> ForgeResult<Option<Dashboard>> {
         self.run(|inner| {
             let refs = inner.refs("read the dashboard")?;

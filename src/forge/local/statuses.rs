@@ -44,7 +44,30 @@ impl From<StatusState> for State {
     }
 }
 
+impl From<State> for StatusState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Success => Self::Success,
+            State::Failure => Self::Failure,
+            State::Error => Self::Error,
+        }
+    }
+}
+
 impl Inner {
+    pub(super) fn list_statuses(&self, commit: &str) -> ForgeResult<Vec<CommitStatus>> {
+        let attempt = "read the statuses of a commit";
+        let (_, statuses) = self.statuses(attempt, id(attempt, commit)?)?;
+        let status = |status: Status| CommitStatus {
+            state: status.state.into(),
+            context: status.context,
+            description: status.description,
+            url: status.url,
+        };
+        Ok(statuses.into_iter().map(status).collect())
+    }
+
     pub(super) fn checks(&self, commit: &str) -> ForgeResult<Checks> {
         let attempt = "read the statuses of a commit";
         let commit = id(attempt, commit)?;

@@ -159,9 +159,18 @@ fn merged(repository: &Repository, base: Option<Oid>, ours: Id, theirs: Id) -> R
     let mut options = MergeOptions::new();
     // A renamed file is a person's change that a person should look at.
     options.find_renames(false);
-    let mut index = repository
-        .merge_trees(&ancestor, &our_tree, &their_tree, Some(&options))
-        .map_err(Error::object(what()))?;
+    tree_between(repository, (&ancestor, &our_tree, &their_tree), &options, what)
+}
+
+/// What a three-way merge of trees (ancestor, ours, theirs) comes to.
+pub(super) fn tree_between(
+    repository: &Repository,
+    (ancestor, ours, theirs): (&git2::Tree<'_>, &git2::Tree<'_>, &git2::Tree<'_>),
+    options: &MergeOptions,
+    what: impl Fn() -> String,
+) -> Result<Merged, Error> {
+    let mut index =
+        repository.merge_trees(ancestor, ours, theirs, Some(options)).map_err(Error::object(what()))?;
     if index.has_conflicts() {
         let conflicts = index.conflicts().map_err(Error::object(what()))?;
         let mut paths: Vec<String> = conflicts

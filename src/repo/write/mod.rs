@@ -6,6 +6,7 @@
 //! No work tree, no index and no program takes part; see [`WriteRepo`]. What is read back from commits is untrusted and
 //! bounded.
 
+mod clone;
 mod commit;
 mod error;
 mod http;
@@ -13,12 +14,15 @@ mod id;
 mod local;
 mod push;
 mod remote;
+mod revert;
 mod store;
 
+pub use clone::clone_bare;
 pub use commit::{Change, Merged, Words};
 pub use error::Error;
 pub use http::HttpLimits;
 pub use id::{Id, NotAnId};
 pub use push::{Pushed, RefUpdate};
 pub use remote::{Remote, RemoteRefs, configured_url, https_form};
+pub use revert::{Landed, Standing};
 pub use store::{CommitInfo, EntryKind, Person, TagInfo, TreeEntry, WriteRepo};

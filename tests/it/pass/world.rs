@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use gitops_updater::app::data::{DataKeeper, Keeper, NoCluster};
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
@@ -24,8 +25,9 @@ use gitops_updater::state::StateStore;
 use jiff::Timestamp;
 
 use crate::support::git::Git;
+use crate::support::scripted_cluster::ScriptedCluster;
 
-pub(super) const NOW: &str = "2026-11-21T10:00:00Z";
+pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
 
 const SOURCE: &str = "\
 apiVersion: source.toolkit.fluxcd.io/v1
@@ -52,7 +54,7 @@ spec:
 
 /// What the charts' repository publishes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Published(pub(super) BTreeMap<String, Vec<&'static str>>);
+pub(crate) struct Published(pub(crate) BTreeMap<String, Vec<&'static str>>);
 
 impl Upstreams for Published {
     async fn ask_all(&self, wanted: BTreeMap<UpstreamRef, Wanted>, on_answer: OnAnswer<'_>) {
@@ -104,16 +106,18 @@ impl Charts for NoGenerator {
     }
 }
 
-pub(super) struct World {
+pub(crate) struct World {
     _folder: tempfile::TempDir,
-    pub(super) git: Git,
-    pub(super) published: Published,
-    pub(super) config: String,
+    pub(crate) git: Git,
+    pub(crate) published: Published,
+    pub(crate) config: String,
+    /// The cluster, where there is a way to one.
+    pub(super) cluster: Option<ScriptedCluster>,
 }
 
 impl World {
     /// Two releases with something newer.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let git = Git::init(folder.path().join("repo"));
         git.write("source.yaml", SOURCE)
@@ -124,41 +128,74 @@ impl World {
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new() }
+        Self { _folder: folder, git, published, config: String::new(), cluster: None }
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         self.git.dir()
     }
 
-    pub(super) fn forge(&self) -> LocalForge {
+    pub(crate) fn forge(&self) -> LocalForge {
         let repo = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let person = Person { name: "Jane".to_owned(), email: "jane@example.com".to_owned() };
         LocalForge::new(repo, person, Arc::new(AnyClock::Fixed(NOW.parse().unwrap())))
     }
 
-    pub(super) fn run(&self) -> Done {
+    pub(crate) fn run(&self) -> Done {
         let done = self.pass(&Recording::default(), NOW).unwrap();
         assert!(done.failures.is_empty(), "{:?}", done.failures);
         done
     }
 
-    pub(super) fn at(&self, now: &str) -> Done {
+    pub(crate) fn at(&self, now: &str) -> Done {
         let done = self.pass(&Recording::default(), now).unwrap();
         assert!(done.failures.is_empty(), "{:?}", done.failures);
         done
     }
 
-    pub(super) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+    pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        self.with_pass(witness, now, &runtime, |pass| {
+            let world = pass.observe()?;
+            let base = world.base.to_string();
+            let repository = repo::open(self.dir(), Some(&base)).unwrap();
+            let request = DetectRequest {
+                path: self.dir().to_path_buf(),
+                rev: Some(base),
+                config: pass.config.clone(),
+                offline: false,
+                components: vec![],
+                deep: false,
+                now: pass.now,
+            };
+            let found = detect::read(&repository, &request, 1).unwrap();
+            let clock = AnyClock::Fixed(pass.now);
+            let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
+            pass.carry_out(world, &survey, None, &|file| repository.read(file))
+        })
+    }
+
+    /// Does something with a pass over this repository.
+    pub(crate) fn with_pass<T>(
+        &self,
+        witness: &dyn Witness,
+        now: &str,
+        runtime: &tokio::runtime::Runtime,
+        act: impl FnOnce(&Pass<'_, LocalForge>) -> T,
+    ) -> T {
         let now: Timestamp = now.parse().unwrap();
         let config = self.config();
-        let clock = AnyClock::Fixed(now);
         let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let author = Person::bot();
-        let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(clock));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(AnyClock::Fixed(now)));
+        let settings = &config.data_backups;
+        let data: Box<dyn DataKeeper + '_> = match &self.cluster {
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime }),
+            None => Box::new(NoCluster { settings }),
+        };
         let templates = Templates::new(Overrides::default()).unwrap();
-        let pass = Pass {
+        act(&Pass {
             forge: &forge,
             git: git.clone(),
             store: StateStore::new(git, author.clone()),
@@ -166,32 +203,21 @@ impl World {
             author,
             templates: &templates,
             witness,
-            runtime: &runtime,
+            runtime,
             generator: &NoGenerator,
             charts: &NoGenerator,
+            data: data.as_ref(),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),
             selected: &|_, _| true,
             by_name: false,
             proposes: true,
+            notify: &gitops_updater::app::notify::Silent,
+            baseline: None,
+            unfit: None,
             now,
-        };
-        let world = pass.observe()?;
-        let base = world.base.to_string();
-        let repository = repo::open(self.dir(), Some(&base)).unwrap();
-        let request = DetectRequest {
-            path: self.dir().to_path_buf(),
-            rev: Some(base),
-            config: config.clone(),
-            offline: false,
-            components: vec![],
-            deep: false,
-            now,
-        };
-        let found = detect::read(&repository, &request, 1).unwrap();
-        let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
-        pass.carry_out(world, &survey, None, &|file| repository.read(file))
+        })
     }
 
     fn config(&self) -> Config {
@@ -201,23 +227,23 @@ impl World {
     }
 
     /// Every ref and where it is, but for this clone's own memory of the state.
-    pub(super) fn refs(&self) -> Vec<String> {
+    pub(crate) fn refs(&self) -> Vec<String> {
         let all = self.git.run(["for-each-ref", "--format=%(refname) %(objectname)"]);
         all.lines().filter(|line| !line.starts_with("refs/remotes/")).map(str::to_owned).collect()
     }
 
     /// The text of a file of the state.
-    pub(super) fn state_file(&self, path: &str) -> String {
+    pub(crate) fn state_file(&self, path: &str) -> String {
         self.git.run(["show", &format!("refs/gitops-updater/state:{path}")])
     }
 
-    pub(super) fn branches(&self) -> Vec<String> {
+    pub(crate) fn branches(&self) -> Vec<String> {
         let all = self.git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads/gitops-updater"]);
         all.lines().map(str::to_owned).collect()
     }
 
     /// Merges a pull request, as a person does.
-    pub(super) fn merge(&self, number: u64) {
+    pub(crate) fn merge(&self, number: u64) {
         use gitops_updater::app::forge::{Forge as _, MergeMethod};
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let forge = self.forge();
@@ -226,14 +252,14 @@ impl World {
     }
 
     /// Closes a pull request, as a person does.
-    pub(super) fn close(&self, number: u64) {
+    pub(crate) fn close(&self, number: u64) {
         use gitops_updater::app::forge::Forge as _;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(self.forge().close(number)).unwrap();
     }
 
     /// Numbers, branches and states of all pull requests, oldest first.
-    pub(super) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
+    pub(crate) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
         use gitops_updater::app::forge::{Forge as _, PullRequestState};
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut pulls = runtime.block_on(self.forge().pull_requests()).unwrap();
@@ -249,18 +275,18 @@ impl World {
 
 /// Remembers what was done, and stops where it is told to.
 #[derive(Debug, Default)]
-pub(super) struct Recording {
+pub(crate) struct Recording {
     /// Stop before this effect is done, counted from 0.
-    pub(super) stop_before: Option<usize>,
+    pub(crate) stop_before: Option<usize>,
     /// Stop after this effect was done.
-    pub(super) stop_after: Option<usize>,
+    pub(crate) stop_after: Option<usize>,
     /// Leave every effect out.
-    pub(super) skip: bool,
-    pub(super) done: Mutex<Vec<Effect>>,
+    pub(crate) skip: bool,
+    pub(crate) done: Mutex<Vec<Effect>>,
 }
 
 impl Recording {
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.done.lock().unwrap().len()
     }
 }

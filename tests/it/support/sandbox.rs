@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::fake_cluster::FakeCluster;
 use super::git::{self, Git};
 
 /// What the program takes for now.
@@ -52,6 +53,14 @@ impl Sandbox {
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Lets the program ask this cluster, with the account of a token, where it is told to ask one.
+    #[must_use]
+    pub(crate) fn in_cluster(self, cluster: &FakeCluster, token: &str) -> Self {
+        let kubeconfig = self.work.with_file_name("home").join("kubeconfig");
+        std::fs::write(&kubeconfig, cluster.kubeconfig(token)).unwrap();
+        self.variable("KUBECONFIG", kubeconfig.to_str().unwrap())
     }
 
     /// Where the program runs.

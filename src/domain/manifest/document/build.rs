@@ -95,16 +95,11 @@ impl<'text> Builder<'text> {
                 Event::MappingStart(..) => self.open(Value::Mapping, span, anchor),
                 Event::SequenceEnd | Event::MappingEnd => self.close(),
                 Event::Alias(id) => {
-                    let (target, size) = self.anchors.get(&id).copied().unwrap_or((NONE, 0));
-                    self.grow(size);
-                    self.repeated = self.repeated.saturating_add(size);
-                    if self.repeated > MAX_REPEATED {
-                        return Err(ParseError {
-                            offset: span.start,
-                            message: format!("aliases repeat more than {MAX_REPEATED} nodes"),
-                        });
+                    let offset = span.start;
+                    if !self.alias(id, span) {
+                        let message = format!("aliases repeat more than {MAX_REPEATED} nodes");
+                        return Err(ParseError { offset, message });
                     }
-                    self.add(Value::Alias(target), span, None);
                 }
                 Event::UnresolvedAlias(_) => self.add(Value::Alias(NONE), span, None),
                 _ => {}
@@ -154,6 +149,18 @@ impl<'text> Builder<'text> {
         self.anchors.extend(anchor.map(|anchor| (anchor, (node, 1))));
         self.grow(1);
         self.settle();
+    }
+
+    /// Adds an alias of an anchor; `false` where aliases then repeat too much.
+    pub(super) fn alias(&mut self, anchor: usize, span: Range<usize>) -> bool {
+        let (target, size) = self.anchors.get(&anchor).copied().unwrap_or((NONE, 0));
+        self.grow(size);
+        self.repeated = self.repeated.saturating_add(size);
+        if self.repeated > MAX_REPEATED {
+            return false;
+        }
+        self.add(Value::Alias(target), span, None);
+        true
     }
 
     /// Adds a node and links it as key or as value of the open collection.

@@ -1,11 +1,14 @@
 //! Reads the YAML that most manifests are written in, several times quicker than the parser does.
 //!
-//! That is: block mappings and sequences, scalars on one line, literal block scalars, comments. For such
-//! a document the nodes are those that the parser's events make, byte for byte; anything else is left to
-//! the parser, and so is everything that may be an error. Nothing here guesses: a document of which one
+//! That is: block mappings and sequences, flow collections and scalars on one line, block scalars, anchors,
+//! aliases, comments. For such a document the nodes are those that the parser's events make, byte for byte;
+//! anything else is left to the parser, and so is everything that may be an error. Nothing here guesses: a document of which one
 //! line is in doubt is not read at all. Tests and a fuzz target hold both ways against each other.
 //!
 //! Sections and rules in comments are those of YAML 1.2.2.
+
+mod flow;
+mod scalar;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -15,6 +18,8 @@ use super::{Document, Style, Value};
 
 /// Deeper than manifests are nested; the parser has its own limit, which is higher.
 const MAX_DEPTH: usize = 64;
+/// More anchors than manifests have; each alias looks for its own among them.
+const MAX_ANCHORS: usize = 64;
 /// A key ends within 1,024 characters of its start (7.4.2, 8.2.2); no character is shorter than a byte.
 const MAX_KEY: usize = 1_000;
 /// What the parser reads a value as that is not written.
@@ -32,6 +37,7 @@ pub(super) fn read(text: &str, chunk: Range<usize>) -> Option<Document<'_>> {
         builder: Builder::new(text, chunk.clone()),
         levels: Vec::new(),
         missing: None,
+        anchors: Vec::new(),
     };
     while let Some(line) = reader.next_line() {
         reader.line(&line)?;
@@ -76,9 +82,16 @@ struct Level {
     indent: usize,
 }
 
+/// A key whose value was not met yet.
+struct Missing<'text> {
+    colon: usize,
+    /// What the value is called (`key: &name`).
+    anchor: Option<&'text str>,
+}
+
 /// A scalar on one line.
 struct Scalar<'text> {
-    value: &'text str,
+    value: Cow<'text, str>,
     style: Style,
     /// Quotes included.
     span: Range<usize>,
@@ -92,8 +105,10 @@ struct Reader<'text> {
     next: usize,
     builder: Builder<'text>,
     levels: Vec<Level>,
-    /// Place of the colon after a key whose value was not met yet. The innermost level is its mapping.
-    missing: Option<usize>,
+    /// The innermost level is its mapping.
+    missing: Option<Missing<'text>>,
+    /// Names of the anchors so far; their places are their ids.
+    anchors: Vec<&'text str>,
 }
 
 impl<'text> Reader<'text> {
@@ -129,22 +144,21 @@ impl<'text> Reader<'text> {
             return None;
         }
         let dash = self.is_dash(line.start, line.end);
+        let kind = if dash { Kind::Sequence } else { Kind::Mapping };
         match (self.missing.take(), self.levels.last()) {
-            (Some(_), Some(level)) if line.indent > level.indent => {
-                self.open(if dash { Kind::Sequence } else { Kind::Mapping }, line.indent, line.start)?;
+            (Some(missing), Some(level)) if line.indent > level.indent => {
+                self.open(kind, line.indent, line.start, missing.anchor)?;
             }
-            (Some(_), Some(level)) if dash && line.indent == level.indent => {
+            (Some(missing), Some(level)) if dash && line.indent == level.indent => {
                 // The parser has it start behind the dash.
                 let entry = self.skip_spaces(line.start + 1);
-                self.open(Kind::Indentless, line.indent, entry)?;
+                self.open(Kind::Indentless, line.indent, entry, missing.anchor)?;
             }
-            (Some(colon), Some(_)) => {
-                self.add(Cow::Borrowed(NULL), Style::Plain, colon..colon)?;
+            (Some(missing), Some(_)) => {
+                self.add_missing(&missing)?;
                 self.close_down_to(line.indent, dash)?;
             }
-            (_, None) if self.builder.is_empty() => {
-                self.open(if dash { Kind::Sequence } else { Kind::Mapping }, line.indent, line.start)?;
-            }
+            (_, None) if self.builder.is_empty() => self.open(kind, line.indent, line.start, None)?,
             _ => self.close_down_to(line.indent, dash)?,
         }
         if dash { self.entries(line) } else { self.pair(line.start, line.end, None) }
@@ -161,24 +175,31 @@ impl<'text> Reader<'text> {
         self.bytes[at] == b'-' && (at + 1 == end || self.bytes[at + 1] == b' ')
     }
 
-    fn open(&mut self, kind: Kind, indent: usize, at: usize) -> Option<()> {
+    fn open(&mut self, kind: Kind, indent: usize, at: usize, anchor: Option<&'text str>) -> Option<()> {
         if self.levels.len() >= MAX_DEPTH {
             return None;
         }
-        match kind {
-            Kind::Mapping => self.builder.open(Value::Mapping, at..at, None),
-            Kind::Sequence | Kind::Indentless => self.builder.open(Value::Sequence, at..at, None),
-        }
+        let anchor = self.anchor(anchor)?;
+        let value = if kind == Kind::Mapping { Value::Mapping } else { Value::Sequence };
+        self.builder.open(value, at..at, anchor);
         self.levels.push(Level { kind, indent });
         Some(())
     }
 
-    fn add(&mut self, value: Cow<'text, str>, style: Style, span: Range<usize>) -> Option<()> {
+    fn add(&mut self, scalar: Scalar<'text>, anchor: Option<&'text str>) -> Option<()> {
         if self.builder.is_full() {
             return None;
         }
-        self.builder.add(Value::Scalar { value, style }, span, None);
+        let anchor = self.anchor(anchor)?;
+        let Scalar { value, style, span } = scalar;
+        self.builder.add(Value::Scalar { value, style }, span, anchor);
         Some(())
+    }
+
+    /// Nothing stands where a value may; what an anchor of nothing is, is left to the parser.
+    fn add_missing(&mut self, missing: &Missing<'text>) -> Option<()> {
+        let &Missing { colon, anchor: None } = missing else { return None };
+        self.add(Scalar { value: Cow::Borrowed(NULL), style: Style::Plain, span: colon..colon }, None)
     }
 
     /// Closes what ends before a line. The line belongs to a collection only in exactly its column; one
@@ -209,7 +230,7 @@ impl<'text> Reader<'text> {
             }
             let column = line.indent + (at - line.start);
             if self.is_dash(at, line.end) {
-                self.open(Kind::Sequence, column, at)?;
+                self.open(Kind::Sequence, column, at, None)?;
                 dash = at;
                 continue;
             }
@@ -222,54 +243,60 @@ impl<'text> Reader<'text> {
     fn pair(&mut self, at: usize, end: usize, entry: Option<usize>) -> Option<()> {
         let scalar = match self.bytes[at] {
             b'\'' | b'"' => self.quoted(at, end)?,
-            _ if entry.is_some() && !self.starts_plain(at) => return self.value(at, end),
+            _ if entry.is_some() && !self.starts_plain(at) => return self.value(at, end, None),
             _ => self.plain(at, end)?,
         };
-        let colon = scalar.span.end;
+        let colon = self.skip_spaces(scalar.span.end);
         if colon < end && self.bytes[colon] == b':' {
             // The colon of a key has a space or the end of the line behind it; without, a quoted scalar
             // is followed by something else.
-            if scalar.span.len() > MAX_KEY || (colon + 1 < end && self.bytes[colon + 1] != b' ') {
+            if colon - at > MAX_KEY || (colon + 1 < end && self.bytes[colon + 1] != b' ') {
                 return None;
             }
             if let Some(column) = entry {
-                self.open(Kind::Mapping, column, at)?;
+                self.open(Kind::Mapping, column, at, None)?;
             }
-            self.add(Cow::Borrowed(scalar.value), scalar.style, scalar.span)?;
-            let at = self.skip_spaces(colon + 1);
-            if at >= end || self.bytes[at] == b'#' {
-                self.missing = Some(colon);
-                return Some(());
-            }
-            return self.value(at, end);
+            self.add(scalar, None)?;
+            return self.value(self.skip_spaces(colon + 1), end, Some(colon));
         }
         entry?;
-        self.ends(colon, end)?;
-        self.add(Cow::Borrowed(scalar.value), scalar.style, scalar.span)
+        self.ends(scalar.span.end, end)?;
+        self.add(scalar, None)
     }
 
-    /// A value that starts on the line of its key or dash.
-    fn value(&mut self, at: usize, end: usize) -> Option<()> {
-        let scalar = match self.bytes[at] {
-            b'\'' | b'"' => self.quoted(at, end)?,
-            b'|' => return self.literal(at, end),
-            // Collections in one line are left to the parser, but empty ones.
-            open @ (b'{' | b'[') => {
-                let (close, value) =
-                    if open == b'{' { (b'}', Value::Mapping) } else { (b']', Value::Sequence) };
-                if at + 1 >= end || self.bytes[at + 1] != close || self.builder.is_full() {
+    /// What stands on the line behind a colon, or as an entry behind a dash.
+    fn value(&mut self, at: usize, end: usize, colon: Option<usize>) -> Option<()> {
+        let (anchor, at) = match self.bytes.get(at) {
+            Some(b'&') => {
+                let (name, behind) = self.name(at + 1);
+                // Only spaces separate it from what it names.
+                if behind < end && self.bytes[behind] != b' ' {
                     return None;
                 }
-                self.ends(at + 2, end)?;
-                self.builder.open(value, at..at + 1, None);
-                self.builder.close();
-                return Some(());
+                (Some(name?), self.skip_spaces(behind))
+            }
+            _ => (None, at),
+        };
+        if at >= end || self.bytes[at] == b'#' {
+            self.missing = Some(Missing { colon: colon?, anchor });
+            return Some(());
+        }
+        let scalar = match self.bytes[at] {
+            b'\'' | b'"' => self.quoted(at, end)?,
+            b'|' | b'>' => return self.block(at, end, anchor),
+            b'{' | b'[' => {
+                let behind = self.flow(at, anchor, self.levels.len())?;
+                return self.ends(behind, end);
+            }
+            b'*' if anchor.is_none() => {
+                let behind = self.alias(at)?;
+                return self.ends(behind, end);
             }
             _ => self.plain(at, end)?,
         };
         // A second key on the line of the first has its colon here, which is an error.
         self.ends(scalar.span.end, end)?;
-        self.add(Cow::Borrowed(scalar.value), scalar.style, scalar.span)
+        self.add(scalar, anchor)
     }
 
     /// Nothing but a comment follows on the line; it is separated by a space (6.6).
@@ -278,113 +305,9 @@ impl<'text> Reader<'text> {
         (at >= end || (at > from && self.bytes[at] == b'#')).then_some(())
     }
 
-    /// Whether a plain scalar may start here: not with an indicator (7.3.3). `?` and `:` may before some
-    /// characters, which manifests do not write.
-    fn starts_plain(&self, at: usize) -> bool {
-        match self.bytes[at] {
-            b'-' => self.bytes.get(at + 1).is_some_and(|next| !matches!(next, b' ' | b'\n')),
-            byte => !b"?:,[]{}#&*!|>'\"%@`".contains(&byte),
-        }
-    }
-
-    /// A plain scalar: up to a colon before a space or before the end of the line, a comment, or the end of
-    /// the line, without the spaces before. Where a colon ends it, it has no spaces before the colon.
-    fn plain(&self, at: usize, end: usize) -> Option<Scalar<'text>> {
-        if !self.starts_plain(at) {
-            return None;
-        }
-        let line = &self.bytes[..end];
-        let mut last = at;
-        let mut place = at;
-        while let Some(&byte) = line.get(place) {
-            match byte {
-                b' ' => {
-                    place += 1;
-                    continue;
-                }
-                b':' if matches!(line.get(place + 1), None | Some(b' ')) => {
-                    if last != place {
-                        return None;
-                    }
-                    break;
-                }
-                b'#' if last != place => break,
-                _ => {}
-            }
-            place += 1;
-            last = place;
-        }
-        let span = at..last;
-        Some(Scalar { value: self.text.get(span.clone())?, style: Style::Plain, span })
-    }
-
-    /// A quoted scalar without escapes (7.3.1, 7.3.2) that ends on its line.
-    fn quoted(&self, at: usize, end: usize) -> Option<Scalar<'text>> {
-        let quote = self.bytes[at];
-        let close = at + 1 + memchr::memchr(quote, &self.bytes[at + 1..end])?;
-        let inside = at + 1..close;
-        let escaped = match quote {
-            b'\'' => close + 1 < end && self.bytes[close + 1] == b'\'',
-            _ => memchr::memchr(b'\\', &self.bytes[inside.clone()]).is_some(),
-        };
-        (!escaped).then_some(Scalar {
-            value: self.text.get(inside)?,
-            style: Style::Quoted,
-            span: at..close + 1,
-        })
-    }
-
-    /// A literal block scalar (8.1.2) whose first line has text and tells the indentation (8.1.1.1).
-    fn literal(&mut self, at: usize, end: usize) -> Option<()> {
-        let strip = self.bytes[at + 1..end].starts_with(b"-");
-        // Other indicators (`+`, digits) and a comment behind the header are left to the parser.
-        if self.skip_spaces(at + 1 + usize::from(strip)) < end {
-            return None;
-        }
-        let outer = self.levels.last()?.indent;
-        let mut begin = end + 1;
-        let start = self.skip_spaces(begin);
-        let indent = start.checked_sub(begin).filter(|indent| *indent > outer)?;
-        if start >= self.line_end(begin) {
-            return None;
-        }
-        let mut value = String::new();
-        let mut breaks = 0;
-        // Where the scalar stops: behind the indentation of the first line that is not part of it, which is
-        // how far the parser has then read.
-        let stop = loop {
-            if begin >= self.bytes.len() {
-                break self.bytes.len();
-            }
-            let line = self.line_end(begin);
-            let text = self.skip_spaces(begin).min(begin + indent);
-            if text == line {
-                // At the end of the text this is indentation without a line.
-                if line == self.bytes.len() {
-                    break line;
-                }
-                breaks += 1;
-            } else if text < begin + indent {
-                break text;
-            } else {
-                value.extend(std::iter::repeat_n('\n', breaks));
-                value.push_str(self.text.get(text..line)?);
-                breaks = 1;
-            }
-            begin = line + 1;
-        };
-        // Clipping leaves one line feed (8.1.1.2), whether the last line has one or not.
-        if !strip {
-            value.push('\n');
-        }
-        // The line that ended the scalar is read again, as are blank lines at its end: nothing is lost.
-        self.next = begin;
-        self.add(Cow::Owned(value), Style::Block, start..stop)
-    }
-
     fn finish(mut self, chunk: Range<usize>) -> Option<Document<'text>> {
-        if let Some(colon) = self.missing.take() {
-            self.add(Cow::Borrowed(NULL), Style::Plain, colon..colon)?;
+        if let Some(missing) = self.missing.take() {
+            self.add_missing(&missing)?;
         }
         // A document without a node is left to the parser, and so is one too large for it.
         if self.levels.is_empty() || self.builder.is_full() {

@@ -89,7 +89,7 @@ fn nothing_newer_makes_an_empty_plan() {
 #[case::node_is_not_ready(|facts: &mut Facts| facts.nodes[0].ready = false, Some("not Ready or cordoned: one"))]
 #[case::node_is_cordoned(|facts: &mut Facts| facts.nodes[0].schedulable = false, Some("not Ready or cordoned: one"))]
 #[case::volume_is_degraded(
-    |facts: &mut Facts| facts.longhorn = Some(LonghornFact { volumes: BTreeMap::from([("degraded".to_owned(), 2)]), ..LonghornFact::default() }),
+    |facts: &mut Facts| facts.longhorn = Some(LonghornFact { volumes: Some(BTreeMap::from([("degraded".to_owned(), 2)])), ..LonghornFact::default() }),
     Some("Longhorn volumes: 2 degraded")
 )]
 #[case::cluster_is_behind_git(
@@ -123,6 +123,25 @@ fn without_facts_it_is_said_what_was_not_checked() {
     assert!(step.next);
     let note = "not checked, because there are no facts of the cluster: nodes_ready, volumes_healthy";
     assert!(step.reasons.iter().any(|reason| reason == note), "{:?}", step.reasons);
+}
+
+#[rstest]
+#[case::nothing_is_known_of_longhorn(None, true)]
+#[case::volumes_were_not_seen(Some(LonghornFact { installed: Some(true), ..LonghornFact::default() }), true)]
+#[case::there_is_no_longhorn(Some(LonghornFact { installed: Some(false), ..LonghornFact::default() }), false)]
+#[case::there_are_no_volumes(
+    Some(LonghornFact { volumes: Some(BTreeMap::new()), ..LonghornFact::default() }),
+    false
+)]
+fn volumes_that_were_not_seen_are_not_taken_for_healthy(
+    #[case] longhorn: Option<LonghornFact>,
+    #[case] told: bool,
+) {
+    let plan = k3s().facts(Facts { longhorn, ..facts() }).plan();
+    let step = step(&plan, "k3s@v1.33.10+k3s1");
+    let note = "not checked, because the facts do not say: volumes_healthy";
+    assert_eq!(step.reasons.iter().any(|reason| reason == note), told, "{:?}", step.reasons);
+    assert!(step.next);
 }
 
 #[rstest]

@@ -42,6 +42,7 @@ fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Upda
         failure_stage: None,
         reason: None,
         verified_by: None,
+        settling: Default::default(),
     }
 }
 

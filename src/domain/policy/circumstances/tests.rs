@@ -61,6 +61,7 @@ fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Upda
         failure_stage: None,
         reason: None,
         verified_by: None,
+        settling: Default::default(),
     }
 }
 
@@ -92,6 +93,7 @@ impl World {
             now: self.now,
             kill_switch: self.kill_switch,
             maintenance: self.maintenance.as_ref(),
+            breaker: None,
             limits: self.limits,
             updates: &self.updates,
             quarantine: &self.quarantine,

@@ -38,6 +38,14 @@ fn is_read(text: &str, chunk: Range<usize>) -> Result<bool, String> {
 #[case::no_end_of_line("a: |\n  x")]
 #[case::indentation_without_a_line("a: |-\n  x\n  ")]
 #[case::everything_indented("  a: 1\n  b:\n  - c\n")]
+#[case::flow("a: [b, 'c', \"d\" ] # e\nf: {g: h, 'i': j k,  l : [m, {n: o}]}\np:\n- [ q ]\n- {r: []}\n")]
+#[case::anchors("a: &b c\nd: &e\n  f: &g-1\n  - &h 'i'\n  - &j [*b, &k {l: &m n}]\n  o: &p |\n    q\n")]
+#[case::aliases("a: &b c\nd: *b\ne: &b\n  f: *b # g\n  h: [*b, *b ]\ni: *b\n<<: [*b]\nj:\n- *b\n")]
+#[case::alias_of_what_holds_it("a: &b\n  c: *b\n  d: &e [*e]\n")]
+#[case::escapes("a: \"b\\n\\\\\\\"c\\t\"\nd: 'it''s'''\n'''': \"\\\"\"\n")]
+#[case::folded("a: >\n  b\n  c \n\n\n  d\n\ne: >-\n    f\ng:\n- >\n  h")]
+#[case::spaces_before_colons("a : b\n'c'  : d\ne:\n- f :\n")]
+#[case::colons_in_front("a: :b\n:c:d: ::1\ne:\n- ::1\n")]
 #[case::other_letters("\u{fc}: \u{1f600} # \u{2014}\nb: |\n  \u{e9}\n")]
 fn plain_documents_are_read(#[case] text: &str) {
     assert_eq!(is_read(text, 0..text.len()), Ok(true));
@@ -46,14 +54,30 @@ fn plain_documents_are_read(#[case] text: &str) {
 #[rstest]
 #[case::nothing("# only a comment\n\n")]
 #[case::scalar("a\n")]
-#[case::anchor("a: &b c\n")]
-#[case::alias("a: *b\n")]
+#[case::anchor_of_a_key("&a b: c\n")]
+#[case::anchor_of_nothing("a: &b\nc: d\n")]
+#[case::anchor_of_a_key_in_an_entry("- &a b: c\n")]
+#[case::anchor_of_an_alias("a: &b c\nd: &e *b\n")]
+#[case::anchor_before_an_entry("- &a\n  b: c\n")]
+#[case::anchor_with_other_letters("a: &\u{fc} b\n")]
+#[case::alias_of_nothing("a: *b\n")]
+#[case::alias_as_key("a: &b c\n*b : d\n")]
 #[case::tag("a: !!str b\n")]
-#[case::flow("a: [b]\n")]
+#[case::flow_on_two_lines("a: [b,\n  c]\n")]
+#[case::flow_with_a_comment("a: [b, # c\n  d]\n")]
+#[case::flow_that_ends_in_a_comma("a: [b,]\n")]
+#[case::flow_with_nothing_in_it("a: {b: , c}\n")]
+#[case::flow_with_a_pair("a: [b: c]\n")]
+#[case::flow_right_behind_a_key("a: {b:c, 'd':e}\n")]
+#[case::flow_that_is_a_key("a: 1\n[b]: c\n")]
+#[case::flow_that_never_ends("a: {b: [c}\n")]
+#[case::flow_of_braces("a: {{ b }}\n")]
+#[case::brackets_in_flow("a: [b[c]]\n")]
+#[case::dash_in_flow("a: [-]\n")]
+#[case::colon_in_flow("a: [:]\n")]
 #[case::flow_as_root("{}\n")]
 #[case::complex_key("? a\n: b\n")]
 #[case::key_that_is_missing(": a\n")]
-#[case::space_before_colon("a : b\n")]
 #[case::second_key("a: b: c\n")]
 #[case::second_key_at_the_end("a: b:\n")]
 #[case::plain_lines("a: b\n  c\n")]
@@ -61,11 +85,11 @@ fn plain_documents_are_read(#[case] text: &str) {
 #[case::quoted_lines("a: 'b\n  c'\n")]
 #[case::quoted_on_the_next_line("a:\n  'b'\n")]
 #[case::escape("a: \"\\x41\"\n")]
-#[case::quote_in_quotes("a: 'it''s'\n")]
 #[case::behind_quotes("a: 'b'c\n")]
 #[case::comment_right_behind_quotes("a: 'b'#c\n")]
 #[case::value_right_behind_quoted_key("'a':b\n")]
-#[case::folded("a: >\n  b\n")]
+#[case::folded_that_goes_deeper("a: >\n  b\n    c\n")]
+#[case::folded_and_kept("a: >+\n  b\n\n")]
 #[case::kept("a: |+\n  b\n\n")]
 #[case::indentation_is_told("a: |2\n  b\n")]
 #[case::literal_without_text("a: |\nb: c\n")]
@@ -103,6 +127,24 @@ fn long_keys_and_deep_documents_are_left_to_the_parser() {
     let nested = |depth| format!("{}a\n", "- ".repeat(depth));
     assert_eq!(is_read(&nested(MAX_DEPTH), 0..2 * MAX_DEPTH + 2), Ok(true));
     assert_eq!(is_read(&nested(MAX_DEPTH + 1), 0..2 * MAX_DEPTH + 4), Ok(false));
+    let flow = |depth| format!("a: {}{}\n", "[".repeat(depth), "]".repeat(depth));
+    assert_eq!(is_read(&flow(MAX_DEPTH - 1), 0..2 * MAX_DEPTH + 2), Ok(true));
+    assert_eq!(is_read(&flow(MAX_DEPTH), 0..2 * MAX_DEPTH + 4), Ok(false));
+}
+
+#[test]
+fn many_anchors_and_aliases_that_unfold_are_left_to_the_parser() {
+    let named = |count| (0..count).map(|number| format!("k{number}: &a{number} x\n")).collect::<String>();
+    let (few, many) = (named(MAX_ANCHORS), named(MAX_ANCHORS + 1));
+    assert_eq!(is_read(&few, 0..few.len()), Ok(true));
+    assert_eq!(is_read(&many, 0..many.len()), Ok(false));
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..9 {
+        let again = vec![format!("*a{}", level - 1); 9].join(", ");
+        bomb.push_str(&format!("a{level}: &a{level} [{again}]\n"));
+    }
+    assert_eq!(read(&bomb, 0..bomb.len()), None);
+    assert!(Document::read_parsed(&bomb, 0..bomb.len()).is_err());
 }
 
 #[test]
@@ -212,7 +254,19 @@ fn pieces() -> impl Strategy<Value = String> {
         ",",
         "&",
         "&x ",
+        "&x ",
+        ": &x\n  ",
         "*x",
+        "*x",
+        ": *x",
+        ": [",
+        ": {",
+        ", ",
+        "]\n",
+        "}\n",
+        ": >-\n  ",
+        "\\n",
+        "\\\"",
         "!",
         "!!str ",
         "? ",
@@ -256,10 +310,117 @@ fn lines() -> impl Strategy<Value = String> {
     const KEYS: &[&str] =
         &["a: ", "b: ", "c:", "'d': ", "\"e\": ", "k :", "", "", "-x: ", "<<: ", "f:g: ", "h:  "];
     const VALUES: &[&str] = &[
-        "", "", "", "", "x", "x y", "1.2.3", "'q'", "'it''s'", "\"q\"", "\"\\n\"", "|", "|", "|-", "|-",
-        "|+", ">", ">-", "{}", "[]", "x # c", "# c", "'q' # c", "{} # c", "x: y", "x:", "&a x", "*a", "- x",
-        "-x", "---", "...", "x#y", "'a", "b'", "\"a", "[x]", "{a: b}", "\u{e9}", "| # c", "|2", "|1",
-        "'q' x", "{}x", "a,b", "%x", ": x", "''", "\"\"", "' '", "\" x \"", "' # '", "x  ", "x: # y",
+        "",
+        "",
+        "",
+        "",
+        "x",
+        "x y",
+        "1.2.3",
+        "'q'",
+        "'it''s'",
+        "\"q\"",
+        "\"\\n\"",
+        "|",
+        "|",
+        "|-",
+        "|-",
+        "|+",
+        ">",
+        ">-",
+        "{}",
+        "[]",
+        "x # c",
+        "# c",
+        "'q' # c",
+        "{} # c",
+        "x: y",
+        "x:",
+        "&a x",
+        "*a",
+        "- x",
+        "-x",
+        "---",
+        "...",
+        "x#y",
+        "'a",
+        "b'",
+        "\"a",
+        "[x]",
+        "{a: b}",
+        "\u{e9}",
+        "| # c",
+        "|2",
+        "|1",
+        "'q' x",
+        "{}x",
+        "a,b",
+        "[x, y]",
+        "[ 'q', \"q\" ] # c",
+        "{a: b, 'c': d}",
+        "[[x], {}]",
+        "{a: [b]}",
+        "[a: b]",
+        "[*a]",
+        "[&a x, *a]",
+        "{a: *a}",
+        "{a : b }",
+        "[x#y, -z]",
+        "[x #y]",
+        "[a:b]",
+        "{a: }",
+        "{a:}",
+        "[,]",
+        "[x,]",
+        "[-]",
+        "[- a]",
+        "[?a]",
+        "[x]y",
+        "[x] y",
+        "{a: b}}",
+        "[\"a\": b]",
+        "{\"a\":b}",
+        "&a",
+        "&a",
+        "&a [x]",
+        "&a {a: *a}",
+        "&a |",
+        "&a >-",
+        "&a # c",
+        "&a 'q'",
+        "&a &b x",
+        "*a # c",
+        "*a",
+        "*a#",
+        "*a x",
+        "*a:",
+        "*a :",
+        "&b x",
+        "*b",
+        "&a- x",
+        "&a: x",
+        ":x",
+        "::",
+        "?x",
+        "x :",
+        "x : y",
+        "\"\\\"\"",
+        "\"\\\\\"",
+        "\"\\\\",
+        "\"\\t\\/\"",
+        "'''",
+        "''''",
+        "> # c",
+        ">2",
+        "%x",
+        ": x",
+        "''",
+        "\"\"",
+        "' '",
+        "\" x \"",
+        "' # '",
+        "x  ",
+        "x: # y",
     ];
     const ENDS: &[&str] = &["\n", "\n", "\n", " \n", "\n\n", "\n  \n", "\n     \n", ""];
     let line = (0..7_usize, select(STARTS), select(KEYS), select(VALUES), select(ENDS)).prop_map(
@@ -347,14 +508,21 @@ fn tidy() -> impl Strategy<Value = String> {
         "-x",
         "' # '",
         "\u{e9}",
+        "[x, 'q' , {a: b}]",
+        "{a: [], 'b': \"q\"} # c",
+        "[ x y, -x, x:y, http://x:1/#y ]",
+        "&a x",
+        "&a [x, &b y]",
+        ":x",
+        "'it''s'",
+        "\"\\\"\\n\\\\\"",
     ];
     const LINES: &[&str] = &["x", "y: z", "", "# n", "- q", "  ", "w  "];
-    let literal = (select(&["|", "|-"][..]), vec((0..3_usize, select(LINES)), 0..6), 1..4_usize).prop_map(
-        |(header, mut lines, deeper)| {
+    let literal = (select(&["|", "|-", "&a |"][..]), vec((0..3_usize, select(LINES)), 0..6), 1..4_usize)
+        .prop_map(|(header, mut lines, deeper)| {
             lines.insert(0, (0, "first"));
             Tree::Literal(header, lines, deeper)
-        },
-    );
+        });
     let leaf = prop_oneof![4 => select(VALUES).prop_map(Tree::Scalar), 1 => literal];
     let tree = leaf.prop_recursive(5, 40, 5, |inner| {
         let pairs = vec((select(KEYS), inner.clone()), 1..5);

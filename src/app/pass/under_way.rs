@@ -1,0 +1,126 @@
+//! What every part of a pass works with: the world as it was seen, effects that pass the witness, and the record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Error, Failure, Pass, World, stopped_by};
+use crate::app::effects::{Effect, Go};
+use crate::app::forge::Forge;
+use crate::domain::message::Action as Tick;
+use crate::domain::policy::circumstances::KillSwitch;
+use crate::domain::state::{State, Update};
+use crate::state::Transition;
+
+/// A pass under way.
+pub(in crate::app) struct UnderWay<'a, F> {
+    pub(in crate::app) pass: &'a Pass<'a, F>,
+    pub(in crate::app) world: World,
+    pub(in crate::app) ticked: BTreeSet<Tick>,
+    pub(in crate::app) kill_switch: Option<KillSwitch>,
+    pub(in crate::app) effects: Vec<Effect>,
+    /// What each update waits for, by id.
+    pub(in crate::app) waiting: BTreeMap<String, String>,
+    pub(in crate::app) failures: Vec<Failure>,
+}
+
+impl<'a, F: Forge> UnderWay<'a, F> {
+    pub(in crate::app) fn new(pass: &'a Pass<'a, F>, world: World) -> Self {
+        let dashboard = world.dashboard.as_ref();
+        Self {
+            pass,
+            ticked: dashboard.map(|dashboard| Tick::ticked(&dashboard.body)).unwrap_or_default(),
+            kill_switch: pass.kill_switch.or_else(|| stopped_by(dashboard)),
+            world,
+            effects: Vec::new(),
+            waiting: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// Does one thing, if the witness lets it; `None` where it was left out.
+    pub(in crate::app) fn effect<T>(
+        &mut self,
+        effect: Effect,
+        act: impl FnOnce(&Self) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let go = self.pass.witness.before(&effect)?;
+        let result = match go {
+            Go::Do => {
+                tracing::info!(effect = %effect, "pass");
+                let result = act(self)?;
+                self.pass.witness.after(&effect)?;
+                Some(result)
+            }
+            Go::Skip => None,
+        };
+        self.effects.push(effect);
+        Ok(result)
+    }
+
+    /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
+    pub(in crate::app) fn record(
+        &mut self,
+        what: String,
+        decide: impl Fn(&mut State) -> Option<Transition>,
+    ) -> Result<(), Error> {
+        // What changes nothing is no effect.
+        if decide(&mut self.world.state.clone()).is_none() {
+            return Ok(());
+        }
+        let now = self.pass.now;
+        let changed =
+            self.effect(Effect::Record { what }, |run| Ok(run.pass.store.change(now, &decide)?))?;
+        match changed {
+            Some(changed) => self.world.state = changed.loaded.state,
+            None => {
+                decide(&mut self.world.state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes the record of one update, if it is there.
+    pub(in crate::app) fn record_update(
+        &mut self,
+        id: &str,
+        change: impl Fn(&mut Update),
+    ) -> Result<(), Error> {
+        self.record_update_as(id, Transition::of, change)
+    }
+
+    /// The same, in other words than those of the stage that it is in afterwards.
+    pub(in crate::app) fn record_update_as(
+        &mut self,
+        id: &str,
+        told: impl Fn(&Update) -> Transition,
+        change: impl Fn(&mut Update),
+    ) -> Result<(), Error> {
+        let now = self.pass.now;
+        let what = self.world.state.updates.get(id).map_or_else(String::new, |update| {
+            let mut after = update.clone();
+            change(&mut after);
+            told(&after).subject().to_owned()
+        });
+        self.record(what, |state| {
+            let update = state.updates.get_mut(id)?;
+            let before = update.clone();
+            change(update);
+            if *update == before {
+                return None;
+            }
+            if update.stage != before.stage {
+                update.changed_at = now;
+            }
+            update.status = update.stage.status();
+            Some(told(update))
+        })
+    }
+
+    pub(in crate::app) fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {
+        if let Error::Stopped(stopped) = error {
+            return Err(stopped.into());
+        }
+        tracing::error!(component, error = %error, "update failed");
+        self.failures.push(Failure { component: component.to_owned(), error });
+        Ok(())
+    }
+}

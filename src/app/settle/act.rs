@@ -1,0 +1,402 @@
+//! Carries out what the judge says: keeps it, completes, holds, goes on, or hands over to the revert.
+
+use jiff::Timestamp;
+
+use crate::app::forge::Forge;
+use crate::app::pass::{Error, UnderWay, complete, mark_verified, stopped_by};
+use crate::config::{self, FILE_NAME, MAX_BYTES, Origin, Trust};
+use crate::domain::policy::circumstances::KillSwitch;
+use crate::domain::settle::record::{Breaker, Evidence, Holding, Reversal, Said};
+use crate::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
+use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::state::Transition;
+
+/// Largest configuration that is read, in bytes.
+const CONFIG_LIMIT: usize = MAX_BYTES as usize;
+
+/// What the judge, or Git, says of one update, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Decision {
+    pub(super) update: String,
+    pub(super) verdict: Verdict,
+    pub(super) action: Action,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) clears_itself: bool,
+    /// It is said of the way back, not of the update.
+    pub(super) of_the_way_back: bool,
+    pub(super) at: Timestamp,
+}
+
+impl Decision {
+    pub(super) fn of(judgement: &Judgement, update: &str, of_the_way_back: bool, at: Timestamp) -> Self {
+        Self {
+            update: update.to_owned(),
+            verdict: judgement.verdict,
+            action: judgement.action,
+            reasons: judgement.reasons.clone(),
+            clears_itself: judgement.clears_itself,
+            of_the_way_back,
+            at,
+        }
+    }
+
+    /// The decision that is on record and not carried out yet.
+    pub(super) fn to_revert(update: &Update, now: Timestamp) -> Self {
+        let reversal = update.settling.reversal.as_ref();
+        let text = reversal.map_or_else(String::new, |reversal| reversal.reason.clone());
+        Self {
+            update: update.update_id.clone(),
+            verdict: Verdict::Regressed,
+            action: Action::Revert,
+            reasons: vec![Reason { code: "regressed".to_owned(), object: None, text }],
+            clears_itself: false,
+            of_the_way_back: false,
+            at: now,
+        }
+    }
+
+    /// The same verdict, held for a person for one more reason.
+    pub(super) fn held(&self, code: &str, text: String) -> Self {
+        let mut held = self.clone();
+        held.action = Action::Hold;
+        held.clears_itself = false;
+        held.reasons.insert(0, Reason { code: code.to_owned(), object: None, text });
+        held
+    }
+
+    pub(super) fn said(&self) -> Said {
+        let judgement = Judgement {
+            t: Default::default(),
+            update: self.update.clone(),
+            verdict: self.verdict,
+            action: self.action,
+            reasons: self.reasons.clone(),
+            clears_itself: self.clears_itself,
+        };
+        Said::of(&judgement, self.at, self.of_the_way_back)
+    }
+
+    /// The most telling reason, for people.
+    pub(super) fn why(&self) -> String {
+        self.reasons.first().map_or_else(|| "no reason was given".to_owned(), |reason| reason.text.clone())
+    }
+
+    /// `pre_update`, `update` or `post_update`: when it failed.
+    fn failure_stage(&self, before: &Update) -> Option<String> {
+        let stage = match (self.verdict, self.of_the_way_back) {
+            (Verdict::Regressed, true) => "post_update",
+            (Verdict::Regressed, false) if before.settling.verdict == Some(Verdict::Healthy) => "post_update",
+            (Verdict::Regressed, false) => "update",
+            _ => return None,
+        };
+        Some(stage.to_owned())
+    }
+}
+
+/// Keeps what is said, in the update and its evidence. `false` = nothing new.
+fn keep(state: &mut State, decision: &Decision) -> bool {
+    let Some(update) = state.updates.get_mut(&decision.update) else { return false };
+    let before = update.clone();
+    if update.settling.verdict != Some(decision.verdict) {
+        update.settling.verdict = Some(decision.verdict);
+        update.settling.judged_at = Some(decision.at);
+    }
+    update.failure_stage = decision.failure_stage(&before).or_else(|| before.failure_stage.clone());
+    let evidence =
+        state.evidence.entry(decision.update.clone()).or_insert_with(|| Evidence::new(&decision.update));
+    let count = evidence.judgements.len();
+    let last = evidence.judgements.last().cloned();
+    evidence.say(decision.said());
+    state.updates.get(&decision.update) != Some(&before)
+        || evidence.judgements.len() != count
+        || evidence.judgements.last() != last.as_ref()
+}
+
+fn transition(update: &Update, decision: &Decision) -> Transition {
+    Transition::of(update)
+        .trailer("Verdict", word(decision.verdict))
+        .trailer("Action", action_word(decision.action))
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Healthy => "healthy",
+        Verdict::Regressed => "regressed",
+        Verdict::Unknown => "unknown",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Wait => "wait",
+        Action::Complete => "complete",
+        Action::Revert => "revert",
+        Action::Hold => "hold",
+        Action::None => "none",
+    }
+}
+
+fn is_settling(update: &Update) -> bool {
+    matches!(update.stage, Stage::Merged | Stage::Rolling)
+        || (update.stage == Stage::Held && update.merge_commit.is_some())
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// Everything goes on as it is: what was held for lack of evidence is rolling again.
+    pub(super) fn go_on(&mut self, decision: &Decision) -> Result<(), Error> {
+        let id = decision.update.clone();
+        self.waiting.insert(id.clone(), decision.why());
+        self.record("Go on watching".to_owned(), |state: &mut State| {
+            let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
+            let cleared = update.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself);
+            if update.stage == Stage::Held && !cleared {
+                return None;
+            }
+            let begun = update.stage != Stage::Rolling;
+            if begun {
+                update.stage = Stage::Rolling;
+                update.status = update.stage.status();
+                update.changed_at = decision.at;
+                update.reason = cleared.then(|| "what was missing is seen again".to_owned());
+                update.settling.hold = None;
+                update.settling.rolling_since = update.settling.rolling_since.or(Some(decision.at));
+                update.current_phase = Some("post_update_validation".to_owned());
+            }
+            let kept = keep(state, decision);
+            let update = state.updates.get(&id)?;
+            (begun || kept).then(|| transition(update, decision))
+        })
+    }
+
+    /// The update is good, or the way back is.
+    pub(super) fn complete(&mut self, decision: &Decision) -> Result<(), Error> {
+        let id = decision.update.clone();
+        let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
+        if decision.of_the_way_back {
+            let what = format!("See {} healthy again at {}", update.component, update.from);
+            return self.record(what, |state: &mut State| {
+                let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
+                let from = update.from.clone();
+                let reversal = update.settling.reversal.as_mut()?;
+                reversal.back_at = Some(decision.at);
+                let by = reversal.commit.clone().unwrap_or_default();
+                let by = by.get(..7).unwrap_or(&by);
+                update.reason = Some(format!("reverted by {by}; healthy again at {from}"));
+                update.stage = Stage::Reverted;
+                update.status = update.stage.status();
+                update.changed_at = decision.at;
+                update.current_phase = None;
+                update.settling.hold = None;
+                complete(update, "rollback");
+                keep(state, decision);
+                state.updates.get(&id).map(|update| transition(update, decision))
+            });
+        }
+        let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
+        let by = format!("the cluster: {}", decision.why());
+        self.record(what, |state: &mut State| {
+            let held_for_a_person = state.updates.get(&id).is_some_and(|update| {
+                update.stage == Stage::Held
+                    && update.settling.hold.as_ref().is_none_or(|hold| !hold.clears_itself)
+            });
+            if held_for_a_person {
+                return None;
+            }
+            mark_verified(state, &id, &by, decision.at)?;
+            if let Some(update) = state.updates.get_mut(&id) {
+                complete(update, "post_update_validation");
+            }
+            keep(state, decision);
+            state.updates.get(&id).map(|update| transition(update, decision))
+        })?;
+        self.delete_branch(&update)
+    }
+
+    /// Stops it, for a person or until evidence comes.
+    pub(super) fn hold(&mut self, decision: &Decision) -> Result<(), Error> {
+        let id = decision.update.clone();
+        let what = match self.world.state.updates.get(&id) {
+            Some(update) => format!("Hold {} {} -> {}", update.component, update.from, update.to),
+            None => return Ok(()),
+        };
+        self.record(what, |state: &mut State| {
+            let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
+            let before = update.clone();
+            update.stage = Stage::Held;
+            update.status = update.stage.status();
+            update.reason = Some(decision.why());
+            let hold = update
+                .settling
+                .hold
+                .get_or_insert(Holding { since: decision.at, clears_itself: decision.clears_itself });
+            // What a person has to end is never turned into what ends by itself.
+            hold.clears_itself &= decision.clears_itself;
+            if before.stage != Stage::Held {
+                update.changed_at = decision.at;
+            }
+            let changed = *update != before;
+            let kept = keep(state, decision);
+            let update = state.updates.get(&id)?;
+            (changed || kept).then(|| transition(update, decision))
+        })
+    }
+
+    /// Records that it was decided to take an update back, and why.
+    pub(super) fn decide_reversal(&mut self, decision: &Decision) -> Result<(), Error> {
+        let id = decision.update.clone();
+        let Some(update) = self.world.state.updates.get(&id) else { return Ok(()) };
+        let what = format!("Decide to revert {} {} -> {}", update.component, update.from, update.to);
+        let phase = format!("rolling_back_{}", crate::app::pass::phase_of(&update.component));
+        self.record(what.clone(), |state: &mut State| {
+            let update = state
+                .updates
+                .get_mut(&id)
+                .filter(|update| is_settling(update) && update.settling.reversal.is_none())?;
+            update.settling.reversal = Some(Reversal {
+                decided_at: decision.at,
+                reason: decision.why(),
+                branch: None,
+                pull_request: None,
+                commit: None,
+                made_at: None,
+                back_at: None,
+            });
+            update.stage = Stage::Rolling;
+            update.status = update.stage.status();
+            update.current_phase = Some(phase.clone());
+            update.reason = Some(format!("regressed, to be reverted: {}", decision.why()));
+            keep(state, decision);
+            let update = state.updates.get(&id)?;
+            Some(
+                Transition::new(&what)
+                    .because(decision.why())
+                    .trailer("Update", &update.update_id)
+                    .trailer("Policy-Applied", format!("revert {}", update.revert.safety.as_str()))
+                    .trailer("Verdict", word(decision.verdict)),
+            )
+        })
+    }
+
+    /// Records that an update is taken back by `commit`: its version goes into quarantine, and too many reverts stop
+    /// everything. What a person took back is over; after a revert of ours the cluster is watched.
+    pub(super) fn record_taken_back(
+        &mut self,
+        id: &str,
+        commit: &str,
+        ours: bool,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(update) = self.world.state.updates.get(id) else { return Ok(()) };
+        let short = commit.get(..7).unwrap_or(commit).to_owned();
+        let who = if ours { "reverted" } else { "reverted by a person" };
+        let what = format!("Record that {} {} was {who}", update.component, update.to);
+        let (id, commit) = (id.to_owned(), commit.to_owned());
+        self.record(what.clone(), |state: &mut State| {
+            let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
+            let known = update.settling.reversal.as_ref().and_then(|reversal| reversal.commit.as_ref());
+            if known == Some(&commit) {
+                return None;
+            }
+            let because = update.settling.reversal.as_ref().map(|reversal| reversal.reason.clone());
+            if ours {
+                let reversal = update.settling.reversal.get_or_insert_with(|| Reversal {
+                    decided_at: at,
+                    reason: "found on the base branch".to_owned(),
+                    branch: None,
+                    pull_request: None,
+                    commit: None,
+                    made_at: None,
+                    back_at: None,
+                });
+                reversal.commit = Some(commit.clone());
+                reversal.made_at = Some(at);
+                update.stage = Stage::Rolling;
+                update.reason = Some(format!("reverted by {short}; watching the cluster come back"));
+                update.settling.hold = None;
+                complete(update, "revert");
+            } else {
+                update.stage = Stage::Reverted;
+                update.reason = Some(format!("a person took it back in {short}"));
+                update.current_phase = None;
+                update.settling.hold = None;
+            }
+            update.status = update.stage.status();
+            update.changed_at = at;
+            let update = update.clone();
+            let why = because.unwrap_or_else(|| "a person took it back".to_owned());
+            quarantine(state, &update, &format!("{who} in {short}: {why}"), at);
+            if ours {
+                trip(state, at);
+            }
+            let mut told = Transition::new(&what)
+                .because(why)
+                .trailer("Update", &update.update_id)
+                .trailer("Commit", &commit)
+                .trailer("Policy-Applied", format!("revert {}", update.revert.safety.as_str()));
+            if let Some(breaker) = state.breaker.as_ref().filter(|breaker| breaker.since == at) {
+                told = told.trailer("Circuit-Breaker", breaker.reason());
+            }
+            Some(told)
+        })
+    }
+
+    /// Records that the base branch lost the merge: nothing of it is there to be judged.
+    pub(super) fn record_lost(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
+        let branch = self.world.base_branch.clone();
+        self.record_update(id, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(format!("`{branch}` does not have its merge any more"));
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = at;
+            }
+        })
+    }
+
+    /// Whether everything is stopped now, asked again before what others have to live with: on the dashboard, and in
+    /// the configuration of the base branch, which must have been looked at.
+    pub(super) fn is_stopped(&mut self) -> Result<bool, Error> {
+        if self.kill_switch.is_none() && self.pass.config.dashboard.enabled {
+            let dashboard = self.pass.wait(self.pass.forge.dashboard())?;
+            self.kill_switch = stopped_by(dashboard.as_ref());
+        }
+        if self.kill_switch.is_none() {
+            let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            let is_off = text.is_some_and(|text| {
+                let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
+                // Who cannot be understood may have meant to stop it.
+                parsed.map_or(true, |config| !config.enabled)
+            });
+            self.kill_switch = is_off.then_some(KillSwitch::Configuration);
+        }
+        Ok(self.kill_switch.is_some())
+    }
+}
+
+fn quarantine(state: &mut State, update: &Update, reason: &str, at: Timestamp) {
+    let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
+    if !state.quarantine.iter().any(same) {
+        state.quarantine.push(Quarantined {
+            component: update.component.clone(),
+            version: update.to.clone(),
+            reason: reason.to_owned(),
+            since: at,
+            update_id: Some(update.update_id.clone()),
+        });
+    }
+}
+
+fn trip(state: &mut State, at: Timestamp) {
+    let made = state.updates.values().filter_map(|update| {
+        let reversal = update.settling.reversal.as_ref()?;
+        Some((update.update_id.as_str(), reversal.made_at?))
+    });
+    if let Some(breaker) = Breaker::tripped(made, at)
+        && state.breaker.is_none()
+    {
+        state.breaker = Some(breaker);
+    }
+}

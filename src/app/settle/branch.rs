@@ -1,0 +1,185 @@
+//! What the base branch says of a merged update: whether it still stands as it was merged.
+
+use crate::app::forge::Forge;
+use crate::app::pass::{Error, UnderWay};
+use crate::domain::message::Reverts;
+use crate::domain::settle::line;
+use crate::domain::state::Update;
+use crate::repo::write::{self, CommitInfo, Id, Landed, Standing};
+
+/// Most commits after a merge that are looked at.
+const MOST_COMMITS: usize = 5_000;
+/// Most commits that the judge is told of.
+const MOST_TOLD: usize = 500;
+
+/// What became of an update on the base branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OnBranch {
+    /// It is there; what it brought in is known.
+    Landed {
+        /// The range.
+        landed: Landed,
+        /// Files that it changed, sorted.
+        paths: Vec<String>,
+        /// Files that are not as it left them.
+        changed: Vec<String>,
+    },
+    /// Its files are as they were before it, or a commit of ours says that it is taken back.
+    TakenBack {
+        /// The commit by which.
+        commit: Id,
+        /// It is ours.
+        ours: bool,
+    },
+    /// The base branch does not have the merge any more.
+    Lost,
+    /// It is there; what it brought in cannot be told.
+    Unclear {
+        /// Why, for people.
+        reason: String,
+        /// Files that the merge changed, sorted.
+        paths: Vec<String>,
+    },
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// What became of an update until the base branch as it was seen.
+    pub(super) fn on_branch(&self, update: &Update) -> Result<OnBranch, Error> {
+        let git = &self.pass.git;
+        let tip = self.world.base;
+        let Some(merge) = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok()) else {
+            return Ok(OnBranch::Unclear {
+                reason: "it is not known which commit merged it".to_owned(),
+                paths: Vec::new(),
+            });
+        };
+        if !git.has(merge) || !git.is_ancestor(merge, tip)? {
+            return Ok(OnBranch::Lost);
+        }
+        let later = match git.commits_since(Some(merge), tip, MOST_COMMITS) {
+            Ok(later) => later,
+            Err(write::Error::TooLarge { .. }) => {
+                let reason = format!("more than {MOST_COMMITS} commits came after its merge");
+                return Ok(OnBranch::Unclear { reason, paths: Vec::new() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let own =
+            later.iter().find(|commit| Reverts::parse(&commit.message).as_deref() == Some(&update.update_id));
+        let landed = self.landed(update, merge)?;
+        let Some(landed) = landed else {
+            if let Some(own) = own {
+                return Ok(OnBranch::TakenBack { commit: own.id, ours: true });
+            }
+            let first = git.commit_info(merge)?.parents.first().copied();
+            let paths = first.map(|first| git.changed_paths(first, merge)).transpose()?.unwrap_or_default();
+            let reason = format!("what `{}` merged is not what its pull request had", merge.short());
+            return Ok(OnBranch::Unclear { reason, paths });
+        };
+        let paths = git.landed_paths(landed)?;
+        let changed = match (git.standing(landed, tip)?, own) {
+            (Standing::Untouched, None) => Vec::new(),
+            // Taken back by us, and put in again by somebody: that is a change of theirs.
+            (Standing::Untouched, Some(_)) => paths.clone(),
+            (Standing::Changed(_), Some(own)) => {
+                return Ok(OnBranch::TakenBack { commit: own.id, ours: true });
+            }
+            (Standing::Changed(changed), None) => changed,
+            (Standing::TakenBack, own) => {
+                let commit = match own {
+                    Some(own) => own.id,
+                    None => last_touching(&later, git, &paths)?.unwrap_or(tip),
+                };
+                return Ok(OnBranch::TakenBack { commit, ours: own.is_some() });
+            }
+        };
+        Ok(OnBranch::Landed { landed, paths, changed })
+    }
+
+    /// What an update brought in.
+    fn landed(&self, update: &Update, merge: Id) -> Result<Option<Landed>, Error> {
+        let id = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Id>().ok());
+        let pull = self.pull_of(update);
+        let head = pull.and_then(|pull| pull.head.parse::<Id>().ok()).or_else(|| id(&update.head));
+        let git = &self.pass.git;
+        if let Some(head) = head.filter(|head| !git.has(*head)) {
+            // The branch of a merged pull request is usually gone; forges keep its head under another name.
+            let kept = update.pull_request.map(|number| format!("refs/pull/{number}/head"));
+            let refs = git.fetch(|name| Some(name) == kept.as_deref())?;
+            tracing::debug!(head = %head, found = refs.refs.contains_key(&kept.unwrap_or_default()), "head of the pull request");
+        }
+        Ok(git.landed(merge, id(&update.base).zip(head))?)
+    }
+
+    /// Commits after `landed` that changed its files and belong to no update of ours.
+    pub(super) fn strangers(
+        &self,
+        update: &Update,
+        landed: Landed,
+        paths: &[String],
+    ) -> Result<Vec<CommitInfo>, Error> {
+        let git = &self.pass.git;
+        let tip = self.world.base;
+        let mut strangers = git.commits_touching(landed.after, tip, paths, MOST_COMMITS)?;
+        if strangers.is_empty() {
+            return Ok(strangers);
+        }
+        for other in self.world.state.updates.values().filter(|other| other.update_id != update.update_id) {
+            let Some(merge) = other.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok()) else {
+                continue;
+            };
+            if !git.has(merge) || !git.is_ancestor(merge, tip)? || git.is_ancestor(merge, landed.after)? {
+                continue;
+            }
+            let Some(range) = self.landed(other, merge)? else { continue };
+            let own = git.commits_since(Some(range.before), range.after, MOST_COMMITS)?;
+            strangers.retain(|commit| own.iter().all(|own| own.id != commit.id));
+        }
+        // A revert of another update of ours is no stranger's either.
+        strangers.retain(|commit| {
+            Reverts::parse(&commit.message).is_none_or(|id| !self.world.state.updates.contains_key(&id))
+        });
+        Ok(strangers)
+    }
+
+    /// Commits of the base branch from `since` to `until`, as the judge is told of them, oldest first.
+    pub(super) fn told_commits(&self, since: Option<Id>, until: Id) -> Result<Vec<line::Commit>, Error> {
+        let git = &self.pass.git;
+        let commits = match git.commits_since(since, until, MOST_TOLD) {
+            Ok(commits) => commits,
+            // The newest tell most; which commit comes after which is asked of Git where it matters.
+            Err(write::Error::TooLarge { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        commits.iter().rev().map(|commit| self.told(commit)).collect()
+    }
+
+    fn told(&self, commit: &CommitInfo) -> Result<line::Commit, Error> {
+        let files = match commit.parents.first() {
+            // Beyond the border of a shallow clone nobody knows.
+            Some(parent) if self.pass.git.has(*parent) => self.pass.git.changed_paths(*parent, commit.id)?,
+            _ => Vec::new(),
+        };
+        Ok(line::Commit {
+            id: commit.id.to_string(),
+            parents: commit.parents.iter().map(ToString::to_string).collect(),
+            message: commit.message.chars().take(4_000).collect(),
+            files,
+            reverts: Reverts::parse(&commit.message).into_iter().collect(),
+        })
+    }
+}
+
+fn last_touching(
+    later: &[CommitInfo],
+    git: &write::WriteRepo,
+    paths: &[String],
+) -> Result<Option<Id>, Error> {
+    for commit in later {
+        let Some(parent) = commit.parents.first() else { continue };
+        if git.changed_paths(*parent, commit.id)?.iter().any(|path| paths.contains(path)) {
+            return Ok(Some(commit.id));
+        }
+    }
+    Ok(None)
+}

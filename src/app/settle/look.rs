@@ -1,0 +1,292 @@
+//! Looking on: what the cluster, the branch and the forge show goes to the judge, as it comes and in virtual order.
+//!
+//! Time is tokio's, counted from the moment at which the pass began, so that a test may let hours pass.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::app::cluster::{Cluster, Looked, Scope, Watch};
+use crate::domain::settle::judge::{Checks, Judge};
+use crate::domain::settle::kind::Kind;
+use crate::domain::settle::line::{CommitStatus, Header, Line, Moment, Seen};
+use crate::domain::settle::memory::Memory;
+use crate::domain::settle::object::Object;
+use crate::domain::settle::settings::Settings;
+use crate::domain::settle::verdict::Judgement;
+
+/// How long the first listing may take.
+const LISTING: Duration = Duration::from_secs(120);
+/// Most lines that are taken before the judge's words are acted upon.
+const BATCH: usize = 4_096;
+
+/// Takes every line that a verdict is made from.
+pub trait Recorder {
+    /// Takes one line. Objects are as a recording may hold them.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    fn record(&self, line: &Line<Value>) -> std::io::Result<()>;
+}
+
+/// Why looking ended for now.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Something is said, or nothing for a while.
+    Said,
+    /// It is time to look at the branch and the forge.
+    Poll,
+    /// The time of this pass is over.
+    Deadline,
+}
+
+/// Looking on.
+pub(super) struct Look<'a> {
+    judge: Judge,
+    watch: Option<Watch>,
+    begun: Instant,
+    started_at: Timestamp,
+    recorder: Option<&'a dyn Recorder>,
+    /// What was said and not acted upon yet, by update: only the last word counts.
+    said: BTreeMap<String, Judgement>,
+    next_poll: Instant,
+    poll_every: Duration,
+    /// Why the cluster is not seen at all.
+    pub(super) blind: Option<String>,
+    /// The first failure to write the recording.
+    pub(super) unrecorded: Option<std::io::Error>,
+}
+
+/// What looking begins with.
+pub(super) struct Begin<'a> {
+    pub(super) settings: Settings,
+    pub(super) checks: Checks,
+    /// Why a cluster that there is does not answer.
+    pub(super) away: Option<String>,
+    pub(super) memory: Memory,
+    pub(super) started_at: Timestamp,
+    pub(super) recorder: Option<&'a dyn Recorder>,
+    pub(super) name: String,
+    pub(super) poll_every: Duration,
+}
+
+impl<'a> Look<'a> {
+    /// Begins to look at a cluster, and takes in everything there is.
+    pub(super) async fn begin<C: Cluster>(cluster: Option<&C>, with: Begin<'a>) -> Self {
+        let begun = Instant::now();
+        let mut look = Self {
+            judge: Judge::new(with.settings, with.checks, with.started_at, with.memory),
+            watch: None,
+            begun,
+            started_at: with.started_at,
+            recorder: with.recorder,
+            said: BTreeMap::new(),
+            next_poll: begun + with.poll_every,
+            poll_every: with.poll_every,
+            blind: None,
+            unrecorded: None,
+        };
+        let mut header =
+            Header { name: with.name, started_at: with.started_at.to_string(), ..Header::default() };
+        let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
+        let Some(cluster) = cluster else {
+            if with.away.is_some() {
+                header.watching = labels(Kind::ALL);
+            }
+            look.take(Seen::Header(header), None);
+            if with.away.is_some() {
+                look.take(Seen::View { back: false, kinds: None }, None);
+                look.blind = with.away;
+            }
+            return look;
+        };
+        let scope = Scope { kinds: Kind::ALL.to_vec(), ..Scope::default() };
+        match cluster.watch(&scope).await {
+            Ok(watch) => {
+                header.watching = labels(&watch.watching);
+                header.absent = labels(&watch.absent);
+                header.unseen = watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
+                look.take(Seen::Header(header), None);
+                look.watch = Some(watch);
+                look.first_listing().await;
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the cluster cannot be seen");
+                header.watching = scope.kinds.iter().map(|kind| kind.label()).collect();
+                look.take(Seen::Header(header), None);
+                look.take(Seen::View { back: false, kinds: None }, None);
+                look.blind = Some(error.to_string());
+            }
+        }
+        look
+    }
+
+    /// Everything that is there at the beginning counts as seen at one moment.
+    async fn first_listing(&mut self) {
+        let listing = async {
+            while let Some(watch) = &mut self.watch {
+                match watch.seen.recv().await {
+                    Some(Looked::Seen(seen, json)) => self.at(Moment(0), *seen, json.map(|json| *json)),
+                    Some(Looked::Complete) => return,
+                    None => {
+                        self.watch = None;
+                        self.at(Moment(0), Seen::View { back: false, kinds: None }, None);
+                    }
+                }
+            }
+        };
+        if timeout(LISTING, listing).await.is_err() {
+            tracing::warn!("the first listing is not complete");
+            // What was not told by now is not known: nothing may be concluded from its absence.
+            self.at(Moment(0), Seen::View { back: false, kinds: None }, None);
+        }
+    }
+
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        Moment(i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The time on the clock.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.wall_at(self.now())
+    }
+
+    pub(super) fn wall_at(&self, moment: Moment) -> Timestamp {
+        self.started_at.saturating_add(SignedDuration::from_millis(moment.0)).unwrap_or(self.started_at)
+    }
+
+    pub(super) fn judge(&self) -> &Judge {
+        &self.judge
+    }
+
+    /// Takes in what is seen now.
+    pub(super) fn take(&mut self, seen: Seen<Object>, json: Option<Value>) {
+        self.at(self.now(), seen, json);
+    }
+
+    fn at(&mut self, t: Moment, seen: Seen<Object>, json: Option<Value>) {
+        if let Some(recorder) = self.recorder
+            && self.unrecorded.is_none()
+            && let Some(seen) = as_json(&seen, json)
+            && let Err(error) = recorder.record(&Line { t, seen })
+        {
+            self.unrecorded = Some(error);
+        }
+        let judgements = self.judge.take(Line { t, seen });
+        self.hear(judgements);
+    }
+
+    pub(super) fn take_status(&mut self, commit: &str, status: &crate::app::forge::CommitStatus) {
+        use crate::app::forge::StatusState;
+        let state = match status.state {
+            StatusState::Pending => "pending",
+            StatusState::Success => "success",
+            StatusState::Failure => "failure",
+            StatusState::Error => "error",
+        };
+        let status = CommitStatus {
+            sha: commit.to_owned(),
+            context: status.context.clone(),
+            state: state.to_owned(),
+            description: status.description.clone(),
+        };
+        self.take(Seen::Status(status), None);
+    }
+
+    fn hear(&mut self, judgements: Vec<Judgement>) {
+        self.said.extend(judgements.into_iter().map(|judgement| (judgement.update.clone(), judgement)));
+    }
+
+    /// Lets timers fire that are due now, and judges what was seen until now.
+    pub(super) fn advance(&mut self) {
+        let judgements = self.judge.advance(self.now());
+        self.hear(judgements);
+        let judgements = self.judge.conclude();
+        self.hear(judgements);
+    }
+
+    /// Has the judge begin anew with an update.
+    pub(super) fn forget(&mut self, judged: &str) {
+        self.judge.forget(judged);
+    }
+
+    /// What was said since the last time.
+    pub(super) fn said(&mut self) -> Vec<Judgement> {
+        std::mem::take(&mut self.said).into_values().collect()
+    }
+
+    /// Looks on until something is said, it is time to poll, or the time is over.
+    pub(super) async fn on(&mut self, deadline: Instant) -> News {
+        loop {
+            let timer = self.judge.next_timer().map(|moment| self.instant(moment));
+            let watched = self.watch.is_some();
+            tokio::select! {
+                biased;
+                looked = async { match &mut self.watch { Some(watch) => watch.seen.recv().await, None => None } },
+                    if watched => self.looked(looked),
+                () = sleep_until(timer.unwrap_or(deadline)), if timer.is_some() => self.advance(),
+                () = sleep_until(self.next_poll) => {
+                    self.next_poll = Instant::now() + self.poll_every;
+                    return News::Poll;
+                }
+                () = sleep_until(deadline) => {
+                    self.advance();
+                    return News::Deadline;
+                }
+            }
+            if !self.said.is_empty() {
+                return News::Said;
+            }
+        }
+    }
+
+    /// One thing from the watch, and what lies ready behind it.
+    fn looked(&mut self, looked: Option<Looked>) {
+        let mut next = looked;
+        for _ in 0..BATCH {
+            match next {
+                Some(Looked::Seen(seen, json)) => self.take(*seen, json.map(|json| *json)),
+                Some(Looked::Complete) => {}
+                None => {
+                    self.watch = None;
+                    self.take(Seen::View { back: false, kinds: None }, None);
+                    return;
+                }
+            }
+            let Some(ready) = self.watch.as_mut().and_then(|watch| watch.seen.try_recv().ok()) else {
+                return;
+            };
+            next = Some(ready);
+        }
+    }
+
+    fn instant(&self, moment: Moment) -> Instant {
+        self.begun + Duration::from_millis(u64::try_from(moment.0).unwrap_or(0))
+    }
+}
+
+/// A line as it is recorded; `None` where an object came without its JSON.
+fn as_json(seen: &Seen<Object>, json: Option<Value>) -> Option<Seen<Value>> {
+    Some(match seen {
+        Seen::Event { change, initial, .. } => {
+            Seen::Event { change: *change, object: json?, initial: *initial }
+        }
+        Seen::Header(header) => Seen::Header(header.clone()),
+        Seen::Commit(commit) => Seen::Commit(commit.clone()),
+        Seen::Update(update) => Seen::Update(update.clone()),
+        Seen::View { back, kinds } => Seen::View { back: *back, kinds: kinds.clone() },
+        Seen::Probe(probe) => Seen::Probe(probe.clone()),
+        Seen::Status(status) => Seen::Status(status.clone()),
+        Seen::Config(config) => Seen::Config(config.clone()),
+        Seen::Note(note) => Seen::Note(note.clone()),
+        Seen::Unknown => return None,
+    })
+}

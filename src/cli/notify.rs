@@ -1,0 +1,310 @@
+//! `notify`, `acknowledge`, and the channels as configuration and environment have them.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::access::Access;
+use super::error::{CommandError, Outcome};
+use super::form::{self, FORMATS};
+use super::opened::{block_on, runtime};
+use super::workplace::{PlaceArgs, Workplace, blocking, git_credentials};
+use super::{GlobalArgs, environment};
+use crate::app::notify;
+use crate::config::{self, Config, Secret};
+use crate::domain::notice::Acknowledged;
+use crate::domain::state::Stage;
+use crate::notify::{Address, Channel, ChannelKind, Channels};
+use crate::repo::printable;
+use crate::state::Transition;
+use crate::upstream::retry::Policy;
+
+/// Most bytes of a file that holds a secret.
+const SECRET_LIMIT: u64 = 16 << 10;
+/// The longest wait that a channel may ask for before the next pass is left to try again.
+const LONGEST_PAUSE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Try the channels that people are told by
+#[derive(Debug, Subcommand)]
+pub(super) enum NotifyCommand {
+    Test(TestArgs),
+}
+
+/// Send a test message to channels of the configuration; nothing is recorded
+#[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
+pub(super) struct TestArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    /// Name of a channel (repeatable) [default: all]
+    #[arg(long = "channel", value_name = "NAME")]
+    channels: Vec<String>,
+}
+
+/// Say that you have seen held updates, so that nobody is told of them again
+#[derive(Debug, Args)]
+#[command(after_help = FORMATS)]
+pub(super) struct AcknowledgeArgs {
+    /// Update id, as `gitops-updater status` shows it
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+
+    /// Repository
+    #[arg(long, value_name = "PATH", default_value = ".")]
+    repository: PathBuf,
+
+    /// Who says so [default: `user.name` of Git]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("the configuration has no channels")]
+    NoChannels,
+    #[error("there is no channel `{0}`")]
+    Unknown(String),
+    #[error("there is no update `{0}`")]
+    NoUpdate(String),
+    #[error("update `{0}` is not held")]
+    NotHeld(String),
+    #[error("`${variable}` is not an address")]
+    Variable { variable: String },
+    #[error("`{}` does not hold an address", path.display())]
+    File { path: PathBuf },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("`${variable}` is not set")]
+    Unset { variable: String },
+    #[error("`{}` is empty", path.display())]
+    Empty { path: PathBuf },
+    #[error("cannot set up HTTP")]
+    Http(#[source] crate::upstream::http::Error),
+}
+
+/// As scripts read it.
+#[derive(Serialize)]
+struct Shown {
+    schema: &'static str,
+    channels: Vec<Tried>,
+}
+
+#[derive(Serialize)]
+struct Tried {
+    channel: String,
+    sent: bool,
+    reason: Option<String>,
+}
+
+pub(super) fn run(command: &NotifyCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    form::check(global)?;
+    match command {
+        NotifyCommand::Test(args) => test(args, global),
+    }
+}
+
+fn test(args: &TestArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let runtime = runtime()?;
+    let place = runtime.block_on(args.place.open(global))?;
+    let known: Vec<&str> =
+        place.config.notifications.channels.iter().map(|channel| channel.name.as_str()).collect();
+    if known.is_empty() {
+        return Err(CommandError::failed(Error::NoChannels)
+            .hint("name them under `notifications.channels` in the configuration"));
+    }
+    for wanted in &args.channels {
+        if !known.contains(&wanted.as_str()) {
+            return Err(CommandError::usage(Error::Unknown(wanted.clone()))
+                .hint(format!("there are: {}", known.join(", "))));
+        }
+    }
+    let chosen: Vec<&str> = known
+        .into_iter()
+        .filter(|name| args.channels.is_empty() || args.channels.iter().any(|wanted| wanted == name))
+        .collect();
+    let (channels, missing) = channels(&place.config, &place)?;
+    let tried = notify::test(&channels, &chosen, &runtime, place.now());
+    let channels: Vec<Tried> = tried
+        .into_iter()
+        .map(|(channel, sent)| {
+            let reason = missing.iter().find(|(name, _)| *name == channel).map(|(_, reason)| reason.clone());
+            Tried {
+                sent: sent.is_ok(),
+                reason: sent.err().map(|error| reason.unwrap_or(error.reason)),
+                channel,
+            }
+        })
+        .collect();
+    let all = channels.iter().all(|tried| tried.sent);
+    let shown = Shown { schema: "gitops-updater/notify-test/v1", channels };
+    let text = || {
+        let line = |tried: &Tried| match &tried.reason {
+            None => format!("{}: sent\n", tried.channel),
+            Some(reason) => format!("{}: not sent: {}\n", tried.channel, printable(reason)),
+        };
+        shown.channels.iter().map(line).collect()
+    };
+    form::write(global, &shown, text)?;
+    Ok(if all { Outcome::Done } else { Outcome::Incomplete })
+}
+
+pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        schema: &'static str,
+        acknowledged: &'a [String],
+        by: &'a str,
+    }
+    form::check(global)?;
+    block_on(async {
+        let place = PlaceArgs::at(args.repository.clone()).open(global).await?;
+        let by = args.by.clone().unwrap_or_else(|| place.person().name);
+        let (store, now) = (place.state(), place.now());
+        let loaded = {
+            let store = store.clone();
+            blocking(move || store.load()).await?
+        };
+        loaded.may_build()?;
+        // All or none, as far as can be known before.
+        for id in &args.ids {
+            match loaded.state.updates.get(id).map(|update| update.stage) {
+                Some(Stage::Held) => {}
+                Some(_) => return Err(CommandError::failed(Error::NotHeld(id.clone()))),
+                None => {
+                    return Err(CommandError::failed(Error::NoUpdate(id.clone()))
+                        .hint("`gitops-updater status` lists them"));
+                }
+            }
+        }
+        let (ids, who) = (args.ids.clone(), by.clone());
+        blocking(move || {
+            store.change(now, |state| {
+                let mut changed = false;
+                for id in ids.iter().filter(|id| state.updates.contains_key(*id)) {
+                    let since = state.updates.get(id).map(|update| update.changed_at);
+                    // Saying it again changes nothing.
+                    if state.told.acknowledged.get(id).is_some_and(|known| Some(known.at) >= since) {
+                        continue;
+                    }
+                    let acknowledged = Acknowledged { by: who.clone(), at: now };
+                    state.told.acknowledged.insert(id.clone(), acknowledged);
+                    changed = true;
+                }
+                changed.then(|| {
+                    Transition::new(format!("Acknowledge {}", ids.join(", "))).because(format!("by {who}"))
+                })
+            })
+        })
+        .await?;
+        let shown = Shown { schema: "gitops-updater/acknowledge/v1", acknowledged: &args.ids, by: &by };
+        let text = || {
+            let line = |id: &String| format!("{} is acknowledged by {}\n", printable(id), printable(&by));
+            args.ids.iter().map(line).collect()
+        };
+        form::write(global, &shown, text)
+    })
+}
+
+/// Channels, and those that cannot be sent to with the reason: one that lacks its secret must not keep the others, let
+/// alone a pass, from their work.
+pub(super) fn channels(
+    config: &Config,
+    place: &Workplace,
+) -> Result<(Channels, Vec<(String, String)>), CommandError> {
+    let settings = &config.notifications;
+    let mut list = Vec::new();
+    let mut missing = Vec::new();
+    for channel in &settings.channels {
+        match one(channel) {
+            Ok(channel) => list.push(channel),
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::warn!(channel = channel.name.as_str(), reason, "channel cannot be used");
+                missing.push((channel.name.clone(), reason));
+            }
+        }
+    }
+    let access = Access::from_environment(&config.upstreams, None);
+    let credentials = git_credentials(config, &access)?;
+    let retry = Policy { longest_pause: LONGEST_PAUSE, ..Policy::times(config.upstreams.retries) };
+    let repository = repository_name(place);
+    let channels = Channels::new(list, credentials, repository, settings.timeout, Some(retry))
+        .map_err(|source| CommandError::failed(Error::Http(source)))?;
+    Ok((channels, missing))
+}
+
+fn one(channel: &config::NotifyChannel) -> Result<Channel, Error> {
+    let address = match &channel.address {
+        config::Address::Plain(url) => url.clone(),
+        config::Address::Secret(secret) => {
+            let text = read(secret)?.ok_or_else(|| unset(secret))?;
+            config::channel_address(&channel.kind, text.trim()).map_err(|_| unfit(secret))?
+        }
+    };
+    let kind = match &channel.kind {
+        config::ChannelKind::Webhook { secret } => ChannelKind::Webhook {
+            secret: match secret {
+                // Without its key a message would go out unsigned.
+                Some(secret) => Some(SecretString::from(read(secret)?.ok_or_else(|| unset(secret))?)),
+                None => None,
+            },
+        },
+        config::ChannelKind::Slack => ChannelKind::Slack,
+        config::ChannelKind::Discord => ChannelKind::Discord,
+        config::ChannelKind::Ntfy => ChannelKind::Ntfy,
+        #[cfg(feature = "email")]
+        config::ChannelKind::Email { from, to } => ChannelKind::Email { from: from.clone(), to: to.clone() },
+    };
+    Ok(Channel { name: channel.name.clone(), kind, address: Address::from(address) })
+}
+
+/// The text of a secret, without line ends; `None` where it is not set or empty.
+fn read(secret: &Secret) -> Result<Option<String>, Error> {
+    let text = match secret {
+        Secret::Variable(name) => environment::read(name),
+        Secret::File(path) => Some(file(path)?),
+    };
+    Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty()))
+}
+
+fn file(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(SECRET_LIMIT).read_to_string(&mut text))
+        .map_err(failed)?;
+    Ok(text)
+}
+
+/// Says where the secret should be, never what it is.
+fn unfit(secret: &Secret) -> Error {
+    match secret {
+        Secret::Variable(variable) => Error::Variable { variable: variable.clone() },
+        Secret::File(path) => Error::File { path: path.clone() },
+    }
+}
+
+fn unset(secret: &Secret) -> Error {
+    match secret {
+        Secret::Variable(variable) => Error::Unset { variable: variable.clone() },
+        Secret::File(path) => Error::Empty { path: path.clone() },
+    }
+}
+
+/// `owner/name`, or the name of the folder.
+fn repository_name(place: &Workplace) -> String {
+    let shown = place.repo.remote().shown();
+    let of_url = url::Url::parse(&shown).ok().filter(url::Url::has_host);
+    let name = match of_url {
+        Some(url) => url.path().trim_matches('/').to_owned(),
+        None => {
+            let folder = place.repo.work_dir().unwrap_or_else(|| place.repo.git_dir());
+            folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+    };
+    name.strip_suffix(".git").map(str::to_owned).unwrap_or(name)
+}

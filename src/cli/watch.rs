@@ -1,0 +1,296 @@
+//! Passes again and again, and what is measured of them.
+//!
+//! Nothing is remembered between passes but what the endpoint shows: each one opens the repository, reads the
+//! configuration and asks the state anew, as if the program had just been started.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::GlobalArgs;
+use super::access::Access;
+use super::error::{CommandError, ErrorKind, Outcome};
+use super::output::replace;
+use super::run::{PassArgs, Passed, RunArgs, go};
+use super::serve::{self, Board};
+use super::stop::Stop;
+use super::workplace::git_credentials;
+use crate::app::notify::Delivered;
+use crate::app::ports::Clock as _;
+use crate::clock::AnyClock;
+use crate::config::{self, Config};
+use crate::domain::state::Stage;
+use crate::metrics::{self, Numbers, Result as Ended, Totals, push};
+use crate::upstream::credentials::Credentials;
+
+/// The longest pause after failures, unless the interval is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// The pause between passes while merged updates are waited for.
+const WAITING_PAUSE: Duration = Duration::from_secs(30);
+/// Share of a pause that is left to chance, so that many copies do not ask at the same moment.
+const JITTER: f64 = 0.1;
+
+/// Whether a pass is repeated.
+#[derive(Debug, Args)]
+pub(super) struct AgainArgs {
+    /// Make one pass after the other until SIGTERM
+    #[arg(long)]
+    watch: bool,
+
+    /// Time from the end of a pass to the next, such as `10m`; a tenth more or less, and longer after failures
+    #[arg(long, value_name = "DURATION", value_parser = config::duration, default_value = "10m")]
+    #[arg(requires = "watch", env = "GITOPS_UPDATER_INTERVAL", hide_env = true)]
+    interval: Duration,
+
+    /// Answer `/metrics`, `/healthz` and `/readyz` here, such as `0.0.0.0:8080`
+    #[arg(long, value_name = "ADDRESS", requires = "watch", env = "GITOPS_UPDATER_LISTEN", hide_env = true)]
+    listen: Option<SocketAddr>,
+
+    /// Repeat the pass until no merged update waits for its verdict, at most for this time, such as `30m`
+    #[arg(long, value_name = "DURATION", value_parser = config::duration, conflicts_with = "watch")]
+    wait: Option<Duration>,
+}
+
+/// What is measured of one pass.
+#[derive(Default)]
+pub(super) struct Trace {
+    phases: Vec<(&'static str, Duration)>,
+    numbers: Option<Numbers>,
+    notifications: BTreeMap<String, [u64; 2]>,
+    gateway: Option<(config::Metrics, Credentials)>,
+    /// Merged updates without a verdict.
+    unsettled: usize,
+}
+
+impl Trace {
+    /// Does `work` and remembers how long it took.
+    pub(super) fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> T) -> T {
+        let span = tracing::info_span!("phase", name = phase).entered();
+        let begin = Instant::now();
+        let done = work();
+        let took = begin.elapsed();
+        drop(span);
+        tracing::debug!(
+            phase,
+            elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "phase ended"
+        );
+        self.phases.push((phase, took));
+        done
+    }
+
+    /// Remembers where numbers are sent to.
+    pub(super) fn settings(&mut self, config: &Config) -> Result<(), CommandError> {
+        let access = Access::from_environment(&config.upstreams, None);
+        self.gateway = Some((config.metrics.clone(), git_credentials(config, &access)?));
+        Ok(())
+    }
+
+    /// Counts what a pass came to.
+    pub(super) fn count(&mut self, delivered: &Delivered, passed: &Passed) {
+        let Passed { done, report, .. } = passed;
+        let failures = done.failures.iter().map(|failure| failure.component.as_str());
+        let now = report.update_report.timestamp;
+        self.numbers = Some(Numbers::of(report, &done.plan, &done.state, failures, done.stopped, now));
+        let unsettled = |stage| matches!(stage, Stage::Merged | Stage::Rolling);
+        self.unsettled = done.state.updates.values().filter(|update| unsettled(update.stage)).count();
+        for (channel, sent) in &delivered.sent {
+            self.notifications.entry(channel.clone()).or_default()[0] += *sent as u64;
+        }
+        for (channel, (failed, _)) in &delivered.failed {
+            self.notifications.entry(channel.clone()).or_default()[1] += *failed as u64;
+        }
+    }
+
+    fn into(self, totals: &mut Totals) {
+        totals.phases = self.phases;
+        if let Some(numbers) = self.numbers {
+            totals.numbers = Some(numbers);
+        }
+        for (channel, [sent, failed]) in self.notifications {
+            let entry = totals.notifications.entry(channel).or_default();
+            entry[0] += sent;
+            entry[1] += failed;
+        }
+    }
+}
+
+/// What came of one pass.
+struct Made {
+    outcome: Result<Outcome, CommandError>,
+    unsettled: usize,
+}
+
+pub(super) fn run(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    match (args.again.watch, args.again.wait) {
+        (true, _) => watch(args, global),
+        (false, Some(most)) => wait(args, most, global),
+        (false, None) => once(&args.pass, global, false),
+    }
+}
+
+/// One pass.
+pub(super) fn once(args: &PassArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, CommandError> {
+    let stop = Stop::listen()?;
+    let board = Board::new(AnyClock::System.now(), Duration::MAX);
+    make(args, global, by_name, &stop, &board).outcome
+}
+
+/// Makes a pass and publishes its numbers.
+fn make(args: &PassArgs, global: &GlobalArgs, by_name: bool, stop: &Stop, board: &Board) -> Made {
+    let span = tracing::info_span!("pass").entered();
+    let mut trace = Trace::default();
+    let begin = Instant::now();
+    let outcome = go(args, global, by_name, stop, &mut trace);
+    trace.phases.push(("total", begin.elapsed()));
+    let unsettled = trace.unsettled;
+    let gateway = trace.gateway.take();
+    let text = {
+        let mut totals = board.totals();
+        trace.into(&mut totals);
+        match &outcome {
+            Ok(Outcome::Incomplete) => totals.ended(AnyClock::System.now(), Ended::Incomplete),
+            // Asked to stop: it neither failed nor came to its end.
+            Ok(Outcome::Stopped(_)) => {}
+            Ok(_) => totals.ended(AnyClock::System.now(), Ended::Ok),
+            Err(_) => totals.ended(AnyClock::System.now(), Ended::Failed),
+        }
+        metrics::page(&totals, None).text()
+    };
+    if let Some(file) = &args.metrics_file
+        && let Err(error) = replace(file, text.as_bytes())
+    {
+        // Numbers that are not written make no pass worse.
+        tracing::error!(file = %file.display(), reason = %error, "metrics could not be written");
+    }
+    if let Some((config::Metrics { push: Some(url), job }, credentials)) = gateway {
+        let pushed = super::opened::runtime().map(|runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    pushed = push::push(&url, &job, &text, &credentials) => pushed,
+                    _ = stop.wait() => Ok(()),
+                }
+            })
+        });
+        if let Ok(Err(error)) = pushed {
+            tracing::error!(reason = %error, "metrics could not be sent");
+        }
+    }
+    drop(span);
+    Made { outcome, unsettled }
+}
+
+/// Passes until a signal.
+fn watch(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let interval = args.again.interval;
+    if interval.is_zero() {
+        return Err(CommandError::usage("no time at all between passes").hint("use `--interval 10m`"));
+    }
+    let stop = Stop::listen()?;
+    let clock = AnyClock::System;
+    // Three pauses, and an hour for a pass that has much to do.
+    let patience = longest(interval).saturating_mul(3).saturating_add(LONGEST_PAUSE);
+    let board = Board::new(clock.now(), patience);
+    if let Some(address) = args.again.listen {
+        serve::start(address, board.clone(), clock)?;
+    }
+    let runtime = super::opened::runtime()?;
+    let mut failures = 0;
+    loop {
+        match make(&args.pass, global, false, &stop, &board).outcome {
+            Ok(Outcome::Stopped(_)) => return Ok(Outcome::Done),
+            Ok(_) => failures = 0,
+            // The command line does not change from pass to pass.
+            Err(error) if error.kind == ErrorKind::Usage => return Err(error),
+            Err(error) => {
+                failures += 1;
+                error.tell(global.logs_json());
+            }
+        }
+        let pause = pause(interval, failures, chance());
+        tracing::debug!(seconds = pause.as_secs(), failures, "until the next pass");
+        if runtime.block_on(stop.sleep(pause)).is_some() {
+            return Ok(Outcome::Done);
+        }
+    }
+}
+
+/// Passes until no merged update waits for its verdict.
+fn wait(args: &RunArgs, most: Duration, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let stop = Stop::listen()?;
+    let board = Board::new(AnyClock::System.now(), Duration::MAX);
+    let runtime = super::opened::runtime()?;
+    let begin = Instant::now();
+    loop {
+        let made = make(&args.pass, global, false, &stop, &board);
+        let left = most.saturating_sub(begin.elapsed());
+        let is_over = made.unsettled == 0 || left.is_zero();
+        match made.outcome {
+            Ok(Outcome::Stopped(signal)) => return Ok(Outcome::Stopped(signal)),
+            Ok(outcome) if is_over => {
+                if made.unsettled > 0 {
+                    tracing::warn!(updates = made.unsettled, "still without a verdict");
+                }
+                return Ok(outcome);
+            }
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        let pause = pause(WAITING_PAUSE, 0, chance()).min(left);
+        if let Some(signal) = runtime.block_on(stop.sleep(pause)) {
+            return Ok(Outcome::Stopped(signal));
+        }
+    }
+}
+
+fn longest(interval: Duration) -> Duration {
+    interval.max(LONGEST_PAUSE)
+}
+
+/// How long to wait after so many failures in a row; `chance` is from 0 to 1.
+fn pause(interval: Duration, failures: u32, chance: f64) -> Duration {
+    let doubled = interval.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(longest(interval)).mul_f64(1.0 - JITTER + 2.0 * JITTER * chance)
+}
+
+/// Anything from 0 to 1: the standard library seeds its hashers at random.
+fn chance() -> f64 {
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::no_failure(600, 0, 0.5, 600)]
+    #[case::first_failure_waits_as_usual(600, 1, 0.5, 600)]
+    #[case::second(600, 2, 0.5, 1200)]
+    #[case::fourth(600, 4, 0.5, 3600)]
+    #[case::many(600, 4_000_000_000, 0.5, 3600)]
+    #[case::long_interval(7200, 9, 0.5, 7200)]
+    #[case::earliest(600, 0, 0.0, 540)]
+    #[case::latest(600, 0, 1.0, 660)]
+    fn pauses_grow_with_failures_and_are_bounded(
+        #[case] interval: u64,
+        #[case] failures: u32,
+        #[case] chance: f64,
+        #[case] seconds: u64,
+    ) {
+        let pause = pause(Duration::from_secs(interval), failures, chance);
+        assert_eq!((pause.as_secs_f64()).round(), Duration::from_secs(seconds).as_secs_f64());
+    }
+
+    #[test]
+    fn chance_is_between_nothing_and_all() {
+        for _ in 0..1000 {
+            assert!((0.0..=1.0).contains(&chance()));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What all watchers of a cluster know together: which kinds are seen, and whether anything is heard at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::ask::{Asker, Question};
+use super::path::Path;
+use crate::app::cluster::Looked;
+use crate::domain::settle::kind::Kind;
+use crate::domain::settle::line::Seen;
+
+/// So long is waited for others that are lost, or come back, at the same time: an outage is one line.
+const TOGETHER: Duration = Duration::from_millis(300);
+
+/// Nobody listens any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gone;
+
+/// Shared by the watchers.
+pub(super) struct Sight {
+    out: Sender<Looked>,
+    /// Kinds that are watched.
+    watching: BTreeSet<Kind>,
+    /// Watchers whose first listing is not over.
+    open: AtomicUsize,
+    views: Mutex<Views>,
+    changed: Notify,
+    /// Counts what is heard.
+    heard: AtomicU64,
+    /// Counted up when watches that are silent must not be trusted.
+    broken: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Views {
+    /// Watchers of a kind that see nothing: one for each namespace.
+    lost: BTreeMap<Kind, usize>,
+    /// Kinds whose loss was told.
+    told: BTreeSet<Kind>,
+}
+
+impl Sight {
+    /// For watchers of these kinds, of which a kind may have several.
+    pub(super) fn new(out: Sender<Looked>, kinds: &[Kind]) -> Self {
+        Self {
+            out,
+            watching: kinds.iter().copied().collect(),
+            open: AtomicUsize::new(kinds.len()),
+            views: Mutex::default(),
+            changed: Notify::new(),
+            heard: AtomicU64::new(0),
+            broken: watch::Sender::new(0),
+        }
+    }
+
+    /// Where what is seen is told.
+    pub(super) fn out(&self) -> &Sender<Looked> {
+        &self.out
+    }
+
+    /// A first listing is over; after the last one everything has been told.
+    pub(super) async fn listed(&self) -> Result<(), Gone> {
+        if self.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // What is complete without them must not look as if there were none of them.
+            self.tell().await?;
+            self.out.send(Looked::Complete).await.map_err(|_| Gone)?;
+        }
+        Ok(())
+    }
+
+    /// A kind is not seen (in a namespace).
+    pub(super) async fn lost(&self, kind: Kind) {
+        *self.views.lock().await.lost.entry(kind).or_default() += 1;
+        self.changed.notify_one();
+    }
+
+    /// It is seen again (in that namespace), and everything of it has been told.
+    pub(super) async fn back(&self, kind: Kind) {
+        let mut views = self.views.lock().await;
+        if let Some(count) = views.lost.get_mut(&kind) {
+            *count -= 1;
+            if *count == 0 {
+                views.lost.remove(&kind);
+            }
+        }
+        self.changed.notify_one();
+    }
+
+    /// Tells what was lost and what is back since it was told last.
+    async fn tell(&self) -> Result<(), Gone> {
+        let mut views = self.views.lock().await;
+        let lost: BTreeSet<Kind> = views.lost.keys().copied().collect();
+        let now_lost: Vec<Kind> = lost.difference(&views.told).copied().collect();
+        let now_back: Vec<Kind> = views.told.difference(&lost).copied().collect();
+        if !now_lost.is_empty() {
+            let all = lost == self.watching;
+            self.view(false, now_lost, all).await?;
+        }
+        if !now_back.is_empty() {
+            self.view(true, now_back, lost.is_empty()).await?;
+        }
+        views.told = lost;
+        Ok(())
+    }
+
+    async fn view(&self, back: bool, kinds: Vec<Kind>, all: bool) -> Result<(), Gone> {
+        let kinds = (!all).then(|| kinds.into_iter().map(Kind::label).collect());
+        let looked = Looked::Seen(Box::new(Seen::View { back, kinds }), None);
+        self.out.send(looked).await.map_err(|_| Gone)
+    }
+
+    /// Tells losses and returns as they come, until nobody listens.
+    pub(super) async fn report(&self, asker: &Asker) -> Result<(), Gone> {
+        loop {
+            self.changed.notified().await;
+            asker.time.sleep(TOGETHER).await;
+            self.tell().await?;
+        }
+    }
+
+    /// Something came from the API server.
+    pub(super) fn heard(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Tells when silence must not be trusted any more.
+    pub(super) fn silence(&self) -> Silence {
+        Silence(self.broken.subscribe())
+    }
+
+    /// Asks the API server whether it is there whenever nothing is heard for so long: a connection to a machine that
+    /// is gone stays open.
+    pub(super) async fn listen(&self, asker: &Asker, quiet: Duration) {
+        let question = Question::get(Path::fixed("/version"));
+        let mut heard = self.heard.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(quiet).await;
+            let now = self.heard.load(Ordering::Relaxed);
+            if std::mem::replace(&mut heard, now) != now {
+                continue;
+            }
+            // Busy or broken, it answers something; silence is what counts.
+            let away = match tokio::time::timeout(quiet, asker.once(&question)).await {
+                Err(_) => true,
+                Ok(Err(failure)) => failure.code == 0,
+                Ok(Ok(_)) => false,
+            };
+            if away {
+                self.broken.send_modify(|count| *count += 1);
+            }
+        }
+    }
+}
+
+/// Waits for [`Sight::listen`].
+pub(super) struct Silence(watch::Receiver<u64>);
+
+impl Silence {
+    pub(super) async fn broken(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody listens: there is nothing to wait for.
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,739 @@
+//! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, Severity, Subject};
+use super::kind::Kind;
+use super::line::{Commit, Merged, Moment};
+use super::memory::{Baseline, Remembered, Said};
+use super::object::Detail;
+use super::radius::{Radius, is_below, is_critical, same_version};
+use super::readiness::{self, Failure, State, Then, get_kustomization, reason};
+use super::rollout::{self, Clocks};
+use super::safety::{Change, may_revert};
+use super::settings::Settings;
+use super::statuses;
+use super::symptoms::{evidence, is_new};
+use super::verdict::{Action, Reason, Verdict};
+use super::window::{Trend, Window};
+use super::world::World;
+
+/// Most reasons that are told.
+const REASONS: usize = 10;
+
+/// Kinds on which every judgement of Flux rests.
+const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
+
+/// One update that is being judged.
+#[derive(Debug, Clone)]
+pub(super) struct Case {
+    pub(super) update: Merged,
+    pub(super) remembered: Remembered,
+    merged: Moment,
+    radius: Radius,
+    tries: BTreeMap<String, Try>,
+    clocks: Clocks,
+    window: Window,
+    applied_since: Option<Moment>,
+    /// What is touched has asked for the new version.
+    asked: bool,
+    /// What failed, while it is not known to be mended.
+    regressed: Vec<Reason>,
+    /// What the last sample found.
+    bad: Vec<Reason>,
+    /// What the last sample found that is dangerous, and not of this update.
+    elsewhere: Vec<Reason>,
+    held: Vec<Reason>,
+}
+
+/// The tries of one object to get to the new version.
+#[derive(Debug, Clone)]
+struct Try {
+    /// When the last one began.
+    began: Moment,
+    /// When it failed first.
+    failed_first: Option<Moment>,
+    /// When the last one failed; `None` while it is under way.
+    failed: Option<Moment>,
+}
+
+/// What is to be said now.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Opinion {
+    pub verdict: Verdict,
+    pub action: Action,
+    pub reasons: Vec<Reason>,
+    pub clears_itself: bool,
+}
+
+impl Opinion {
+    fn new(verdict: Verdict, action: Action, mut reasons: Vec<Reason>) -> Self {
+        reasons.truncate(REASONS);
+        let clears_itself = action == Action::Hold;
+        Self { verdict, action, reasons, clears_itself }
+    }
+
+    fn for_good(mut self) -> Self {
+        self.clears_itself = false;
+        self
+    }
+
+    pub(super) fn said(&self) -> Said {
+        Said { verdict: self.verdict, action: self.action }
+    }
+}
+
+/// Whose the branch is now.
+enum Standing {
+    /// The update is in, since this commit.
+    In(String),
+    /// Somebody took it back with this commit.
+    Reverted(String),
+    /// Somebody put another version in its place.
+    Superseded(Reason),
+    /// The branch does not have it any more.
+    Lost,
+}
+
+impl Case {
+    pub(super) fn new(update: Merged, remembered: Remembered, world: &World) -> Self {
+        let merged = remembered.merged_at.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
+        let applied_since = remembered.applied_since.map(|at| world.moment_of(at).min(world.now()));
+        Self {
+            update,
+            remembered,
+            merged,
+            radius: Radius::default(),
+            tries: BTreeMap::new(),
+            clocks: Clocks::default(),
+            window: Window::default(),
+            applied_since,
+            asked: false,
+            regressed: Vec::new(),
+            bad: Vec::new(),
+            elsewhere: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    /// Takes a sample of health in, where everything is applied and has settled.
+    pub(super) fn sample(&mut self, world: &World, settings: &Settings, findings: &[Finding]) {
+        let Some(from) = self.settled_from(world) else { return };
+        if world.now() < from.after(settings.settle(&self.update.component)) {
+            return;
+        }
+        let Some(baseline) = &self.remembered.baseline else { return };
+        let new =
+            |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
+        let at = self.remembered.merged_at;
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings
+            .iter()
+            .filter(new)
+            .partition(|finding| self.radius.covers(world, &self.update, at, finding));
+        let tell = |finding: &&Finding| {
+            let Subject { kind, namespace, name } = &finding.subject;
+            let title = if namespace.is_empty() {
+                format!("{kind}/{name}")
+            } else {
+                format!("{kind}/{namespace}/{name}")
+            };
+            reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
+        };
+        self.bad = ours.iter().map(tell).collect();
+        self.elsewhere = others.iter().filter(|finding| is_critical(finding)).map(tell).collect();
+        self.window.add(!self.bad.is_empty());
+        if ours.iter().any(|finding| is_critical(finding)) {
+            self.regressed = self.bad.clone();
+        }
+    }
+
+    /// What is to be said now.
+    pub(super) fn look(&mut self, world: &World, settings: &Settings) -> Opinion {
+        self.radius.widen(world, &self.update);
+        self.note(world);
+        if !self.held.is_empty() || self.remembered.held {
+            let verdict = self.remembered.said.map_or(Verdict::Inconclusive, |said| said.verdict);
+            let reasons = if self.held.is_empty() {
+                vec![reason("held", None, "a person must say how it goes on")]
+            } else {
+                self.held.clone()
+            };
+            return Opinion::new(verdict, Action::Hold, reasons).for_good();
+        }
+        let opinion = match self.standing(world) {
+            Standing::Lost => Opinion::new(
+                Verdict::Unknown,
+                Action::None,
+                vec![reason("not_on_branch", None, "the branch does not have the commit any more")],
+            ),
+            Standing::Superseded(why) => Opinion::new(Verdict::Unknown, Action::None, vec![why]),
+            Standing::Reverted(commit) => self.look_back(world, settings, &commit),
+            Standing::In(commit) => self.look_forward(world, settings, &commit),
+        };
+        let waits = opinion.action == Action::Wait && opinion.verdict != Verdict::Healthy;
+        if waits && world.now().since(self.merged) >= settings.cap(&self.update.component) {
+            let mut reasons =
+                vec![reason("no_answer_in_time", None, "nothing is proven after the longest time allowed")];
+            reasons.extend(opinion.reasons);
+            return Opinion::new(opinion.verdict, Action::Hold, reasons);
+        }
+        opinion
+    }
+
+    /// Records what cannot be taken back.
+    fn note(&mut self, world: &World) {
+        if self.update.kind == "k3s" {
+            rollout::note(world, &self.update, &self.radius, &mut self.remembered);
+        }
+        if self.update.kind == "longhorn"
+            && longhorn_version(world).is_some_and(|version| !same_version(version, &self.update.from))
+        {
+            self.remembered.longhorn_recorded = true;
+        }
+    }
+
+    /// The update was taken back: the cluster is watched until it is back, too.
+    fn look_back(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
+        let from = self.update.from.clone();
+        if self.update.kind == "k3s" && self.remembered.node_touched {
+            let failed = match self.progress(world, settings, &from) {
+                State::Failing(failure) => Some(failure.reason),
+                _ => None,
+            };
+            let contradiction = rollout::contradiction(world, &self.radius)
+                .filter(|_| !self.remembered.nodes_moved.is_empty());
+            if let Some(why) = contradiction.or(failed) {
+                return self.hold(Verdict::Inconclusive, vec![why]);
+            }
+        }
+        let states = self.states(world, settings, commit, &from);
+        let mut waits = vec![reason("reverted", None, "it was taken back; the cluster is on its way")];
+        let mut failing = Vec::new();
+        for (_, state) in states {
+            match state {
+                State::Applied => {}
+                State::Pending(why) | State::Suspended(why) | State::Unseen(why) => waits.push(why),
+                State::Failing(failure) => failing.push(failure.reason),
+            }
+        }
+        self.regressed.clear();
+        // Nodes do not go back by themselves: somebody must see to it until they have.
+        let action = if self.update.kind == "k3s" && self.remembered.node_touched {
+            Action::Wait
+        } else {
+            Action::None
+        };
+        if !failing.is_empty() {
+            return Opinion::new(Verdict::Unknown, action, failing);
+        }
+        if waits.len() > 1 {
+            return Opinion::new(Verdict::Unknown, action, waits);
+        }
+        let text = format!("it was taken back, and {from} is in place again");
+        Opinion::new(Verdict::Healthy, Action::None, vec![reason("reverted", None, text)])
+    }
+
+    fn look_forward(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
+        if let Some((verdict, action, reasons)) = statuses::opinion(world, &self.update, commit) {
+            return Opinion::new(verdict, action, reasons);
+        }
+        let to = self.update.to.clone();
+        let states = self.states(world, settings, commit, &to);
+        self.keep_tries(world, &states);
+        let mut unseen = Vec::new();
+        let mut suspended = Vec::new();
+        let mut waits = Vec::new();
+        let mut failures = Vec::new();
+        for (title, state) in states {
+            match state {
+                State::Applied => {}
+                State::Unseen(why) => unseen.push(why),
+                State::Suspended(why) => suspended.push(why),
+                State::Pending(why) => waits.push(why),
+                State::Failing(failure) => failures.push((title, failure)),
+            }
+        }
+        if !unseen.is_empty() {
+            self.unsettle();
+            return Opinion::new(Verdict::Unknown, Action::Wait, unseen);
+        }
+        if !suspended.is_empty() {
+            self.unsettle();
+            return if self.regressed.is_empty() {
+                Opinion::new(Verdict::Unknown, Action::Hold, suspended)
+            } else {
+                suspended.extend(self.regressed.clone());
+                Opinion::new(Verdict::Regressed, Action::Hold, suspended)
+            };
+        }
+        if !failures.is_empty() || !waits.is_empty() {
+            self.unsettle();
+        }
+        let mut doubts = Vec::new();
+        for (title, failure) in &failures {
+            match self.weigh(world, settings, title, failure, &failures, commit) {
+                Weight::Ours(why) => {
+                    self.regressed = vec![why];
+                }
+                Weight::Doubtful(why) => doubts.push(why),
+                Weight::TooEarly(why) => waits.push(why),
+            }
+        }
+        if !self.regressed.is_empty() && !self.is_mended(world, settings, &failures, &waits) {
+            return self.regression(world);
+        }
+        if !doubts.is_empty() {
+            return Opinion::new(Verdict::Inconclusive, Action::Hold, doubts);
+        }
+        if !waits.is_empty() {
+            return Opinion::new(Verdict::Unknown, Action::Wait, waits);
+        }
+        self.health(world, settings)
+    }
+
+    /// How everything that is touched stands.
+    fn states(
+        &mut self,
+        world: &World,
+        settings: &Settings,
+        commit: &str,
+        version: &str,
+    ) -> Vec<(String, State)> {
+        let mut states = Vec::new();
+        for (namespace, name) in &self.radius.kustomizations {
+            let mut state = readiness::kustomization(world, (namespace, name), commit);
+            // What was bad before is applied all the same.
+            if let State::Failing(failure) = &state
+                && let Then::ForEver { health: true, .. } = failure.then
+                && self.had(Kind::Kustomization, namespace, name)
+            {
+                state = State::Applied;
+            }
+            states.push((format!("Kustomization/{namespace}/{name}"), state));
+        }
+        for (namespace, name) in &self.radius.releases {
+            let state = readiness::release(world, (namespace, name), version);
+            states.push((format!("HelmRelease/{namespace}/{name}"), state));
+        }
+        for (kind, namespace, name) in &self.radius.workloads {
+            let state = readiness::workload(world, *kind, (namespace, name));
+            // Only on the way there: afterwards it is health, which is sampled.
+            if self.applied_since.is_none() {
+                states.push((format!("{}/{namespace}/{name}", kind.label()), state));
+            }
+        }
+        if self.update.kind == "k3s" {
+            let state = self.progress(world, settings, version);
+            states.push(("rollout".to_owned(), state));
+        }
+        if states.is_empty() {
+            let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
+                reason("not_found", None, "nothing in the cluster is known to have the version")
+            });
+            states.push(("nothing".to_owned(), State::Pending(why)));
+        }
+        states
+    }
+
+    fn progress(&mut self, world: &World, settings: &Settings, version: &str) -> State {
+        let patience = settings.node_restart(&self.update.component, &self.update.kind);
+        let baseline = self.remembered.baseline.as_ref();
+        rollout::progress(world, &self.radius, version, baseline, &mut self.clocks, patience)
+    }
+
+    fn had(&self, kind: Kind, namespace: &str, name: &str) -> bool {
+        let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
+        self.remembered.baseline.as_ref().is_some_and(|baseline| baseline.had(&subject))
+    }
+
+    /// Remembers when tries begin and fail.
+    fn keep_tries(&mut self, world: &World, states: &[(String, State)]) {
+        let now = world.now();
+        for (title, state) in states {
+            match state {
+                State::Applied => {
+                    self.tries.remove(title);
+                }
+                State::Unseen(_) | State::Suspended(_) => {}
+                State::Pending(why) => {
+                    let of = self.tries.entry(title.clone()).or_insert(Try {
+                        began: now,
+                        failed_first: None,
+                        failed: None,
+                    });
+                    // A new try begins where the last one failed, or the first has not begun.
+                    if of.failed.take().is_some() || why.code == "not_applied" {
+                        of.began = now;
+                    }
+                }
+                State::Failing(failure) => {
+                    let of = self.tries.entry(title.clone()).or_insert(Try {
+                        began: now,
+                        failed_first: None,
+                        failed: None,
+                    });
+                    // Patience begins when the controller does not promise an end any more.
+                    if matches!(failure.then, Then::TriesAgain) {
+                        of.failed_first = None;
+                    } else {
+                        of.failed_first.get_or_insert(now);
+                    }
+                    of.failed.get_or_insert(now);
+                }
+            }
+        }
+    }
+
+    /// What a failure weighs.
+    fn weigh(
+        &self,
+        world: &World,
+        settings: &Settings,
+        title: &str,
+        failure: &Failure,
+        all: &[(String, Failure)],
+        commit: &str,
+    ) -> Weight {
+        let why = failure.reason.clone();
+        let Some(baseline) = &self.remembered.baseline else {
+            return Weight::Doubtful(reason(
+                "no_baseline",
+                why.object,
+                "it fails, and nobody knows how it was before",
+            ));
+        };
+        if self.update.kind == "k3s" && title == "rollout" {
+            // A node may still come back; until one has moved, that settles it.
+            return if why.code == "node_away" && self.remembered.nodes_moved.is_empty() {
+                Weight::Doubtful(why)
+            } else {
+                Weight::Ours(why)
+            };
+        }
+        let proof = evidence(world, &self.radius, baseline);
+        if proof.is_none()
+            && let Some(doubt) = self.doubt(world, title, failure, baseline, commit)
+        {
+            return Weight::Doubtful(doubt);
+        }
+        let first = self.tries.get(title).and_then(|of| of.failed_first).unwrap_or(world.now());
+        let sighted = world.blind_until(&KINDS, first).unwrap_or(first);
+        let lasts = world.now().since(first.max(sighted));
+        let patience = settings.window(&self.update.component, &self.update.kind);
+        let another_ends =
+            all.iter().any(|(_, other)| matches!(other.then, Then::TriesAgain | Then::Ends { .. }));
+        let concluded = match failure.then {
+            Then::GivesUp => true,
+            Then::TriesAgain => false,
+            Then::Ends { within } => lasts >= patience.max(within),
+            // What it waits for has its own say, and says it soon.
+            Then::ForEver { health: true, .. } if another_ends => false,
+            Then::ForEver { health: true, .. } if proof.is_some() => true,
+            Then::ForEver { within, .. } => lasts >= patience.max(within),
+        };
+        if concluded { Weight::Ours(why) } else { Weight::TooEarly(why) }
+    }
+
+    /// Why a failure cannot be laid to the update.
+    fn doubt(
+        &self,
+        world: &World,
+        title: &str,
+        failure: &Failure,
+        baseline: &Baseline,
+        commit: &str,
+    ) -> Option<Reason> {
+        let why = &failure.reason;
+        let object = why.object.clone();
+        if let Some((namespace, name)) =
+            title.strip_prefix("HelmRelease/").and_then(|key| key.split_once('/'))
+            && self.had(Kind::HelmRelease, namespace, name)
+        {
+            return Some(reason("failed_before", object, "it failed before the merge already"));
+        }
+        let began = self.tries.get(title).map_or(self.merged, |of| of.began);
+        if world.blind_until(&KINDS, began).is_some() {
+            let text = format!(
+                "{}, while the cluster was out of sight: it need not be the update's fault",
+                why.text
+            );
+            return Some(reason("failed_out_of_sight", object, text));
+        }
+        let lost = rollout::nodes(world).any(|(name, _)| {
+            let subject =
+                Subject { kind: Kind::Node.label(), namespace: String::new(), name: name.to_owned() };
+            !baseline.had(&subject) && !world.get(Kind::Node, "", name).is_some_and(|node| node.is("Ready"))
+        });
+        if lost {
+            let text = format!("{}, while a node is away: it need not be the update's fault", why.text);
+            return Some(reason("failed_without_node", object, text));
+        }
+        // Another commit in the same folder, and it fails at that one.
+        let at = failure.at.as_deref().filter(|at| *at != commit)?;
+        let (namespace, name) = title.strip_prefix("Kustomization/")?.split_once('/')?;
+        let (_, detail) = get_kustomization(world, namespace, name)?;
+        let other = world.commits().since(commit).find(|other| {
+            world.commits().contains(at, &other.id) == Some(true)
+                && other.files.iter().any(|file| is_below(file, &detail.path))
+        })?;
+        let text = format!("{}, and commit {} changed the same folder", why.text, short(&other.id));
+        Some(reason("another_commit", object, text))
+    }
+
+    /// What failed is good again, and has been for a whole window.
+    fn is_mended(
+        &mut self,
+        world: &World,
+        settings: &Settings,
+        failures: &[(String, Failure)],
+        waits: &[Reason],
+    ) -> bool {
+        if !failures.is_empty() || !waits.is_empty() {
+            return false;
+        }
+        let mended = self.trend(world, settings) == Trend::Passed;
+        if mended {
+            self.regressed.clear();
+        }
+        mended
+    }
+
+    /// It failed, and it is this update's fault.
+    fn regression(&mut self, world: &World) -> Opinion {
+        self.remembered.regressed_at.get_or_insert(world.wall());
+        let mut reasons = self.regressed.clone();
+        if let Some(other) = self.foreign(world) {
+            let text = format!("commit {} changed the same files: a person is at work", short(&other));
+            reasons.push(reason("person_at_work", None, text));
+            return self.hold(Verdict::Regressed, reasons);
+        }
+        let change = Change {
+            kind: &self.update.kind,
+            planned: self.update.revert.as_deref(),
+            from: &self.update.from,
+            to: &self.update.to,
+            node_touched: self.remembered.node_touched,
+            longhorn: longhorn_version(world),
+            longhorn_recorded: self.remembered.longhorn_recorded,
+            flux_runs: flux_runs(world),
+        };
+        match may_revert(&change) {
+            Ok(()) => Opinion::new(Verdict::Regressed, Action::Revert, reasons),
+            Err(why) => {
+                reasons.push(why);
+                self.hold(Verdict::Regressed, reasons)
+            }
+        }
+    }
+
+    /// A hold that only a person clears.
+    fn hold(&mut self, verdict: Verdict, reasons: Vec<Reason>) -> Opinion {
+        self.held.clone_from(&reasons);
+        self.remembered.held = true;
+        Opinion::new(verdict, Action::Hold, reasons).for_good()
+    }
+
+    /// Everything is applied: what health says.
+    fn health(&mut self, world: &World, settings: &Settings) -> Opinion {
+        if self.applied_since.is_none() {
+            self.applied_since = Some(world.now());
+            self.window.restart();
+        }
+        self.remembered.applied_since = self.settled_from(world).map(|from| world.wall_at(from));
+        let trend = self.trend(world, settings);
+        let bad = || self.bad.clone();
+        match trend {
+            Trend::Failed if self.disturbed_since_applied(world) => {
+                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+            }
+            Trend::Failed if self.remembered.baseline.is_none() => {
+                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+            }
+            Trend::Failed => {
+                self.regressed = bad();
+                if self.regressed.is_empty() {
+                    self.regressed =
+                        vec![reason("failure_rate", None, "too many samples of the window were bad")];
+                }
+                self.regression(world)
+            }
+            Trend::Flapping => {
+                let mut reasons = vec![reason("flapping", None, "good and bad in turn")];
+                reasons.extend(bad());
+                Opinion::new(Verdict::Inconclusive, Action::Hold, reasons)
+            }
+            Trend::Doubtful => Opinion::new(Verdict::Inconclusive, Action::Wait, bad()),
+            Trend::Good | Trend::Passed if !self.elsewhere.is_empty() => {
+                Opinion::new(Verdict::Inconclusive, Action::Wait, self.elsewhere.clone())
+            }
+            Trend::Good => {
+                let text = "applied, and nothing is worse than before; it is watched on";
+                Opinion::new(Verdict::Healthy, Action::Wait, vec![reason("applied", None, text)])
+            }
+            Trend::Passed => {
+                let text = "applied, and nothing was worse than before for the whole window";
+                Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])
+            }
+        }
+    }
+
+    fn trend(&self, world: &World, settings: &Settings) -> Trend {
+        let component = &self.update.component;
+        let length = settings.settle(component) + settings.window(component, &self.update.kind);
+        let Some(from) = self.settled_from(world) else { return Trend::Good };
+        self.window.trend(settings, from, length, world.now())
+    }
+
+    /// Since when everything is applied, seen, and nothing below it has restarted.
+    fn settled_from(&self, world: &World) -> Option<Moment> {
+        let applied = self.applied_since?;
+        let disturbed = world.disturbed().unwrap_or(applied);
+        let sighted = world.blind_until(Kind::ALL, applied).unwrap_or(applied);
+        Some(applied.max(disturbed).max(sighted))
+    }
+
+    /// Whether a node is away that was there before: what fails then need not be the update's fault.
+    fn disturbed_since_applied(&self, world: &World) -> bool {
+        self.update.kind != "k3s"
+            && world
+                .of(Kind::Node)
+                .any(|node| !node.is("Ready") && !self.had(Kind::Node, "", &node.meta.name))
+    }
+
+    fn unsettle(&mut self) {
+        self.applied_since = None;
+        self.remembered.applied_since = None;
+        self.window.restart();
+        self.bad.clear();
+        self.elsewhere.clear();
+    }
+
+    /// Whose the branch is now.
+    fn standing(&mut self, world: &World) -> Standing {
+        let commits = world.commits();
+        let Some(ours) = commits.get(&self.update.commit).map(|commit| commit.id.as_str()) else {
+            // Its commit was not told: nothing can be its descendant, either.
+            return Standing::In(self.update.commit.clone());
+        };
+        if let Some(head) = commits.head()
+            && commits.contains(head, ours) == Some(false)
+        {
+            return Standing::Lost;
+        }
+        let mut placed = ours;
+        let mut taken_back: Option<&str> = None;
+        let mut touched: Option<&str> = None;
+        for commit in commits.since(ours) {
+            match taken_back {
+                None if reverts(commit, placed, &self.update.id) => taken_back = Some(&commit.id),
+                Some(revert) if reverts(commit, revert, "") => {
+                    taken_back = None;
+                    placed = &commit.id;
+                }
+                _ if shares(commit, &self.update) => touched = Some(&commit.id),
+                _ => {}
+            }
+        }
+        if let Some(revert) = taken_back {
+            return Standing::Reverted(revert.to_owned());
+        }
+        // Somebody wrote something else without saying so: the cluster tells what is asked for now.
+        let asks = self.asks_for(world);
+        self.asked |= asks.iter().any(|version| same_version(version, &self.update.to));
+        if let (Some(touched), true) = (touched, self.asked)
+            && !asks.is_empty()
+        {
+            if asks.iter().all(|version| same_version(version, &self.update.from)) {
+                return Standing::Reverted(touched.to_owned());
+            }
+            if asks.iter().all(|version| {
+                !same_version(version, &self.update.from) && !same_version(version, &self.update.to)
+            }) {
+                let text = format!("commit {} put another version in its place", short(touched));
+                return Standing::Superseded(reason("superseded", None, text));
+            }
+        }
+        Standing::In(placed.to_owned())
+    }
+
+    /// Versions that what is touched asks for now.
+    fn asks_for<'w>(&self, world: &'w World) -> Vec<&'w str> {
+        let releases = self.radius.releases.iter().filter_map(|(namespace, name)| {
+            match &world.get(Kind::HelmRelease, namespace, name)?.detail {
+                Detail::HelmRelease(release) if release.chart_ref.is_none() => Some(release.version.as_str()),
+                _ => None,
+            }
+        });
+        let plans = self.radius.plans.iter().filter_map(|(namespace, name)| {
+            match &world.get(Kind::Plan, namespace, name)?.detail {
+                Detail::Plan(plan) => Some(plan.version.as_str()),
+                _ => None,
+            }
+        });
+        releases.chain(plans).collect()
+    }
+
+    /// A commit after ours in the same files that does not take it back.
+    fn foreign(&self, world: &World) -> Option<String> {
+        world
+            .commits()
+            .since(&self.update.commit)
+            .find(|commit| {
+                shares(commit, &self.update) && !reverts(commit, &self.update.commit, &self.update.id)
+            })
+            .map(|commit| commit.id.clone())
+    }
+}
+
+/// What a failure weighs.
+enum Weight {
+    /// It is this update's fault.
+    Ours(Reason),
+    /// It may be another's.
+    Doubtful(Reason),
+    /// It may mend itself.
+    TooEarly(Reason),
+}
+
+fn shares(commit: &Commit, update: &Merged) -> bool {
+    commit.files.iter().any(|file| update.files.contains(file))
+}
+
+/// Whether a commit takes another back: Git's own words, or the observer has looked at the pins.
+fn reverts(commit: &Commit, id: &str, update: &str) -> bool {
+    const WORDS: &str = "This reverts commit ";
+    (!update.is_empty() && commit.reverts.iter().any(|of| of == update))
+        || commit.message.lines().filter_map(|line| line.trim().strip_prefix(WORDS)).any(|rest| {
+            let hash: &str =
+                rest.split(|letter: char| !letter.is_ascii_hexdigit()).next().unwrap_or_default();
+            hash.len() >= 7 && id.starts_with(hash)
+        })
+}
+
+/// Longhorn's own record of its version.
+fn longhorn_version(world: &World) -> Option<&str> {
+    if readiness::unseen(world, Kind::LonghornSetting).is_some() {
+        return None;
+    }
+    world.of(Kind::LonghornSetting).find(|setting| setting.meta.name == "current-longhorn-version").and_then(
+        |setting| match &setting.detail {
+            Detail::LonghornSetting(setting) if !setting.value.is_empty() => Some(setting.value.as_str()),
+            _ => None,
+        },
+    )
+}
+
+/// Source- and kustomize-controller run, as far as they are seen.
+fn flux_runs(world: &World) -> bool {
+    world
+        .of(Kind::Deployment)
+        .filter(|object| {
+            object.meta.labels.get("app.kubernetes.io/part-of").is_some_and(|of| of == "flux")
+                && matches!(object.meta.name.as_str(), "source-controller" | "kustomize-controller")
+        })
+        .all(|object| matches!(&object.detail, Detail::Workload(workload) if workload.available > 0))
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}

@@ -1,0 +1,26 @@
+//! What was tried beside looking.
+
+use super::look::{Look, Wrong, named};
+use crate::domain::settle::finding::{Category, Severity};
+
+/// Name of the result that says what the API server answers to `/readyz`.
+pub const API_SERVER: &str = "apiserver";
+
+pub(super) fn check(look: &mut Look<'_>) {
+    for probe in look.world.probes().filter(|probe| !probe.ok) {
+        let (check, category, severity) = match probe.name.as_str() {
+            API_SERVER => ("apiserver_ready", Category::Infrastructure, Severity::Critical),
+            "storage" => ("storage_probe", Category::Storage, Severity::Failing),
+            "test_job" => ("test_job", Category::Custom, Severity::Failing),
+            "command" => ("command", Category::Custom, Severity::Failing),
+            name if name.starts_with("network/") => ("network_probe", Category::Network, Severity::Failing),
+            name if name.starts_with("probe/") => ("probe", Category::Network, Severity::Failing),
+            _ => ("probe", Category::Custom, Severity::Failing),
+        };
+        let name = probe.name.strip_prefix("probe/").unwrap_or(&probe.name);
+        look.wrong(
+            named("Probe", "", name),
+            Wrong { check, category, severity, reason: "ProbeFailed", message: probe.detail.clone() },
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! What is kept of a merged update between passes, in the state: plain data that people read with `git log -p`.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::verdict::{Action, Judgement, Reason, Verdict};
+
+/// Most judgements that are kept of one update.
+const MOST_ENTRIES: usize = 60;
+/// Most reasons that are kept of one judgement.
+const MOST_REASONS: usize = 20;
+/// Longest text of a reason that is kept, in characters.
+const LONGEST_TEXT: usize = 600;
+/// Reverts within [`BREAKER_WINDOW_HOURS`] that stop everything (domain.md §6.2).
+const MOST_REVERTS: usize = 2;
+/// Hours that reverts are counted over.
+const BREAKER_WINDOW_HOURS: i64 = 24;
+
+/// How far the settling of an update is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settling {
+    /// Since when it is seen to be applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub rolling_since: Option<Timestamp>,
+    /// What was said of it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Since when that is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub judged_at: Option<Timestamp>,
+    /// Set while it is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Holding>,
+    /// What was tried before a revert, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+    /// Set from the decision to take it back on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reversal: Option<Reversal>,
+    /// Who cleared a hold of it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
+    /// Digest of what the forge was told last (status, label and comment).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
+}
+
+impl Settling {
+    /// Whether there is anything to keep.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A hold after the merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Holding {
+    /// Since when.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// It ends when the evidence comes that is missing; any other is ended by a person.
+    pub clears_itself: bool,
+}
+
+/// Something done to the cluster so that a revert may not be needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// When.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+    /// What was done, such as `reset HelmRelease/apps/demo`.
+    pub done: Vec<String>,
+}
+
+/// The way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reversal {
+    /// When it was decided; the commit carries this time, so that it is the same whoever makes it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub decided_at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Branch of the pull request that proposes it, where it is not pushed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub branch: Option<String>,
+    /// Number of that pull request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<u64>,
+    /// Commit on the base branch by which it is taken back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
+    /// When that commit came.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub made_at: Option<Timestamp>,
+    /// When the cluster was seen healthy again at the old version.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub back_at: Option<Timestamp>,
+}
+
+/// Everything that was said of one update, oldest first: `evidence/<update id>.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Update id.
+    pub update_id: String,
+    /// Judgements; of many the first and the newest.
+    pub judgements: Vec<Said>,
+}
+
+/// One judgement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Said {
+    /// From when on.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+    /// Of the update itself, or of the way back.
+    #[serde(skip_serializing_if = "is_false", default)]
+    pub of_the_way_back: bool,
+    /// What it is.
+    pub verdict: Verdict,
+    /// What to do.
+    pub action: Action,
+    /// Why.
+    pub reasons: Vec<Reason>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Said {
+    /// A judgement as it is kept.
+    pub fn of(judgement: &Judgement, at: Timestamp, of_the_way_back: bool) -> Self {
+        let reasons = judgement.reasons.iter().take(MOST_REASONS).map(|reason| Reason {
+            text: reason.text.chars().take(LONGEST_TEXT).collect(),
+            ..reason.clone()
+        });
+        Self {
+            at,
+            of_the_way_back,
+            verdict: judgement.verdict,
+            action: judgement.action,
+            reasons: reasons.collect(),
+        }
+    }
+
+    /// Whether it says the same, whenever and in whatever words: texts may tell how long something has lasted.
+    pub fn is_same(&self, other: &Self) -> bool {
+        fn about(said: &Said) -> BTreeSet<(&str, Option<&str>)> {
+            said.reasons.iter().map(|reason| (reason.code.as_str(), reason.object.as_deref())).collect()
+        }
+        let verdict = |said: &Self| (said.verdict, said.action, said.of_the_way_back);
+        verdict(self) == verdict(other) && about(self) == about(other)
+    }
+}
+
+impl Evidence {
+    /// Evidence without anything said yet.
+    pub fn new(update_id: &str) -> Self {
+        Self { update_id: update_id.to_owned(), judgements: Vec::new() }
+    }
+
+    /// Adds what is said now, where it is not what was said last.
+    pub fn say(&mut self, said: Said) {
+        if self.judgements.last().is_some_and(|last| last.is_same(&said)) {
+            return;
+        }
+        self.judgements.push(said);
+        if self.judgements.len() > MOST_ENTRIES {
+            // How it began is worth as much as how it is now.
+            self.judgements.remove(MOST_ENTRIES / 3);
+        }
+    }
+}
+
+/// Set while too many reverts in a short time have stopped all proposing and merging: `breaker.yaml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// Since when.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub since: Timestamp,
+    /// Ids of the updates that were taken back.
+    pub reverted: Vec<String>,
+}
+
+impl Breaker {
+    /// The breaker, where the reverts decided until `now` are too many; each is an update id and when it was decided.
+    pub fn tripped<'a>(
+        reversals: impl IntoIterator<Item = (&'a str, Timestamp)>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let since = now.checked_sub(jiff::SignedDuration::from_hours(BREAKER_WINDOW_HOURS)).ok()?;
+        let mut recent: Vec<(Timestamp, &str)> = reversals
+            .into_iter()
+            .filter(|(_, at)| *at > since && *at <= now)
+            .map(|(id, at)| (at, id))
+            .collect();
+        recent.sort_unstable();
+        (recent.len() >= MOST_REVERTS)
+            .then(|| Self { since: now, reverted: recent.into_iter().map(|(_, id)| id.to_owned()).collect() })
+    }
+
+    /// For people.
+    pub fn reason(&self) -> String {
+        format!(
+            "{} updates were reverted within {BREAKER_WINDOW_HOURS} hours ({}); a person has to look before anything else is \
+             proposed or merged",
+            self.reverted.len(),
+            self.reverted.join(", ")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::domain::settle::line::Moment;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn judgement(verdict: Verdict, code: &str) -> Judgement {
+        let reason = Reason { code: code.to_owned(), object: None, text: "ü".repeat(2_000) };
+        Judgement {
+            t: Moment(0),
+            update: "update-1".to_owned(),
+            verdict,
+            action: Action::Wait,
+            reasons: vec![reason; 40],
+            clears_itself: true,
+        }
+    }
+
+    #[test]
+    fn same_words_are_kept_once_and_everything_is_bounded() {
+        let mut evidence = Evidence::new("update-1");
+        for minute in 0..50 {
+            let now = at("2026-11-21T10:00:00Z") + jiff::SignedDuration::from_mins(minute);
+            evidence.say(Said::of(&judgement(Verdict::Unknown, "not_applied"), now, false));
+        }
+        assert_eq!(evidence.judgements.len(), 1);
+        assert_eq!(evidence.judgements[0].at, at("2026-11-21T10:00:00Z"), "since when, not when last");
+        assert_eq!(evidence.judgements[0].reasons.len(), MOST_REASONS);
+        assert_eq!(evidence.judgements[0].reasons[0].text.chars().count(), LONGEST_TEXT);
+        for number in 0..200 {
+            let now = at("2026-11-21T11:00:00Z") + jiff::SignedDuration::from_mins(number);
+            evidence.say(Said::of(&judgement(Verdict::Unknown, &number.to_string()), now, false));
+        }
+        assert_eq!(evidence.judgements.len(), MOST_ENTRIES);
+        assert_eq!(evidence.judgements[0].reasons[0].code, "not_applied", "how it began");
+        assert_eq!(evidence.judgements.last().unwrap().reasons[0].code, "199", "how it is now");
+    }
+
+    #[rstest]
+    #[case::one(&["2026-11-21T09:00:00Z"], false)]
+    #[case::two_within_a_day(&["2026-11-20T10:00:01Z", "2026-11-21T09:00:00Z"], true)]
+    #[case::two_a_day_apart(&["2026-11-20T10:00:00Z", "2026-11-21T10:00:00Z"], false)]
+    #[case::one_of_the_future_says_nothing(&["2026-11-21T09:00:00Z", "2026-11-21T10:00:01Z"], false)]
+    fn two_reverts_within_a_day_stop_everything(#[case] times: &[&str], #[case] trips: bool) {
+        let reversals = times.iter().map(|time| ("update-1", at(time)));
+        assert_eq!(Breaker::tripped(reversals, at("2026-11-21T10:00:00Z")).is_some(), trips);
+    }
+}

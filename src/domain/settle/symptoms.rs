@@ -1,0 +1,198 @@
+//! What is plainly wrong with what an update touches, as far as the judge itself needs it: Flux' own objects, workloads
+//! and the pods behind them. The health checks look further.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Category, Finding, Severity, Subject};
+use super::kind::Kind;
+use super::memory::Baseline;
+use super::object::{Container, ContainerState, Detail, Object, Pod};
+use super::radius::{Radius, WORKLOADS, released_by};
+use super::readiness::{bounded, rollout, speaks_of};
+use super::rollout::nodes;
+use super::world::World;
+
+/// Everything of it now.
+pub(super) fn symptoms(world: &World) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for kind in [Kind::Kustomization, Kind::HelmRelease] {
+        for object in world.of(kind) {
+            let failed =
+                object.condition("Ready").filter(|ready| ready.is_false() && speaks_of(ready, object));
+            // In progress, or of another object: nothing is wrong with this one.
+            if let Some(ready) = failed.filter(|ready| {
+                !matches!(
+                    ready.reason.as_str(),
+                    "Progressing" | "DependencyNotReady" | "SourceNotReady" | "ArtifactFailed"
+                )
+            }) {
+                found.push(finding("flux_ready", Category::Flux, object, &ready.reason, &ready.message));
+            }
+        }
+    }
+    for kind in WORKLOADS {
+        for object in world.of(kind) {
+            if let Some(missing) = rollout(object) {
+                found.push(finding(
+                    "workload_available",
+                    Category::Applications,
+                    object,
+                    "Unavailable",
+                    &missing,
+                ));
+            }
+        }
+    }
+    for ((kind, namespace, name), reason) in broken(world, |_, _, _| true) {
+        found.push(Finding {
+            check: "pods_run".to_owned(),
+            category: Category::Applications,
+            subject: Subject { kind: kind.label(), namespace, name },
+            message: format!("a pod: {reason}"),
+            reason,
+            severity: Severity::Failing,
+        });
+    }
+    for object in world.of(Kind::Node).filter(|node| !node.is("Ready")) {
+        found.push(finding("node_ready", Category::Infrastructure, object, "NotReady", "is not Ready"));
+    }
+    found
+}
+
+/// A baseline as far as the judge itself looks.
+pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
+    findings.extend(symptoms(world));
+    Baseline {
+        taken_at: Some(world.wall()),
+        findings,
+        not_observed: Vec::new(),
+        cordoned: nodes(world)
+            .filter(|(_, node)| node.unschedulable)
+            .map(|(name, _)| name.to_owned())
+            .collect(),
+        kubelets: nodes(world).map(|(name, node)| (name.to_owned(), node.kubelet_version.clone())).collect(),
+        restarts: restarts(world),
+    }
+}
+
+/// Restarts of containers, by what owns their pods.
+fn restarts(world: &World) -> BTreeMap<String, i64> {
+    let mut restarts = BTreeMap::new();
+    for object in world.of(Kind::Pod) {
+        let Detail::Pod(pod) = &object.detail else { continue };
+        let count: i64 = pod.containers.iter().map(|container| container.restarts).sum();
+        if count > 0 {
+            let (kind, namespace, name) = top_owner(world, object);
+            *restarts.entry(super::object::title(kind, &namespace, &name)).or_default() += count;
+        }
+    }
+    restarts
+}
+
+/// Whether the containers of something that is touched cannot run: not merely slow, and not so before.
+pub(super) fn evidence(world: &World, radius: &Radius, baseline: &Baseline) -> Option<(Subject, String)> {
+    let touched = |kind: Kind, namespace: &str, name: &str| {
+        let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
+        radius.has(world, &subject) && !baseline.had(&subject)
+    };
+    let ((kind, namespace, name), reason) = broken(world, touched).into_iter().next()?;
+    Some((Subject { kind: kind.label(), namespace, name }, reason))
+}
+
+/// Owners of pods that cannot run, with the reason.
+fn broken(
+    world: &World,
+    counts: impl Fn(Kind, &str, &str) -> bool,
+) -> BTreeMap<(Kind, String, String), String> {
+    let mut found = BTreeMap::new();
+    for object in world.of(Kind::Pod) {
+        let Detail::Pod(pod) = &object.detail else { continue };
+        if object.meta.deletion_timestamp.is_some() {
+            continue;
+        }
+        let Some(reason) = cannot_run(pod) else { continue };
+        let owner = top_owner(world, object);
+        if counts(owner.0, &owner.1, &owner.2) {
+            found.entry(owner).or_insert(reason);
+        }
+    }
+    found
+}
+
+/// Why a pod's containers cannot run; `None` where they run, wait for their turn, or are done.
+fn cannot_run(pod: &Pod) -> Option<String> {
+    if pod.phase == "Succeeded" {
+        return None;
+    }
+    pod.containers.iter().find_map(|container| {
+        let Container { state, last, .. } = container;
+        match (state, last) {
+            (ContainerState::Waiting { reason }, _) if is_broken(reason) => Some(reason.clone()),
+            (ContainerState::Terminated { reason, exit_code, .. }, _) if *exit_code != 0 => {
+                Some(reason.clone())
+            }
+            _ => None,
+        }
+    })
+}
+
+/// A waiting reason that does not pass by waiting.
+fn is_broken(reason: &str) -> bool {
+    matches!(
+        reason,
+        "CrashLoopBackOff"
+            | "ImagePullBackOff"
+            | "ErrImagePull"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "CreateContainerConfigError"
+            | "CreateContainerError"
+            | "RunContainerError"
+    )
+}
+
+/// What stands above a pod: pods and ReplicaSets come and go.
+pub(super) fn top_owner(world: &World, pod: &Object) -> (Kind, String, String) {
+    let namespace = pod.meta.namespace.clone();
+    let Some(owner) = pod.controller() else { return (Kind::Pod, namespace, pod.meta.name.clone()) };
+    if owner.kind == Kind::ReplicaSet.name() {
+        let above = world.get(Kind::ReplicaSet, &namespace, &owner.name).and_then(Object::controller);
+        if let Some(above) = above {
+            return (Kind::of_label(&above.kind).unwrap_or(Kind::Deployment), namespace, above.name.clone());
+        }
+        // ReplicaSets may not be watched: a Deployment names them after itself and the hash of the template.
+        let hash = pod.meta.labels.get("pod-template-hash");
+        let deployment = hash.and_then(|hash| owner.name.strip_suffix(hash.as_str())?.strip_suffix('-'));
+        if let Some(deployment) = deployment {
+            return (Kind::Deployment, namespace, deployment.to_owned());
+        }
+    }
+    (Kind::of_label(&owner.kind).unwrap_or(Kind::Pod), namespace, owner.name.clone())
+}
+
+/// Whether a finding is new: neither was it there before, nor was anything wrong with what it belongs to.
+pub(super) fn is_new(world: &World, baseline: &Baseline, finding: &Finding) -> bool {
+    if !baseline.is_new(finding) {
+        return false;
+    }
+    let Some(kind) = Kind::of_label(&finding.subject.kind) else { return true };
+    let object = world.get(kind, &finding.subject.namespace, &finding.subject.name);
+    !object.and_then(released_by).is_some_and(|(namespace, name)| {
+        baseline.had(&Subject { kind: Kind::HelmRelease.label(), namespace, name })
+    })
+}
+
+fn finding(check: &str, category: Category, object: &Object, reason: &str, message: &str) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        category,
+        subject: Subject {
+            kind: object.kind.label(),
+            namespace: object.meta.namespace.clone(),
+            name: object.meta.name.clone(),
+        },
+        reason: reason.to_owned(),
+        severity: Severity::Failing,
+        message: bounded(message),
+    }
+}

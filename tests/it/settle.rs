@@ -1,0 +1,9 @@
+//! What follows a merge, over real repositories with the local forge: by the base branch, a scripted cluster and commit
+//! statuses; stopped between effects, repeated and side by side.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod branch;
+mod reverting;
+mod scripted;
+mod world;

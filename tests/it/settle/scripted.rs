@@ -1,0 +1,140 @@
+//! A cluster that shows what a recording has, at its times.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use gitops_updater::app::cluster::{Cluster, ClusterError, ErrorClass, Looked, Resource, Scope, Watch};
+use gitops_updater::domain::settle::kind::Kind;
+use gitops_updater::domain::settle::line::{Change, Seen};
+use gitops_updater::domain::settle::object::Object;
+use serde_json::Value;
+
+/// Plays lines of a recording.
+pub(super) struct Scripted {
+    lines: Vec<Value>,
+    /// Seconds of the recording at which the watch begins.
+    from: f64,
+    /// What was asked of it.
+    pub(super) asked: Mutex<Vec<String>>,
+}
+
+impl Scripted {
+    pub(super) fn of(text: &str, from: f64) -> Self {
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        Self { lines, from, asked: Mutex::default() }
+    }
+
+    fn watching(&self) -> Vec<Kind> {
+        let labels = self.lines[0]["header"]["watching"].as_array().unwrap();
+        labels.iter().filter_map(|label| Kind::of_label(label.as_str().unwrap())).collect()
+    }
+}
+
+/// What a line shows; `None` for what is no matter of the cluster.
+fn looked(line: &Value) -> Option<Looked> {
+    let seen = if let Some(object) = line.get("object") {
+        let kind = Kind::of(object["apiVersion"].as_str()?, object["kind"].as_str()?)?;
+        let change = match line["type"].as_str()? {
+            "ADDED" => Change::Added,
+            "MODIFIED" => Change::Modified,
+            _ => Change::Deleted,
+        };
+        let kept = Object::from_slice(kind, &serde_json::to_vec(object).unwrap()).unwrap();
+        Seen::Event { change, object: kept, initial: line["initial"] == true }
+    } else {
+        let view = line.get("view")?;
+        let kinds = line["kinds"].as_array().map(|kinds| {
+            kinds.iter().map(|kind| kind.as_str().unwrap().to_owned()).collect()
+        });
+        Seen::View { back: view == "back", kinds }
+    };
+    Some(Looked::Seen(Box::new(seen), line.get("object").cloned().map(Box::new)))
+}
+
+impl Cluster for Scripted {
+    async fn watch(&self, _: &Scope) -> Result<Watch, ClusterError> {
+        let (send, seen) = tokio::sync::mpsc::channel(64);
+        let lines = self.lines.clone();
+        let from = self.from;
+        tokio::spawn(async move {
+            let begun = tokio::time::Instant::now();
+            let mut complete = false;
+            for line in &lines {
+                let t = line["t"].as_f64().unwrap();
+                if t > from && !complete {
+                    complete = true;
+                    if send.send(Looked::Complete).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::time::sleep_until(begun + Duration::from_secs_f64((t - from).max(0.0))).await;
+                if let Some(looked) = looked(line)
+                    && send.send(looked).await.is_err()
+                {
+                    return;
+                }
+            }
+            if !complete {
+                let _gone = send.send(Looked::Complete).await.is_err();
+            }
+            // A cluster does not end with its recording.
+            std::future::pending::<()>().await;
+        });
+        Ok(Watch { watching: self.watching(), absent: vec![], unseen: vec![], seen })
+    }
+
+    async fn readiness(&self) -> Result<Vec<(String, bool)>, ClusterError> {
+        Ok(vec![("etcd".to_owned(), true)])
+    }
+
+    async fn get(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<Value, ClusterError> {
+        Err(missing(&format!("get {}/{name}", kind.kind)))
+    }
+
+    async fn list(&self, _: &Resource, _: Option<&str>, _: &str) -> Result<Vec<Value>, ClusterError> {
+        Ok(vec![])
+    }
+
+    async fn create(&self, kind: &Resource, _: Option<&str>, _: &Value) -> Result<Value, ClusterError> {
+        Err(missing(&format!("create {}", kind.kind)))
+    }
+
+    async fn replace(
+        &self,
+        kind: &Resource,
+        _: Option<&str>,
+        name: &str,
+        _: &Value,
+    ) -> Result<Value, ClusterError> {
+        Err(missing(&format!("replace {}/{name}", kind.kind)))
+    }
+
+    async fn patch(
+        &self,
+        kind: &Resource,
+        namespace: Option<&str>,
+        name: &str,
+        patch: &Value,
+    ) -> Result<Value, ClusterError> {
+        let namespace = namespace.unwrap_or("-");
+        self.asked.lock().unwrap().push(format!("{}/{namespace}/{name} {patch}", kind.kind));
+        Ok(Value::Null)
+    }
+
+    async fn delete(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<(), ClusterError> {
+        Err(missing(&format!("delete {}/{name}", kind.kind)))
+    }
+
+    async fn log(&self, _: &str, pod: &str, _: usize) -> Result<String, ClusterError> {
+        Err(missing(&format!("read the log of {pod}")))
+    }
+}
+
+fn missing(attempted: &str) -> ClusterError {
+    ClusterError {
+        attempted: attempted.to_owned(),
+        reason: "a recording does nothing".to_owned(),
+        class: ErrorClass::NotFound,
+        hint: None,
+    }
+}

@@ -1,0 +1,157 @@
+//! A repository with a merged update, and passes that settle it.
+
+use std::sync::Arc;
+
+use gitops_updater::app::effects::Witness;
+use gitops_updater::app::forge::{CommitStatus, Forge as _, MergeMethod, PullRequest};
+use gitops_updater::app::pass::{Error, Pass};
+use gitops_updater::app::settle::{Settle, Settled};
+use gitops_updater::domain::settle::record::Reversal;
+use gitops_updater::domain::settle::settings::Settings;
+use gitops_updater::domain::settle::verdict::Verdict;
+use gitops_updater::domain::state::{Stage, State, Update};
+use gitops_updater::forge::local::LocalForge;
+use gitops_updater::repo::write::{Person, Remote, WriteRepo};
+use gitops_updater::state::{StateStore, Transition};
+
+use super::scripted::Scripted;
+use crate::pass::world::{Recording, World};
+
+pub(super) const MERGED: &str = "2026-11-21T11:00:00Z";
+pub(super) const LATER: &str = "2026-11-21T12:00:00Z";
+
+pub(super) const PODINFO: &str = "helm/apps/podinfo";
+
+pub(super) struct Settling {
+    pub(super) world: World,
+    /// Id of the update of podinfo.
+    pub(super) id: String,
+    /// Number of its pull request.
+    pub(super) number: u64,
+}
+
+impl Settling {
+    /// Two proposals, of which the one of podinfo is merged as a forge does it.
+    pub(super) fn merged(method: MergeMethod) -> Self {
+        Self::merged_with(method, "")
+    }
+
+    pub(super) fn merged_with(method: MergeMethod, config: &str) -> Self {
+        let mut world = World::new();
+        world.config = config.to_owned();
+        world.run();
+        let number = world.pulls().iter().find(|pull| pull.1.contains("podinfo")).unwrap().0;
+        let forge = world.forge();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let pull = runtime.block_on(forge.pull_request(number)).unwrap();
+        runtime.block_on(forge.merge(number, &pull.head, method, "Merge podinfo")).unwrap();
+        let mut settling = Self { world, id: String::new(), number };
+        let state = settling.settle(MERGED).state;
+        settling.id =
+            state.updates.values().find(|update| update.component == PODINFO).unwrap().update_id.clone();
+        settling
+    }
+
+    pub(super) fn store(&self) -> StateStore {
+        let repo = WriteRepo::open(self.world.dir(), Remote::own()).unwrap();
+        StateStore::new(Arc::new(repo), Person::bot())
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.store().load().unwrap().state
+    }
+
+    pub(super) fn update(&self) -> Update {
+        self.state().updates[&self.id].clone()
+    }
+
+    /// Records that the update regressed and is to be reverted, as a pass does that is killed right after.
+    pub(super) fn decide_to_revert(&self) {
+        let id = self.id.clone();
+        let changed = self.store().change(LATER.parse().unwrap(), |state: &mut State| {
+            let update = state.updates.get_mut(&id)?;
+            update.stage = Stage::Rolling;
+            update.status = update.stage.status();
+            update.settling.verdict = Some(Verdict::Regressed);
+            update.settling.reversal = Some(Reversal {
+                decided_at: LATER.parse().unwrap(),
+                reason: "Deployment/apps/podinfo: ProgressDeadlineExceeded".to_owned(),
+                branch: None,
+                pull_request: None,
+                commit: None,
+                made_at: None,
+                back_at: None,
+            });
+            Some(Transition::of(update))
+        });
+        changed.unwrap();
+    }
+
+    pub(super) fn settle(&self, now: &str) -> Settled {
+        let settled = self.settle_by(&Recording::default(), now).unwrap();
+        assert!(settled.failures.is_empty(), "{:?}", settled.failures);
+        settled
+    }
+
+    pub(super) fn settle_by(&self, witness: &dyn Witness, now: &str) -> Result<Settled, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        self.world.with_pass(witness, now, &runtime, |pass| settle(pass, None, None, Settings::default()))
+    }
+
+    pub(super) fn main(&self) -> String {
+        self.world.git.run(["rev-parse", "main"])
+    }
+
+    /// Subjects of the commits of the base branch, newest first.
+    pub(super) fn subjects(&self) -> Vec<String> {
+        let all = self.world.git.run(["log", "--first-parent", "--format=%s", "main"]);
+        all.lines().map(str::to_owned).collect()
+    }
+
+    pub(super) fn version(&self) -> String {
+        let text = self.world.git.run(["show", "main:podinfo.yaml"]);
+        let line = text.lines().find(|line| line.trim().starts_with("version:")).unwrap();
+        line.trim().to_owned()
+    }
+
+    pub(super) fn pull(&self, number: u64) -> PullRequest {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.world.forge().pull_request(number)).unwrap()
+    }
+
+    pub(super) fn comments(&self) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let details = runtime.block_on(self.world.forge().details(self.number)).unwrap();
+        details.comments.into_iter().map(|comment| comment.body).collect()
+    }
+
+    /// Statuses of the merge commit.
+    pub(super) fn statuses(&self) -> Vec<CommitStatus> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let commit = self.update().merge_commit.unwrap();
+        runtime.block_on(self.world.forge().statuses(&commit)).unwrap()
+    }
+}
+
+pub(super) fn settle(
+    pass: &Pass<'_, LocalForge>,
+    cluster: Option<&Scripted>,
+    wait: Option<std::time::Duration>,
+    settings: Settings,
+) -> Result<Settled, Error> {
+    let world = pass.observe()?;
+    let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
+    pass.settle(
+        world,
+        &Settle {
+            cluster,
+            away: None,
+            wait,
+            settings,
+            checks: &|| Box::new(|_| Vec::new()),
+            recorder: None,
+            selected: &|_, _| true,
+            rules: registry.rules(),
+        },
+    )
+}
