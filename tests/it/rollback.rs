@@ -26,8 +26,8 @@ fn updated() -> World {
 /// Runs the program on the world's repository.
 fn program(world: &World, arguments: &[&str]) -> CommandOutput {
     let dir = world.dir().to_str().unwrap();
-    let all = ["rollback"].iter().chain(arguments).chain(&["-C", dir, "--now", LATER]).copied();
-    Sandbox::empty().run(all)
+    let place = ["-C", dir, "--now", LATER];
+    Sandbox::empty().run(["rollback"].iter().chain(arguments).chain(&place).copied())
 }
 
 fn podinfo_at(world: &World, rev: &str) -> String {
