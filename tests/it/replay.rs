@@ -6,7 +6,6 @@
 mod command;
 mod disturbed;
 mod expected;
-mod hand_made;
 mod recorded;
 
 use std::path::{Path, PathBuf};
