@@ -94,7 +94,7 @@ fn generated(name: &str, repository: &Path, server: &Server, arguments: &Argumen
     std::fs::write(&fresh, generated::configuration(&server.authority(), "6h")).unwrap();
     let checking = folder.join("checking.yaml");
     std::fs::write(&checking, generated::configuration(&server.authority(), "0s")).unwrap();
-    let (mut cold, mut warm, mut checked, mut offline) = (vec![], vec![], vec![], vec![]);
+    let (mut cold, mut warm, mut checked, mut offline, mut plan) = (vec![], vec![], vec![], vec![], vec![]);
     for run in 0..arguments.runs {
         let cache = repository.with_extension(format!("cache-{run}"));
         let ask = |configuration: &Path, extra: &[&str]| {
@@ -107,11 +107,14 @@ fn generated(name: &str, repository: &Path, server: &Server, arguments: &Argumen
         warm.push(ask(&fresh, &[]));
         checked.push(ask(&checking, &[]));
         offline.push(ask(&fresh, &["--offline"]));
+        let program = Program::new(&arguments.program);
+        plan.push(program.look("plan", repository, &fresh, &cache, &["--offline"]));
     }
     print(&format!("{name}, cold"), cold);
     print(&format!("{name}, warm"), warm);
     print(&format!("{name}, warm and checked"), checked);
     print(&format!("{name}, warm and offline"), offline);
+    print(&format!("{name}, planned offline"), plan);
 }
 
 /// A real repository, read and pinned without any answer, beside Git reading the same blobs.

@@ -86,6 +86,11 @@ pub enum Effect {
         /// What, of which object.
         what: String,
     },
+    /// A backup of data is made, or an old one removed, in the cluster.
+    Data {
+        /// What is done, to which object.
+        what: String,
+    },
     /// Old backup points are removed.
     Prune {
         /// How many.
@@ -124,6 +129,7 @@ impl fmt::Display for Effect {
             }
             Self::Revert { branch, what } => write!(f, "push {branch}: {what}"),
             Self::Ask { what } => write!(f, "ask the cluster: {what}"),
+            Self::Data { what } => f.write_str(what),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
             Self::Tell { channel, what } => write!(f, "tell {channel}: {what}"),

@@ -2,9 +2,12 @@
 
 mod closer;
 pub mod cluster;
+pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod health;
+pub mod hour;
 pub mod named;
 pub mod notify;
 pub mod pass;
@@ -12,5 +15,6 @@ pub mod plan;
 pub mod ports;
 pub mod probes;
 pub mod replay;
+pub mod rollback;
 pub mod rules;
 pub mod settle;

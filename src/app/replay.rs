@@ -91,7 +91,7 @@ pub fn replay(
                 }
             }
             Seen::Update(update) => {
-                judge.configure_own(&update.component, held.own(&update.component, &update.kind));
+                judge.configure_own(&update.component, held.own(&update.component, &update.kind, None));
             }
             _ => {}
         }

@@ -7,6 +7,7 @@
 //! Ids of points that the bot makes for a step end in eight digits that tell commit, component and target, so that a run
 //! that was cut off finds the point it had made; only such points are ever removed by age.
 
+mod encrypt;
 mod retention;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use crate::domain::backup::{BackupPoint, SCHEMA};
 use crate::domain::upstream::FailureClass;
 use crate::repo::write::{self, Change, Id, Person, Pushed, RefUpdate, RemoteRefs, Words, WriteRepo};
 
+pub use encrypt::encrypt;
 pub use retention::{Retention, outdated};
 
 /// Where the refs lie.
@@ -228,6 +230,16 @@ impl Backups {
             (Some(found), _) => self.read(id, found),
             (None, _) => Err(Error::NotReadBack { id: id.to_owned(), found: "nothing".to_owned() }),
         }
+    }
+
+    /// Reads one among refs that were fetched; `None` where it is not among them.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn known(&self, refs: &RemoteRefs, id: &str) -> Result<Option<BackupPoint>, Error> {
+        let tag = refs.refs.get(&ref_name(id)?).copied();
+        tag.map(|tag| self.read(id, tag)).transpose()
     }
 
     /// Reads one.

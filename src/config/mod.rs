@@ -4,6 +4,7 @@
 //! all errors on the way. Nothing here reads the environment: credentials are named here and fetched by the
 //! command line.
 
+mod backup;
 mod de;
 mod detection;
 mod hosts;
@@ -13,6 +14,7 @@ mod overrides;
 mod policy;
 mod proposal;
 mod raw;
+mod raw_backup;
 mod raw_notifications;
 mod raw_policy;
 mod raw_proposal;
@@ -21,6 +23,7 @@ mod settling;
 mod tree;
 mod upstreams;
 mod validate;
+mod validate_backup;
 mod validate_notifications;
 mod validate_policy;
 mod validate_proposal;
@@ -33,6 +36,7 @@ mod words;
 use std::fmt;
 use std::path::Path;
 
+pub use backup::{DataBackups, EtcdBackups, ExportedResource, Exports, LonghornBackups};
 pub use detection::{Decided, Detection, KINDS, Selector, Settings};
 pub use hosts::Host;
 pub use load::{Error, FILE_NAME, find, from_bytes, load};
@@ -42,7 +46,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
-pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -140,6 +144,8 @@ pub struct Config {
     pub notifications: Notifications,
     /// Numbers about passes.
     pub metrics: Metrics,
+    /// Backups of data that are made with a backup point.
+    pub data_backups: DataBackups,
     /// How a merged update is proven healthy.
     pub validation: Validation,
 }
@@ -164,6 +170,7 @@ impl Default for Config {
             backup: Backup::default(),
             notifications: Notifications::default(),
             metrics: Metrics::default(),
+            data_backups: DataBackups::default(),
             validation: Validation::default(),
         }
     }
@@ -245,6 +252,8 @@ pub fn schema() -> serde_json::Value {
     schemars::schema_for!(raw::RawConfig).to_value()
 }
 
+#[cfg(test)]
+mod backup_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

@@ -70,6 +70,7 @@ impl<'a> Checker<'a> {
             backup: self.backup(&raw.backup),
             notifications: self.notifications(raw.notifications),
             metrics: self.metrics(raw.metrics),
+            data_backups: self.data_backups(raw.backup.data),
             validation: self.validation(raw.validation),
         }
     }

@@ -6,6 +6,7 @@
 mod identity;
 mod interrupted;
 mod life;
+mod merging;
 mod people;
 mod refusals;
 mod world;

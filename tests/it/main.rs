@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod architecture;
+mod backup_data;
 mod broken;
 mod cluster;
 mod config;
 mod corpus;
+mod deploy;
 mod detect;
 mod exit_codes;
 mod forge;
@@ -14,12 +16,15 @@ mod forges;
 mod git_writes;
 mod github_pass;
 mod gotk;
+mod health;
 mod help;
 mod local_forge;
+mod notify;
 mod pass;
 mod readme;
 mod replay;
 mod repo;
+mod rollback;
 mod rules;
 mod settle;
 mod state;

@@ -16,7 +16,7 @@ use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
 use crate::domain::chart_diff::Comparison;
 use crate::domain::message::{Written, branch_name};
-use crate::domain::plan::{Approval, Held, Step};
+use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
 use crate::repo::write::{Change, EntryKind, Id, RefUpdate, Words};
 use crate::state::Transition;
@@ -40,7 +40,7 @@ impl<F: Forge> Run<'_, F> {
                 continue;
             }
             let before: Vec<&Step> = ahead.iter().collect();
-            if let Some(hold) = self.holds(&step, &before).into_iter().next() {
+            if let Some(hold) = self.hour().holds(&step, &before).into_iter().next() {
                 tracing::info!(
                     component = step.component,
                     gate = hold.gate,
@@ -49,7 +49,7 @@ impl<F: Forge> Run<'_, F> {
                 );
                 continue;
             }
-            match self.propose(&step, planned) {
+            match self.propose(&step, &before, planned) {
                 Ok(true) => ahead.push(step),
                 Ok(false) => {}
                 Err(error) => self.failed(&step.component, error)?,
@@ -83,11 +83,11 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// `false` where a look at it held it.
-    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<bool, Error> {
+    fn propose(&mut self, step: &Step, ahead: &[&Step], planned: &Planned) -> Result<bool, Error> {
         // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
-        if let Some(held) = self.held_by_chart(step, &comparison) {
+        if let Some(held) = self.held_by_chart(step, &comparison).or_else(|| self.held_by_data(step)) {
             tracing::info!(
                 component = step.component,
                 gate = held.gate,
@@ -95,6 +95,12 @@ impl<F: Forge> Run<'_, F> {
                 "candidate held"
             );
             self.held.insert(step.id.clone(), held);
+            return Ok(false);
+        }
+        let step = &with_what_is_lost(step, &comparison);
+        if let Some(hold) = self.hour().holds(step, ahead).into_iter().next() {
+            let waits = format!("{}: {}", hold.gate, hold.reason);
+            tracing::info!(component = step.component, reason = waits, "candidate held");
             return Ok(false);
         }
         let id = self.claim(step, planned)?;
@@ -106,7 +112,9 @@ impl<F: Forge> Run<'_, F> {
     /// Finishes a proposal that was begun, or makes it again on the base branch of today.
     pub(super) fn finish(&mut self, update: &Update, step: &Step, planned: &Planned) -> Result<(), Error> {
         let files = self.files(step, planned)?;
-        self.go_through(update, step, planned, &files, &self.compare_charts(step))
+        let comparison = self.compare_charts(step);
+        let step = with_what_is_lost(step, &comparison);
+        self.go_through(update, &step, planned, &files, &comparison)
     }
 
     fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -125,6 +133,7 @@ impl<F: Forge> Run<'_, F> {
         let base = base_id.to_string();
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        let baseline = self.pass.baseline.cloned();
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
@@ -163,6 +172,9 @@ impl<F: Forge> Run<'_, F> {
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
                 campaign.backup_id = Some(backup_id);
+            }
+            if let Some(baseline) = &baseline {
+                state.baselines.insert(update_id.clone(), baseline.clone());
             }
             let transition = Transition::of(&update);
             state.updates.insert(update_id, update);
@@ -209,6 +221,7 @@ impl<F: Forge> Run<'_, F> {
         if self.world.refs.refs.contains_key(&format!("{}{backup_id}", backup::PREFIX)) {
             return Ok(());
         }
+        let data = self.back_up_data(update, &backup_id)?;
         let made = BackupPoint {
             schema: point::SCHEMA.to_owned(),
             backup_id: backup_id.clone(),
@@ -224,16 +237,24 @@ impl<F: Forge> Run<'_, F> {
             components: self.versions(),
             facts: self.observed.map(|observed| observed.facts.clone()),
             state: None,
-            data: Vec::new(),
+            data: data.data,
+            not_covered: data.not_covered,
         };
-        self.effect(Effect::BackUp { backup_id, commit }, |run| {
-            match run.pass.backups().create(&made, &BTreeMap::new()) {
+        let name = format!("{}{backup_id}", backup::PREFIX);
+        let tag = self.effect(Effect::BackUp { backup_id, commit }, |run| {
+            match run.pass.backups().create(&made, &data.files) {
                 // Another run made it, when other facts were known: it is a point of the same commit all the same.
-                Err(backup::Error::Exists { id }) => Ok(run.pass.backups().read_back(&id, None).map(drop)?),
-                created => Ok(created.map(drop)?),
+                Err(backup::Error::Exists { id }) => {
+                    run.pass.backups().read_back(&id, None)?;
+                    Ok(None)
+                }
+                created => Ok(created.map(Some)?),
             }
-        })
-        .map(drop)
+        })?;
+        if let Some(tag) = tag.flatten() {
+            self.world.refs.refs.insert(name, tag);
+        }
+        Ok(())
     }
 
     fn versions(&self) -> BTreeMap<String, BackedUp> {
@@ -300,7 +321,8 @@ impl<F: Forge> Run<'_, F> {
             .iter()
             .find(|pull| pull.branch == update.branch && is_open(&pull.state))
             .cloned();
-        if let Some(pull) = there {
+        // What was opened and not noted may lack labels and reviewers: opening it again sees to that.
+        if let Some(pull) = there.filter(|_| update.pull_request.is_some()) {
             let change = PullRequestChange {
                 title: (pull.title != written.title).then(|| written.title.clone()),
                 body: (pull.body.trim_end() != written.body.trim_end()).then(|| written.body.clone()),
@@ -353,6 +375,25 @@ impl<F: Forge> UnderWay<'_, F> {
         let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
         text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
+}
+
+/// The step as a look at its chart shows it: no revert brings back objects that were stored as what is gone.
+fn with_what_is_lost(step: &Step, comparison: &Comparison) -> Step {
+    let mut step = step.clone();
+    if let Some(lost) = comparison.lost.first() {
+        step.revert = Revert {
+            safety: RevertSafety::Unsafe,
+            why: format!(
+                "the newer chart no longer has all of {}; what is lost does not come back with the old chart",
+                lost.crd
+            ),
+        };
+        // Whatever policy says: a person looks at it.
+        if step.gate == Approval::Auto {
+            step.gate = Approval::Review;
+        }
+    }
+    step
 }
 
 /// The record of a step that is under way.

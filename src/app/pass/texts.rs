@@ -78,6 +78,7 @@ impl<F: Forge> Run<'_, F> {
             [] => "a security update".to_owned(),
             advisories => format!("fixes {}", advisories.join(", ")),
         });
+        let (data_backups, not_covered) = self.told_data(update);
         let proposal = Proposal {
             marker: &marker,
             step,
@@ -94,6 +95,8 @@ impl<F: Forge> Run<'_, F> {
             changelog_url: entry.and_then(|entry| entry.changelog_url.as_deref()),
             releases: &self.releases(step),
             sections,
+            data_backups: &data_backups,
+            not_covered: &not_covered,
         };
         Ok(proposal.write(self.pass.templates)?)
     }

@@ -102,10 +102,8 @@ fn keep(state: &mut State, decision: &Decision) -> bool {
         update.settling.judged_at = Some(decision.at);
     }
     update.failure_stage = decision.failure_stage(&before).or_else(|| before.failure_stage.clone());
-    let evidence = state
-        .evidence
-        .entry(decision.update.clone())
-        .or_insert_with(|| Evidence::new(&decision.update));
+    let evidence =
+        state.evidence.entry(decision.update.clone()).or_insert_with(|| Evidence::new(&decision.update));
     let count = evidence.judgements.len();
     let last = evidence.judgements.last().cloned();
     evidence.say(decision.said());
@@ -228,10 +226,10 @@ impl<F: Forge> UnderWay<'_, F> {
             update.stage = Stage::Held;
             update.status = update.stage.status();
             update.reason = Some(decision.why());
-            let hold = update.settling.hold.get_or_insert(Holding {
-                since: decision.at,
-                clears_itself: decision.clears_itself,
-            });
+            let hold = update
+                .settling
+                .hold
+                .get_or_insert(Holding { since: decision.at, clears_itself: decision.clears_itself });
             // What a person has to end is never turned into what ends by itself.
             hold.clears_itself &= decision.clears_itself;
             if before.stage != Stage::Held {
@@ -366,8 +364,7 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         if self.kill_switch.is_none() {
             let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
-            let origin =
-                Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
             let is_off = text.is_some_and(|text| {
                 let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
                 // Who cannot be understood may have meant to stop it.

@@ -65,6 +65,8 @@ pub(super) struct Look<'a> {
 pub(super) struct Begin<'a> {
     pub(super) settings: Settings,
     pub(super) checks: Checks,
+    /// Why a cluster that there is does not answer.
+    pub(super) away: Option<String>,
     pub(super) memory: Memory,
     pub(super) started_at: Timestamp,
     pub(super) recorder: Option<&'a dyn Recorder>,
@@ -90,18 +92,24 @@ impl<'a> Look<'a> {
         };
         let mut header =
             Header { name: with.name, started_at: with.started_at.to_string(), ..Header::default() };
+        let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
         let Some(cluster) = cluster else {
+            if with.away.is_some() {
+                header.watching = labels(Kind::ALL);
+            }
             look.take(Seen::Header(header), None);
+            if with.away.is_some() {
+                look.take(Seen::View { back: false, kinds: None }, None);
+                look.blind = with.away;
+            }
             return look;
         };
-        let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
-        let scope = Scope { kinds: Kind::ALL.to_vec(), namespaces: None, once: false };
+        let scope = Scope { kinds: Kind::ALL.to_vec(), ..Scope::default() };
         match cluster.watch(&scope).await {
             Ok(watch) => {
                 header.watching = labels(&watch.watching);
                 header.absent = labels(&watch.absent);
-                header.unseen =
-                    watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
+                header.unseen = watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
                 look.take(Seen::Header(header), None);
                 look.watch = Some(watch);
                 look.first_listing().await;
@@ -253,7 +261,9 @@ impl<'a> Look<'a> {
                     return;
                 }
             }
-            let Some(ready) = self.watch.as_mut().and_then(|watch| watch.seen.try_recv().ok()) else { return };
+            let Some(ready) = self.watch.as_mut().and_then(|watch| watch.seen.try_recv().ok()) else {
+                return;
+            };
             next = Some(ready);
         }
     }

@@ -94,6 +94,10 @@ pub struct Proposal<'a> {
     pub releases: &'a [ReleaseNotes],
     /// Further findings, such as the comparison of two charts.
     pub sections: &'a [Section],
+    /// Backups of data that its backup point has, a line each.
+    pub data_backups: &'a [String],
+    /// What its backup point does not cover.
+    pub not_covered: &'a [String],
 }
 
 /// The texts of a proposal.
@@ -158,6 +162,9 @@ struct Context<'a> {
     releases: Vec<Release>,
     more_releases: usize,
     sections: Vec<Value>,
+    data_backups: &'a [String],
+    more_data_backups: usize,
+    not_covered: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -279,6 +286,9 @@ impl Proposal<'_> {
             changelog_url: self.changelog_url,
             releases,
             more_releases,
+            data_backups: first(self.data_backups, rows),
+            more_data_backups: self.data_backups.len().saturating_sub(rows),
+            not_covered: first(self.not_covered, rows),
             sections: self
                 .sections
                 .iter()

@@ -12,6 +12,7 @@ use super::readiness::{self, Failure, State, Then, get_kustomization, reason};
 use super::rollout::{self, Clocks};
 use super::safety::{Change, may_revert};
 use super::settings::Settings;
+use super::statuses;
 use super::symptoms::{evidence, is_new, restarted};
 use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
@@ -127,8 +128,10 @@ impl Case {
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings().filter(new).partition(|finding| self.radius.covers(world, &self.update, at, finding));
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+            settings.counts(&self.update.component, &finding.check)
+                || self.radius.covers(world, &self.update, at, finding)
+        });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
@@ -233,6 +236,9 @@ impl Case {
     }
 
     fn look_forward(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
+        if let Some((verdict, action, reasons)) = statuses::opinion(world, &self.update, commit) {
+            return Opinion::new(verdict, action, reasons);
+        }
         let to = self.update.to.clone();
         let states = self.states(world, settings, commit, &to);
         self.keep_tries(world, &states);

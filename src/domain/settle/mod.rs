@@ -21,6 +21,7 @@ pub mod recording;
 mod rollout;
 mod safety;
 pub mod settings;
+mod statuses;
 mod symptoms;
 pub mod verdict;
 mod window;

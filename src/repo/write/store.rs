@@ -183,6 +183,17 @@ impl WriteRepo {
         }
     }
 
+    /// The commit that people name by its id, whole or cut off, or by a branch or a tag.
+    ///
+    /// # Errors
+    ///
+    /// It names no commit here, or several.
+    pub fn resolve(&self, text: &str) -> Result<Id, Error> {
+        let repository = self.lock();
+        let found = repository.revparse_single(text).and_then(|object| object.peel(ObjectType::Commit));
+        Ok(found.map_err(Error::object(format!("commit `{text}`")))?.id().into())
+    }
+
     /// Whether the object is here.
     pub fn has(&self, id: Id) -> bool {
         let repository = self.lock();

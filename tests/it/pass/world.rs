@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use gitops_updater::app::data::{DataKeeper, Keeper, NoCluster};
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
@@ -24,6 +25,7 @@ use gitops_updater::state::StateStore;
 use jiff::Timestamp;
 
 use crate::support::git::Git;
+use crate::support::scripted_cluster::ScriptedCluster;
 
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
 
@@ -109,6 +111,8 @@ pub(crate) struct World {
     pub(crate) git: Git,
     pub(crate) published: Published,
     pub(crate) config: String,
+    /// The cluster, where there is a way to one.
+    pub(crate) cluster: Option<ScriptedCluster>,
 }
 
 impl World {
@@ -124,7 +128,7 @@ impl World {
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new() }
+        Self { _folder: folder, git, published, config: String::new(), cluster: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -150,7 +154,10 @@ impl World {
     }
 
     pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // Where a cluster is waited for, time goes on by itself.
+        let paused = self.cluster.is_some();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
         self.with_pass(witness, now, &runtime, |pass| {
             let world = pass.observe()?;
             let base = world.base.to_string();
@@ -184,6 +191,11 @@ impl World {
         let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
         let author = Person::bot();
         let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(AnyClock::Fixed(now)));
+        let settings = &config.data_backups;
+        let data: Box<dyn DataKeeper + '_> = match &self.cluster {
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime }),
+            None => Box::new(NoCluster { settings }),
+        };
         let templates = Templates::new(Overrides::default()).unwrap();
         act(&Pass {
             forge: &forge,
@@ -196,6 +208,7 @@ impl World {
             runtime,
             generator: &NoGenerator,
             charts: &NoGenerator,
+            data: data.as_ref(),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),
@@ -203,6 +216,8 @@ impl World {
             by_name: false,
             proposes: true,
             notify: &gitops_updater::app::notify::Silent,
+            baseline: None,
+            unfit: None,
             now,
         })
     }

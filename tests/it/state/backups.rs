@@ -32,6 +32,7 @@ fn point(world: &World, id: &str) -> BackupPoint {
         facts: None,
         state: None,
         data: vec![],
+        not_covered: vec![],
     }
 }
 

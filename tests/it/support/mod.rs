@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod broken;
+pub(crate) mod fake_channels;
 pub(crate) mod fake_cluster;
 pub(crate) mod fake_forge;
 pub(crate) mod fake_git;
@@ -12,5 +13,6 @@ pub(crate) mod fake_registry;
 pub(crate) mod fake_upstream;
 pub(crate) mod git;
 pub(crate) mod sandbox;
+pub(crate) mod scripted_cluster;
 pub(crate) mod served;
 pub(crate) mod snapshot;

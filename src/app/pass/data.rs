@@ -1,0 +1,73 @@
+//! Backups of data on the way of a proposal: looked into before anything is recorded, made before the branch is pushed.
+
+use std::collections::BTreeSet;
+
+use super::{Error, Run};
+use crate::app::data::{Made, Request};
+use crate::app::forge::Forge;
+use crate::domain::backup::DataBackup;
+use crate::domain::plan::{Held, Step};
+use crate::domain::state::Update;
+
+impl<F: Forge> Run<'_, F> {
+    /// The hold of a step whose data cannot be backed up as things are.
+    pub(super) fn held_by_data(&self, step: &Step) -> Option<Held> {
+        // What would be made is named after the point, which is not there yet; a person is told a name all the same.
+        let id = crate::backup::id_for_step(self.pass.now, self.world.base, &step.component, &step.to);
+        let reason = self.pass.data.obstacle(&self.request(&id, &step.component))?;
+        Some(Held {
+            component: step.component.clone(),
+            from: Some(step.from.clone()),
+            to: Some(step.to.clone()),
+            gate: "backup".to_owned(),
+            reason,
+            constraint: None,
+            policy_applied: Some("backup.data".to_owned()),
+        })
+    }
+
+    /// Makes the backups of data that belong to an update and waits for them.
+    pub(super) fn back_up_data(&mut self, update: &Update, backup_id: &str) -> Result<Made, Error> {
+        let made = self.pass.data.make(&self.request(backup_id, &update.component), self.pass.witness)?;
+        self.effects.extend(made.effects.iter().cloned());
+        Ok(made)
+    }
+
+    fn request<'s>(&'s self, backup_id: &'s str, component: &'s str) -> Request<'s> {
+        let known = self.survey.subject(component).map(|subject| &subject.component);
+        Request {
+            backup_id,
+            component,
+            kind: known.map_or_else(|| kind_of(component), |known| known.kind.as_str()),
+            namespace: known.and_then(|known| known.namespace.as_deref()),
+            now: self.pass.now,
+        }
+    }
+
+    /// What the backup point of an update says of data, for people: what there is, and what is not covered.
+    pub(super) fn told_data(&self, update: &Update) -> (Vec<String>, Vec<String>) {
+        let point = update
+            .backup_id
+            .as_ref()
+            .and_then(|id| self.pass.backups().known(&self.world.refs, id).ok().flatten());
+        point
+            .map(|point| (point.data.iter().map(DataBackup::line).collect(), point.not_covered))
+            .unwrap_or_default()
+    }
+
+    /// Removes old backups of data. That it fails is no reason to fail for anything else.
+    pub(super) fn prune_data(&mut self, in_use: &BTreeSet<String>) -> Result<(), Error> {
+        match self.pass.data.prune(in_use, self.pass.now, self.pass.witness).map_err(Error::from) {
+            Ok(effects) => self.effects.extend(effects),
+            Err(error @ Error::Stopped(_)) => return Err(error),
+            Err(error) => tracing::warn!(error = %error, "old backups of data were not removed"),
+        }
+        Ok(())
+    }
+}
+
+/// The kind is the id's first part, or the id itself (`k3s`).
+fn kind_of(component: &str) -> &str {
+    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
+    id.split('/').next().unwrap_or(id)
+}

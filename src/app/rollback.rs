@@ -1,0 +1,442 @@
+//! Goes back to older versions because a person asks for it: by a pull request, or by a push to the base branch.
+//!
+//! First the versions that are left go into quarantine, so that no pass proposes them again meanwhile; then the commit
+//! is pushed; then, where it went to the base branch, the updates are recorded as reverted. Each of these finds what an
+//! earlier run did: cut off anywhere and started again, it comes to the same end. Who reads the base branch later knows
+//! the commit by its trailer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::effects::{Effect, Go, Stopped, Witness};
+use super::forge::{Forge, ForgeError, NewPullRequest, PullRequest, PullRequestState};
+use crate::config::PullRequests;
+use crate::domain::component::Component;
+use crate::domain::edit::{self, Diff, Draft, EditError, Generated, Options, Ranges};
+use crate::domain::settle::record::Reversal;
+use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::domain::upstream::Candidate;
+use crate::repo::write::{self, Change, Id, Person, RefUpdate, Words, WriteRepo};
+use crate::state::{self, StateStore, Transition};
+
+/// Largest file that is changed, in bytes.
+const FILE_LIMIT: usize = 16 << 20;
+
+/// Why nothing could be brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Reading or moving refs.
+    #[error(transparent)]
+    Git(#[from] write::Error),
+    /// Reading or moving the state.
+    #[error(transparent)]
+    State(#[from] state::Error),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// A file that cannot be changed.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// A generated file, and no commit that has it as it was.
+    #[error("cannot make `{file}` as it was: it is generated")]
+    Generated {
+        /// Its path.
+        file: String,
+    },
+    /// The branch for it is there and holds something else.
+    #[error("branch `{branch}` is there and holds something else")]
+    Branch {
+        /// Its name.
+        branch: String,
+    },
+    /// A person closed the pull request that proposed the same.
+    #[error("#{number}, which proposed the same, was closed without being merged")]
+    Declined {
+        /// Its number.
+        number: u64,
+    },
+    /// Stopped by the witness.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl Error {
+    /// What to do next, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Git(error) => error.hint(),
+            Self::State(error) => error.hint(),
+            Self::Forge(error) => error.hint.clone(),
+            Self::Generated { .. } | Self::Edit(_) => {
+                Some("`--backup ID` brings the files back as a backup point has them".to_owned())
+            }
+            Self::Branch { branch } => Some(format!("delete `{branch}` if it is not needed")),
+            Self::Declined { .. } => Some("reopen it, or use `--push`".to_owned()),
+            Self::Stopped(_) => None,
+        }
+    }
+}
+
+/// A component that goes back.
+#[derive(Debug, Clone, Copy)]
+pub struct Back<'a> {
+    /// As the base branch has it.
+    pub component: &'a Component,
+    /// Version to go back to, as Git had it.
+    pub to: &'a str,
+    /// The component at that version, and a commit that has it so.
+    pub then: Option<(&'a Component, Id)>,
+}
+
+/// Files that change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Edited {
+    /// By path.
+    pub changes: BTreeMap<String, Change>,
+    /// As unified diffs, where single bytes change.
+    pub diff: String,
+    /// Files that come back whole, with all that others changed in them since.
+    pub whole: Vec<String>,
+    /// Places that stay, with the reason.
+    pub left_alone: Vec<String>,
+}
+
+/// Which files of `base` change so that components are at older versions. Only versions and their digests change, but
+/// for files that cannot be changed so: these come back whole, where it is known how they were.
+///
+/// # Errors
+///
+/// A file cannot be changed so that exactly the version is meant.
+pub fn edit_back(git: &WriteRepo, base: Id, backs: &[Back<'_>]) -> Result<Edited, Error> {
+    let mut edited = Edited::default();
+    let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
+    for back in backs {
+        let digest = back.then.and_then(|(then, _)| {
+            then.pins.iter().find_map(|pin| pin.digest.as_ref()).map(|digest| digest.text.clone())
+        });
+        let candidate = Candidate { version: back.to.to_owned(), digest, ..Candidate::default() };
+        let options = Options { ranges: Ranges::Leave, generated: Generated::Elsewhere };
+        let changes = match (edit::replacements(back.component, None, &candidate, options), back.then) {
+            (Ok(changes), _) => changes,
+            (Err(error), None) => return Err(error.into()),
+            (Err(_), Some((then, commit))) => {
+                for pin in &then.pins {
+                    bring_back(git, commit, &pin.file, &mut edited)?;
+                }
+                continue;
+            }
+        };
+        for file in &changes.generated {
+            let Some((_, commit)) = back.then else {
+                return Err(Error::Generated { file: file.clone() });
+            };
+            bring_back(git, commit, file, &mut edited)?;
+        }
+        edited.left_alone.extend(
+            changes.left_alone.iter().map(|left| format!("{}:{}: {}", left.file, left.line, left.reason)),
+        );
+        let mut files: Vec<&str> = changes.replacements.iter().map(|one| one.file.as_str()).collect();
+        files.dedup();
+        for file in files {
+            let of_file: Vec<_> =
+                changes.replacements.iter().filter(|one| one.file == file).cloned().collect();
+            if !drafts.contains_key(file) {
+                let bytes = git.read_file(base, file, FILE_LIMIT)?.unwrap_or_default();
+                drafts.insert(file.to_owned(), Draft::new(file, &bytes)?);
+            }
+            if let Some(draft) = drafts.get_mut(file) {
+                let before = draft.text();
+                draft.apply(&of_file)?;
+                edited.diff.push_str(&Diff::of(file, &before, &draft.text()).to_string());
+            }
+        }
+    }
+    for (file, draft) in drafts {
+        // What comes back whole has the version already.
+        if !edited.whole.contains(&file) {
+            edited.changes.insert(file, Change::Write(draft.text().into_bytes()));
+        }
+    }
+    Ok(edited)
+}
+
+fn bring_back(git: &WriteRepo, commit: Id, file: &str, edited: &mut Edited) -> Result<(), Error> {
+    let entry = git.entry(commit, file)?;
+    edited.changes.insert(file.to_owned(), entry.map_or(Change::Delete, Change::Restore));
+    if !edited.whole.iter().any(|known| known == file) {
+        edited.whole.push(file.to_owned());
+    }
+    Ok(())
+}
+
+/// What is brought back, and what is said of it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Title of the pull request.
+    pub title: String,
+    /// Its body.
+    pub body: String,
+    /// Message of the commit.
+    pub message: String,
+    /// Branch of the pull request, without `refs/heads/`.
+    pub branch: String,
+    /// Branch that it is for.
+    pub base_branch: String,
+    /// Where that is.
+    pub base: Id,
+    /// The tree to come.
+    pub tree: Id,
+    /// Versions that are left.
+    pub left: Vec<Left>,
+}
+
+/// A version that is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Component id.
+    pub component: String,
+    /// The version.
+    pub version: String,
+    /// The update that brought it, where that is known.
+    pub update_id: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// What was done, in order; in a dry run what would have been.
+    pub effects: Vec<Effect>,
+    /// The pull request.
+    pub pull: Option<PullRequest>,
+    /// The commit, where one was made.
+    pub commit: Option<Id>,
+}
+
+/// Who brings back.
+pub struct Rollback<'a, F> {
+    /// Where pull requests live.
+    pub forge: &'a F,
+    /// The repository and its remote.
+    pub git: Arc<WriteRepo>,
+    /// The state at the remote.
+    pub store: StateStore,
+    /// What pull requests look like.
+    pub pull_requests: &'a PullRequests,
+    /// Who commits.
+    pub author: Person,
+    /// The person who asks for it.
+    pub by: String,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Who looks on.
+    pub witness: &'a dyn Witness,
+    /// What waits for the forge.
+    pub runtime: &'a tokio::runtime::Runtime,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl<F: Forge> Rollback<'_, F> {
+    /// Opens the pull request, or finds it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn propose(&self, plan: &Plan) -> Result<Done, Error> {
+        let mut done = Done::default();
+        let known = self.runtime.block_on(self.forge.pull_requests())?;
+        let of_branch = |pull: &&PullRequest| pull.branch == plan.branch;
+        let open = known.iter().filter(of_branch).find(|pull| pull.state == PullRequestState::Open);
+        let closed = known.iter().filter(of_branch).find(|pull| pull.state == PullRequestState::Closed);
+        if let (None, Some(closed)) = (open, closed) {
+            return Err(Error::Declined { number: closed.number });
+        }
+        self.quarantine(plan, &mut done)?;
+        done.commit = self.push_branch(plan, &mut done)?;
+        if let Some(open) = open {
+            done.pull = Some(open.clone());
+            return Ok(done);
+        }
+        let settings = self.pull_requests;
+        let new = NewPullRequest {
+            branch: plan.branch.clone(),
+            base: plan.base_branch.clone(),
+            title: plan.title.clone(),
+            body: plan.body.clone(),
+            labels: settings.labels.clone(),
+            reviewers: settings.reviewers.clone(),
+            assignees: settings.assignees.clone(),
+            draft: false,
+        };
+        let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
+        done.pull =
+            self.effect(effect, &mut done.effects, || Ok(self.runtime.block_on(self.forge.open(&new))?))?;
+        Ok(done)
+    }
+
+    /// Pushes to the base branch.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; the base branch moved meanwhile, or does not take pushes.
+    pub fn push(&self, plan: &Plan) -> Result<Done, Error> {
+        let mut done = Done::default();
+        self.quarantine(plan, &mut done)?;
+        let words = Words { message: &plan.message, author: &self.author, time: self.now };
+        let name = format!("refs/heads/{}", plan.base_branch);
+        let effect = Effect::Push { branch: plan.base_branch.clone(), what: plan.title.clone() };
+        done.commit = self.effect(effect, &mut done.effects, || {
+            let commit = self.git.commit_tree(plan.tree, &[plan.base], words)?;
+            self.git.push(&[RefUpdate::replace(&name, Some(plan.base), commit)])?;
+            Ok(commit)
+        })?;
+        let commit = done.commit.map(|commit| commit.to_string());
+        self.record_reverted(plan, commit.as_deref(), &mut done)?;
+        Ok(done)
+    }
+
+    /// Records what an earlier run that was cut off has pushed already.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be moved.
+    pub fn record_pushed(&self, plan: &Plan) -> Result<Done, Error> {
+        let mut done = Done::default();
+        self.quarantine(plan, &mut done)?;
+        self.record_reverted(plan, None, &mut done)?;
+        Ok(done)
+    }
+
+    fn said(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("rolled back by {}: {reason}", self.by),
+            None => format!("rolled back by {}", self.by),
+        }
+    }
+
+    fn quarantine(&self, plan: &Plan, done: &mut Done) -> Result<(), Error> {
+        let said = self.said();
+        let named: Vec<String> =
+            plan.left.iter().map(|left| format!("{} {}", left.component, left.version)).collect();
+        let what = format!("Do not propose {} again", named.join(", "));
+        self.record(&what.clone(), done, |state: &mut State| {
+            let mut changed = false;
+            for left in &plan.left {
+                let is_known = state
+                    .quarantine
+                    .iter()
+                    .any(|known| known.component == left.component && known.version == left.version);
+                if !is_known {
+                    changed = true;
+                    state.quarantine.push(Quarantined {
+                        component: left.component.clone(),
+                        version: left.version.clone(),
+                        reason: said.clone(),
+                        since: self.now,
+                        update_id: left.update_id.clone(),
+                    });
+                }
+            }
+            changed.then(|| Transition::new(&what).because(&said))
+        })
+    }
+
+    fn record_reverted(&self, plan: &Plan, commit: Option<&str>, done: &mut Done) -> Result<(), Error> {
+        for id in plan.left.iter().filter_map(|left| left.update_id.as_ref()) {
+            let what = format!("Record {id} as reverted");
+            self.record(&what, done, |state: &mut State| {
+                let update = state.updates.get_mut(id)?;
+                mark_reverted(update, &self.said(), commit, self.now)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        what: &str,
+        done: &mut Done,
+        decide: impl Fn(&mut State) -> Option<Transition>,
+    ) -> Result<(), Error> {
+        let mut known = self.store.load()?.state;
+        if decide(&mut known).is_none() {
+            return Ok(());
+        }
+        let effect = Effect::Record { what: what.to_owned() };
+        self.effect(effect, &mut done.effects, || Ok(self.store.change(self.now, &decide)?))?;
+        Ok(())
+    }
+
+    fn push_branch(&self, plan: &Plan, done: &mut Done) -> Result<Option<Id>, Error> {
+        let name = format!("refs/heads/{}", plan.branch);
+        let found = self.git.fetch(|known| known == name)?.branch(&plan.branch);
+        if let Some(found) = found {
+            let info = self.git.commit_info(found)?;
+            if info.tree == plan.tree && info.parents == [plan.base] {
+                return Ok(Some(found));
+            }
+            if info.author.email != self.author.email || info.committer.email != self.author.email {
+                return Err(Error::Branch { branch: plan.branch.clone() });
+            }
+        }
+        let words = Words { message: &plan.message, author: &self.author, time: self.now };
+        let effect = Effect::Push { branch: plan.branch.clone(), what: plan.title.clone() };
+        self.effect(effect, &mut done.effects, || {
+            let commit = self.git.commit_tree(plan.tree, &[plan.base], words)?;
+            self.git.push(&[RefUpdate::replace(&name, found, commit)])?;
+            Ok(commit)
+        })
+    }
+
+    fn effect<T>(
+        &self,
+        effect: Effect,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let result = match self.witness.before(&effect)? {
+            Go::Do => {
+                tracing::info!(effect = %effect, "rollback");
+                let result = act()?;
+                self.witness.after(&effect)?;
+                Some(result)
+            }
+            Go::Skip => None,
+        };
+        effects.push(effect);
+        Ok(result)
+    }
+}
+
+/// Records that an update was taken back by a person; `None` where it is over already.
+pub fn mark_reverted(
+    update: &mut Update,
+    said: &str,
+    commit: Option<&str>,
+    now: Timestamp,
+) -> Option<Transition> {
+    if !matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held) {
+        return None;
+    }
+    update.stage = Stage::Reverted;
+    update.status = update.stage.status();
+    update.changed_at = now;
+    update.current_phase = None;
+    update.reason = Some(said.to_owned());
+    let reversal = update.settling.reversal.get_or_insert_with(|| Reversal {
+        decided_at: now,
+        reason: said.to_owned(),
+        branch: None,
+        pull_request: None,
+        commit: None,
+        made_at: None,
+        back_at: None,
+    });
+    reversal.made_at.get_or_insert(now);
+    if let Some(commit) = commit {
+        reversal.commit.get_or_insert_with(|| commit.to_owned());
+    }
+    Some(Transition::of(update))
+}
