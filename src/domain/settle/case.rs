@@ -99,6 +99,14 @@ impl Case {
     pub(super) fn new(update: Merged, remembered: Remembered, world: &World) -> Self {
         let merged = remembered.merged_at.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
         let applied_since = remembered.applied_since.map(|at| world.moment_of(at).min(world.now()));
+        // An earlier pass saw it fail, and its end may have come before it could do anything about it.
+        let regressed = remembered.regressed_at.map(|at| {
+            reason(
+                "regressed_before",
+                None,
+                format!("it had failed at {at} already, and is not mended since"),
+            )
+        });
         Self {
             update,
             remembered,
@@ -109,7 +117,7 @@ impl Case {
             window: Window::default(),
             applied_since,
             asked: false,
-            regressed: Vec::new(),
+            regressed: regressed.into_iter().collect(),
             bad: Vec::new(),
             elsewhere: Vec::new(),
             held: Vec::new(),
@@ -257,6 +265,7 @@ impl Case {
         }
         if !unseen.is_empty() {
             self.unsettle();
+            self.remembered.blind_until = Some(world.wall());
             return Opinion::new(Verdict::Unknown, Action::Wait, unseen);
         }
         if !suspended.is_empty() {
@@ -270,6 +279,9 @@ impl Case {
         }
         if !failures.is_empty() || !waits.is_empty() {
             self.unsettle();
+        } else if self.applied_since.is_none() {
+            self.applied_since = Some(world.now());
+            self.window.restart();
         }
         let mut doubts = Vec::new();
         for (title, failure) in &failures {
@@ -355,6 +367,7 @@ impl Case {
             match state {
                 State::Applied => {
                     self.tries.remove(title);
+                    self.remembered.failing.remove(title);
                 }
                 State::Unseen(_) | State::Suspended(_) => {}
                 State::Pending(why) => {
@@ -369,16 +382,20 @@ impl Case {
                     }
                 }
                 State::Failing(failure) => {
-                    let of = self.tries.entry(title.clone()).or_insert(Try {
-                        began: now,
-                        failed_first: None,
+                    // A try that nobody saw begin may have begun at any time since the merge.
+                    let (merged, before) = (self.merged, self.remembered.failing.get(title).copied());
+                    let of = self.tries.entry(title.clone()).or_insert_with(|| Try {
+                        began: merged,
+                        failed_first: before.map(|at| world.moment_of(at).min(now)),
                         failed: None,
                     });
                     // Patience begins when the controller does not promise an end any more.
                     if matches!(failure.then, Then::TriesAgain) {
                         of.failed_first = None;
+                        self.remembered.failing.remove(title);
                     } else {
-                        of.failed_first.get_or_insert(now);
+                        let first = *of.failed_first.get_or_insert(now);
+                        self.remembered.failing.entry(title.clone()).or_insert(world.wall_at(first));
                     }
                     of.failed.get_or_insert(now);
                 }
@@ -454,7 +471,8 @@ impl Case {
             return Some(reason("failed_before", object, "it failed before the merge already"));
         }
         let began = self.tries.get(title).map_or(self.merged, |of| of.began);
-        if world.blind_until(&KINDS, began).is_some() {
+        let blind_before = self.remembered.blind_until.is_some_and(|until| world.moment_of(until) >= began);
+        if blind_before || world.blind_until(&KINDS, began).is_some() {
             let text = format!(
                 "{}, while the cluster was out of sight: it need not be the update's fault",
                 why.text
@@ -493,9 +511,10 @@ impl Case {
         if !failures.is_empty() || !waits.is_empty() {
             return false;
         }
-        let mended = self.trend(world, settings) == Trend::Passed;
+        let mended = self.applied_since.is_some() && self.trend(world, settings) == Trend::Passed;
         if mended {
             self.regressed.clear();
+            self.remembered.regressed_at = None;
         }
         mended
     }
@@ -537,10 +556,6 @@ impl Case {
 
     /// Everything is applied: what health says.
     fn health(&mut self, world: &World, settings: &Settings) -> Opinion {
-        if self.applied_since.is_none() {
-            self.applied_since = Some(world.now());
-            self.window.restart();
-        }
         self.remembered.applied_since = self.settled_from(world).map(|from| world.wall_at(from));
         let trend = self.trend(world, settings);
         let bad = || self.bad.clone();
