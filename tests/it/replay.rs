@@ -7,6 +7,7 @@ mod command;
 mod disturbed;
 mod expected;
 mod recorded;
+mod resumed;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
