@@ -1,5 +1,5 @@
-//! Runs the built program on a large generated repository and says what a run costs as a whole: CPU
-//! time, peak memory, requests. `benches/README.md` tells how to read the figures and holds the
+//! Runs the built program on a large generated repository, and on a large cluster, and says what a run costs as a whole:
+//! CPU time, peak memory, requests. `benches/README.md` tells how to read the figures and holds the
 //! measured ones.
 //!
 //! ```text
@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 
+mod cluster;
 #[path = "../data/mod.rs"]
 mod data;
 mod generated;
@@ -17,6 +18,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
+use cluster::ApiServer;
 use measure::{Cost, Program, git, median};
 use server::Server;
 
@@ -72,6 +74,7 @@ fn main() {
         "{:<44} {:>9} {:>9} {:>9} {:>9}",
         "median of the runs", "CPU s", "wall s", "peak MiB", "requests"
     );
+    of_cluster(folder.path(), &arguments);
     if let Some(repository) = &arguments.repository {
         against_git(repository, folder.path(), &arguments);
     }
@@ -82,6 +85,31 @@ fn main() {
     let images = folder.path().join("images");
     generated::repository(&images, &server.authority(), RELEASES, INDEXES, IMAGES);
     generated(&format!("{RELEASES} releases, {IMAGES} images"), &images, &server, &arguments, folder.path());
+}
+
+/// The first sample of a whole cluster: every kind is listed, read and judged.
+fn of_cluster(folder: &Path, arguments: &Arguments) {
+    let server = ApiServer::start();
+    let kubeconfig = folder.join("kubeconfig");
+    std::fs::write(&kubeconfig, server.kubeconfig()).unwrap();
+    for command in ["health", "facts"] {
+        let costs = (0..arguments.runs)
+            .map(|_| {
+                let before = server.requests();
+                let mut cost = Program::new(&arguments.program).with(&[
+                    command,
+                    "--kubeconfig",
+                    kubeconfig.to_str().unwrap(),
+                    "--format",
+                    "json",
+                ]);
+                cost.requests = server.requests() - before;
+                cost
+            })
+            .collect();
+        let megabytes = server.bytes() as f64 / 1e6;
+        print(&format!("{command}, {} pods, {megabytes:.0} MB", cluster::PODS), costs);
+    }
 }
 
 /// Cold: empty cache. Warm: the run after it, with answers that are still fresh. Checked: answers are

@@ -59,6 +59,12 @@ impl Program {
         self.run()
     }
 
+    /// With these arguments.
+    pub(crate) fn with(mut self, words: &[&str]) -> Cost {
+        self.words.extend(words.iter().map(|word| (*word).to_owned()));
+        self.run()
+    }
+
     pub(crate) fn run(&self) -> Cost {
         let memory = tempfile::NamedTempFile::new().unwrap();
         let script =

@@ -242,7 +242,10 @@ upstreams:
             dashboard(self).unwrap_or_default(),
             before.unwrap_or_default()
         );
-        assert_eq!(self.forge.writes(), [""; 0], "not one request that writes");
+        let mut writes = self.forge.writes();
+        // An App makes itself a token, whatever it is for.
+        writes.retain(|line| !line.ends_with("/access_tokens"));
+        assert_eq!(writes, [""; 0], "not one request that writes");
     }
 
     pub(super) fn git(&self) -> Git {
