@@ -165,8 +165,14 @@ fn without_links(text: &str) -> String {
             continue;
         };
         let lower = address.to_lowercase();
-        let announces =
-            ["/issues/", "/pull/", "/commit/", "/discussions/"].iter().any(|part| lower.contains(part));
+        let page = lower.split(['#', '?']).next().unwrap_or_default();
+        // Without a number or id behind it, it is the address of a list.
+        let names = |part: &&str| {
+            page.split(*part)
+                .skip(1)
+                .any(|rest| rest.starts_with(|first: char| first.is_ascii_alphanumeric()))
+        };
+        let announces = ["/issues/", "/pull/", "/commit/", "/discussions/"].iter().any(|part| names(&part));
         assert!(!(lower.contains("//github.com/") && announces), "{address} is announced");
         out.push('z');
         rest = &rest[address.len() + 2..];
