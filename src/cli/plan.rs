@@ -132,11 +132,19 @@ impl FactsArgs {
         let (facts, problems) = cluster::observe(live, now).await;
         Ok(Some(Known { facts, source: "cluster", problems }))
     }
+
+    /// The way to the cluster that was named; `None` where none was.
+    pub(super) async fn connect(&self) -> Result<Option<cluster::Live>, CommandError> {
+        match self.access() {
+            Some(access) => connect(&access).await.map(Some),
+            None => Ok(None),
+        }
+    }
 }
 
-/// Asks the cluster for its facts.
-pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
-    let live = cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
+/// The way to a cluster.
+pub(super) async fn connect(access: &cluster::Access) -> Result<cluster::Live, CommandError> {
+    cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
         let hint = match &error {
             cluster::Error::Unreachable { .. } => {
                 "check that the address can be reached from here and the credentials are valid"
@@ -144,7 +152,12 @@ pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> R
             _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
         };
         CommandError::failed(error).hint(hint)
-    })?;
+    })
+}
+
+/// Asks the cluster for its facts.
+pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
+    let live = connect(access).await?;
     let (facts, problems) = cluster::observe(&live, now).await;
     Ok(Known { facts, source: "cluster", problems })
 }

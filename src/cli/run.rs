@@ -177,7 +177,7 @@ impl At<'_> {
             runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))
         })?;
         let settling =
-            Settling { args: &args.settle, path: &args.place.path, global, place, runtime, seen: &seen };
+            Settling { args: &args.settle, path: &args.place.path, global, place, runtime, seen: &seen, stop: self.stop };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
         let settled = trace
             .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;
@@ -319,6 +319,7 @@ pub(super) struct Settling<'a> {
     pub(super) place: &'a Workplace,
     pub(super) runtime: &'a tokio::runtime::Runtime,
     pub(super) seen: &'a Seen,
+    pub(super) stop: &'a Stop,
 }
 
 impl Settling<'_> {
@@ -329,7 +330,7 @@ impl Settling<'_> {
         gathered: &Gathered,
         selected: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Settled, CommandError> {
-        let Self { args, path, global, place, runtime, seen } = *self;
+        let Self { args, path, global, place, runtime, seen, stop } = *self;
         let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
         let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
         let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
@@ -340,7 +341,7 @@ impl Settling<'_> {
         }
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
-        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, registry.rules(), selected)
+        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::environment;
 use super::error::{CommandError, Outcome};
+use super::stop::Stop;
 use crate::app::forge::Forge;
 use crate::app::pass::{Error as PassError, Pass, World};
 use crate::app::settle::{self, Recorder, Settle, Settled};
@@ -133,6 +134,7 @@ impl SettleArgs {
         pass: &Pass<'_, F>,
         world: World,
         seen: &Seen,
+        stop: &Stop,
         rules: &[Rule],
         selected: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Settled, CommandError> {
@@ -148,6 +150,12 @@ impl SettleArgs {
                 wait: self.wait,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
+                stop: &|| {
+                    let stop = stop.clone();
+                    Box::pin(async move {
+                        stop.wait().await;
+                    })
+                },
                 recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
                 selected,
                 rules,

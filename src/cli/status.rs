@@ -10,12 +10,15 @@ use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
-use super::workplace::{PlaceArgs, blocking};
+use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{age_of, maintenance};
+use crate::backup::PREFIX;
+use crate::domain::backup::DataBackup;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, UpdateStatus};
+use crate::repo::write;
 use crate::report::clean;
 use crate::state::{History, Loaded, STATE_REF};
 
@@ -52,11 +55,14 @@ struct Shown<'a> {
     /// What was said last of updates after their merge, by update id.
     evidence: BTreeMap<&'a str, &'a Said>,
     problems: Vec<Problem>,
+    /// Backups of data that backup points of what is in flight or held have, by the point's id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    data_backups: BTreeMap<String, Vec<DataBackup>>,
 }
 
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    let (loaded, now) = block_on(async {
+    let (loaded, now, data_backups) = block_on(async {
         let workplace = args.place.open(global).await?;
         let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
         let accept = args.accept_rewritten;
@@ -67,7 +73,8 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             store.load()
         })
         .await?;
-        Ok((loaded, now))
+        let data = data_backups(&workplace, &loaded).await;
+        Ok((loaded, now, data))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -95,11 +102,37 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
             .collect(),
         problems: loaded.problems(),
+        data_backups,
     };
     form::write(global, &shown, || text(&shown, &loaded, global.verbose > 0))?;
     // Told after what could be read: nothing is built on such a state, and a script should notice.
     loaded.may_build()?;
     Ok(Outcome::Done)
+}
+
+/// Backups of data of what is in flight or held. What cannot be read is told by `backup list`.
+async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String, Vec<DataBackup>> {
+    let open = loaded
+        .state
+        .updates
+        .values()
+        .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held));
+    let ids: Vec<String> = open.filter_map(|update| update.backup_id.clone()).collect();
+    if ids.is_empty() {
+        return BTreeMap::new();
+    }
+    let (repo, backups) = (workplace.repo.clone(), workplace.backups());
+    let found = blocking(move || {
+        let wanted =
+            |name: &str| name.strip_prefix(PREFIX).is_some_and(|id| ids.iter().any(|known| known == id));
+        let refs = repo.fetch(wanted)?;
+        let points = ids.into_iter().filter_map(|id| {
+            let point = backups.known(&refs, &id).ok().flatten()?;
+            (!point.data.is_empty()).then_some((id, point.data))
+        });
+        Ok::<_, write::Error>(points.collect())
+    });
+    found.await.unwrap_or_default()
 }
 
 /// The kind is the id's first part, or the id itself (`k3s`).
@@ -166,6 +199,8 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
         lines.push(row(&what, &stage, &age_of(update.changed_at, shown.now)));
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
+            let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
+            lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
         lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());

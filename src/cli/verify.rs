@@ -116,8 +116,12 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let path = &args.place.path;
     let stop = Stop::listen()?;
     let settling =
-        Settling { args: &args.settle, path, global, place: &place, runtime: &runtime, seen: &seen };
-    let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected)?;
+        Settling { args: &args.settle, path, global, place: &place, runtime: &runtime, seen: &seen, stop: &stop };
+    let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
+    if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
+        return Ok(Outcome::Stopped(signal));
+    }
+    let settled = settled?;
     if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {
         return Err(
             CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them")

@@ -22,23 +22,15 @@ impl Validation {
         }
     }
 
-    /// The same, with what components have of their own: by id and kind, with what their rule says.
-    pub fn settings_for<'a>(
-        &self,
-        components: impl IntoIterator<Item = (&'a str, &'a str, Option<&'a HealthRule>)>,
-    ) -> Settings {
-        let own = components.into_iter().map(|(id, kind, rule)| (id.to_owned(), self.own(id, kind, rule)));
-        Settings { components: own.collect(), ..self.settings() }
-    }
-
-    /// What one component has of its own. A key for the component is asked before its rule, a rule before the keys
-    /// for all.
+    /// What one component has of its own. What the configuration says, be it for all, comes before what its rule says.
     pub fn own(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Own {
         let held = self.for_component(id, kind);
+        let by_rule = rule.and_then(|rule| rule.window).filter(|_| self.window.is_none());
         Own {
             settle: held.settle.by.is_some().then_some(held.settle.value),
-            window: held.window.value.or(rule.and_then(|rule| rule.window)),
+            window: held.window.value.or(by_rule),
             cap: held.cap.by.is_some().then_some(held.cap.value),
+            counts: rule.map(|rule| rule.counts.clone()).unwrap_or_default(),
         }
     }
 }

@@ -177,18 +177,19 @@ fn nothing_written_is_the_defaults() {
 
 #[test]
 fn judge_is_told_what_the_key_and_else_the_rule_says() {
-    let validation = read(FULL).validation;
-    let rule = HealthRule { window: Some(Duration::from_secs(1800)), ..HealthRule::default() };
-    let settings = validation.settings_for([
-        ("longhorn", "longhorn", Some(&rule)),
-        ("helm/monitoring/grafana", "helm", Some(&rule)),
-        ("git/a/b", "git", None),
-    ]);
-    let seconds = |id: &str, kind: &str| (settings.settle(id).as_secs(), settings.window(id, kind).as_secs());
-    assert_eq!(seconds("longhorn", "longhorn"), (30, 1800));
-    assert_eq!(seconds("helm/monitoring/grafana", "helm"), (60, 1200));
-    assert_eq!(seconds("git/a/b", "git"), (30, 60));
-    assert_eq!((settings.good, settings.bad, settings.bad_of, settings.flaps), (2, 2, 4, 4));
-    let defaults = Validation::default().settings_for([]);
-    assert_eq!(defaults, crate::domain::settle::settings::Settings::default());
+    let rule = HealthRule {
+        window: Some(Duration::from_secs(1800)),
+        counts: vec!["certificate_ready".to_owned()],
+        ..HealthRule::default()
+    };
+    let text = FULL.replace("  window: 1m\n", "");
+    let validation = read(&text).validation;
+    let window = |id: &str, kind: &str| validation.own(id, kind, Some(&rule)).window;
+    assert_eq!(window("longhorn", "longhorn"), Some(Duration::from_secs(1800)));
+    assert_eq!(window("helm/monitoring/grafana", "helm"), Some(Duration::from_secs(1200)));
+    let own = validation.own("helm/monitoring/grafana", "helm", Some(&rule));
+    assert_eq!((own.settle, own.counts), (Some(Duration::from_secs(60)), rule.counts.clone()));
+    assert_eq!(validation.own("longhorn", "longhorn", None).window, None);
+    let all = read(FULL).validation;
+    assert_eq!(all.own("longhorn", "longhorn", Some(&rule)).window, None, "the key above says for all");
 }

@@ -10,4 +10,5 @@ mod life;
 mod merging;
 mod people;
 mod refusals;
+mod settling;
 mod world;

@@ -14,6 +14,9 @@ use crate::state::Transition;
 /// Largest configuration that is read, in bytes.
 const CONFIG_LIMIT: usize = MAX_BYTES as usize;
 
+/// Code of the reason that nothing at all is seen of an update.
+const NOT_OBSERVED: &str = "not_observed";
+
 /// What the judge, or Git, says of one update, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -147,6 +150,10 @@ impl<F: Forge> UnderWay<'_, F> {
     pub(super) fn go_on(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
         self.waiting.insert(id.clone(), decision.why());
+        if decision.reasons.iter().any(|reason| reason.code == NOT_OBSERVED) {
+            // Nobody looks: there is nothing to keep.
+            return Ok(());
+        }
         self.record("Go on watching".to_owned(), |state: &mut State| {
             let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
             let cleared = update.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself);
@@ -338,6 +345,19 @@ impl<F: Forge> UnderWay<'_, F> {
                 told = told.trailer("Circuit-Breaker", breaker.reason());
             }
             Some(told)
+        })
+    }
+
+    /// Records that an update is no longer ours to judge: somebody put another version in its place.
+    pub(super) fn record_superseded(&mut self, decision: &Decision) -> Result<(), Error> {
+        self.record_update(&decision.update, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(decision.why());
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = decision.at;
+            }
         })
     }
 

@@ -314,6 +314,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     /// Keeps what the next pass must know.
     pub(super) fn remember(&mut self, look: &Look<'_>) -> Result<(), Error> {
+        if self.is_remote() {
+            return Ok(());
+        }
         let memory = look.judge().memory();
         let followed: Vec<(String, String)> =
             self.followed.iter().map(|(judged, follow)| (judged.clone(), follow.update.clone())).collect();

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,6 +43,8 @@ pub(super) enum News {
     Poll,
     /// The time of this pass is over.
     Deadline,
+    /// The pass is asked to stop.
+    Stop,
 }
 
 /// Looking on.
@@ -224,12 +227,13 @@ impl<'a> Look<'a> {
     }
 
     /// Looks on until something is said, it is time to poll, or the time is over.
-    pub(super) async fn on(&mut self, deadline: Instant) -> News {
+    pub(super) async fn on(&mut self, deadline: Instant, mut stop: BoxFuture<'_, ()>) -> News {
         loop {
             let timer = self.judge.next_timer().map(|moment| self.instant(moment));
             let watched = self.watch.is_some();
             tokio::select! {
                 biased;
+                () = &mut stop => return News::Stop,
                 looked = async { match &mut self.watch { Some(watch) => watch.seen.recv().await, None => None } },
                     if watched => self.looked(looked),
                 () = sleep_until(timer.unwrap_or(deadline)), if timer.is_some() => self.advance(),

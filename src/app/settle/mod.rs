@@ -16,6 +16,7 @@ mod tell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 
 use self::act::Decision;
@@ -25,7 +26,7 @@ pub use self::look::Recorder;
 use self::look::{Begin, Look, News};
 use self::revert::Taken;
 use super::cluster::Cluster;
-use super::effects::Effect;
+use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
 use crate::domain::rule::Rule;
@@ -42,6 +43,9 @@ use crate::domain::state::{Stage, State, Update};
 /// How often the branch and the forge are looked at while a pass looks on.
 const POLL: Duration = Duration::from_secs(30);
 
+/// Hours after its end in which the forge is told of an update that it was not told of.
+const TOLD_FOR: i64 = 7 * 24;
+
 /// How a pass settles.
 pub struct Settle<'a, C> {
     /// The cluster; `None` where there is no way to it.
@@ -54,6 +58,8 @@ pub struct Settle<'a, C> {
     pub settings: Settings,
     /// The health checks.
     pub checks: &'a dyn Fn() -> Checks,
+    /// Ends when the pass is asked to stop.
+    pub stop: &'a (dyn Fn() -> BoxFuture<'a, ()> + 'a),
     /// Takes every line that a verdict is made from.
     pub recorder: Option<&'a dyn Recorder>,
     /// Which updates are settled, by id and component; the others are left as they are.
@@ -224,10 +230,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             if self.followed.is_empty() && !lingers {
                 break;
             }
-            match self.run.pass.runtime.block_on(look.on(deadline)) {
+            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
                 News::Said => {}
                 // What waits for its time is acted upon when the loop comes round.
                 News::Poll => self.poll(&mut look)?,
+                // What is known is recorded; the next pass goes on from there.
+                News::Stop => return Err(Stopped.into()),
                 News::Deadline => {
                     self.act_upon(&mut look)?;
                     break;
@@ -391,14 +399,21 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 self.outcomes.insert(id.clone(), Outcome::Over);
                 self.run.look_at_base()?;
                 self.check_branches(decision.at)?;
-                self.run.waiting.entry(id).or_insert_with(|| decision.why());
+                let state = &self.run.world.state;
+                let ours = state.updates.get(&id).is_some_and(|update| {
+                    matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held)
+                        && update.settling.reversal.is_none()
+                });
+                if ours {
+                    self.run.record_superseded(decision)?;
+                }
             }
         }
         Ok(())
     }
 
     /// Whether there is no way to the cluster.
-    fn is_remote(&self) -> bool {
+    pub(super) fn is_remote(&self) -> bool {
         self.settle.cluster.is_none() && self.settle.away.is_none()
     }
 
@@ -525,8 +540,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             .updates
             .values()
             .filter(|update| {
+                let over = matches!(update.stage, Stage::Verified | Stage::Reverted);
+                let age = self.run.pass.now.duration_since(update.changed_at);
                 !matches!(update.stage, Stage::Proposed | Stage::Abandoned)
-                    && !(update.settling.is_empty() && update.stage == Stage::Verified)
+                    && !(over && (update.settling.is_empty() || age.as_hours() > TOLD_FOR))
             })
             .map(|update| update.update_id.clone())
             .collect();

@@ -13,7 +13,7 @@ use super::rollout::{self, Clocks};
 use super::safety::{Change, may_revert};
 use super::settings::Settings;
 use super::statuses;
-use super::symptoms::{evidence, is_new};
+use super::symptoms::{evidence, is_new, restarted};
 use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::World;
@@ -123,13 +123,15 @@ impl Case {
             return;
         }
         let Some(baseline) = &self.remembered.baseline else { return };
+        let restarted = restarted(world, baseline);
+        let findings = || findings.iter().chain(&restarted);
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings
-            .iter()
-            .filter(new)
-            .partition(|finding| self.radius.covers(world, &self.update, at, finding));
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+            settings.counts(&self.update.component, &finding.check)
+                || self.radius.covers(world, &self.update, at, finding)
+        });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {

@@ -12,6 +12,8 @@ pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+#[cfg(test)]
+mod properties;
 mod radius;
 mod readiness;
 pub mod record;

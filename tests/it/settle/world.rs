@@ -149,6 +149,7 @@ pub(super) fn settle(
             wait,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
+            stop: &|| Box::pin(std::future::pending()),
             recorder: None,
             selected: &|_, _| true,
             rules: registry.rules(),

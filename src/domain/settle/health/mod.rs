@@ -36,6 +36,7 @@ pub use settings::HealthSettings;
 use std::collections::BTreeMap;
 
 use super::finding::{Category, Finding, Severity};
+use super::judge::Checks;
 use super::world::World;
 use look::Look;
 
@@ -115,6 +116,11 @@ impl Severity {
 /// Everything that is wrong now, the worst first, then by category and subject.
 pub fn findings(world: &World, settings: &HealthSettings) -> Vec<Finding> {
     findings_since(world, settings, None)
+}
+
+/// The checks as the judge takes them.
+pub fn checks(settings: HealthSettings) -> Checks {
+    Box::new(move |world| findings(world, &settings))
 }
 
 /// Everything that is wrong now. Where `restarts` has what [`restarts`](fn@restarts) said at an earlier moment, those

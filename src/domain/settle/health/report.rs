@@ -213,13 +213,12 @@ pub fn report(
 
 /// What cannot be looked at now is not known to be well again.
 fn is_seen(finding: &Finding, not_seen: &[Unobserved]) -> bool {
-    let kinds = observed::kinds(finding.category);
-    let is_kind = kinds.iter().any(|kind| kind.name() == finding.subject.kind);
-    if is_kind {
-        !not_seen
-            .iter()
-            .any(|unobserved| unobserved.what.split('.').next() == Some(finding.subject.kind.as_str()))
-    } else {
-        !not_seen.iter().any(|unobserved| unobserved.category == finding.category)
-    }
+    let of_a_kind = observed::kinds(finding.category).iter().any(|kind| kind.label() == finding.subject.kind);
+    !not_seen.iter().any(|unobserved| {
+        if of_a_kind {
+            unobserved.what == finding.subject.kind
+        } else {
+            unobserved.category == finding.category
+        }
+    })
 }

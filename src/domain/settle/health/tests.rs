@@ -194,12 +194,12 @@ fn volume(robustness: &str, degraded_minutes: i64) -> Value {
 #[case::old_engine(longhorn("Volume", json!({"spec": {"image": "engine:2"}, "status": {"robustness": "healthy", "currentImage": "engine:1"}})),
     "notice longhorn_engine Volume/longhorn-system/x OldEngine")]
 #[case::manager_down(longhorn("Node", json!({"status": {"conditions": [condition("Ready", "False", "ManagerPodDown", 6)]}})),
-    "failing longhorn_node Node/longhorn-system/x ManagerPodDown")]
+    "failing longhorn_node Node.longhorn.io/longhorn-system/x ManagerPodDown")]
 #[case::manager_restarts(longhorn("Node", json!({"status": {"conditions": [condition("Ready", "False", "ManagerPodDown", 1)]}})), "")]
 #[case::disk(longhorn("Node", json!({"status": {"diskStatus": {"d1": {"conditions": [condition("Ready", "False", "DiskNotReady", 9)]}}}})),
-    "failing longhorn_disk Node/longhorn-system/x DiskNotReady")]
+    "failing longhorn_disk Node.longhorn.io/longhorn-system/x DiskNotReady")]
 #[case::full_disk(longhorn("Node", json!({"status": {"diskStatus": {"d1": {"conditions": [condition("Schedulable", "False", "DiskPressure", 9)]}}}})),
-    "notice longhorn_disk Node/longhorn-system/x DiskPressure")]
+    "notice longhorn_disk Node.longhorn.io/longhorn-system/x DiskPressure")]
 #[case::read_only(longhorn("Engine", json!({"status": {"conditions": [condition("FilesystemReadOnly", "True", "FilesystemReadOnly", 1)]}})),
     "failing longhorn_engine_writes Engine/longhorn-system/x FilesystemReadOnly")]
 #[case::rebuild_failed(longhorn("Replica", json!({"status": {"conditions": [condition("RebuildFailed", "True", "Disconnection", 1)]}})),
