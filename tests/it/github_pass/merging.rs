@@ -71,7 +71,7 @@ fn window_and_backup_point_that_is_gone_stop_the_merge() {
         world.git().run(["update-ref", "-d", name.split(' ').next().unwrap()]);
     }
     let output = world.run(&["run", "--now", LATER]).exited(1);
-    assert!(output.stdout.contains("cannot find backup point"), "{output}");
+    assert!(output.stdout.contains("cannot read back backup point"), "{output}");
     assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
 }
 
