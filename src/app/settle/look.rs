@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -227,7 +227,7 @@ impl<'a> Look<'a> {
     }
 
     /// Looks on until something is said, it is time to poll, or the time is over.
-    pub(super) async fn on(&mut self, deadline: Instant, mut stop: BoxFuture<'_, ()>) -> News {
+    pub(super) async fn on(&mut self, deadline: Instant, mut stop: LocalBoxFuture<'_, ()>) -> News {
         loop {
             let timer = self.judge.next_timer().map(|moment| self.instant(moment));
             let watched = self.watch.is_some();
