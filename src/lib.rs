@@ -13,6 +13,7 @@ pub mod domain;
 pub mod forge;
 pub mod metrics;
 pub mod notify;
+pub mod probe;
 pub mod repo;
 pub mod report;
 pub mod rules;

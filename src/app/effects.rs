@@ -67,11 +67,6 @@ pub enum Effect {
         /// What it proposes.
         what: String,
     },
-    /// A backup of data is made, or an old one removed, in the cluster.
-    Data {
-        /// What is done, to which object.
-        what: String,
-    },
     /// A commit status is written.
     Status {
         /// The commit.
@@ -89,6 +84,11 @@ pub enum Effect {
     /// Something is asked of the cluster.
     Ask {
         /// What, of which object.
+        what: String,
+    },
+    /// A backup of data is made, or an old one removed, in the cluster.
+    Data {
+        /// What is done, to which object.
         what: String,
     },
     /// Old backup points are removed.
@@ -124,12 +124,12 @@ impl fmt::Display for Effect {
             Self::Comment { number, what } => write!(f, "comment on pull request #{number}: {what}"),
             Self::Close { number, reason } => write!(f, "close pull request #{number}: {reason}"),
             Self::Merge { number, what } => write!(f, "merge pull request #{number}: {what}"),
-            Self::Data { what } => f.write_str(what),
             Self::Status { commit, what } => {
                 write!(f, "set the status of {}: {what}", commit.get(..7).unwrap_or(commit))
             }
             Self::Revert { branch, what } => write!(f, "push {branch}: {what}"),
             Self::Ask { what } => write!(f, "ask the cluster: {what}"),
+            Self::Data { what } => f.write_str(what),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),
             Self::Dashboard { title } => write!(f, "write the dashboard `{title}`"),
             Self::Tell { channel, what } => write!(f, "tell {channel}: {what}"),

@@ -162,6 +162,21 @@ fn proposals(config: &Config) -> Vec<String> {
             count(limits.concurrency, "step"),
         ));
     }
+    for channel in &config.notifications.channels {
+        let at_least = channel.at_least.map_or("what is escalated", |severity| severity.as_str());
+        let names: Vec<_> = channel.components.iter().map(config::Selector::text).collect();
+        let whom = if names.is_empty() { String::new() } else { format!(", {}", names.join(", ")) };
+        let escalation =
+            if channel.escalation && channel.at_least.is_some() { ", and what is escalated" } else { "" };
+        lines.push(format!(
+            "notifications.channels.{}: {}, {at_least}{escalation}{whom}",
+            channel.name,
+            channel.kind.as_str()
+        ));
+    }
+    if let Some(url) = &config.metrics.push {
+        lines.push(format!("metrics: pushed to {url} as {}", config.metrics.job));
+    }
     for rule in &config.windows {
         let window = &rule.window;
         let names: Vec<_> = rule.components().collect();

@@ -96,8 +96,9 @@ pub(super) fn run(command: &DashboardCommand, global: &GlobalArgs) -> Result<Out
 
 async fn dashboard(workplace: &Workplace) -> Result<Dashboard, CommandError> {
     workplace.forge.dashboard().await?.ok_or_else(|| {
-        CommandError::failed(Error::None)
-            .hint("`gitops-updater run` writes it, unless the configuration has `dashboard: {enabled: false}`")
+        CommandError::failed(Error::None).hint(
+            "`gitops-updater run` writes it, unless the configuration has `dashboard: {enabled: false}`",
+        )
     })
 }
 

@@ -22,8 +22,20 @@ pub enum Outcome {
     AllHeld,
     /// Some of it failed, and was told; the rest was done.
     Incomplete,
+    /// Something is wrong in the cluster, and `--exit-code` asked to tell.
+    Unhealthy,
+    /// Not everything could be looked at, and `--exit-code` asked to tell.
+    NotAllObserved,
     /// It was asked to stop, and did so between two effects.
     Stopped(Signal),
+    /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
+    Regressed,
+    /// An update regressed and was reverted.
+    Reverted,
+    /// An update regressed and could not be reverted.
+    RevertFailed,
+    /// Nobody can say yet whether an update is good.
+    Undecided,
 }
 
 /// Who has to act on an error.
@@ -44,7 +56,13 @@ impl From<Outcome> for ExitCode {
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,
+            Outcome::Unhealthy => 12,
+            Outcome::NotAllObserved => 13,
             Outcome::Stopped(signal) => signal.exit_code(),
+            Outcome::Regressed => 20,
+            Outcome::Reverted => 21,
+            Outcome::RevertFailed => 22,
+            Outcome::Undecided => 23,
         })
     }
 }

@@ -175,7 +175,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
 
 impl RollbackArgs {
     fn place(&self, remote: Option<String>) -> PlaceArgs {
-        PlaceArgs { path: self.path.clone(), remote, now: self.now }
+        PlaceArgs { path: self.path.clone(), remote, now: self.now, is_quiet: false }
     }
 }
 

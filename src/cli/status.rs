@@ -15,11 +15,15 @@ use super::{age_of, maintenance};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
 use crate::domain::problem::Problem;
+use crate::domain::settle::record::{Breaker, Said};
+use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, UpdateStatus};
 use crate::repo::write;
 use crate::report::clean;
 use crate::state::{History, Loaded, STATE_REF};
 
+/// Reasons that are shown of one update.
+const EVIDENCE: usize = 5;
 /// Finished updates that text shows without -v.
 const FINISHED: usize = 5;
 
@@ -46,6 +50,10 @@ struct Shown<'a> {
     updates: Vec<&'a Update>,
     campaigns: Vec<&'a Campaign>,
     quarantine: &'a [Quarantined],
+    /// Set while too many reverts have stopped proposing and merging.
+    breaker: Option<&'a Breaker>,
+    /// What was said last of updates after their merge, by update id.
+    evidence: BTreeMap<&'a str, &'a Said>,
     problems: Vec<Problem>,
     /// Backups of data that backup points of what is in flight or held have, by the point's id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -86,6 +94,13 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         updates,
         campaigns: loaded.state.campaigns.values().collect(),
         quarantine: &loaded.state.quarantine,
+        breaker: loaded.state.breaker.as_ref(),
+        evidence: loaded
+            .state
+            .evidence
+            .iter()
+            .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
+            .collect(),
         problems: loaded.problems(),
         data_backups,
     };
@@ -133,6 +148,11 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
         (None, History::Rewritten { .. }) => format!("{STATE_REF} is gone"),
     }];
     lines.push(maintenance::text(shown.maintenance, shown.now));
+    if let Some(breaker) = shown.breaker {
+        lines.push("the circuit breaker is open:".to_owned());
+        lines.extend(why(&breaker.reason()));
+        lines.extend(why("`gitops-updater verify --close-breaker` lets it go on"));
+    }
     let of = |status: UpdateStatus| -> Vec<&Update> {
         shown.updates.iter().copied().filter(|update| update.status == status).collect()
     };
@@ -162,7 +182,6 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
 }
 
 fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usize, shown: &Shown<'_>) {
-    let now = shown.now;
     if updates.is_empty() {
         return;
     }
@@ -177,7 +196,7 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             (_, Some(number)) => format!("#{number}"),
             (_, None) => String::new(),
         };
-        lines.push(row(&what, &stage, &age_of(update.changed_at, now)));
+        lines.push(row(&what, &stage, &age_of(update.changed_at, shown.now)));
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
             let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
@@ -185,10 +204,41 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
         }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
         lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
+        if matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
+            lines.extend(judged(update, shown));
+        }
     }
     if updates.len() > most {
         lines.push(format!("  and {} more (-v shows all)", updates.len() - most));
     }
+}
+
+/// What was said of a merged update, and what ends its hold.
+fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(said) = shown.evidence.get(update.update_id.as_str()) {
+        let verdict = match said.verdict {
+            Verdict::Healthy => "healthy",
+            Verdict::Regressed => "regressed",
+            Verdict::Unknown => "unknown",
+            Verdict::Inconclusive => "inconclusive",
+        };
+        let of = if said.of_the_way_back { " (after the revert)" } else { "" };
+        lines.extend(why(&format!("verdict: {verdict}{of}, since {}", age_of(said.at, shown.now))));
+        for reason in said.reasons.iter().take(EVIDENCE) {
+            let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
+            lines.extend(why(&format!("- {object}{}", reason.text)));
+        }
+    }
+    let clears_itself = update.settling.hold.as_ref().map(|hold| hold.clears_itself);
+    match clears_itself {
+        Some(true) => lines.extend(why("it goes on when what is missing is seen")),
+        Some(false) => {
+            lines.extend(why("a person ends this: `gitops-updater verify --accept ID`, or `--resume ID`"));
+        }
+        None => {}
+    }
+    lines
 }
 
 fn row(what: &str, stage: &str, age: &str) -> String {

@@ -46,7 +46,7 @@ pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
-pub use validation::{Recovery, RevertBy, Validation, ValidationFor, Wanted};
+pub use validation::{Recovery, RevertBy, Validation, ValidationFor};
 pub(crate) use values::duration;
 
 use crate::domain::apis::RemovedApi;
@@ -140,12 +140,12 @@ pub struct Config {
     pub dashboard: Dashboard,
     /// Which backup points are kept.
     pub backup: Backup,
-    /// Backups of data that are made with a backup point.
-    pub data_backups: DataBackups,
     /// Who is told what, and where.
     pub notifications: Notifications,
     /// Numbers about passes.
     pub metrics: Metrics,
+    /// Backups of data that are made with a backup point.
+    pub data_backups: DataBackups,
     /// How a merged update is proven healthy.
     pub validation: Validation,
 }
@@ -168,9 +168,9 @@ impl Default for Config {
             commits: Commits::default(),
             dashboard: Dashboard::default(),
             backup: Backup::default(),
-            data_backups: DataBackups::default(),
             notifications: Notifications::default(),
             metrics: Metrics::default(),
+            data_backups: DataBackups::default(),
             validation: Validation::default(),
         }
     }

@@ -1,6 +1,7 @@
-//! What the `validation` block says to the judge.
+//! What the `validation` block and rules say to the judge.
 
 use super::validation::Validation;
+use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::settings::{Own, Settings, Windows};
 
 impl Validation {
@@ -21,13 +22,15 @@ impl Validation {
         }
     }
 
-    /// What one component has of its own.
-    pub fn own(&self, id: &str, kind: &str) -> Own {
+    /// What one component has of its own. What the configuration says, be it for all, comes before what its rule says.
+    pub fn own(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Own {
         let held = self.for_component(id, kind);
+        let by_rule = rule.and_then(|rule| rule.window).filter(|_| self.window.is_none());
         Own {
             settle: held.settle.by.is_some().then_some(held.settle.value),
-            window: held.window.value,
+            window: held.window.value.or(by_rule),
             cap: held.cap.by.is_some().then_some(held.cap.value),
+            counts: rule.map(|rule| rule.counts.clone()).unwrap_or_default(),
         }
     }
 }

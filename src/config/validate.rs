@@ -68,9 +68,9 @@ impl<'a> Checker<'a> {
             commits: self.commits(raw.commits),
             dashboard: self.dashboard(raw.dashboard),
             backup: self.backup(&raw.backup),
-            data_backups: self.data_backups(raw.backup.data),
             notifications: self.notifications(raw.notifications),
             metrics: self.metrics(raw.metrics),
+            data_backups: self.data_backups(raw.backup.data),
             validation: self.validation(raw.validation),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::detection::{Decided, Selector};
+use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::health::probe::{
     CommandSpec, NetworkSpec, Pods, ProbeSpec, StorageSpec, TestJob, Trials,
 };
@@ -116,7 +117,7 @@ pub struct ValidationFor {
     pub settle: Decided<Duration>,
     /// How long it is watched; `None` = a rule or the kind says.
     pub window: Decided<Option<Duration>>,
-    /// Longest time for it.
+    /// Longest time for one update, whatever happens.
     pub cap: Decided<Duration>,
     /// What is tried, once, before a revert.
     pub recovery: Decided<BTreeSet<Recovery>>,
@@ -165,16 +166,22 @@ impl Validation {
         held
     }
 
-    /// What is tried after an update of a component; `by_rule` says what its rule asks for.
-    pub fn trials_for(&self, id: &str, kind: &str, by_rule: Wanted) -> Trials {
+    /// What is tried after an update of a component; `rule` is what its rule says.
+    pub fn trials_for(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Trials {
         let held = self.for_component(id, kind);
         let asked =
             |probe: &&ProbeSpec| held.probes.value.as_ref().is_none_or(|names| names.contains(&probe.name));
         Trials {
             probes: self.probes.iter().filter(asked).cloned().collect(),
             pods: self.pods.clone(),
-            network: self.network.clone().filter(|_| held.network.value.unwrap_or(by_rule.network)),
-            storage: self.storage.clone().filter(|_| held.storage.value.unwrap_or(by_rule.storage)),
+            network: self
+                .network
+                .clone()
+                .filter(|_| held.network.value.unwrap_or(rule.is_some_and(|rule| rule.network))),
+            storage: self
+                .storage
+                .clone()
+                .filter(|_| held.storage.value.unwrap_or(rule.is_some_and(|rule| rule.storage))),
             test_job: self.test_job.clone(),
             command: self.command.clone(),
         }
@@ -191,13 +198,4 @@ impl Validation {
             command: self.command.clone(),
         }
     }
-}
-
-/// What a rule asks to be tried after an update.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The storage.
-    pub storage: bool,
-    /// The network.
-    pub network: bool,
 }

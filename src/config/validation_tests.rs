@@ -6,8 +6,8 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::tests::{errors, errors_from, origin, read};
-use super::validation::Wanted;
 use super::*;
+use crate::domain::rule::health::HealthRule;
 use crate::domain::settle::health::probe::{Target, Vantage};
 
 const FULL: &str = "validation:
@@ -78,17 +78,17 @@ fn more_exact_key_decides_and_is_named() {
 #[test]
 fn trials_are_those_that_the_key_or_else_the_rule_asks_for() {
     let validation = read(FULL).validation;
-    let names = |id: &str, kind: &str, wanted: Wanted| {
-        validation.trials_for(id, kind, wanted).names().into_iter().collect::<Vec<_>>().join(" ")
+    let names = |id: &str, kind: &str, rule: Option<&HealthRule>| {
+        validation.trials_for(id, kind, rule).names().into_iter().collect::<Vec<_>>().join(" ")
     };
-    let nothing = Wanted::default();
-    assert_eq!(names("k3s", "k3s", nothing), "probe/mail probe/names probe/shop test_job");
+    let storage = HealthRule { storage: true, ..HealthRule::default() };
+    assert_eq!(names("k3s", "k3s", None), "probe/mail probe/names probe/shop test_job");
     assert_eq!(
-        names("longhorn", "longhorn", Wanted { storage: true, network: false }),
+        names("longhorn", "longhorn", Some(&storage)),
         "probe/mail probe/names probe/shop storage test_job"
     );
     assert_eq!(
-        names("helm/monitoring/grafana", "helm", nothing),
+        names("helm/monitoring/grafana", "helm", None),
         "network/dns network/pods probe/shop test_job"
     );
 }
@@ -173,4 +173,23 @@ fn nothing_written_is_the_defaults() {
     let (read, default) = (read("validation:\n").validation, Validation::default());
     assert_eq!(format!("{read:?}"), format!("{default:?}"));
     assert_eq!(read.trials().names(), BTreeSet::new());
+}
+
+#[test]
+fn judge_is_told_what_the_key_and_else_the_rule_says() {
+    let rule = HealthRule {
+        window: Some(Duration::from_secs(1800)),
+        counts: vec!["certificate_ready".to_owned()],
+        ..HealthRule::default()
+    };
+    let text = FULL.replace("  window: 1m\n", "");
+    let validation = read(&text).validation;
+    let window = |id: &str, kind: &str| validation.own(id, kind, Some(&rule)).window;
+    assert_eq!(window("longhorn", "longhorn"), Some(Duration::from_secs(1800)));
+    assert_eq!(window("helm/monitoring/grafana", "helm"), Some(Duration::from_secs(1200)));
+    let own = validation.own("helm/monitoring/grafana", "helm", Some(&rule));
+    assert_eq!((own.settle, own.counts), (Some(Duration::from_secs(60)), rule.counts.clone()));
+    assert_eq!(validation.own("longhorn", "longhorn", None).window, None);
+    let all = read(FULL).validation;
+    assert_eq!(all.own("longhorn", "longhorn", Some(&rule)).window, None, "the key above says for all");
 }

@@ -2,6 +2,7 @@
 //!
 //! Rules are data (`rules/*.yaml`); their file form is read elsewhere. `rules/README.md` documents the fields.
 
+pub mod health;
 pub mod planning;
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 
 use super::error::{Fault, RuleError};
 use super::raw::RawRule;
+use super::raw_health::health;
 use super::raw_planning::{
     RawCompatibility, RawGate, RawLadder, RawMarked, RawPrecondition, RawRevert, RawRungs,
 };
@@ -36,6 +37,8 @@ pub(super) fn planning(raw: &RawRule) -> Result<Planning, RuleError> {
         compatibility: each(&raw.compatibility, "compatibility", compatibility)?,
         preconditions: raw.preconditions.iter().map(|raw| precondition(*raw)).collect(),
         revert: each(&raw.revert, "revert", revert)?,
+        health: health(raw)?,
+        runbook: raw.runbook.clone(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::raw_health::RawHealth;
 use super::raw_planning::{RawAbout, RawCompatibility, RawLadder, RawPrecondition, RawRevert};
 use crate::domain::version::Scheme;
 
@@ -57,6 +58,12 @@ pub(super) struct RawRule {
     /// Whether a step can be taken back; the first entry that matches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) revert: Vec<RawRevert>,
+    /// What is looked at after an update.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) health: Option<RawHealth>,
+    /// What a person does where an update is held, step by step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) runbook: Vec<String>,
     /// Where versions live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pins: Vec<RawPin>,
@@ -111,7 +118,7 @@ pub(super) struct RawPin {
     /// Scalars that must match a regular expression.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) matches: BTreeMap<String, String>,
-    /// `whole` (default), `image`, or `tag` (the repository stands beside it).
+    /// `whole` (default), `image`, or `tag` (the repository stands beside it; with `role: digest` a digest).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) format: RawFormat,
     /// Regular expression with the group `version`; other named groups are captures.

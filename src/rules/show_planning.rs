@@ -1,6 +1,7 @@
 //! How a person sees what a rule says about moving a component.
 
 use super::raw::RawRule;
+use super::raw_health::RawHealth;
 use super::raw_planning::{RawCompatibility, RawGate, RawLadder, RawRevert, RawRungs};
 use super::show::{fact, heading, word};
 
@@ -42,6 +43,30 @@ pub(super) fn planning(text: &mut String, raw: &RawRule) {
         for raw in &raw.revert {
             fact(text, "safety", &revert(raw));
         }
+    }
+    if let Some(raw) = &raw.health {
+        heading(text, "Health");
+        health(text, raw);
+    }
+    if !raw.runbook.is_empty() {
+        heading(text, "Runbook");
+        for step in &raw.runbook {
+            fact(text, "step", step.trim());
+        }
+    }
+}
+
+fn health(text: &mut String, raw: &RawHealth) {
+    if let Some(window) = &raw.window {
+        fact(text, "window", &format!("watched for {window}"));
+    }
+    if !raw.counts.is_empty() {
+        fact(text, "counts", &format!("{}, wherever it is found", raw.counts.join(", ")));
+    }
+    let tried = [("storage", raw.storage), ("network", raw.network)];
+    let tried: Vec<&str> = tried.into_iter().filter(|(_, asked)| *asked).map(|(name, _)| name).collect();
+    if !tried.is_empty() {
+        fact(text, "tries", &format!("{}, where the configuration says how", tried.join(", ")));
     }
 }
 

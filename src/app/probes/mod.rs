@@ -10,6 +10,10 @@ mod job;
 mod network;
 mod pod;
 mod storage;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use job::{JobError, read_job, run_job};
 pub use storage::{Kept, storage_after, storage_before};

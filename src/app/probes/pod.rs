@@ -227,20 +227,15 @@ async fn follow<C: Cluster, K: Clock + Sync>(
     let (resource, namespace) = (Resource::of(Kind::Pod), bench.pods.namespace.as_str());
     let begun = Instant::now();
     let (mut scheduled, mut running) = (None, None);
-    let mut unseen: Option<ClusterError> = None;
     loop {
-        let stage = match bench.cluster.get(&resource, Some(namespace), task.name).await {
+        let (stage, unseen) = match bench.cluster.get(&resource, Some(namespace), task.name).await {
             Ok(pod) => {
-                unseen = None;
                 if let Some(ended) = ended(bench, task, &pod).await {
                     return ended;
                 }
-                Some(stage(&pod))
+                (Some(stage(&pod)), None)
             }
-            Err(error) if error.class == ErrorClass::Transient => {
-                unseen = Some(error);
-                None
-            }
+            Err(error) if error.class == ErrorClass::Transient => (None, Some(error)),
             Err(error) => return Ended::Unseen(not(&error)),
         };
         let now = Instant::now();

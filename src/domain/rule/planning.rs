@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::health::HealthRule;
 use crate::domain::component::{Component, UpdateType};
 use crate::domain::plan::RevertSafety;
 use crate::domain::upstream::UpstreamRef;
@@ -24,6 +25,10 @@ pub struct Planning {
     pub preconditions: Vec<Precondition>,
     /// Whether a step can be taken back; the first entry that matches holds.
     pub revert: Vec<RevertRule>,
+    /// What is looked at after a step.
+    pub health: Option<HealthRule>,
+    /// What a person does where a step is held.
+    pub runbook: Vec<String>,
 }
 
 /// Charts and images by name.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::commits::commit_of;
 use super::finding::{Category, Finding, Severity, Subject};
 use super::kind::Kind;
@@ -128,13 +130,20 @@ impl Radius {
         }
     }
 
-    /// Whether the update can be to blame for a finding.
-    pub(super) fn covers(&self, world: &World, update: &Merged, finding: &Finding) -> bool {
-        // Components below everything else.
-        let reaches = match update.kind.as_str() {
-            "k3s" => true,
-            "flux" => finding.category == Category::Flux,
-            "longhorn" => finding.category == Category::Storage,
+    /// Whether the update, merged at a time, can be to blame for a finding.
+    pub(super) fn covers(
+        &self,
+        world: &World,
+        update: &Merged,
+        merged_at: Option<Timestamp>,
+        finding: &Finding,
+    ) -> bool {
+        use Category::{Applications, Custom, Flux, Infrastructure, Network, Storage};
+        // Components below everything else: what ran on them before shall run on them after.
+        let reaches = match (update.kind.as_str(), finding.category) {
+            ("k3s", Infrastructure | Network | Storage | Custom) => true,
+            ("k3s", Applications | Flux) | ("flux", Flux) => was_there(world, &finding.subject, merged_at),
+            ("longhorn", Storage) => true,
             _ => false,
         };
         reaches || self.has(world, &finding.subject)
@@ -185,6 +194,14 @@ impl Radius {
                 }
             }))
     }
+}
+
+/// Whether an object is older than the merge: what came later came with something else.
+fn was_there(world: &World, subject: &Subject, merged_at: Option<Timestamp>) -> bool {
+    let made = Kind::of_label(&subject.kind)
+        .and_then(|kind| world.get(kind, &subject.namespace, &subject.name))
+        .and_then(|object| object.meta.creation_timestamp);
+    matches!((made, merged_at), (Some(made), Some(merged)) if made < merged)
 }
 
 /// The Kustomization that applied an object.

@@ -46,7 +46,7 @@ pub struct Windows {
 }
 
 /// What one component has of its own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Own {
     /// Instead of [`Settings::settle`].
     pub settle: Option<Duration>,
@@ -54,6 +54,8 @@ pub struct Own {
     pub window: Option<Duration>,
     /// Instead of [`Settings::cap`].
     pub cap: Option<Duration>,
+    /// Checks whose findings count against it wherever in the cluster they are.
+    pub counts: Vec<String>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -110,6 +112,11 @@ impl Settings {
     /// The settle time of a component.
     pub fn settle(&self, component: &str) -> Duration {
         self.components.get(component).and_then(|own| own.settle).unwrap_or(self.settle)
+    }
+
+    /// Whether findings of a check count against a component wherever in the cluster they are.
+    pub fn counts(&self, component: &str, check: &str) -> bool {
+        self.components.get(component).is_some_and(|own| own.counts.iter().any(|counted| counted == check))
     }
 
     /// The longest time for a component.

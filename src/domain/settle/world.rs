@@ -30,6 +30,8 @@ pub struct World {
     statuses: BTreeMap<(String, String), CommitStatus>,
     probes: BTreeMap<String, Probe>,
     disturbed: Option<Moment>,
+    /// What was said of objects at this very moment, by the number of its version.
+    at_once: BTreeMap<(Kind, String, String), u64>,
 }
 
 /// A time in which something was not seen.
@@ -98,7 +100,10 @@ impl World {
 
     /// Lets time go on; it never goes back.
     pub fn advance(&mut self, to: Moment) {
-        self.now = self.now.max(to);
+        if to > self.now {
+            self.now = to;
+            self.at_once.clear();
+        }
     }
 
     /// The moment.
@@ -227,6 +232,18 @@ impl World {
     }
 
     fn event(&mut self, change: Change, object: Object) {
+        // Of two things said of an object at one moment the newer one holds, in whatever order they come. Between
+        // moments nothing is concluded from numbers: a restored datastore counts from an earlier one again.
+        if let Some(version) =
+            object.meta.resource_version.as_deref().and_then(|version| version.parse().ok())
+        {
+            let key = (object.kind, object.meta.namespace.clone(), object.meta.name.clone());
+            let newest = self.at_once.entry(key).or_insert(version);
+            if version < *newest {
+                return;
+            }
+            *newest = version;
+        }
         if self
             .get(object.kind, &object.meta.namespace, &object.meta.name)
             .is_some_and(|old| disturbs(old, &object))

@@ -15,6 +15,18 @@ pub enum Error {
         /// As given.
         path: PathBuf,
     },
+    /// A folder that should become a repository holds something else.
+    #[error("cannot make `{}` a clone: it is neither a repository nor empty", .path.display())]
+    NotEmpty {
+        /// As given.
+        path: PathBuf,
+    },
+    /// The remote has no branch that could be cloned.
+    #[error("cannot find the branch to clone at {remote}")]
+    NoBranch {
+        /// Without credentials.
+        remote: String,
+    },
     /// There is one that cannot be used.
     #[error("cannot open the git repository of `{}`", .path.display())]
     Open {

@@ -6,6 +6,7 @@
 //! No work tree, no index and no program takes part; see [`WriteRepo`]. What is read back from commits is untrusted and
 //! bounded.
 
+mod clone;
 mod commit;
 mod error;
 mod http;
@@ -16,6 +17,7 @@ mod remote;
 mod revert;
 mod store;
 
+pub use clone::clone_bare;
 pub use commit::{Change, Merged, Words};
 pub use error::Error;
 pub use http::HttpLimits;

@@ -216,6 +216,8 @@ impl World {
             by_name: false,
             proposes: true,
             notify: &gitops_updater::app::notify::Silent,
+            baseline: None,
+            unfit: None,
             now,
         })
     }

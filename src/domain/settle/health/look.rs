@@ -89,7 +89,7 @@ impl<'w> Look<'w> {
 }
 
 pub(super) fn subject(object: &Object) -> Subject {
-    named(object.kind.name(), &object.meta.namespace, &object.meta.name)
+    named(&object.kind.label(), &object.meta.namespace, &object.meta.name)
 }
 
 pub(super) fn named(kind: &str, namespace: &str, name: &str) -> Subject {

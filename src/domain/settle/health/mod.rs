@@ -16,6 +16,7 @@ mod owner;
 mod precheck;
 pub mod probe;
 mod probes;
+pub mod report;
 mod settings;
 mod storage;
 mod workloads;
@@ -29,13 +30,59 @@ pub use compare::{Comparison, compare};
 pub use observed::{Unobserved, not_observed};
 pub use owner::restarts;
 pub use precheck::{Concern, Moves, prechecks};
+pub use probes::API_SERVER;
 pub use settings::HealthSettings;
 
 use std::collections::BTreeMap;
 
 use super::finding::{Category, Finding, Severity};
+use super::judge::Checks;
 use super::world::World;
 use look::Look;
+
+/// Names of all checks.
+pub const CHECKS: &[&str] = &[
+    "api_available",
+    "apiserver_ready",
+    "certificate_ends",
+    "certificate_ready",
+    "claim_bound",
+    "claim_resized",
+    "command",
+    "crd_established",
+    "etcd_member",
+    "etcd_members",
+    "etcd_quorum",
+    "flux_ready",
+    "flux_suspended",
+    "ingress_address",
+    "ingress_service",
+    "job_succeeds",
+    "longhorn_backup_target",
+    "longhorn_disk",
+    "longhorn_engine",
+    "longhorn_engine_image",
+    "longhorn_engine_writes",
+    "longhorn_node",
+    "longhorn_replica",
+    "longhorn_scheduled",
+    "longhorn_snapshots",
+    "longhorn_volume",
+    "network_probe",
+    "node_ready",
+    "node_schedulable",
+    "pod_restarts",
+    "pod_runs",
+    "probe",
+    "service_address",
+    "service_endpoints",
+    "storage_probe",
+    "test_job",
+    "volume_attached",
+    "volume_phase",
+    "webhook_answers",
+    "workload_available",
+];
 
 impl Category {
     /// Every category, in the order in which they are shown.
@@ -69,6 +116,11 @@ impl Severity {
 /// Everything that is wrong now, the worst first, then by category and subject.
 pub fn findings(world: &World, settings: &HealthSettings) -> Vec<Finding> {
     findings_since(world, settings, None)
+}
+
+/// The checks as the judge takes them.
+pub fn checks(settings: HealthSettings) -> Checks {
+    Box::new(move |world| findings(world, &settings))
 }
 
 /// Everything that is wrong now. Where `restarts` has what [`restarts`](fn@restarts) said at an earlier moment, those

@@ -4,7 +4,7 @@ use super::look::{Look, Wrong, named};
 use crate::domain::settle::finding::{Category, Severity};
 
 /// Name of the result that says what the API server answers to `/readyz`.
-pub(super) const API_SERVER: &str = "apiserver";
+pub const API_SERVER: &str = "apiserver";
 
 pub(super) fn check(look: &mut Look<'_>) {
     for probe in look.world.probes().filter(|probe| !probe.ok) {

@@ -194,12 +194,12 @@ fn volume(robustness: &str, degraded_minutes: i64) -> Value {
 #[case::old_engine(longhorn("Volume", json!({"spec": {"image": "engine:2"}, "status": {"robustness": "healthy", "currentImage": "engine:1"}})),
     "notice longhorn_engine Volume/longhorn-system/x OldEngine")]
 #[case::manager_down(longhorn("Node", json!({"status": {"conditions": [condition("Ready", "False", "ManagerPodDown", 6)]}})),
-    "failing longhorn_node Node/longhorn-system/x ManagerPodDown")]
+    "failing longhorn_node Node.longhorn.io/longhorn-system/x ManagerPodDown")]
 #[case::manager_restarts(longhorn("Node", json!({"status": {"conditions": [condition("Ready", "False", "ManagerPodDown", 1)]}})), "")]
 #[case::disk(longhorn("Node", json!({"status": {"diskStatus": {"d1": {"conditions": [condition("Ready", "False", "DiskNotReady", 9)]}}}})),
-    "failing longhorn_disk Node/longhorn-system/x DiskNotReady")]
+    "failing longhorn_disk Node.longhorn.io/longhorn-system/x DiskNotReady")]
 #[case::full_disk(longhorn("Node", json!({"status": {"diskStatus": {"d1": {"conditions": [condition("Schedulable", "False", "DiskPressure", 9)]}}}})),
-    "notice longhorn_disk Node/longhorn-system/x DiskPressure")]
+    "notice longhorn_disk Node.longhorn.io/longhorn-system/x DiskPressure")]
 #[case::read_only(longhorn("Engine", json!({"status": {"conditions": [condition("FilesystemReadOnly", "True", "FilesystemReadOnly", 1)]}})),
     "failing longhorn_engine_writes Engine/longhorn-system/x FilesystemReadOnly")]
 #[case::rebuild_failed(longhorn("Replica", json!({"status": {"conditions": [condition("RebuildFailed", "True", "Disconnection", 1)]}})),
@@ -680,4 +680,31 @@ fn static_pods_are_their_own_subject() {
     let subject =
         Subject { kind: "Pod".to_owned(), namespace: "apps".to_owned(), name: "web-5d9c7-x".to_owned() };
     assert_eq!(found(&[pod])[0].subject, subject);
+}
+
+/// Rules name checks: one that is not on the list could not be named.
+#[test]
+fn every_check_is_on_the_list() {
+    let sources = [
+        include_str!("admission.rs"),
+        include_str!("flux.rs"),
+        include_str!("longhorn.rs"),
+        include_str!("network.rs"),
+        include_str!("nodes.rs"),
+        include_str!("probes.rs"),
+        include_str!("storage.rs"),
+        include_str!("workloads.rs"),
+    ];
+    let quoted: std::collections::BTreeSet<&str> = sources.iter().flat_map(|text| text.split('"')).collect();
+    let missing: Vec<_> = CHECKS.iter().filter(|check| !quoted.contains(*check)).collect();
+    assert!(missing.is_empty(), "nothing makes {missing:?}");
+    let made: Vec<&str> = sources
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.split("check: \"").nth(1)?.split('"').next())
+        .collect();
+    assert!(made.len() > 10, "{made:?}");
+    let unlisted: Vec<_> = made.iter().filter(|check| !CHECKS.contains(check)).collect();
+    assert!(unlisted.is_empty(), "not listed: {unlisted:?}");
+    assert!(CHECKS.is_sorted());
 }

@@ -1,0 +1,243 @@
+//! `deploy/`: what it refers to is there, the rights are those that are needed and no more, the pods are confined.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use gitops_updater::domain::settle::kind::Kind;
+use serde::Deserialize as _;
+use serde_yaml::Value;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn documents(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    serde_yaml::Deserializer::from_str(&text)
+        .map(|document| {
+            Value::deserialize(document).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        })
+        .collect()
+}
+
+/// Every object of every file but kustomizations, with the file.
+fn objects() -> Vec<(PathBuf, Value)> {
+    let is_object = |file: &PathBuf| file.file_name().is_some_and(|name| name != "kustomization.yaml");
+    let objects: Vec<_> = files(&folder())
+        .into_iter()
+        .filter(is_object)
+        .flat_map(|file| documents(&file).into_iter().map(move |object| (file.clone(), object)))
+        .collect();
+    assert!(objects.len() > 20, "{} objects", objects.len());
+    objects
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    let items = value.as_sequence().map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+fn kind(object: &Value) -> &str {
+    object["kind"].as_str().unwrap()
+}
+
+#[test]
+fn every_kustomization_names_files_that_are_there_and_every_file_is_named() {
+    let mut named = BTreeSet::new();
+    let mut folders = BTreeSet::new();
+    for file in files(&folder()) {
+        if file.file_name().is_none_or(|name| name != "kustomization.yaml") {
+            continue;
+        }
+        let here = file.parent().unwrap();
+        let kustomization = &documents(&file)[0];
+        for list in ["resources", "components"] {
+            for name in texts(&kustomization[list]) {
+                let path =
+                    here.join(&name).canonicalize().unwrap_or_else(|_| panic!("{}: {name}", file.display()));
+                if path.is_dir() {
+                    assert!(path.join("kustomization.yaml").is_file(), "{}: {name}", file.display());
+                    folders.insert(path);
+                } else {
+                    named.insert(path);
+                }
+            }
+        }
+        let component = kind(kustomization) == "Component";
+        assert_eq!(component, here.parent().unwrap().ends_with("components"), "{}", file.display());
+    }
+    for (file, _) in objects() {
+        let is_template = file.file_name().unwrap() == "secret.example.yaml";
+        assert_eq!(named.contains(&file.canonicalize().unwrap()), !is_template, "{}", file.display());
+    }
+    assert!(folders.len() >= 6, "{folders:?}");
+}
+
+/// Rules of all roles of a component: groups and resources by verb.
+fn rules(component: &str) -> BTreeMap<String, BTreeSet<(String, String)>> {
+    let mut rules: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    let folder = folder().join("components").join(component);
+    for (file, object) in objects() {
+        if !file.starts_with(&folder) || !matches!(kind(&object), "Role" | "ClusterRole") {
+            continue;
+        }
+        for rule in object["rules"].as_sequence().unwrap() {
+            for verb in texts(&rule["verbs"]) {
+                for group in texts(&rule["apiGroups"]) {
+                    for resource in texts(&rule["resources"]) {
+                        rules.entry(verb.clone()).or_default().insert((group.clone(), resource));
+                    }
+                }
+            }
+        }
+    }
+    rules
+}
+
+#[test]
+fn every_kind_that_is_watched_may_be_read_and_nothing_else() {
+    let rules = rules("observe");
+    let wanted: BTreeSet<(String, String)> =
+        Kind::ALL.iter().map(|kind| (kind.api().group.to_owned(), kind.api().plural.to_owned())).collect();
+    assert_eq!(rules.keys().map(String::as_str).collect::<Vec<_>>(), ["get", "list", "watch"]);
+    for (verb, allowed) in rules {
+        let missing: Vec<_> = wanted.difference(&allowed).collect();
+        let more: Vec<_> = allowed.difference(&wanted).collect();
+        assert!(missing.is_empty() && more.is_empty(), "{verb}: missing {missing:?}, more {more:?}");
+    }
+}
+
+#[test]
+fn secrets_are_read_by_the_component_that_says_so_alone_and_nothing_is_a_wildcard() {
+    for (file, object) in objects() {
+        if !matches!(kind(&object), "Role" | "ClusterRole") {
+            continue;
+        }
+        let of_secrets = file.parent().unwrap().ends_with("export-secrets");
+        for rule in object["rules"].as_sequence().unwrap() {
+            for list in ["apiGroups", "resources", "verbs", "nonResourceURLs"] {
+                let names = texts(&rule[list]);
+                assert!(!names.iter().any(|name| name.contains('*')), "{}: {names:?}", file.display());
+                assert!(of_secrets || !names.iter().any(|name| name == "secrets"), "{}", file.display());
+                for verb in ["escalate", "bind", "impersonate", "deletecollection"] {
+                    assert!(!names.iter().any(|name| name == verb), "{}: {verb}", file.display());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn each_role_is_bound_to_the_service_account_of_the_base() {
+    let all = objects();
+    let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+    for (file, role) in all.iter().filter(|(_, object)| matches!(kind(object), "Role" | "ClusterRole")) {
+        let binding = all.iter().find(|(_, object)| {
+            kind(object) == format!("{}Binding", kind(role))
+                && object["roleRef"]["name"] == role["metadata"]["name"]
+        });
+        let (_, binding) =
+            binding.unwrap_or_else(|| panic!("{}: {} is not bound", file.display(), name(role)));
+        assert_eq!(binding["metadata"]["namespace"], role["metadata"]["namespace"], "{}", file.display());
+        assert_eq!(binding["roleRef"]["kind"], role["kind"]);
+        let subject = &binding["subjects"][0];
+        let expected = ["ServiceAccount", "gitops-updater", "gitops-updater"];
+        let found = ["kind", "name", "namespace"].map(|key| subject[key].as_str().unwrap());
+        assert_eq!(found, expected, "{}", file.display());
+    }
+}
+
+fn pods() -> Vec<(PathBuf, Value)> {
+    let pods: Vec<_> = objects()
+        .into_iter()
+        .filter_map(|(file, object)| {
+            let pod = match kind(&object) {
+                "CronJob" => object["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone(),
+                "Deployment" => object["spec"]["template"]["spec"].clone(),
+                _ => return None,
+            };
+            Some((file, pod))
+        })
+        .collect();
+    assert_eq!(pods.len(), 2);
+    pods
+}
+
+/// The Pod Security Standard `restricted`, which the namespace enforces, and what it does not ask for.
+#[test]
+fn pods_are_confined() {
+    for (file, pod) in pods() {
+        let file = file.display();
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], Value::Bool(true), "{file}");
+        assert_eq!(
+            pod["securityContext"]["seccompProfile"]["type"].as_str(),
+            Some("RuntimeDefault"),
+            "{file}"
+        );
+        assert_eq!(pod["automountServiceAccountToken"], Value::Bool(false), "{file}");
+        let container = &pod["containers"][0];
+        let context = &container["securityContext"];
+        assert_eq!(context["allowPrivilegeEscalation"], Value::Bool(false), "{file}");
+        assert_eq!(context["readOnlyRootFilesystem"], Value::Bool(true), "{file}");
+        assert_eq!(texts(&context["capabilities"]["drop"]), ["ALL"], "{file}");
+        assert!(container["resources"]["limits"]["memory"].is_string(), "{file}");
+        for volume in pod["volumes"].as_sequence().unwrap() {
+            assert!(volume["emptyDir"]["sizeLimit"].is_string(), "{file}: {volume:?}");
+        }
+        assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() >= 60, "{file}");
+    }
+}
+
+#[test]
+fn image_is_the_one_of_this_version_and_the_arguments_are_understood() {
+    for (file, pod) in pods() {
+        let container = &pod["containers"][0];
+        let image = container["image"].as_str().unwrap();
+        assert_eq!(image.rsplit(':').next(), Some(env!("CARGO_PKG_VERSION")), "{}: {image}", file.display());
+        let mut arguments = vec!["gitops-updater".to_owned()];
+        arguments.extend(texts(&container["args"]));
+        // What the component `observe` adds.
+        arguments.push("--cluster".to_owned());
+        let read = gitops_updater::cli::command().try_get_matches_from(&arguments);
+        assert!(read.is_ok(), "{arguments:?}: {}", read.unwrap_err());
+        // The files that it writes are on volumes: the root is read-only.
+        let mounts = container["volumeMounts"].as_sequence().unwrap();
+        let at: Vec<&str> = mounts.iter().map(|mount| mount["mountPath"].as_str().unwrap()).collect();
+        assert!(
+            at.iter().any(|mount| arguments[2].starts_with(&format!("{mount}/"))),
+            "{arguments:?} {at:?}"
+        );
+    }
+}
+
+#[test]
+fn options_of_the_config_map_are_options() {
+    let (_, config) = objects().into_iter().find(|(_, object)| kind(object) == "ConfigMap").unwrap();
+    let known = gitops_updater::cli::environment_table();
+    for name in config["data"].as_mapping().unwrap().keys() {
+        let name = name.as_str().unwrap();
+        assert!(known.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
+#[test]
+fn template_of_the_secret_holds_none() {
+    let (_, secret) = objects().into_iter().find(|(_, object)| kind(object) == "Secret").unwrap();
+    for (name, value) in secret["stringData"].as_mapping().unwrap() {
+        assert_eq!(value.as_str(), Some(""), "{name:?}");
+    }
+}

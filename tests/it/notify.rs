@@ -1,0 +1,6 @@
+//! Telling people: what channels get, once, whatever happens in between.
+
+mod channels;
+mod commands;
+mod once;
+mod watch;
