@@ -188,6 +188,10 @@ fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Tar
             reverted.extend(reverted_updates(&place.repo.commit_info(*second)?.message));
         }
         at = info.parents.first().copied();
+        // What begins the history is no update.
+        if at.is_none() {
+            break;
+        }
         let target = of_commit(place, &info)?;
         let Some(trailers) = &target.trailers else { continue };
         let is_meant = args.component.as_ref().is_none_or(|selector| {

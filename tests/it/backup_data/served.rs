@@ -112,6 +112,7 @@ fn volume_is_restored_beside_the_old_one_and_never_over_it() {
     let dir = world.dir().to_str().unwrap();
     let sandbox = Sandbox::empty();
     let fake = cluster();
+    fake.cluster().namespace("apps");
     sandbox.write("kubeconfig", fake.kubeconfig(ADMIN));
     let restore = |new: &str, extra: &[&str]| {
         let fixed = ["backup", "restore", &id, dir, "--volume", "apps/data", "--as", new];
@@ -197,7 +198,8 @@ fn steps_to_the_etcd_snapshot_are_printed_and_the_point_shows_its_data() {
     }
     let shown = sandbox.run(["backup", "show", &id, dir]).exited(0);
     assert!(shown.stdout.contains("longhorn backup ") && shown.stdout.contains("Not backed up"), "{shown}");
-    assert!(sandbox.run(["backup", "list", dir]).exited(0).stdout.contains("and data: 3 backups"));
+    let listed = sandbox.run(["backup", "list", dir, "--format", "json"]).exited(0).json();
+    assert_eq!(listed["backups"][0]["point"]["data"].as_array().unwrap().len(), 4);
     assert!(
         sandbox.run(["status", dir]).exited(0).stdout.contains("etcd snapshot etcd-snapshot-7: readyToUse")
     );
