@@ -71,7 +71,6 @@ Exit codes:
   11  all updates are held by a gate (only with `plan --exit-code`)
   12  something is wrong in the cluster (only with `health --exit-code`)
   13  not all of the cluster could be looked at (only with `health --exit-code`)
-  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
   20  an update regressed and is held: not reverted, a revert would do harm
   21  an update regressed and was reverted, or its revert is proposed
   22  an update regressed and the revert failed: a person is needed

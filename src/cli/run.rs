@@ -132,7 +132,11 @@ pub(super) fn go(
         tracing::info!(signal = signal.name(), "stopped; the next pass goes on from here");
         return Ok(Outcome::Stopped(signal));
     }
-    let told = trace.time("tell", || at.tell(&passed, gathered.take()));
+    // Who is asked to stop begins nothing new: the next pass tells what this one came to.
+    let told = match stop.asked() {
+        Some(_) => Ok(Delivered::default()),
+        None => trace.time("tell", || at.tell(&passed, gathered.take())),
+    };
     let mut passed = passed?;
     // A pass is not undone by what people were not told.
     let delivered = told.unwrap_or_else(|error| {

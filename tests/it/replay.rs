@@ -6,8 +6,8 @@
 mod command;
 mod disturbed;
 mod expected;
-mod hand_made;
 mod recorded;
+mod resumed;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

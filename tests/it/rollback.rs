@@ -27,8 +27,7 @@ fn updated() -> World {
 fn program(world: &World, arguments: &[&str]) -> CommandOutput {
     let dir = world.dir().to_str().unwrap();
     let place = ["-C", dir, "--now", LATER];
-    let all = ["rollback"].iter().chain(arguments).chain(&place).copied();
-    Sandbox::empty().run(all)
+    Sandbox::empty().run(["rollback"].iter().chain(arguments).chain(&place).copied())
 }
 
 fn podinfo_at(world: &World, rev: &str) -> String {

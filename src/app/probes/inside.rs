@@ -120,3 +120,88 @@ fn result(log: &str, number: usize) -> Tried {
         _ => Tried::Not("the Pod said nothing about it".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    /// What BusyBox' programs say, as far as the script reads it.
+    const PROGRAMS: [(&str, &str); 4] = [
+        (
+            "wget",
+            r#"for last in "$@"; do :; done
+case $last in
+*bad.example*) echo "wget: bad address 'bad.example:1'" >&2; exit 1 ;;
+*:1/) echo "wget: can't connect to remote host: Connection refused" >&2; exit 1 ;;
+esac
+printf '  HTTP/1.1 302 Found\n  Location: /\n  HTTP/1.1 200 OK\n' >&2
+before=; for now in "$@"; do if [ "$before" = -O ]; then echo "it is ok" > "$now"; fi; before=$now; done"#,
+        ),
+        (
+            "nslookup",
+            r"printf 'Server:\t\t10.43.0.10\nAddress:\t10.43.0.10:53\n\nName:\tgood.example\nAddress: 192.0.2.10\nAddress 2: 2001:db8::1 good.example\n'",
+        ),
+        ("nc", r#"if [ "$5" = 25 ]; then exit 0; fi; echo refused >&2; exit 1"#),
+        ("sleep", "exit 0"),
+    ];
+
+    fn said(arguments: &[[&str; 4]]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in PROGRAMS {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let script = SCRIPT.replace("/data/", &format!("{}/", data.display()));
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output = Command::new("/bin/sh")
+            .args(["-c", &script, "probe"])
+            .args(arguments.concat())
+            .env_clear()
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn script_tells_each_answer_on_a_line_of_its_own() {
+        let log = said(&[
+            ["dns", "5", "good.example", ""],
+            ["dns", "5", "bad.example", ""],
+            ["dns", "5", "good.example", "192.0.2.10 2001:db8::1"],
+            ["dns", "5", "good.example", "192.0.2.99"],
+            ["tcp", "3", "mail.example:25", ""],
+            ["tcp", "3", "mail.example:26", ""],
+            ["http", "5", "http://web.example/", "200-299;"],
+            ["http", "5", "http://web.example/", "400-499 300-399;is ok"],
+            ["http", "5", "http://web.example/", "300-399;another"],
+        ]);
+        let good: Vec<bool> = (1..=9).map(|number| matches!(result(&log, number), Tried::Good(_))).collect();
+        assert_eq!(good, [true, false, true, false, true, false, false, true, false], "{log}");
+        assert_eq!(
+            result(&log, 7),
+            Tried::Bad("3 of 3 tries: answered 302".to_owned()),
+            "not where it leads"
+        );
+        assert_eq!(result(&log, 10), Tried::Not("the Pod said nothing about it".to_owned()));
+    }
+
+    #[test]
+    fn nothing_configured_is_read_as_code() {
+        let log = said(&[
+            ["tcp", "3", "$(touch /tmp/owned):`id`", ""],
+            ["http", "5", "http://web.example/", "300-399;$(id) \"; exit 7; \""],
+            ["dns", "5", "good.example", "* $(id)"],
+        ]);
+        assert_eq!(log.lines().count(), 3, "{log}");
+        assert!(!log.contains("uid="), "{log}");
+    }
+}

@@ -59,7 +59,7 @@ pub struct Settle<'a, C> {
     /// The health checks.
     pub checks: &'a dyn Fn() -> Checks,
     /// Ends when the pass is asked to stop.
-    pub stop: &'a (dyn Fn() -> BoxFuture<'a, ()> + 'a),
+    pub stop: &'a (dyn Fn() -> BoxFuture<'static, ()> + 'a),
     /// Takes every line that a verdict is made from.
     pub recorder: Option<&'a dyn Recorder>,
     /// Which updates are settled, by id and component; the others are left as they are.

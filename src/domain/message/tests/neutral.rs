@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use regex::Regex;
 use rstest::rstest;
 
-use super::super::neutral::{code, notes, prose};
+use super::super::neutral::{code, html, notes, prose};
 use super::seen;
 
 #[rstest]
@@ -37,6 +37,18 @@ use super::seen;
 #[case::list_sign("1. no list", "·1. no list")]
 fn text_of_strangers_says_what_it_said_and_does_nothing(#[case] text: &str, #[case] expected: &str) {
     assert_eq!(seen(&prose(text, 200)), expected);
+}
+
+/// Summaries had references by another name, and ids of commits, which a forge links after it has drawn the page.
+#[rstest]
+#[case::mention("thanks @octo-cat", "thanks @·octo-cat")]
+#[case::number("fixes #12, GH-34 and o/r#5", "fixes #·12, GH·-34 and o/r#·5")]
+#[case::commit("see 0123abcdef01234", "see 0123ab·cdef01·234")]
+#[case::address("www.example.org http://x", "www·.example.org http:·//x")]
+#[case::tag("<b>`x`</b> & \"y\"", "&lt;b&gt;&#96;x&#96;&lt;/b&gt; &amp; &quot;y&quot;")]
+#[case::hidden("g\u{202e}h-1 a\tb", "gh·-1 a b")]
+fn text_inside_of_a_tag_says_what_it_said_and_does_nothing(#[case] text: &str, #[case] expected: &str) {
+    assert_eq!(seen(&html(text, 200)), expected);
 }
 
 #[test]
