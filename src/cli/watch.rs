@@ -22,14 +22,11 @@ use crate::app::notify::Delivered;
 use crate::app::ports::Clock as _;
 use crate::clock::AnyClock;
 use crate::config::{self, Config};
-use crate::domain::state::Stage;
 use crate::metrics::{self, Numbers, Result as Ended, Totals, push};
 use crate::upstream::credentials::Credentials;
 
 /// The longest pause after failures, unless the interval is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
-/// The pause between passes while merged updates are waited for.
-const WAITING_PAUSE: Duration = Duration::from_secs(30);
 /// Share of a pause that is left to chance, so that many copies do not ask at the same moment.
 const JITTER: f64 = 0.1;
 
@@ -48,10 +45,6 @@ pub(super) struct AgainArgs {
     /// Answer `/metrics`, `/healthz` and `/readyz` here, such as `0.0.0.0:8080`
     #[arg(long, value_name = "ADDRESS", requires = "watch", env = "GITOPS_UPDATER_LISTEN", hide_env = true)]
     listen: Option<SocketAddr>,
-
-    /// Repeat the pass until no merged update waits for its verdict, at most for this time, such as `30m`
-    #[arg(long, value_name = "DURATION", value_parser = config::duration, conflicts_with = "watch")]
-    wait: Option<Duration>,
 }
 
 /// What is measured of one pass.
@@ -61,8 +54,6 @@ pub(super) struct Trace {
     numbers: Option<Numbers>,
     notifications: BTreeMap<String, [u64; 2]>,
     gateway: Option<(config::Metrics, Credentials)>,
-    /// Merged updates without a verdict.
-    unsettled: usize,
 }
 
 impl Trace {
@@ -95,8 +86,6 @@ impl Trace {
         let failures = done.failures.iter().map(|failure| failure.component.as_str());
         let now = report.update_report.timestamp;
         self.numbers = Some(Numbers::of(report, &done.plan, &done.state, failures, done.stopped, now));
-        let unsettled = |stage| matches!(stage, Stage::Merged | Stage::Rolling);
-        self.unsettled = done.state.updates.values().filter(|update| unsettled(update.stage)).count();
         for (channel, sent) in &delivered.sent {
             self.notifications.entry(channel.clone()).or_default()[0] += *sent as u64;
         }
@@ -118,35 +107,30 @@ impl Trace {
     }
 }
 
-/// What came of one pass.
-struct Made {
-    outcome: Result<Outcome, CommandError>,
-    unsettled: usize,
-}
-
 pub(super) fn run(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    match (args.again.watch, args.again.wait) {
-        (true, _) => watch(args, global),
-        (false, Some(most)) => wait(args, most, global),
-        (false, None) => once(&args.pass, global, false),
-    }
+    if args.again.watch { watch(args, global) } else { once(&args.pass, global, false) }
 }
 
 /// One pass.
 pub(super) fn once(args: &PassArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, CommandError> {
     let stop = Stop::listen()?;
     let board = Board::new(AnyClock::System.now(), Duration::MAX);
-    make(args, global, by_name, &stop, &board).outcome
+    make(args, global, by_name, &stop, &board)
 }
 
 /// Makes a pass and publishes its numbers.
-fn make(args: &PassArgs, global: &GlobalArgs, by_name: bool, stop: &Stop, board: &Board) -> Made {
+fn make(
+    args: &PassArgs,
+    global: &GlobalArgs,
+    by_name: bool,
+    stop: &Stop,
+    board: &Board,
+) -> Result<Outcome, CommandError> {
     let span = tracing::info_span!("pass").entered();
     let mut trace = Trace::default();
     let begin = Instant::now();
     let outcome = go(args, global, by_name, stop, &mut trace);
     trace.phases.push(("total", begin.elapsed()));
-    let unsettled = trace.unsettled;
     let gateway = trace.gateway.take();
     let text = {
         let mut totals = board.totals();
@@ -180,7 +164,7 @@ fn make(args: &PassArgs, global: &GlobalArgs, by_name: bool, stop: &Stop, board:
         }
     }
     drop(span);
-    Made { outcome, unsettled }
+    outcome
 }
 
 /// Passes until a signal.
@@ -200,7 +184,7 @@ fn watch(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     let runtime = super::opened::runtime()?;
     let mut failures = 0;
     loop {
-        match make(&args.pass, global, false, &stop, &board).outcome {
+        match make(&args.pass, global, false, &stop, &board) {
             Ok(Outcome::Stopped(_)) => return Ok(Outcome::Done),
             Ok(_) => failures = 0,
             // The command line does not change from pass to pass.
@@ -214,34 +198,6 @@ fn watch(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
         tracing::debug!(seconds = pause.as_secs(), failures, "until the next pass");
         if runtime.block_on(stop.sleep(pause)).is_some() {
             return Ok(Outcome::Done);
-        }
-    }
-}
-
-/// Passes until no merged update waits for its verdict.
-fn wait(args: &RunArgs, most: Duration, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    let stop = Stop::listen()?;
-    let board = Board::new(AnyClock::System.now(), Duration::MAX);
-    let runtime = super::opened::runtime()?;
-    let begin = Instant::now();
-    loop {
-        let made = make(&args.pass, global, false, &stop, &board);
-        let left = most.saturating_sub(begin.elapsed());
-        let is_over = made.unsettled == 0 || left.is_zero();
-        match made.outcome {
-            Ok(Outcome::Stopped(signal)) => return Ok(Outcome::Stopped(signal)),
-            Ok(outcome) if is_over => {
-                if made.unsettled > 0 {
-                    tracing::warn!(updates = made.unsettled, "still without a verdict");
-                }
-                return Ok(outcome);
-            }
-            Ok(_) => {}
-            Err(error) => return Err(error),
-        }
-        let pause = pause(WAITING_PAUSE, 0, chance()).min(left);
-        if let Some(signal) = runtime.block_on(stop.sleep(pause)) {
-            return Ok(Outcome::Stopped(signal));
         }
     }
 }
