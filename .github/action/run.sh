@@ -26,9 +26,15 @@ case "$INPUT_COMMAND" in
     ;;
   *) fail "input command must be run, plan or detect" ;;
 esac
+if [ "$INPUT_COMMAND" != run ] && [ -n "$INPUT_WAIT$INPUT_METRICS_FILE" ]; then
+  fail "inputs wait and metrics-file are for the command run"
+fi
+if [ -n "$INPUT_FACTS" ] && [ -n "$INPUT_KUBECONFIG" ]; then
+  fail "give facts or kubeconfig, not both"
+fi
 if [ "$INPUT_COMMAND" = detect ]; then
-  if [ -n "$INPUT_FACTS" ]; then
-    fail "input facts is for the commands run and plan"
+  if [ -n "$INPUT_FACTS$INPUT_KUBECONFIG" ]; then
+    fail "inputs facts and kubeconfig are for the commands run and plan"
   fi
 else
   if switch deep "$INPUT_DEEP"; then
@@ -76,5 +82,19 @@ fi
 if [ -n "$INPUT_FACTS" ]; then
   arguments+=(--facts "$INPUT_FACTS")
 fi
+if [ -n "$INPUT_WAIT" ]; then
+  arguments+=(--wait "$INPUT_WAIT")
+fi
+if [ -n "$INPUT_METRICS_FILE" ]; then
+  arguments+=(--metrics-file "$INPUT_METRICS_FILE")
+fi
+if [ -n "$INPUT_KUBECONFIG" ]; then
+  # For nobody else on this machine, and for no longer than the program runs.
+  kubeconfig="$(umask 077 && mktemp "$RUNNER_TEMP/gitops-updater-kubeconfig.XXXXXX")"
+  trap 'rm -f "$kubeconfig"' EXIT
+  printf '%s\n' "$INPUT_KUBECONFIG" >"$kubeconfig"
+  arguments+=(--kubeconfig "$kubeconfig")
+fi
+unset INPUT_KUBECONFIG
 
 "$BINARY" "${arguments[@]}" -- "$INPUT_PATH"

@@ -105,6 +105,7 @@ expect 'provenance is not asked where it is not wanted' 0 '' env FAKE_VERIFY=1 I
 expect 'a word that is no switch is refused' 1 'must be true or false' env INPUT_VERIFY_PROVENANCE=yes "$install"
 
 export BINARY="$binary" INPUT_COMMAND=detect INPUT_PATH=. INPUT_FORMAT=json INPUT_OUTPUT='' INPUT_CONFIG='' INPUT_COMPONENT=''
+export INPUT_KUBECONFIG='' INPUT_WAIT='' INPUT_METRICS_FILE=''
 export INPUT_OFFLINE=false INPUT_DEEP=false INPUT_DRY_RUN=false INPUT_FACTS='' INPUT_FAIL_ON=none CACHE_FOLDER=''
 run="$action/.github/action/run.sh"
 # shellcheck disable=SC2016 # it must reach the program as it is
@@ -121,13 +122,21 @@ expect 'answers are kept where the cache is' 0 '<--cache-dir><a folder>' env CAC
 expect 'a pass has its own options' 0 '<run><--format><json>' env INPUT_COMMAND=run "$run"
 expect 'a pass can be dry, and know facts' 0 '<--dry-run><--facts><a b;id.yaml><--><.>' \
   env INPUT_COMMAND=run INPUT_DRY_RUN=true INPUT_FACTS='a b;id.yaml' "$run"
+expect 'a pass can wait, and be measured' 0 '<--wait><30m><--metrics-file><a b.prom><--><.>' \
+  env INPUT_COMMAND=run INPUT_WAIT=30m INPUT_METRICS_FILE='a b.prom' "$run"
+expect 'a kubeconfig is handed on in a file' 0 "<--kubeconfig><$scratch/temp/gitops-updater-kubeconfig." \
+  env INPUT_COMMAND=run INPUT_KUBECONFIG='users: [{user: {token: s3cret}}]' "$run"
+expect 'the kubeconfig is gone afterwards' 1 '' sh -c "ls $scratch/temp | grep -q kubeconfig"
+expect 'a kubeconfig and facts contradict' 1 'not both' env INPUT_COMMAND=run INPUT_KUBECONFIG=x INPUT_FACTS=y "$run"
+expect 'what reads only does not wait' 1 'for the command run' env INPUT_COMMAND=plan INPUT_WAIT=30m "$run"
+expect 'detect asks no cluster' 1 'facts and kubeconfig are for' env INPUT_KUBECONFIG=x "$run"
 expect 'a plan takes facts' 0 '<plan><--format><text>' env INPUT_COMMAND=plan INPUT_FORMAT=text INPUT_FACTS=f.yaml "$run"
 expect 'a command is one of three' 1 'must be run, plan or detect' env INPUT_COMMAND='run --help' "$run"
 expect 'no command is none of them' 1 'must be run, plan or detect' env INPUT_COMMAND='' "$run"
 expect 'what reads only has no dry run' 1 'dry-run is for the command run' env INPUT_COMMAND=plan INPUT_DRY_RUN=true "$run"
 expect 'a dry run is a switch, lest it be a real one' 1 'dry-run must be true or false' \
   env INPUT_COMMAND=run INPUT_DRY_RUN=yes "$run"
-expect 'detect knows no facts' 1 'facts is for' env INPUT_FACTS=f.yaml "$run"
+expect 'detect knows no facts' 1 'are for the commands run and plan' env INPUT_FACTS=f.yaml "$run"
 expect 'only detect looks deep' 1 'deep is for' env INPUT_COMMAND=run INPUT_DEEP=true "$run"
 expect 'only detect counts' 1 'fail-on is for' env INPUT_COMMAND=run INPUT_FAIL_ON=updates "$run"
 

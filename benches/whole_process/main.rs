@@ -1,5 +1,5 @@
-//! Runs the built program on a large generated repository and says what a run costs as a whole: CPU
-//! time, peak memory, requests. `benches/README.md` tells how to read the figures and holds the
+//! Runs the built program on a large generated repository, and on a large cluster, and says what a run costs as a whole:
+//! CPU time, peak memory, requests. `benches/README.md` tells how to read the figures and holds the
 //! measured ones.
 //!
 //! ```text
@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 
+mod cluster;
 #[path = "../data/mod.rs"]
 mod data;
 mod generated;
@@ -17,6 +18,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
+use cluster::ApiServer;
 use measure::{Cost, Program, git, median};
 use server::Server;
 
@@ -72,6 +74,7 @@ fn main() {
         "{:<44} {:>9} {:>9} {:>9} {:>9}",
         "median of the runs", "CPU s", "wall s", "peak MiB", "requests"
     );
+    of_cluster(folder.path(), &arguments);
     if let Some(repository) = &arguments.repository {
         against_git(repository, folder.path(), &arguments);
     }
@@ -84,6 +87,31 @@ fn main() {
     generated(&format!("{RELEASES} releases, {IMAGES} images"), &images, &server, &arguments, folder.path());
 }
 
+/// The first sample of a whole cluster: every kind is listed, read and judged.
+fn of_cluster(folder: &Path, arguments: &Arguments) {
+    let server = ApiServer::start();
+    let kubeconfig = folder.join("kubeconfig");
+    std::fs::write(&kubeconfig, server.kubeconfig()).unwrap();
+    for command in ["health", "facts"] {
+        let costs = (0..arguments.runs)
+            .map(|_| {
+                let before = server.requests();
+                let mut cost = Program::new(&arguments.program).with(&[
+                    command,
+                    "--kubeconfig",
+                    kubeconfig.to_str().unwrap(),
+                    "--format",
+                    "json",
+                ]);
+                cost.requests = server.requests() - before;
+                cost
+            })
+            .collect();
+        let megabytes = server.bytes() as f64 / 1e6;
+        print(&format!("{command}, {} pods, {megabytes:.0} MB", cluster::PODS), costs);
+    }
+}
+
 /// Cold: empty cache. Warm: the run after it, with answers that are still fresh. Checked: answers are
 /// in the cache and every upstream is asked whether they still hold.
 ///
@@ -94,7 +122,7 @@ fn generated(name: &str, repository: &Path, server: &Server, arguments: &Argumen
     std::fs::write(&fresh, generated::configuration(&server.authority(), "6h")).unwrap();
     let checking = folder.join("checking.yaml");
     std::fs::write(&checking, generated::configuration(&server.authority(), "0s")).unwrap();
-    let (mut cold, mut warm, mut checked, mut offline) = (vec![], vec![], vec![], vec![]);
+    let (mut cold, mut warm, mut checked, mut offline, mut plan) = (vec![], vec![], vec![], vec![], vec![]);
     for run in 0..arguments.runs {
         let cache = repository.with_extension(format!("cache-{run}"));
         let ask = |configuration: &Path, extra: &[&str]| {
@@ -107,11 +135,14 @@ fn generated(name: &str, repository: &Path, server: &Server, arguments: &Argumen
         warm.push(ask(&fresh, &[]));
         checked.push(ask(&checking, &[]));
         offline.push(ask(&fresh, &["--offline"]));
+        let program = Program::new(&arguments.program);
+        plan.push(program.look("plan", repository, &fresh, &cache, &["--offline"]));
     }
     print(&format!("{name}, cold"), cold);
     print(&format!("{name}, warm"), warm);
     print(&format!("{name}, warm and checked"), checked);
     print(&format!("{name}, warm and offline"), offline);
+    print(&format!("{name}, planned offline"), plan);
 }
 
 /// A real repository, read and pinned without any answer, beside Git reading the same blobs.

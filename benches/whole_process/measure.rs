@@ -34,16 +34,34 @@ impl Program {
     }
 
     pub(crate) fn detect(
-        mut self,
+        self,
         repository: &Path,
         configuration: &Path,
         cache: &Path,
         extra: &[&str],
     ) -> Cost {
-        let words = ["detect", text(repository), "--config", text(configuration), "--format", "json"];
+        self.look("detect", repository, configuration, cache, extra)
+    }
+
+    /// `detect` or `plan`.
+    pub(crate) fn look(
+        mut self,
+        command: &str,
+        repository: &Path,
+        configuration: &Path,
+        cache: &Path,
+        extra: &[&str],
+    ) -> Cost {
+        let words = [command, text(repository), "--config", text(configuration), "--format", "json"];
         self.words.extend(words.map(str::to_owned));
         self.words.extend(["--cache-dir", text(cache)].map(str::to_owned));
         self.words.extend(extra.iter().map(|word| (*word).to_owned()));
+        self.run()
+    }
+
+    /// With these arguments.
+    pub(crate) fn with(mut self, words: &[&str]) -> Cost {
+        self.words.extend(words.iter().map(|word| (*word).to_owned()));
         self.run()
     }
 

@@ -5,7 +5,9 @@
 //! that does not hold panics.
 
 mod config;
+mod edit;
 mod helm_index;
+mod message;
 mod notes;
 mod resolve;
 mod rule_file;
@@ -14,7 +16,9 @@ mod versions;
 mod yaml_locator;
 
 pub use config::config;
+pub use edit::edit;
 pub use helm_index::helm_index;
+pub use message::message;
 pub use notes::notes;
 pub use resolve::resolve;
 pub use rule_file::rule_file;
@@ -39,7 +43,9 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target, by the name of its binary and its folder of seeds.
 pub const TARGETS: &[Target] = &[
     ("config", config),
+    ("edit", edit),
     ("helm_index", helm_index),
+    ("message", message),
     ("notes", notes),
     ("ranges", ranges),
     ("resolve", resolve),

@@ -3,7 +3,7 @@ use gitops_updater::domain::scan::{self, FileScan, Site};
 use crate::{EMBEDDED, Places};
 
 /// Names that make a scan treat the same bytes differently; the first byte of the input chooses.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "apps/app.yaml",
     "apps/kustomization.yaml",
     "flux-system/gotk-components.yaml",

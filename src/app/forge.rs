@@ -44,6 +44,8 @@ pub struct PullRequest {
     pub draft: bool,
     /// Labels.
     pub labels: Vec<String>,
+    /// The forge merges it by itself, as soon as its rules allow that.
+    pub merges_itself: bool,
 }
 
 /// A pull request to be opened.
@@ -81,6 +83,21 @@ pub struct PullRequestChange {
 }
 
 pub use crate::domain::policy::MergeMethod;
+
+/// What became of the wish to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merging {
+    /// It is merged.
+    Done {
+        /// Commit on the base branch.
+        commit: String,
+    },
+    /// The forge does it by itself, as soon as its rules allow that.
+    WhenReady {
+        /// What it waits for, for people.
+        reason: String,
+    },
+}
 
 /// What the checks and statuses of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -250,6 +267,21 @@ pub trait Forge: Sync {
         method: MergeMethod,
         message: &str,
     ) -> impl Future<Output = ForgeResult<String>> + Send;
+
+    /// Merges it now, or where rules of the forge stand in the way (a merge queue, a review that is required) lets the
+    /// forge do it when they allow it.
+    fn merge_when_ready(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> impl Future<Output = ForgeResult<Merging>> + Send {
+        async move {
+            let commit = self.merge(number, head, method, message).await?;
+            Ok(Merging::Done { commit })
+        }
+    }
 
     /// What the checks and statuses of a commit say.
     fn checks(&self, commit: &str) -> impl Future<Output = ForgeResult<Checks>> + Send;

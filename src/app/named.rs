@@ -30,8 +30,7 @@ pub fn missing<'a>(
     components: impl Iterator<Item = (&'a str, &'a str)> + Clone,
     selectors: &[Selector],
 ) -> Vec<Unknown> {
-    let is_missing =
-        |selector: &&Selector| !components.clone().any(|(id, kind)| selector.matches(id, kind));
+    let is_missing = |selector: &&Selector| !components.clone().any(|(id, kind)| selector.matches(id, kind));
     let like = |selector: &Selector| {
         let ids = components.clone().map(|(id, _)| id);
         near(selector.text(), ids).into_iter().map(str::to_owned).collect()

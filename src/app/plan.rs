@@ -14,6 +14,7 @@ use crate::domain::assess;
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
 use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
+use crate::domain::gotk::patches::{self, PatchShift};
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
 use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step};
@@ -219,10 +220,61 @@ fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_
         changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
     });
     files.find_map(|(step, path)| {
-        let reason = generated(survey, planning, step, path).err()?;
-        let reason = format!("cannot make `{path}` anew: {reason}");
-        Some(Refusal { component: step.component.clone(), gate: "regenerate", reason, wanting: None })
+        let refusal =
+            |gate, reason| Some(Refusal { component: step.component.clone(), gate, reason, wanting: None });
+        match generated(survey, planning, step, path) {
+            Err(reason) => refusal("regenerate", format!("cannot make `{path}` anew: {reason}")),
+            // A person who asks for it has looked.
+            Ok(_) if planning.situation.asked.contains(&step.id) => None,
+            Ok(made) => refusal("patches", shifted(planning, path, &made)?),
+        }
     })
+}
+
+/// Most patches that are told of.
+const MOST_SHIFTS: usize = 3;
+
+/// What patches beside a generated file would do otherwise than before; `None` where they do the same.
+fn shifted(planning: &Planning<'_>, path: &str, made: &[u8]) -> Option<String> {
+    let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let text = |path: &str| {
+        let bytes = (planning.read)(path).map_err(|error| error.to_string())?;
+        String::from_utf8(bytes).map_err(|error| error.to_string())
+    };
+    let name = format!("{folder}kustomization.yaml");
+    let kustomization = match (planning.read)(&name) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        // Without one nothing is patched.
+        Err(repo::Error::Missing { .. }) => return None,
+        Err(error) => return Some(format!("cannot tell what the patches in `{name}` do: {error}")),
+    };
+    let compared = patches::files(&kustomization).map_err(|error| error.to_string()).and_then(|files| {
+        let known = files.into_iter().filter_map(|file| {
+            let content = text(&format!("{folder}{}", file.strip_prefix("./").unwrap_or(&file))).ok()?;
+            Some((file, content))
+        });
+        let made = std::str::from_utf8(made).map_err(|error| error.to_string())?;
+        patches::compare(&kustomization, &known.collect(), &text(path)?, made)
+            .map_err(|error| error.to_string())
+    });
+    let shifts = match compared {
+        Ok(shifts) if shifts.is_empty() => return None,
+        Ok(shifts) => shifts,
+        Err(error) => return Some(format!("cannot tell what the patches in `{name}` do: {error}")),
+    };
+    let told = |shift: &PatchShift| {
+        let object = if shift.object.is_empty() { String::new() } else { format!(" of {}", shift.object) };
+        format!("`{}` (line {}){object}: {}", shift.patch, shift.line, shift.what)
+    };
+    let listed: Vec<String> = shifts.iter().take(MOST_SHIFTS).map(told).collect();
+    let more = match shifts.len().saturating_sub(MOST_SHIFTS) {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    Some(format!(
+        "patches in `{name}` would do something else than before: {}{more}; look at them, then ask for the step by name",
+        listed.join("; ")
+    ))
 }
 
 /// A file of a step, made anew.

@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 
 use crate::config::Validation;
 use crate::config::{self, Origin, Trust};
+use crate::domain::settle::health::{HealthSettings, findings};
 use crate::domain::settle::judge::{Checks, Judge};
 use crate::domain::settle::line::{Line, Moment, Seen};
 use crate::domain::settle::memory::Memory;
 use crate::domain::settle::object::Object;
 use crate::domain::settle::recording::{LONGEST_LINE, read};
+use crate::domain::settle::settings::Windows;
 use crate::domain::settle::verdict::Judgement;
 
 /// Why a recording cannot be judged. Lines count from 1.
@@ -64,11 +66,10 @@ pub enum Error {
 pub fn replay(
     mut recording: impl BufRead,
     validation: Option<&Validation>,
-    checks: Checks,
     mut tell: impl FnMut(Judgement),
 ) -> Result<(), Error> {
     let mut held = validation.cloned().unwrap_or_default();
-    let mut judge = Judge::new(held.settings(), checks, Timestamp::UNIX_EPOCH, Memory::default());
+    let mut judge = Judge::new(held.settings(), checks(&held), Timestamp::UNIX_EPOCH, Memory::default());
     let mut number = 0;
     let mut any = false;
     while let Some(bytes) = next_line(&mut recording, number + 1)? {
@@ -86,10 +87,11 @@ pub fn replay(
                 {
                     held = told;
                     judge.configure(held.settings());
+                    judge.check_by(checks(&held));
                 }
             }
             Seen::Update(update) => {
-                judge.configure_own(&update.component, held.own(&update.component, &update.kind));
+                judge.configure_own(&update.component, held.own(&update.component, &update.kind, None));
             }
             _ => {}
         }
@@ -100,6 +102,12 @@ pub fn replay(
     }
     judge.conclude().into_iter().for_each(&mut tell);
     Ok(())
+}
+
+/// The health checks, with no more patience than the window has.
+fn checks(validation: &Validation) -> Checks {
+    let settings = HealthSettings::default().within(validation.window.unwrap_or(Windows::default().other));
+    Box::new(move |world| findings(world, &settings))
 }
 
 /// The next line with its end; `None` at the end of the recording.

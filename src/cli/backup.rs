@@ -1,6 +1,6 @@
 //! `backup`: backup points, by hand.
 
-use std::collections::BTreeMap;
+mod restore;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -10,11 +10,14 @@ use super::age_of;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
+use super::plan::FactsArgs;
 use super::workplace::{PlaceArgs, Workplace, blocking};
-use crate::app::detect::{self, DetectRequest};
-use crate::app::forge::{Forge as _, NewPullRequest};
-use crate::backup::{Backups, Listed, Restored, Scope, check_id};
-use crate::domain::backup::{BackedUp, BackupPoint, SCHEMA, components};
+use crate::app::data::{Made, Request, make};
+use crate::app::detect::{self, DetectRequest, Found};
+use crate::app::effects::Acting;
+use crate::backup::{Backups, Listed, check_id};
+use crate::domain::backup::{BackupPoint, SCHEMA, components};
+use crate::domain::component::Component;
 use crate::domain::state::fresh_id;
 use crate::repo;
 use crate::repo::write::{Id, RemoteRefs};
@@ -26,12 +29,15 @@ pub(super) enum BackupCommand {
     Create(CreateArgs),
     List(ListArgs),
     Show(ShowArgs),
-    Restore(RestoreArgs),
+    Restore(restore::RestoreArgs),
 }
 
 /// Record what the base branch holds now, as a ref that is never changed
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
+#[command(after_help = "\
+With --cluster (or a kubeconfig) and --component, the data of these components is
+backed up, too, as `backup.data` of the configuration says.
+Shown as text, json or yaml")]
 pub(super) struct CreateArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -43,6 +49,9 @@ pub(super) struct CreateArgs {
     /// Why, for people
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+
+    #[command(flatten)]
+    facts: FactsArgs,
 }
 
 /// List the backup points, newest first
@@ -64,27 +73,12 @@ pub(super) struct ShowArgs {
     place: PlaceArgs,
 }
 
-/// Open a pull request that brings a backup point back
-#[derive(Debug, Args)]
-#[command(after_help = "\
-All files come back, or with --component the files that hold the versions of
-these components, whole. Nothing is merged, and no data is restored")]
-pub(super) struct RestoreArgs {
-    /// Id of the backup point
-    id: String,
-
-    #[command(flatten)]
-    place: PlaceArgs,
-}
-
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("cannot tell which branch to take")]
     NoBranch,
     #[error("there is no branch `{0}` at the remote")]
     Branch(String),
-    #[error("backup point `{0}` has none of these components")]
-    NoComponent(String),
 }
 
 #[derive(Debug, Serialize)]
@@ -102,17 +96,6 @@ struct Row<'a> {
     point: Option<&'a BackupPoint>,
 }
 
-#[derive(Debug, Serialize)]
-struct Opened<'a> {
-    schema: &'static str,
-    backup_id: &'a str,
-    pull_request: u64,
-    url: &'a str,
-    branch: &'a str,
-    commit: String,
-    files: &'a [String],
-}
-
 pub(super) fn run(command: &BackupCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
     block_on(async {
@@ -125,7 +108,7 @@ pub(super) fn run(command: &BackupCommand, global: &GlobalArgs) -> Result<Outcom
                 let point = blocking(move || backups.show(&id)).await?;
                 form::write(global, &point, || text(&point))
             }
-            BackupCommand::Restore(args) => restore(args, global).await,
+            BackupCommand::Restore(args) => restore::run(args, global).await,
         }
     })
 }
@@ -153,23 +136,26 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let taken = |id: &str| refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX));
     let store = workplace.state();
     let state = blocking(move || store.load()).await?.tip;
+    let backup_id = args.backup_id.clone().unwrap_or_else(|| fresh_id("backup", now, taken));
+    let found = found_at(&workplace, commit)?;
+    let made = data(args, global, &workplace, &found, &backup_id).await?;
     let point = BackupPoint {
         schema: SCHEMA.to_owned(),
-        backup_id: args.backup_id.clone().unwrap_or_else(|| fresh_id("backup", now, taken)),
+        backup_id,
         created_at: now,
         reason: args.reason.clone(),
         branch,
         commit: commit.to_string(),
         step: None,
-        components: components_at(&workplace, commit)?,
+        components: components(&found.components),
         facts: None,
         state: state.map(|tip| tip.to_string()),
-        data: vec![],
-        not_covered: vec![],
+        data: made.data,
+        not_covered: made.not_covered,
     };
     let backups = workplace.backups();
-    let made = point.clone();
-    blocking(move || backups.create(&made, &BTreeMap::new())).await?;
+    let (created, files) = (point.clone(), made.files);
+    blocking(move || backups.create(&created, &files)).await?;
     form::write(global, &point, || {
         format!(
             "made backup point `{}` of `{}` at {}, {} component{}\n",
@@ -183,7 +169,7 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
 }
 
 /// What the repository runs at a commit, without asking anybody.
-fn components_at(workplace: &Workplace, commit: Id) -> Result<BTreeMap<String, BackedUp>, CommandError> {
+pub(super) fn found_at(workplace: &Workplace, commit: Id) -> Result<Found, CommandError> {
     let rev = commit.to_string();
     let path = workplace.repo.work_dir().unwrap_or(workplace.repo.git_dir());
     let repository = repo::open(path, Some(&rev)).map_err(CommandError::failed)?;
@@ -197,8 +183,55 @@ fn components_at(workplace: &Workplace, commit: Id) -> Result<BTreeMap<String, B
         now: workplace.now(),
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let found = detect::read(&repository, &request, threads).map_err(CommandError::failed)?;
-    Ok(components(&found.components))
+    detect::read(&repository, &request, threads).map_err(CommandError::failed)
+}
+
+/// Backs up the data of the components that were named, where there is a way to the cluster.
+async fn data(
+    args: &CreateArgs,
+    global: &GlobalArgs,
+    workplace: &Workplace,
+    found: &Found,
+    backup_id: &str,
+) -> Result<Made, CommandError> {
+    let mut all = Made::default();
+    let named = |component: &&Component| {
+        global.components.iter().any(|selector| selector.matches(&component.id, &component.kind))
+    };
+    let named: Vec<&Component> = found.components.iter().filter(named).collect();
+    let settings = &workplace.config.data_backups;
+    if named.is_empty() || settings.is_none() {
+        return Ok(all);
+    }
+    let Some(cluster) = args.facts.connect().await? else { return Ok(all) };
+    for component in named {
+        let request = Request {
+            backup_id,
+            component: &component.id,
+            kind: &component.kind,
+            namespace: component.namespace.as_deref(),
+            now: workplace.now(),
+        };
+        let made = make(&cluster, settings, &request, &Acting).await.map_err(|error| {
+            let hint = error.hint();
+            let error = CommandError::failed(error);
+            match hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })?;
+        // Volumes of one namespace belong to several components.
+        for data in made.data {
+            if data.kind == "export" || !all.data.contains(&data) {
+                all.data.push(data);
+            }
+        }
+        all.files.extend(made.files);
+        all.not_covered.extend(made.not_covered);
+    }
+    all.not_covered.sort();
+    all.not_covered.dedup();
+    Ok(all)
 }
 
 async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -223,7 +256,7 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 fn line(listed: &Listed, now: jiff::Timestamp) -> String {
     let id = clean::line(&listed.id);
     let (age, what) = match &listed.point {
-        Ok(point) => (age_of(point.created_at, now), summary(point)),
+        Ok(point) => (age_of(point.created_at, now), summary(point) + &amount(point)),
         Err(why) => (String::new(), format!("cannot be read: {why}")),
     };
     let id = clean::left(&clean::fit(&id, 34), 34);
@@ -237,6 +270,15 @@ fn summary(point: &BackupPoint) -> String {
         (Some(step), _) => format!("{} {} -> {}", step.component, step.from, step.to),
         (None, Some(reason)) => reason.clone(),
         (None, None) => format!("{} at {}", point.branch, point.commit.get(..10).unwrap_or(&point.commit)),
+    }
+}
+
+/// How much data it has, in a few words.
+fn amount(point: &BackupPoint) -> String {
+    match point.data.iter().filter(|data| data.kind != "longhorn_snapshot").count() {
+        0 => String::new(),
+        1 => " (and data)".to_owned(),
+        count => format!(" (and data: {count} backups)"),
     }
 }
 
@@ -263,77 +305,15 @@ fn text(point: &BackupPoint) -> String {
     }
     if !point.data.is_empty() {
         lines.push(format!("\nBackups of data ({})", point.data.len()));
-        let data = point.data.iter().map(|data| format!("  {} {}: {}", data.kind, data.name, data.status));
+        let data = point.data.iter().map(|data| format!("  {}", data.line()));
         lines.extend(data.map(|line| clean::line(&line).into_owned()));
     }
+    if !point.not_covered.is_empty() {
+        lines.push("\nNot backed up".to_owned());
+        for why in &point.not_covered {
+            let wrapped = clean::wrap(&clean::line(why), WIDTH - 2);
+            lines.extend(wrapped.into_iter().map(|line| format!("  {line}")));
+        }
+    }
     lines.join("\n") + "\n"
-}
-
-async fn restore(args: &RestoreArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    let workplace = args.place.open(global).await?;
-    let (branch, tip, _) = base(&workplace).await?;
-    let (backups, id, now) = (workplace.backups(), args.id.clone(), workplace.now());
-    let selectors = global.components.clone();
-    let (point, restored) = blocking(move || -> Result<_, CommandError> {
-        let point = backups.show(&id)?;
-        let scope = if selectors.is_empty() {
-            Scope::Tree
-        } else {
-            let named = |component: &&String| {
-                let kind = component.rsplit_once(':').map_or(component.as_str(), |(_, id)| id);
-                let kind = kind.split('/').next().unwrap_or(kind);
-                selectors.iter().any(|selector| selector.matches(component, kind))
-            };
-            let components: Vec<String> = point.components.keys().filter(named).cloned().collect();
-            if components.is_empty() {
-                return Err(CommandError::failed(Error::NoComponent(id))
-                    .hint("`gitops-updater backup show` lists its components"));
-            }
-            Scope::Components(components)
-        };
-        let restored = backups.restore(&point, &scope, tip, now)?;
-        Ok((point, restored))
-    })
-    .await?;
-    let new = NewPullRequest {
-        branch: restored.branch.clone(),
-        base: branch,
-        title: restored.title.clone(),
-        body: body(&point, &restored),
-        labels: workplace.config.pull_requests.labels.clone(),
-        reviewers: workplace.config.pull_requests.reviewers.clone(),
-        assignees: workplace.config.pull_requests.assignees.clone(),
-        draft: false,
-    };
-    let pull = workplace.forge.open(&new).await?;
-    let opened = Opened {
-        schema: "gitops-updater/restore/v1",
-        backup_id: &point.backup_id,
-        pull_request: pull.number,
-        url: &pull.url,
-        branch: &restored.branch,
-        commit: restored.commit.to_string(),
-        files: &restored.paths,
-    };
-    form::write(global, &opened, || {
-        let place = if pull.url.is_empty() { restored.branch.clone() } else { pull.url.clone() };
-        format!("opened #{}: {}\n  {place}\n", pull.number, restored.title)
-    })
-}
-
-fn body(point: &BackupPoint, restored: &Restored) -> String {
-    const SHOWN: usize = 50;
-    let mut text = format!(
-        "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n\
-         Whole files come back: changes that others made in them since then go, too. Review the difference, and mind \
-         that going back is not safe for every component: k3s nodes and Longhorn volumes do not go back with Git.\n\n",
-        point.branch, point.created_at, point.commit, point.backup_id
-    );
-    for path in restored.paths.iter().take(SHOWN) {
-        text.push_str(&format!("- `{}`\n", clean::line(path).replace('`', "'")));
-    }
-    if restored.paths.len() > SHOWN {
-        text.push_str(&format!("- and {} more files\n", restored.paths.len() - SHOWN));
-    }
-    text
 }

@@ -166,7 +166,8 @@ fn proposals(config: &Config) -> Vec<String> {
         let at_least = channel.at_least.map_or("what is escalated", |severity| severity.as_str());
         let names: Vec<_> = channel.components.iter().map(config::Selector::text).collect();
         let whom = if names.is_empty() { String::new() } else { format!(", {}", names.join(", ")) };
-        let escalation = if channel.escalation && channel.at_least.is_some() { ", and what is escalated" } else { "" };
+        let escalation =
+            if channel.escalation && channel.at_least.is_some() { ", and what is escalated" } else { "" };
         lines.push(format!(
             "notifications.channels.{}: {}, {at_least}{escalation}{whom}",
             channel.name,

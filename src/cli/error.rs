@@ -28,6 +28,14 @@ pub enum Outcome {
     NotAllObserved,
     /// It was asked to stop, and did so between two effects.
     Stopped(Signal),
+    /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
+    Regressed,
+    /// An update regressed and was reverted.
+    Reverted,
+    /// An update regressed and could not be reverted.
+    RevertFailed,
+    /// Nobody can say yet whether an update is good.
+    Undecided,
 }
 
 /// Who has to act on an error.
@@ -51,6 +59,10 @@ impl From<Outcome> for ExitCode {
             Outcome::Unhealthy => 12,
             Outcome::NotAllObserved => 13,
             Outcome::Stopped(signal) => signal.exit_code(),
+            Outcome::Regressed => 20,
+            Outcome::Reverted => 21,
+            Outcome::RevertFailed => 22,
+            Outcome::Undecided => 23,
         })
     }
 }

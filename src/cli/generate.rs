@@ -3,23 +3,63 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
+use super::environment;
 use crate::app::plan::{Charts, Generator};
-use crate::domain::chart_diff::{Comparison, UserValues, compare};
+use crate::config::Config;
+use crate::domain::chart_diff::{Chart, Comparison, UserValues, compare, compare_rendered};
 use crate::domain::gotk::{self, Manifests};
+use crate::domain::message::Section;
 use crate::domain::upstream::UpstreamRef;
 use crate::upstream::client::UpstreamClient;
+use crate::upstream::helm_program::HelmProgram;
+
+/// Most releases whose objects are rendered.
+const MOST_RENDERED: usize = 3;
+/// Time for rendering one chart.
+const RENDER_TIME: Duration = Duration::from_secs(20);
+const RENDERED: &str = "Rendered objects";
 
 /// Makes `gotk-components.yaml` from the manifests of Flux's releases, each asked for once.
 pub(super) struct Looker<'a> {
     upstreams: &'a UpstreamClient,
     runtime: &'a tokio::runtime::Runtime,
     releases: RefCell<BTreeMap<String, Result<Rc<Manifests>, String>>>,
+    helm: Option<HelmProgram>,
 }
 
 impl<'a> Looker<'a> {
     pub(super) fn new(upstreams: &'a UpstreamClient, runtime: &'a tokio::runtime::Runtime) -> Self {
-        Self { upstreams, runtime, releases: RefCell::default() }
+        Self { upstreams, runtime, releases: RefCell::default(), helm: None }
+    }
+
+    /// Renders charts, too, where that is wished for and `helm` is on the `PATH`.
+    pub(super) fn rendering(self, config: &Config) -> Self {
+        Self { helm: helm().filter(|_| config.pull_requests.render_charts), ..self }
+    }
+
+    /// What both versions make of the values of each release; nothing for what renders the same.
+    fn rendered(&self, helm: &HelmProgram, old: &Chart, new: &Chart, users: &[UserValues]) -> Vec<Section> {
+        let section = |user: &UserValues| {
+            let place = user.release.split_once('/').unwrap_or(("default", &user.release));
+            let render = |chart: &Chart| helm.template(chart, &user.values, place);
+            let (before, after) = match (render(old), render(new)) {
+                (Ok(before), Ok(after)) => (before, after),
+                (Err(error), _) | (_, Err(error)) => {
+                    tracing::info!(release = user.release, reason = %error, "chart not rendered");
+                    let items = vec![format!("{} could not be rendered: {error}", user.release)];
+                    return Some(Section { title: RENDERED.to_owned(), urgent: false, items, diff: None });
+                }
+            };
+            let mut section = compare_rendered(&before, &after)?;
+            section.title = format!("{RENDERED} of {}", user.release);
+            if user.has_more {
+                section.items.insert(0, "without the values from ConfigMaps and Secrets".to_owned());
+            }
+            Some(section)
+        };
+        users.iter().take(MOST_RENDERED).filter_map(section).collect()
     }
 
     fn manifests(&self, release: &str) -> Result<Rc<Manifests>, String> {
@@ -55,6 +95,20 @@ impl Charts for Looker<'_> {
                 .block_on(self.upstreams.chart(upstream, version))
                 .map_err(|failure| failure.to_string())
         };
-        Ok(compare(&chart(from)?, &chart(to)?, users))
+        let (old, new) = (chart(from)?, chart(to)?);
+        let mut comparison = compare(&old, &new, users);
+        if let Some(helm) = &self.helm {
+            comparison.sections.extend(self.rendered(helm, &old, &new, users));
+        }
+        Ok(comparison)
     }
+}
+
+/// The `helm` program, where it is on the `PATH`.
+fn helm() -> Option<HelmProgram> {
+    let path = environment::read("PATH")?;
+    let found = std::env::split_paths(&path).map(|folder| folder.join("helm"));
+    // A relative entry would be looked for in whatever folder this was started in.
+    let program = found.into_iter().find(|program| program.is_absolute() && program.is_file())?;
+    Some(HelmProgram { program, timeout: RENDER_TIME })
 }

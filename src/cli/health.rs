@@ -258,8 +258,9 @@ async fn baseline(named: &str, args: &HealthArgs, global: &GlobalArgs) -> Result
         return from_file(path);
     }
     let none = || {
-        CommandError::failed(Error::NoBaseline(named.to_owned()))
-            .hint("`gitops-updater health --write-baseline FILE` writes one; `gitops-updater status` lists updates")
+        CommandError::failed(Error::NoBaseline(named.to_owned())).hint(
+            "`gitops-updater health --write-baseline FILE` writes one; `gitops-updater status` lists updates",
+        )
     };
     if path.components().count() > 1 || path.extension().is_some() {
         return Err(none());

@@ -25,10 +25,12 @@ mod plan;
 mod pr;
 pub mod progress;
 mod replay;
+mod report;
 mod rollback;
 mod rules;
 mod run;
 mod serve;
+mod settle;
 mod status;
 pub mod stop;
 mod verify;
@@ -69,7 +71,12 @@ Exit codes:
   11  all updates are held by a gate (only with `plan --exit-code`)
   12  something is wrong in the cluster (only with `health --exit-code`)
   13  not all of the cluster could be looked at (only with `health --exit-code`)
-  130, 143  stopped by SIGINT or SIGTERM between two effects; run again to go on
+  20  an update regressed and is held: not reverted, a revert would do harm
+  21  an update regressed and was reverted, or its revert is proposed
+  22  an update regressed and the revert failed: a person is needed
+  23  nobody can say yet whether an update is good (only `verify`)
+  130 stopped by SIGINT between two effects; run again to go on
+  143 stopped by SIGTERM between two effects; run again to go on
 
 Most options can be given in the environment, too, --log-format for example as
 GITOPS_UPDATER_LOG_FORMAT";
@@ -161,6 +168,7 @@ enum Command {
     Facts(facts::FactsCommandArgs),
     Health(health::HealthArgs),
     Status(status::StatusArgs),
+    Report(report::ReportArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
     #[command(subcommand)]
@@ -261,6 +269,7 @@ fn run(app: &App) -> Result<Outcome, CommandError> {
         Command::Facts(args) => facts::run(args, &app.global),
         Command::Health(args) => health::run(args, &app.global),
         Command::Status(args) => status::run(args, &app.global),
+        Command::Report(args) => report::run(args, &app.global),
         Command::Pr(command) => pr::run(command, &app.global),
         Command::Dashboard(command) => dashboard::run(command, &app.global),
         Command::Backup(command) => backup::run(command, &app.global),

@@ -13,13 +13,21 @@ use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
+use super::run::kill_switch;
+use super::settle::Seen;
+use super::workplace::{PlaceArgs, blocking};
+use crate::app::hour::Hour;
+use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey};
 use crate::cluster;
 use crate::domain::facts::Facts;
 use crate::domain::near::near;
 use crate::domain::plan::graph::{GraphFormat, graph};
-use crate::domain::plan::input::{Dependency, Observed, Situation};
+use crate::domain::plan::input::{Observed, Situation};
+use crate::domain::plan::{PlanReport, Step};
 use crate::domain::problem::Problem;
+use crate::domain::state::{State, Update};
+use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
 use crate::upstream::client::UpstreamClient;
@@ -100,17 +108,43 @@ impl FactsArgs {
             let facts = from_file(path)?;
             return Ok(Some(Known { facts, source: "file", problems: Vec::new() }));
         }
-        if !self.cluster && self.kubeconfig.is_none() && self.context.is_none() {
-            return Ok(None);
+        match self.access() {
+            Some(access) => block_on(observe(&access, now)).map(Some),
+            None => Ok(None),
         }
-        let access = cluster::Access { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        block_on(observe(&access, now)).map(Some)
+    }
+
+    /// How the cluster is reached, where it was asked for or the program runs in one.
+    pub(super) fn access(&self) -> Option<cluster::Access> {
+        super::settle::access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
+    }
+
+    /// As [`FactsArgs::load`], where the cluster is connected to already; one that is away has no facts.
+    pub(super) async fn load_from(
+        &self,
+        seen: &Seen,
+        now: jiff::Timestamp,
+    ) -> Result<Option<Known>, CommandError> {
+        if let Some(path) = &self.facts {
+            return Ok(Some(Known { facts: from_file(path)?, source: "file", problems: Vec::new() }));
+        }
+        let Some(live) = &seen.live else { return Ok(None) };
+        let (facts, problems) = cluster::observe(live, now).await;
+        Ok(Some(Known { facts, source: "cluster", problems }))
+    }
+
+    /// The way to the cluster that was named; `None` where none was.
+    pub(super) async fn connect(&self) -> Result<Option<cluster::Live>, CommandError> {
+        match self.access() {
+            Some(access) => connect(&access).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
-/// Asks the cluster for its facts.
-pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
-    let live = cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
+/// The way to a cluster.
+pub(super) async fn connect(access: &cluster::Access) -> Result<cluster::Live, CommandError> {
+    cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
         let hint = match &error {
             cluster::Error::Unreachable { .. } => {
                 "check that the address can be reached from here and the credentials are valid"
@@ -118,7 +152,12 @@ pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> R
             _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
         };
         CommandError::failed(error).hint(hint)
-    })?;
+    })
+}
+
+/// Asks the cluster for its facts.
+pub(super) async fn observe(access: &cluster::Access, now: jiff::Timestamp) -> Result<Known, CommandError> {
+    let live = connect(access).await?;
     let (facts, problems) = cluster::observe(&live, now).await;
     Ok(Known { facts, source: "cluster", problems })
 }
@@ -160,13 +199,29 @@ fn meant(error: &str) -> Option<String> {
 
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     let format = plan_format(global.format)?;
-    let opened = args.read.open(global, false)?;
+    let mut opened = args.read.open(global, false)?;
     let known = args.facts.load(opened.request.now)?;
     let bar = Arc::new(Bar::new(global.shows_progress()));
-    let planned = make(&opened, known.as_ref(), bar.clone());
+    // The sequence is that of the whole repository, whatever is shown of it.
+    let selectors = std::mem::take(&mut opened.request.components);
+    let state = recorded(&opened, global);
+    let planned = make(&opened, known.as_ref(), &state, bar.clone());
     bar.clear();
-    let (planned, dependencies) = planned?;
+    let (planned, survey) = planned?;
+    let dependencies = survey.dependencies;
     let mut report = planned.report;
+    if !selectors.is_empty() {
+        let found = &survey.report.update_report.components;
+        let ids = found.iter().map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
+        if let Some(unknown) = named::missing(ids, &selectors).into_iter().next() {
+            return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+        }
+        let is_meant = |id: &str| {
+            let kind = found.get(id).map_or("", |entry| entry.kind.as_str());
+            selectors.iter().any(|selector| selector.matches(id, kind))
+        };
+        only(&mut report, is_meant);
+    }
     report.problems.extend(known.into_iter().flat_map(|known| known.problems));
 
     let output = global.output();
@@ -197,28 +252,82 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     })
 }
 
+/// What is recorded of updates, where the repository has such a record; without it the plan is made as if nothing
+/// were under way.
+fn recorded(opened: &Opened, global: &GlobalArgs) -> State {
+    if matches!(opened.repository.location(), repo::Location::Folder { .. }) {
+        return State::default();
+    }
+    let place = PlaceArgs::quietly(&opened.path, opened.request.now, opened.request.offline);
+    let loaded = block_on(async {
+        let store = place.open(global).await?.state();
+        blocking(move || store.load()).await
+    });
+    match loaded {
+        Ok(loaded) => {
+            for problem in loaded.problems() {
+                tracing::warn!(reason = problem.message, "the state is not as it should be");
+            }
+            loaded.state
+        }
+        Err(error) => {
+            tracing::warn!(reason = %error.source, "the plan is made as if nothing were under way");
+            State::default()
+        }
+    }
+}
+
+/// Leaves in a report what is meant, and what must go before it.
+fn only(report: &mut PlanReport, is_meant: impl Fn(&str) -> bool) {
+    let steps = || report.waves.iter().flat_map(|wave| &wave.steps);
+    let mut wanted: BTreeSet<String> =
+        steps().filter(|step| is_meant(&step.component)).map(|step| step.id.clone()).collect();
+    loop {
+        let before: Vec<String> = steps()
+            .filter(|step| wanted.contains(&step.id))
+            .flat_map(|step| step.requires.iter().filter(|id| !wanted.contains(*id)).cloned())
+            .collect();
+        if before.is_empty() {
+            break;
+        }
+        wanted.extend(before);
+    }
+    for wave in &mut report.waves {
+        wave.steps.retain(|step| wanted.contains(&step.id));
+    }
+    report.waves.retain(|wave| !wave.steps.is_empty());
+    report.held.retain(|held| is_meant(&held.component));
+    report.diffs.retain(|id, _| wanted.contains(id));
+}
+
 fn make(
     opened: &Opened,
     known: Option<&Known>,
+    state: &State,
     bar: Arc<Bar>,
-) -> Result<(Planned, Vec<Dependency>), CommandError> {
+) -> Result<(Planned, Survey), CommandError> {
     let found = opened.read()?;
     let runtime = runtime()?;
     let upstreams = opened.upstreams(bar)?;
     let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
-    let asked = BTreeSet::new();
     let generator = Looker::new(&upstreams, &runtime);
+    let (config, now) = (&opened.request.config, opened.request.now);
+    let nothing = BTreeSet::new();
     let planning = Planning {
-        config: &opened.request.config,
+        config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
-        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
+        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &nothing },
         read: &|path| opened.repository.read(path),
         generator: &generator,
     };
-    let now = opened.request.now;
     look_up(&mut survey, &planning, &upstreams, &runtime, now);
-    let planned = plan::plan(&survey, &planning, now);
-    Ok((planned, survey.dependencies))
+    let hour = Hour { now, config, survey: &survey, state, windows: None, kill_switch: kill_switch(config) };
+    let updates: Vec<Update> = state.updates.values().cloned().collect();
+    let (holds, asked) = (|step: &Step| hour.holds(step, &[]), hour.asked());
+    let situation = Situation { updates: &updates, holds: &holds, asked: &asked };
+    let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
+    hour.limit(&mut planned.report);
+    Ok((planned, survey))
 }
 
 /// Asks for digests that steps need. Files that are made anew are not looked into meanwhile: nothing waits for both.

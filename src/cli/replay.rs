@@ -7,7 +7,6 @@ use std::path::Path;
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use crate::app::replay::{replay, seconds};
-use crate::domain::settle::judge::Checks;
 use crate::domain::settle::verdict::{Action, Judgement, Verdict};
 use crate::repo::printable;
 use crate::report::Format;
@@ -37,10 +36,9 @@ pub(super) fn run(file: &Path, global: &GlobalArgs) -> Result<Outcome, CommandEr
         let opened = File::open(file).map_err(|source| CommandError::failed(Error::Open(name(), source)))?;
         Box::new(BufReader::new(opened))
     };
-    let checks: Checks = Box::new(|_| Vec::new());
     let mut told = String::new();
     let as_json = global.format == Format::Json;
-    let end = replay(recording, config.as_ref().map(|config| &config.validation), checks, |judgement| {
+    let end = replay(recording, config.as_ref().map(|config| &config.validation), |judgement| {
         if as_json {
             // Plain data has a form in JSON.
             told.push_str(&serde_json::to_string(&judgement).unwrap_or_default());

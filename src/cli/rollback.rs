@@ -1,36 +1,36 @@
 //! `rollback`: back to an older version, because a person says so.
 
 mod emergency;
+mod harm;
 mod report;
+mod targets;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
 use jiff::Timestamp;
 
+use self::harm::{judged, refuse};
+use self::targets::{to_backup, to_version, version};
 use super::GlobalArgs;
+use super::backup::found_at;
 use super::error::{CommandError, Outcome};
 use super::form;
 use super::opened::{configuration_of_base, runtime};
 use super::plan::FactsArgs;
 use super::run::{DryRun, kill_switch};
 use super::workplace::{PlaceArgs, Workplace};
-use crate::app::detect::{self, DetectRequest, Found};
+use crate::app::detect::Found;
 use crate::app::effects::{Acting, Witness};
 use crate::app::forge::Forge as _;
 use crate::app::pass::STOP_LABEL;
 use crate::app::rollback::{self, Back, Edited, Left, Plan, Rollback};
 use crate::config::Selector;
-use crate::domain::backup::BackupPoint;
-use crate::domain::component::{Component, Given};
+use crate::domain::component::Component;
 use crate::domain::facts::Facts;
 use crate::domain::message::{GoingBack, branch_name};
-use crate::domain::rollback::{Answer, Harm, Way, answer, revert_of, sight};
-use crate::domain::select::step_type;
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::Update;
 use crate::repo;
-use crate::repo::printable;
 use crate::repo::write::{Id, Merged, RemoteRefs, Standing};
 
 /// Go back to an older version, by a pull request or by a push
@@ -175,7 +175,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
 
 impl RollbackArgs {
     fn place(&self, remote: Option<String>) -> PlaceArgs {
-        PlaceArgs { path: self.path.clone(), remote, now: self.now }
+        PlaceArgs { path: self.path.clone(), remote, now: self.now, is_quiet: false }
     }
 }
 
@@ -223,178 +223,6 @@ fn refuse_when_stopped(
         return Err(by("the label on the dashboard"));
     }
     Ok(())
-}
-
-/// What the repository runs at a commit, without asking anybody.
-fn found_at(place: &Workplace, commit: Id) -> Result<Found, CommandError> {
-    let rev = commit.to_string();
-    let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
-    let repository = repo::open(path, Some(&rev)).map_err(CommandError::failed)?;
-    let request = DetectRequest {
-        path: path.to_owned(),
-        rev: Some(rev),
-        config: place.config.clone(),
-        offline: true,
-        components: vec![],
-        deep: false,
-        now: place.now(),
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    detect::read(&repository, &request, threads).map_err(CommandError::failed)
-}
-
-fn version(component: &Component) -> Result<&str, CommandError> {
-    match &component.given {
-        Given::Exact(text) => Ok(text),
-        _ => Err(CommandError::failed(Error::NoVersion(component.id.clone()))),
-    }
-}
-
-fn component<'f>(found: &'f Found, selector: &Selector) -> Result<&'f Component, CommandError> {
-    let matching: Vec<&Component> = found
-        .components
-        .iter()
-        .filter(|component| {
-            component.id == selector.text() || selector.matches(&component.id, &component.kind)
-        })
-        .collect();
-    if let Some(exact) = matching.iter().find(|component| component.id == selector.text()) {
-        return Ok(exact);
-    }
-    match matching.as_slice() {
-        [one] => Ok(one),
-        [] => Err(CommandError::failed(Error::NoComponent(selector.text().to_owned()))
-            .hint("`gitops-updater detect` lists them")),
-        several => Err(CommandError::failed(Error::Several {
-            selector: selector.text().to_owned(),
-            ids: several.iter().map(|component| component.id.clone()).collect(),
-        })),
-    }
-}
-
-/// The newest update that brought a version in.
-fn update_to<'s>(state: &'s State, component: &str, version: &str) -> Option<&'s Update> {
-    let merged = |update: &&Update| {
-        matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held)
-            && update.merge_commit.is_some()
-    };
-    let of_component =
-        state.updates.values().filter(|update| update.component == component && update.to == version);
-    of_component.filter(merged).max_by_key(|update| update.merged_at)
-}
-
-fn to_version<'a>(
-    place: &Workplace,
-    args: &RollbackArgs,
-    found: &'a Found,
-    state: &'a State,
-) -> Result<Return<'a>, CommandError> {
-    let Some(selector) = &args.component else {
-        return Err(CommandError::usage("nothing is named that could be rolled back"));
-    };
-    let component = component(found, selector)?;
-    let id = component.id.as_str();
-    let from = version(component)?.to_owned();
-    let update = update_to(state, id, &from);
-    let Some(to) = args.to.clone().or_else(|| update.map(|update| update.from.clone())) else {
-        // What an earlier run has taken back is found by what it recorded before.
-        let newest = state
-            .updates
-            .values()
-            .filter(|update| update.component == id && update.from == from && update.merge_commit.is_some());
-        if let Some(update) = newest.max_by_key(|update| update.merged_at)
-            && state.quarantine.iter().any(|known| known.update_id.as_ref() == Some(&update.update_id))
-        {
-            return Ok(Return {
-                component,
-                from: update.to.clone(),
-                to: from,
-                update: Some(update),
-                then: None,
-            });
-        }
-        let error = Error::NoUpdate { component: component.id.clone(), version: from };
-        return Err(
-            CommandError::failed(error).hint("name the version with `--to VERSION`, or `--backup ID`")
-        );
-    };
-    if to == from {
-        return Err(CommandError::failed(Error::AlreadyThere {
-            component: component.id.clone(),
-            version: to,
-        }));
-    }
-    let then = then(place, component, &to, state)?;
-    Ok(Return { component, from, to, update, then })
-}
-
-/// The component as it was at a version: before an update that left it, else in the newest backup point that has it.
-fn then(
-    place: &Workplace,
-    component: &Component,
-    to: &str,
-    state: &State,
-) -> Result<Option<(Component, Id)>, CommandError> {
-    let of_update = state
-        .updates
-        .values()
-        .filter(|update| update.component == component.id && update.from == to)
-        .filter_map(|update| update.base.as_deref()?.parse::<Id>().ok());
-    let mut commits: Vec<Id> = of_update.collect();
-    if commits.is_empty() {
-        let listed = place.backups().list()?;
-        let points = listed.iter().filter_map(|listed| listed.point.as_ref().ok());
-        let has = |point: &&BackupPoint| {
-            point.components.get(&component.id).and_then(|known| known.version.as_deref()) == Some(to)
-        };
-        commits.extend(points.filter(has).filter_map(|point| point.commit.parse::<Id>().ok()));
-    }
-    for commit in commits.into_iter().filter(|commit| place.repo.has(*commit)).take(3) {
-        let found = found_at(place, commit)?;
-        if let Some(then) = found.components.into_iter().find(|known| known.id == component.id)
-            && version(&then).is_ok_and(|version| version == to)
-        {
-            return Ok(Some((then, commit)));
-        }
-    }
-    Ok(None)
-}
-
-fn to_backup<'a>(
-    place: &Workplace,
-    args: &RollbackArgs,
-    id: &str,
-    found: &'a Found,
-    state: &'a State,
-) -> Result<Vec<Return<'a>>, CommandError> {
-    let point = place.backups().show(id)?;
-    let commit: Id = point.commit.parse().map_err(CommandError::failed)?;
-    let mut then: BTreeMap<String, Component> =
-        found_at(place, commit)?.components.into_iter().map(|known| (known.id.clone(), known)).collect();
-    let only = args.component.as_ref().map(|selector| component(found, selector)).transpose()?;
-    let mut returns = Vec::new();
-    for component in &found.components {
-        let Ok(from) = version(component) else { continue };
-        if only.is_some_and(|only| only.id != component.id) {
-            continue;
-        }
-        let Some(known) = then.remove(&component.id) else { continue };
-        let Ok(to) = version(&known).map(str::to_owned) else { continue };
-        if to != from {
-            let update = update_to(state, &component.id, from);
-            returns.push(Return {
-                component,
-                from: from.to_owned(),
-                to,
-                update,
-                then: Some((known, commit)),
-            });
-        }
-    }
-    if returns.is_empty() {
-        return Err(CommandError::failed(Error::NothingToDo(id.to_owned())));
-    }
-    Ok(returns)
 }
 
 /// What the base branch becomes.
@@ -518,64 +346,6 @@ impl Going<'_> {
             now: self.place.now(),
         }
     }
-}
-
-fn judged(
-    one: &Return<'_>,
-    found: &Found,
-    facts: Option<&Facts>,
-    backup_id: Option<&str>,
-    now: Timestamp,
-) -> Answer {
-    let component = one.component;
-    let update_type = step_type(component.scheme, component.tag_prefix.as_deref(), &one.to, &one.from);
-    let revert = match one.update {
-        Some(update) if update.from == one.to => update.revert.clone(),
-        _ => revert_of(found.registry.rules(), component, update_type),
-    };
-    let way = Way {
-        component: &component.id,
-        kind: &component.kind,
-        from: &one.from,
-        to: &one.to,
-        update_type,
-        revert: &revert,
-        backup_id,
-    };
-    answer(&way, sight(facts, &one.from, now))
-}
-
-/// What a reviewer should know; refuses what does harm that was not taken on.
-fn refuse(answers: Vec<(&str, Answer)>, accepted: &[String]) -> Result<Vec<String>, CommandError> {
-    let mut notes = Vec::new();
-    let mut harms: Vec<(&str, Harm)> = Vec::new();
-    for (component, answer) in answers {
-        match answer {
-            Answer::Fine => {}
-            Answer::Mind(why) => notes.push(format!("{component}: {why}")),
-            Answer::Harm(harm) if accepted.iter().any(|word| word == harm.code) => {
-                notes.push(format!("{component}: {} (taken on by `--accept-harm {}`)", harm.text, harm.code));
-            }
-            Answer::Harm(harm) => harms.push((component, harm)),
-        }
-    }
-    if harms.is_empty() {
-        return Ok(notes);
-    }
-    let mut error = CommandError::failed(Error::Harm);
-    let mut words: Vec<&str> = Vec::new();
-    for (component, harm) in &harms {
-        error = error.detail(format!("{}: {}", printable(component), printable(&harm.text)));
-        error = error.detail("what to do instead:");
-        for (number, step) in harm.instead.iter().enumerate() {
-            error = error.detail(format!("  {}. {}", number + 1, printable(step)));
-        }
-        if !words.contains(&harm.code) {
-            words.push(harm.code);
-        }
-    }
-    let flags: Vec<String> = words.iter().map(|word| format!("--accept-harm {word}")).collect();
-    Err(error.hint(format!("to do it all the same, take the harm on: `{}`", flags.join(" "))))
 }
 
 impl From<rollback::Error> for CommandError {

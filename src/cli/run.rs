@@ -13,17 +13,20 @@ use super::github_actions::Actions;
 use super::opened::{CacheArgs, configuration, configuration_of_base};
 use super::plan::{FactsArgs, Known};
 use super::progress::Bar;
+use super::settle::{self, Seen, SettleArgs};
 use super::stop::{Stop, Stoppable};
 use super::watch::{self, AgainArgs, Trace};
 use super::workplace::{PlaceArgs, Workplace};
 use super::{GlobalArgs, environment};
-use crate::app::data::NoCluster;
+use crate::app::data::{DataKeeper, Keeper, NoCluster};
 use crate::app::detect::DetectRequest;
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::named;
 use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
 use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
+use crate::app::rules::rules_of;
+use crate::app::settle::{Settled, Unfit};
 use crate::config::{Config, window_from_line};
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
@@ -32,6 +35,7 @@ use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::report::Report;
+use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{Update, UpdateStatus};
 use crate::domain::upstream::UpstreamRef;
 use crate::repo;
@@ -59,6 +63,9 @@ pub(super) struct PassArgs {
 
     #[command(flatten)]
     facts: FactsArgs,
+
+    #[command(flatten)]
+    settle: SettleArgs,
 
     /// Make PATH a bare clone of URL where it is empty, and follow its branch; for containers
     #[arg(long, value_name = "URL", env = "GITOPS_UPDATER_CLONE", hide_env = true)]
@@ -125,7 +132,11 @@ pub(super) fn go(
         tracing::info!(signal = signal.name(), "stopped; the next pass goes on from here");
         return Ok(Outcome::Stopped(signal));
     }
-    let told = trace.time("tell", || at.tell(&passed, gathered.take()));
+    // Who is asked to stop begins nothing new: the next pass tells what this one came to.
+    let told = match stop.asked() {
+        Some(_) => Ok(Delivered::default()),
+        None => trace.time("tell", || at.tell(&passed, gathered.take())),
+    };
     let mut passed = passed?;
     // A pass is not undone by what people were not told.
     let delivered = told.unwrap_or_else(|error| {
@@ -136,7 +147,8 @@ pub(super) fn go(
     trace.count(&delivered, &passed);
     passed.done.effects.extend(delivered.effects.iter().cloned());
     passed.delivered = delivered;
-    deliver(&passed, args.dry_run, form, global)
+    let outcome = deliver(&passed, args.dry_run, form, global)?;
+    Ok(if passed.settled == Outcome::Done { outcome } else { passed.settled })
 }
 
 /// Where and how a pass is made.
@@ -155,6 +167,8 @@ pub(super) struct Passed {
     pub(super) done: Done,
     pub(super) report: Report,
     config: Config,
+    /// What became of updates that were merged before.
+    settled: Outcome,
     delivered: Delivered,
     /// Why nobody could be told anything.
     untold: Option<String>,
@@ -163,8 +177,16 @@ pub(super) struct Passed {
 impl At<'_> {
     fn pass(&self, gathered: &Gathered, trace: &mut Trace) -> Result<Passed, CommandError> {
         let Self { args, global, place, runtime, .. } = *self;
-        let known = args.facts.load(place.now())?;
-        let first = Ingredients::new(self, &place.config, gathered)?;
+        let seen = trace.time("connect", || {
+            runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))
+        })?;
+        let settling =
+            Settling { args: &args.settle, path: &args.place.path, global, place, runtime, seen: &seen, stop: self.stop };
+        // Which updates there are does not depend on what is proposed now: every one of them is settled.
+        let settled = trace
+            .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;
+        let known = runtime.block_on(args.facts.load_from(&seen, place.now()))?;
+        let first = Ingredients::new(self, &place.config, gathered, &seen)?;
         let world = trace.time("observe", || first.pass(&Nothing, &Nothing).observe()).map_err(failed)?;
 
         // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
@@ -173,7 +195,9 @@ impl At<'_> {
         let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         trace.settings(&config)?;
-        let mut ingredients = Ingredients::new(self, &config, gathered)?;
+        let mut ingredients = Ingredients::new(self, &config, gathered, &seen)?;
+        ingredients.baseline = settled.baseline.clone();
+        ingredients.unfit = settled.unfit.clone();
         if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
@@ -210,7 +234,7 @@ impl At<'_> {
         }
         let observed =
             known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
-        let looker = Looker::new(&upstreams, runtime);
+        let looker = Looker::new(&upstreams, runtime).rendering(&config);
         let asked = BTreeSet::new();
         let planning = Planning {
             config: &config,
@@ -222,7 +246,7 @@ impl At<'_> {
         trace.time("plan", || {
             super::plan::look_up(&mut survey, &planning, &upstreams, runtime, place.now());
         });
-        let done = trace
+        let mut done = trace
             .time("act", || {
                 ingredients
                     .pass(&looker, &looker)
@@ -230,7 +254,16 @@ impl At<'_> {
             })
             .map_err(failed)?;
         drop(ingredients);
-        Ok(Passed { done, report: survey.report, config, delivered: Delivered::default(), untold: None })
+        let ending = settle::outcome(&settled, false);
+        done.join(settled);
+        Ok(Passed {
+            done,
+            report: survey.report,
+            config,
+            settled: ending,
+            delivered: Delivered::default(),
+            untold: None,
+        })
     }
 
     /// Tells people what the pass came to, or that it failed.
@@ -282,8 +315,42 @@ impl At<'_> {
     }
 }
 
+/// How merged updates are settled, by the configuration of the base branch.
+pub(super) struct Settling<'a> {
+    pub(super) args: &'a SettleArgs,
+    pub(super) path: &'a std::path::Path,
+    pub(super) global: &'a GlobalArgs,
+    pub(super) place: &'a Workplace,
+    pub(super) runtime: &'a tokio::runtime::Runtime,
+    pub(super) seen: &'a Seen,
+    pub(super) stop: &'a Stop,
+}
+
+impl Settling<'_> {
+    /// Settles what was merged and is selected, by update id and component.
+    pub(super) fn settle(
+        &self,
+        witness: Box<dyn Witness + '_>,
+        gathered: &Gathered,
+        selected: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Settled, CommandError> {
+        let Self { args, path, global, place, runtime, seen, stop } = *self;
+        let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
+        let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+        let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
+        let config = configuration(path, global, &repository)?;
+        let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
+        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+            ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+        }
+        // What is wrong with a rule is said by the survey of the same revision.
+        let (registry, _) = rules_of(&repository);
+        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
+    }
+}
+
 /// Who looks on: nothing in a dry run, and nothing after a signal.
-fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
+pub(super) fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
     let inner: Box<dyn Witness> = if dry_run { Box::new(DryRun) } else { Box::new(Acting) };
     Box::new(Stoppable { inner, stop })
 }
@@ -301,14 +368,40 @@ struct Ingredients<'a> {
     windows: Option<&'a [Window]>,
     selected: Selects<'a>,
     by_name: bool,
-    data: NoCluster<'a>,
+    data: Box<dyn DataKeeper + 'a>,
     stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
+    /// How the cluster is now.
+    baseline: Option<Baseline>,
+    /// Why nothing may be merged by the state of the cluster.
+    unfit: Option<Unfit>,
 }
 
 impl<'a> Ingredients<'a> {
-    fn new(at: &At<'a>, config: &'a Config, gathered: &'a Gathered) -> Result<Self, CommandError> {
+    fn new(
+        at: &At<'a>,
+        config: &'a Config,
+        gathered: &'a Gathered,
+        seen: &'a Seen,
+    ) -> Result<Self, CommandError> {
         let At { args, global, by_name, stop, runtime, place, windows } = *at;
+        let selected = move |id: &str, kind: &str| {
+            global.components.is_empty()
+                || global.components.iter().any(|selector| selector.matches(id, kind))
+        };
+        let bare = Self::bare(place, runtime, config, witness(args.dry_run, stop), gathered, seen)?;
+        Ok(Self { windows, selected: Box::new(selected), by_name, ..bare })
+    }
+
+    /// For every component, in the windows of the configuration.
+    fn bare(
+        place: &'a Workplace,
+        runtime: &'a tokio::runtime::Runtime,
+        config: &'a Config,
+        witness: Box<dyn Witness + 'a>,
+        gathered: &'a Gathered,
+        seen: &'a Seen,
+    ) -> Result<Self, CommandError> {
         let texts = &config.pull_requests.templates;
         let templates = Templates::new(Overrides {
             title: texts.title.clone(),
@@ -317,10 +410,10 @@ impl<'a> Ingredients<'a> {
             ..Overrides::default()
         })
         .map_err(CommandError::configuration)?;
-        let witness = witness(args.dry_run, stop);
-        let selected = move |id: &str, kind: &str| {
-            global.components.is_empty()
-                || global.components.iter().any(|selector| selector.matches(id, kind))
+        let settings = &config.data_backups;
+        let data: Box<dyn DataKeeper + 'a> = match &seen.live {
+            Some(cluster) => Box::new(Keeper { cluster, settings, runtime }),
+            None => Box::new(NoCluster { settings }),
         };
         Ok(Self {
             place,
@@ -328,12 +421,14 @@ impl<'a> Ingredients<'a> {
             config,
             templates,
             witness,
-            windows,
-            selected: Box::new(selected),
-            by_name,
-            data: NoCluster { settings: &config.data_backups },
+            windows: None,
+            selected: Box::new(|_, _| true),
+            by_name: false,
+            data,
             stopped: kill_switch(config),
             gathered,
+            baseline: None,
+            unfit: None,
         })
     }
 
@@ -353,7 +448,7 @@ impl<'a> Ingredients<'a> {
             runtime: self.runtime,
             generator,
             charts,
-            data: &self.data,
+            data: self.data.as_ref(),
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),
@@ -361,6 +456,8 @@ impl<'a> Ingredients<'a> {
             by_name: self.by_name,
             proposes: true,
             notify: self.gathered,
+            baseline: self.baseline.as_ref(),
+            unfit: self.unfit.as_ref(),
             now: self.place.now(),
         }
     }
@@ -548,7 +645,7 @@ fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {

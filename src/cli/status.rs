@@ -1,5 +1,7 @@
 //! `status`: updates in flight, held, quarantined and completed, and why.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,13 +10,20 @@ use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
-use super::workplace::{PlaceArgs, blocking};
+use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{age_of, maintenance};
+use crate::backup::PREFIX;
+use crate::domain::backup::DataBackup;
 use crate::domain::problem::Problem;
+use crate::domain::settle::record::{Breaker, Said};
+use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, UpdateStatus};
+use crate::repo::write;
 use crate::report::clean;
 use crate::state::{History, Loaded, STATE_REF};
 
+/// Reasons that are shown of one update.
+const EVIDENCE: usize = 5;
 /// Finished updates that text shows without -v.
 const FINISHED: usize = 5;
 
@@ -41,12 +50,19 @@ struct Shown<'a> {
     updates: Vec<&'a Update>,
     campaigns: Vec<&'a Campaign>,
     quarantine: &'a [Quarantined],
+    /// Set while too many reverts have stopped proposing and merging.
+    breaker: Option<&'a Breaker>,
+    /// What was said last of updates after their merge, by update id.
+    evidence: BTreeMap<&'a str, &'a Said>,
     problems: Vec<Problem>,
+    /// Backups of data that backup points of what is in flight or held have, by the point's id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    data_backups: BTreeMap<String, Vec<DataBackup>>,
 }
 
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    let (loaded, now) = block_on(async {
+    let (loaded, now, data_backups) = block_on(async {
         let workplace = args.place.open(global).await?;
         let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
         let accept = args.accept_rewritten;
@@ -57,7 +73,8 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             store.load()
         })
         .await?;
-        Ok((loaded, now))
+        let data = data_backups(&workplace, &loaded).await;
+        Ok((loaded, now, data))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -77,12 +94,45 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         updates,
         campaigns: loaded.state.campaigns.values().collect(),
         quarantine: &loaded.state.quarantine,
+        breaker: loaded.state.breaker.as_ref(),
+        evidence: loaded
+            .state
+            .evidence
+            .iter()
+            .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
+            .collect(),
         problems: loaded.problems(),
+        data_backups,
     };
     form::write(global, &shown, || text(&shown, &loaded, global.verbose > 0))?;
     // Told after what could be read: nothing is built on such a state, and a script should notice.
     loaded.may_build()?;
     Ok(Outcome::Done)
+}
+
+/// Backups of data of what is in flight or held. What cannot be read is told by `backup list`.
+async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String, Vec<DataBackup>> {
+    let open = loaded
+        .state
+        .updates
+        .values()
+        .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held));
+    let ids: Vec<String> = open.filter_map(|update| update.backup_id.clone()).collect();
+    if ids.is_empty() {
+        return BTreeMap::new();
+    }
+    let (repo, backups) = (workplace.repo.clone(), workplace.backups());
+    let found = blocking(move || {
+        let wanted =
+            |name: &str| name.strip_prefix(PREFIX).is_some_and(|id| ids.iter().any(|known| known == id));
+        let refs = repo.fetch(wanted)?;
+        let points = ids.into_iter().filter_map(|id| {
+            let point = backups.known(&refs, &id).ok().flatten()?;
+            (!point.data.is_empty()).then_some((id, point.data))
+        });
+        Ok::<_, write::Error>(points.collect())
+    });
+    found.await.unwrap_or_default()
 }
 
 /// The kind is the id's first part, or the id itself (`k3s`).
@@ -98,11 +148,16 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
         (None, History::Rewritten { .. }) => format!("{STATE_REF} is gone"),
     }];
     lines.push(maintenance::text(shown.maintenance, shown.now));
+    if let Some(breaker) = shown.breaker {
+        lines.push("the circuit breaker is open:".to_owned());
+        lines.extend(why(&breaker.reason()));
+        lines.extend(why("`gitops-updater verify --close-breaker` lets it go on"));
+    }
     let of = |status: UpdateStatus| -> Vec<&Update> {
         shown.updates.iter().copied().filter(|update| update.status == status).collect()
     };
-    section(&mut lines, "In flight", &of(UpdateStatus::InProgress), usize::MAX, shown.now);
-    section(&mut lines, "Held", &of(UpdateStatus::Held), usize::MAX, shown.now);
+    section(&mut lines, "In flight", &of(UpdateStatus::InProgress), usize::MAX, shown);
+    section(&mut lines, "Held", &of(UpdateStatus::Held), usize::MAX, shown);
     if !shown.quarantine.is_empty() {
         lines.push(format!("\nQuarantined ({})", shown.quarantine.len()));
         for entry in shown.quarantine {
@@ -112,10 +167,10 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
         }
     }
     let most = if verbose { usize::MAX } else { FINISHED };
-    section(&mut lines, "Completed", &of(UpdateStatus::Completed), most, shown.now);
-    section(&mut lines, "Reverted", &of(UpdateStatus::Reverted), most, shown.now);
+    section(&mut lines, "Completed", &of(UpdateStatus::Completed), most, shown);
+    section(&mut lines, "Reverted", &of(UpdateStatus::Reverted), most, shown);
     if verbose {
-        section(&mut lines, "Closed unmerged or replaced", &of(UpdateStatus::Abandoned), most, shown.now);
+        section(&mut lines, "Closed unmerged or replaced", &of(UpdateStatus::Abandoned), most, shown);
     }
     if !shown.problems.is_empty() {
         lines.push(format!("\nProblems ({})", shown.problems.len()));
@@ -126,7 +181,7 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
     lines.join("\n") + "\n"
 }
 
-fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usize, now: Timestamp) {
+fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usize, shown: &Shown<'_>) {
     if updates.is_empty() {
         return;
     }
@@ -141,16 +196,49 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             (_, Some(number)) => format!("#{number}"),
             (_, None) => String::new(),
         };
-        lines.push(row(&what, &stage, &age_of(update.changed_at, now)));
+        lines.push(row(&what, &stage, &age_of(update.changed_at, shown.now)));
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
+            let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
+            lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
         lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
+        if matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
+            lines.extend(judged(update, shown));
+        }
     }
     if updates.len() > most {
         lines.push(format!("  and {} more (-v shows all)", updates.len() - most));
     }
+}
+
+/// What was said of a merged update, and what ends its hold.
+fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(said) = shown.evidence.get(update.update_id.as_str()) {
+        let verdict = match said.verdict {
+            Verdict::Healthy => "healthy",
+            Verdict::Regressed => "regressed",
+            Verdict::Unknown => "unknown",
+            Verdict::Inconclusive => "inconclusive",
+        };
+        let of = if said.of_the_way_back { " (after the revert)" } else { "" };
+        lines.extend(why(&format!("verdict: {verdict}{of}, since {}", age_of(said.at, shown.now))));
+        for reason in said.reasons.iter().take(EVIDENCE) {
+            let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
+            lines.extend(why(&format!("- {object}{}", reason.text)));
+        }
+    }
+    let clears_itself = update.settling.hold.as_ref().map(|hold| hold.clears_itself);
+    match clears_itself {
+        Some(true) => lines.extend(why("it goes on when what is missing is seen")),
+        Some(false) => {
+            lines.extend(why("a person ends this: `gitops-updater verify --accept ID`, or `--resume ID`"));
+        }
+        None => {}
+    }
+    lines
 }
 
 fn row(what: &str, stage: &str, age: &str) -> String {

@@ -76,10 +76,15 @@ impl Stop {
     /// Waits until something asks.
     pub(super) async fn wait(&self) -> Signal {
         let mut asked = self.asked.clone();
-        match asked.wait_for(Option::is_some).await {
-            Ok(signal) => signal.unwrap_or(Signal::Terminate),
+        loop {
+            let signal = *asked.borrow_and_update();
+            if let Some(signal) = signal {
+                return signal;
+            }
             // The thread lives as long as the program.
-            Err(_) => std::future::pending().await,
+            if asked.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 

@@ -1,30 +1,57 @@
-//! `verify`: say of a merged update that it is good, or make the verdicts of a recording again.
+//! `verify`: watch merged updates until they are good; say so as a person; or make the verdicts of a recording again.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
+use super::form;
 use super::opened::block_on;
 use super::replay;
+use super::run::{Settling, witness};
+use super::settle::{self, ClusterArgs, Seen, SettleArgs};
+use super::stop::Stop;
 use super::workplace::{PlaceArgs, blocking};
-use crate::app::pass::{delete_branch, mark_verified, may_be_verified};
+use crate::app::notify::Gathered;
+use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verified, resume};
+use crate::app::settle::{Settled, kind_of};
+use crate::domain::settle::record::Said;
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
 
-/// Say of merged updates that they are good, so that the sequence moves on; or judge a recording
+/// Watch merged updates until they are good, revert or hold them; say as a person that they are good; or judge a
+/// recording
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = false, args = ["accept", "replay"])]
+#[group(id = "what", required = false, multiple = true, args = ["accept", "resume", "close_breaker", "replay"])]
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     place: PlaceArgs,
 
-    /// Update id, as `gitops-updater status` shows it (repeatable)
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
+    #[command(flatten)]
+    settle: SettleArgs,
+
+    /// Only this update, as `gitops-updater status` shows it (repeatable)
+    #[arg(long = "update", value_name = "ID", conflicts_with = "what")]
+    updates: Vec<String>,
+
+    /// Say that a merged or held update is good, so that the sequence moves on (repeatable)
     #[arg(long = "accept", value_name = "ID")]
     accept: Vec<String>,
 
+    /// Take an update up again that is held: it is judged anew (repeatable)
+    #[arg(long = "resume", value_name = "ID")]
+    resume: Vec<String>,
+
+    /// Let proposing and merging go on after too many reverts
+    #[arg(long)]
+    close_breaker: bool,
+
     /// Make the verdicts of a recording again, at its own times, and print each change; `-` is stdin. Windows are those
     /// of --config, else those in the recording; with `--format json` each change is an object on a line of its own
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["accept", "resume", "close_breaker", "wait", "record"])]
     replay: Option<std::path::PathBuf>,
 
     /// Who says so [default: `user.name` of Git]
@@ -38,12 +65,138 @@ enum Error {
     Unknown(String),
     #[error("update `{id}` cannot be accepted: it is {stage}, and only what is merged can be good")]
     NotMerged { id: String, stage: &'static str },
+    #[error("update `{id}` cannot be taken up again: it is {stage}, and only what is held can be")]
+    NotHeld { id: String, stage: &'static str },
+}
+
+/// As scripts read it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema: &'static str,
+    updates: Vec<ShownUpdate<'a>>,
+    effects: Vec<String>,
+    failures: Vec<String>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ShownUpdate<'a> {
+    #[serde(flatten)]
+    update: &'a Update,
+    waiting: Option<&'a str>,
+    evidence: Option<&'a Said>,
 }
 
 pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     if let Some(file) = &args.replay {
         return replay::run(file, global);
     }
+    if args.accept.is_empty() && args.resume.is_empty() && !args.close_breaker {
+        return watch(args, global);
+    }
+    say(args, global)
+}
+
+/// Watches what was merged.
+fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    form::check(global)?;
+    let runtime = super::opened::runtime()?;
+    let place = runtime.block_on(args.place.open(global))?;
+    let access = args.cluster.access();
+    let seen = runtime.block_on(Seen::connect(access.as_ref(), args.settle.is_recorded()))?;
+    let selected = |id: &str, component: &str| {
+        let named = args.updates.iter().any(|named| named == id);
+        let of_component =
+            global.components.iter().any(|selector| selector.matches(component, kind_of(component)));
+        match (args.updates.is_empty(), global.components.is_empty()) {
+            (true, true) => true,
+            _ => named || of_component,
+        }
+    };
+    let path = &args.place.path;
+    let stop = Stop::listen()?;
+    let settling =
+        Settling { args: &args.settle, path, global, place: &place, runtime: &runtime, seen: &seen, stop: &stop };
+    let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
+    if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
+        return Ok(Outcome::Stopped(signal));
+    }
+    let settled = settled?;
+    if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {
+        return Err(
+            CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them")
+        );
+    }
+    let shown = shown(&settled, args, &selected);
+    form::write(global, &shown, || text(&shown))?;
+    Ok(settle::outcome(&settled, true))
+}
+
+fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &str) -> bool) -> Shown<'a> {
+    let is_shown = |update: &&Update| {
+        let named = args.updates.contains(&update.update_id);
+        let under_way = matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
+        let touched = settled.outcomes.contains_key(&update.update_id);
+        named || (selected(&update.update_id, &update.component) && (under_way || touched))
+    };
+    let updates = settled.state.updates.values().filter(is_shown).map(|update| ShownUpdate {
+        update,
+        waiting: settled.waiting.get(&update.update_id).map(String::as_str),
+        evidence: settled.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last()),
+    });
+    Shown {
+        schema: "gitops-updater/verify/v1",
+        updates: updates.collect(),
+        effects: settled.effects.iter().map(ToString::to_string).collect(),
+        failures: settled
+            .failures
+            .iter()
+            .map(|failure| format!("{}: {}", failure.component, super::run::chain(&failure.error)))
+            .collect(),
+        warnings: settled.blind.iter().map(|why| format!("the cluster was not seen: {why}")).collect(),
+    }
+}
+
+fn text(shown: &Shown<'_>) -> String {
+    let mut lines = Vec::new();
+    if shown.updates.is_empty() {
+        lines.push("Nothing that was merged waits to be verified.".to_owned());
+    }
+    for ShownUpdate { update, waiting, evidence } in &shown.updates {
+        let stage = match update.stage {
+            Stage::Merged | Stage::Rolling => "not decided yet",
+            Stage::Verified => "verified",
+            Stage::Reverted => "reverted",
+            Stage::Held => "held",
+            Stage::Proposed => "proposed",
+            Stage::Abandoned => "abandoned",
+        };
+        lines.push(format!("{} {} → {}: {stage}", update.component, update.from, update.to));
+        lines.push(format!("  {}", update.update_id));
+        let why = update.reason.as_deref().or(*waiting).or(update.verified_by.as_deref());
+        lines.extend(why.map(|why| format!("  {why}")));
+        for reason in evidence.iter().flat_map(|said| &said.reasons).take(10) {
+            let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
+            lines.push(format!("    {object}{} ({})", reason.text, reason.code));
+        }
+    }
+    for (title, list) in
+        [("Did", &shown.effects), ("Failed", &shown.failures), ("Take note", &shown.warnings)]
+    {
+        if !list.is_empty() {
+            lines.push(format!("\n{title} ({}):", list.len()));
+            lines.extend(list.iter().map(|line| format!("  {line}")));
+        }
+    }
+    let printable: Vec<String> = lines
+        .iter()
+        .map(|line| line.split('\n').map(|part| printable(part).into_owned()).collect::<Vec<_>>().join("\n"))
+        .collect();
+    printable.join("\n") + "\n"
+}
+
+/// What a person says.
+fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     block_on(async {
         let place = args.place.open(global).await?;
         let by = args.by.clone().unwrap_or_else(|| place.person().name);
@@ -57,13 +210,19 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
         let mut told = String::new();
         for id in &args.accept {
             let update = check(&loaded.state, id)?;
-            told.push_str(&format!(
-                "{} {} → {} is verified: accepted by {}\n",
-                printable(&update.component),
-                printable(&update.from),
-                printable(&update.to),
-                printable(&by)
-            ));
+            told.push_str(&format!("{} is verified: accepted by {}\n", step(update), printable(&by)));
+        }
+        for id in &args.resume {
+            let update = known(&loaded.state, id)?;
+            if update.stage != Stage::Held {
+                let stage = stage_word(update.stage);
+                return Err(CommandError::failed(Error::NotHeld { id: id.clone(), stage }));
+            }
+            told.push_str(&format!("{} is taken up again by {}\n", step(update), printable(&by)));
+        }
+        for id in args.resume.clone() {
+            let (store, by) = (store.clone(), by.clone());
+            blocking(move || store.change(now, |state| resume(state, &id, &by, now))).await?;
         }
         for id in args.accept.clone() {
             let (store, by) = (store.clone(), format!("accepted by {by}"));
@@ -88,31 +247,52 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
             })
             .await?;
         }
+        if args.close_breaker {
+            let (store, by) = (store.clone(), by.clone());
+            let changed = blocking(move || store.change(now, |state| close_breaker(state, &by))).await?;
+            told.push_str(match changed.transition {
+                Some(_) => "the circuit breaker is closed: proposing and merging go on\n",
+                None => "the circuit breaker was not open\n",
+            });
+        }
         global.output().write(&told)?;
         Ok(Outcome::Done)
     })
 }
 
-fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
-    let update = state.updates.get(id).ok_or_else(|| {
+fn step(update: &Update) -> String {
+    let Update { component, from, to, .. } = update;
+    format!("{} {} → {}", printable(component), printable(from), printable(to))
+}
+
+fn known<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
+    state.updates.get(id).ok_or_else(|| {
         CommandError::failed(Error::Unknown(id.to_owned())).hint("`gitops-updater status` lists them")
-    })?;
-    if may_be_verified(update) {
+    })
+}
+
+fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
+    let update = known(state, id)?;
+    // Accepting twice is no error.
+    if may_be_verified(update) || update.stage == Stage::Verified {
         return Ok(update);
     }
-    let stage = match update.stage {
-        Stage::Merged | Stage::Rolling => "merged",
-        // Accepting twice is no error.
-        Stage::Verified => return Ok(update),
-        Stage::Proposed => "proposed",
-        Stage::Reverted => "reverted",
-        Stage::Held => "held",
-        Stage::Abandoned => "abandoned",
-    };
+    let stage = stage_word(update.stage);
     let error = CommandError::failed(Error::NotMerged { id: id.to_owned(), stage });
     Err(if update.stage == Stage::Proposed {
         error.hint("where its pull request is merged, `gitops-updater run` records that first")
     } else {
         error
     })
+}
+
+fn stage_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Proposed => "proposed",
+        Stage::Merged | Stage::Rolling => "merged",
+        Stage::Verified => "verified",
+        Stage::Reverted => "reverted",
+        Stage::Held => "held",
+        Stage::Abandoned => "abandoned",
+    }
 }

@@ -43,6 +43,10 @@ pub(super) struct PlaceArgs {
     /// Take TIME for now, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
     pub(super) now: Option<Timestamp>,
+
+    /// Nobody needs to be told where pull requests are kept.
+    #[arg(skip)]
+    pub(super) is_quiet: bool,
 }
 
 /// Why a command could not begin.
@@ -119,7 +123,13 @@ impl PlaceArgs {
     /// The repository at `path`, with the configured remote.
     pub(super) fn at(path: PathBuf) -> Self {
         let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());
-        Self { path, remote: super::environment::read("GITOPS_UPDATER_REMOTE"), now }
+        Self { path, remote: super::environment::read("GITOPS_UPDATER_REMOTE"), now, is_quiet: false }
+    }
+
+    /// Looks at a repository for a command that does not write to it; without the network only at the clone itself.
+    pub(super) fn quietly(path: &Path, now: Timestamp, offline: bool) -> Self {
+        let remote = offline.then(|| ".".to_owned());
+        Self { path: path.to_owned(), remote, now: Some(now), is_quiet: true }
     }
 
     /// Opens the repository, its remote and its forge as arguments, configuration and environment have them.
@@ -146,19 +156,35 @@ impl PlaceArgs {
         let url = self.remote_url(&config.forge, path)?;
         let github = url.as_deref().and_then(|url| github(&config.forge, &access, url));
         let kind = if alone { ForgeKind::Local } else { config.forge.kind };
-        let (remote, forge) = match (kind, github, &self.remote, url) {
+        // Who names a remote means it, be it by the flag or in the configuration. Without a token, GitHub itself is
+        // no place to push to.
+        let is_public = |url: &String| Place::of_remote(url).is_some_and(|place| place.host == PUBLIC);
+        let is_meant = self.remote.is_some()
+            || config.forge.remote_is_named
+                && (config.forge.kind == ForgeKind::Local || !url.as_ref().is_some_and(is_public));
+        let elsewhere = url.clone().filter(|_| !is_meant);
+        let (remote, forge) = match (kind, github, is_meant, url) {
             (ForgeKind::Github, None, _, url) => return Err(no_github(&config.forge, url)),
             (ForgeKind::Auto | ForgeKind::Github, Some(options), _, Some(url)) => {
                 let (remote, forge) = with_github(options, &url, &config).await?;
                 (remote, Some(forge))
             }
-            // Who names a remote means it; what is configured serves GitHub alone.
-            (_, _, Some(_), Some(url)) => {
+            (_, _, true, Some(url)) => {
                 let remote = Remote::read(&url, git_credentials(&config, &access)?, HttpLimits::default());
                 (remote.map_err(CommandError::from)?, None)
             }
             _ => (Remote::own(), None),
         };
+        if let (Some(elsewhere), None, false) = (&elsewhere, &forge, self.is_quiet) {
+            tracing::warn!(
+                remote = %crate::upstream::redact::redact_text(elsewhere),
+                "pull requests are kept in this clone alone: `{}` is not a GitHub that there is a token for; \
+                 `--remote {}` or `forge: {{remote: {}}}` keeps them there",
+                config.forge.remote,
+                config.forge.remote,
+                config.forge.remote
+            );
+        }
         let repo = Arc::new(WriteRepo::open(path, remote).map_err(CommandError::from)?);
         let forge = match forge {
             Some(forge) => AnyForge::Github(Box::new(forge)),
@@ -179,7 +205,7 @@ impl PlaceArgs {
                 None => Err(CommandError::failed(Error::NoRemote(name.to_owned()))
                     .hint("`git remote -v` lists them; a path needs a `/` in it")),
             },
-            None if forge.kind == ForgeKind::Local => Ok(None),
+            None if forge.kind == ForgeKind::Local && !forge.remote_is_named => Ok(None),
             None => Ok(url(&forge.remote)?.map(|url| https_form(&url))),
         }
     }

@@ -227,6 +227,14 @@ impl Asker {
         Ok(whole)
     }
 
+    /// Asks whether the API server answers anything at all; does not wait for other questions.
+    pub(super) async fn is_there(&self) -> bool {
+        match send(&self.client, &Question::get(Path::fixed("/version"))).await {
+            Ok(_) => true,
+            Err(failure) => failure.code != 0,
+        }
+    }
+
     /// Asks for a body; what failed for a passing reason is asked again, writes only where they were not done.
     pub(super) async fn ask(&self, question: &Question) -> Result<Vec<u8>, Failure> {
         let mut pause = Duration::from_millis(250);

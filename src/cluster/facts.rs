@@ -31,7 +31,7 @@ pub async fn observe(cluster: &Live, now: Timestamp) -> (Facts, Vec<Problem>) {
     let mut flux = FluxFact::default();
     let seen = cluster.each(Kind::Deployment, OF_FLUX, |object| controller(object, &mut flux)).await;
     note(seen, &mut problems);
-    note(stored_versions(cluster, OF_FLUX, &mut flux.stored_versions).await, &mut problems);
+    note(stored_versions(cluster, OF_FLUX, ".fluxcd.io", &mut flux.stored_versions).await, &mut problems);
     facts.flux = (flux != FluxFact::default()).then_some(flux);
 
     facts.longhorn = Some(longhorn(cluster, &mut problems).await);
@@ -69,13 +69,18 @@ fn name(object: &Value) -> String {
 async fn stored_versions(
     cluster: &Live,
     labels: &str,
+    group: &str,
     versions: &mut BTreeMap<String, Vec<String>>,
 ) -> Result<(), Unseen> {
     cluster
         .each(Kind::CustomResourceDefinition, labels, |object| {
             let stored = object.pointer("/status/storedVersions").and_then(Value::as_array);
             let stored = stored.into_iter().flatten().filter_map(Value::as_str);
-            versions.insert(name(object), stored.map(str::to_owned).collect());
+            // Charts of others may set the same label.
+            let name = name(object);
+            if name.ends_with(group) {
+                versions.insert(name, stored.map(str::to_owned).collect());
+            }
         })
         .await
 }
@@ -146,7 +151,10 @@ async fn longhorn(cluster: &Live, problems: &mut Vec<Problem>) -> LonghornFact {
     longhorn.volumes = seen.is_ok().then_some(volumes);
     longhorn.old_engines = (seen.is_ok() && engine.is_some()).then_some(old);
     note(seen, problems);
-    note(stored_versions(cluster, OF_LONGHORN, &mut longhorn.stored_versions).await, problems);
+    note(
+        stored_versions(cluster, OF_LONGHORN, ".longhorn.io", &mut longhorn.stored_versions).await,
+        problems,
+    );
     longhorn
 }
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Mutex, Notify, watch};
 
-use super::ask::{Asker, Question};
-use super::path::Path;
+use super::ask::Asker;
 use crate::app::cluster::Looked;
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::Seen;
@@ -135,7 +134,6 @@ impl Sight {
     /// Asks the API server whether it is there whenever nothing is heard for so long: a connection to a machine that
     /// is gone stays open.
     pub(super) async fn listen(&self, asker: &Asker, quiet: Duration) {
-        let question = Question::get(Path::fixed("/version"));
         let mut heard = self.heard.load(Ordering::Relaxed);
         loop {
             tokio::time::sleep(quiet).await;
@@ -144,11 +142,7 @@ impl Sight {
                 continue;
             }
             // Busy or broken, it answers something; silence is what counts.
-            let away = match tokio::time::timeout(quiet, asker.once(&question)).await {
-                Err(_) => true,
-                Ok(Err(failure)) => failure.code == 0,
-                Ok(Ok(_)) => false,
-            };
+            let away = !tokio::time::timeout(quiet, asker.is_there()).await.unwrap_or(false);
             if away {
                 self.broken.send_modify(|count| *count += 1);
             }

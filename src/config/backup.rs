@@ -34,6 +34,11 @@ impl Default for DataBackups {
 }
 
 impl DataBackups {
+    /// Whether nothing is asked for.
+    pub fn is_none(&self) -> bool {
+        self.longhorn.is_none() && self.etcd.is_none() && self.export.is_none()
+    }
+
     /// Whether anything is made for a component.
     pub fn concern(&self, id: &str, kind: &str) -> bool {
         self.longhorn.as_ref().is_some_and(|longhorn| longhorn.concerns(id, kind))

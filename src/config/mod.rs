@@ -253,6 +253,8 @@ pub fn schema() -> serde_json::Value {
 }
 
 #[cfg(test)]
+mod backup_tests;
+#[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
 mod tests;

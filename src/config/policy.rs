@@ -5,6 +5,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::detection::{Match, Selector};
+use crate::domain::duration::in_words;
 use crate::domain::plan::Approval;
 use crate::domain::policy::window::Window;
 use crate::domain::policy::{Applied, ComponentPolicy, RangeEdits, Verification};
@@ -240,7 +241,10 @@ impl PolicyOverrides {
             gate(gates.prerelease, "prerelease"),
             gate(gates.digest, "digest"),
             gate(gates.build, "build"),
-            self.minimum_release_age.map(|age| format!("at least {} s old", age.as_secs())),
+            self.minimum_release_age.map(|age| match age {
+                Duration::ZERO => "of any age".to_owned(),
+                age => format!("at least {} old", in_words(age)),
+            }),
             self.ranges.map(|ranges| {
                 match ranges {
                     RangeEdits::Keep => "ranges kept",
@@ -251,7 +255,7 @@ impl PolicyOverrides {
             self.verification.map(|verification| match verification {
                 Verification::Observed => "verified in the cluster".to_owned(),
                 Verification::Merged { settle } => {
-                    format!("verified {} s after the merge", settle.as_secs())
+                    format!("verified {} after the merge", in_words(settle))
                 }
             }),
             self.allowed.as_ref().map(|range| format!("only {range}")),

@@ -14,6 +14,8 @@ pub struct Forge {
     pub kind: ForgeKind,
     /// Name of the Git remote that is fetched and pushed.
     pub remote: String,
+    /// The configuration names the remote: it is meant also where it is no GitHub.
+    pub remote_is_named: bool,
     /// Branch that pull requests are made for; `None` = the remote's default branch.
     pub base_branch: Option<String>,
     /// Owner and name on the forge; `None` = as the remote's URL says. Only a configuration named by the user has it.
@@ -31,6 +33,7 @@ impl Default for Forge {
         Self {
             kind: ForgeKind::Auto,
             remote: "origin".to_owned(),
+            remote_is_named: false,
             base_branch: None,
             repository: None,
             api_url: None,
@@ -85,6 +88,8 @@ pub struct PullRequests {
     pub merge_method: MergeMethod,
     /// Merge only after at least one check or status has reported success.
     pub require_checks: bool,
+    /// Show what charts make of the values that are set, where `helm` is at hand.
+    pub render_charts: bool,
     /// Texts that replace the built-in ones.
     pub templates: Templates,
 }
@@ -98,6 +103,7 @@ impl Default for PullRequests {
             draft: false,
             merge_method: MergeMethod::default(),
             require_checks: true,
+            render_charts: true,
             templates: Templates::default(),
         }
     }

@@ -14,7 +14,8 @@ pub(super) struct RawForge {
     /// `github`, `local` (pull requests are kept in the repository itself, for `pr list`, `pr merge` …), or `auto`:
     /// GitHub where the remote is on GitHub and there are credentials, else local. Default: `auto`.
     pub(super) kind: Option<RawForgeKind>,
-    /// Name of the Git remote that is fetched and pushed. Default: `origin`.
+    /// Name of the Git remote that is fetched and pushed. Where it is no GitHub, pull requests are kept there only if
+    /// it is named here (or with `--remote`), else in the clone itself. Default: `origin`.
     pub(super) remote: Option<String>,
     /// Branch that pull requests are made for. Default: the remote's default branch.
     pub(super) base_branch: Option<String>,
@@ -79,6 +80,9 @@ pub(super) struct RawPullRequests {
     /// Merge steps with the gate `auto` only after at least one check or status has reported success; `false` also
     /// where there are none. Pending and failed ones always stop a merge. Default: `true`.
     pub(super) require_checks: Option<bool>,
+    /// Show what a newer chart makes of the values that are set, object by object, where the `helm` program is on the
+    /// `PATH`; it runs the templates of the chart, without network and environment. Default: `true`.
+    pub(super) render_charts: Option<bool>,
     /// Templates in the language of Jinja, instead of the built-in ones. Default: the built-in ones.
     pub(super) templates: RawTemplates,
 }

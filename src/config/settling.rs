@@ -1,4 +1,4 @@
-//! What the `validation` block says to the judge.
+//! What the `validation` block and rules say to the judge.
 
 use super::validation::Validation;
 use crate::domain::rule::health::HealthRule;
@@ -22,13 +22,8 @@ impl Validation {
         }
     }
 
-    /// What one component has of its own, by the configuration alone.
-    pub fn own(&self, id: &str, kind: &str) -> Own {
-        self.own_by_rule(id, kind, None)
-    }
-
-    /// What one component has of its own: what the configuration says comes before what its rule says.
-    pub fn own_by_rule(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Own {
+    /// What one component has of its own. What the configuration says, be it for all, comes before what its rule says.
+    pub fn own(&self, id: &str, kind: &str, rule: Option<&HealthRule>) -> Own {
         let held = self.for_component(id, kind);
         let by_rule = rule.and_then(|rule| rule.window).filter(|_| self.window.is_none());
         Own {

@@ -60,6 +60,7 @@ impl Checker<'_> {
                 RawForgeKind::Github => ForgeKind::Github,
                 RawForgeKind::Local => ForgeKind::Local,
             }),
+            remote_is_named: remote.is_some(),
             remote: remote.unwrap_or(defaults.remote),
             base_branch,
             repository: self.forge_repository(&key(&top, "repository"), raw.repository),
@@ -129,6 +130,7 @@ impl Checker<'_> {
                 RawMergeMethod::Rebase => MergeMethod::Rebase,
             }),
             require_checks: raw.require_checks.unwrap_or(defaults.require_checks),
+            render_charts: raw.render_charts.unwrap_or(defaults.render_charts),
             templates: self.templates(&key(&top, "templates"), raw.templates),
         }
     }

@@ -117,7 +117,7 @@ pub struct ValidationFor {
     pub settle: Decided<Duration>,
     /// How long it is watched; `None` = a rule or the kind says.
     pub window: Decided<Option<Duration>>,
-    /// Longest time for it.
+    /// Longest time for one update, whatever happens.
     pub cap: Decided<Duration>,
     /// What is tried, once, before a revert.
     pub recovery: Decided<BTreeSet<Recovery>>,

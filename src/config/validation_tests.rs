@@ -184,16 +184,12 @@ fn judge_is_told_what_the_key_and_else_the_rule_says() {
     };
     let text = FULL.replace("  window: 1m\n", "");
     let validation = read(&text).validation;
-    let window = |id: &str, kind: &str| validation.own_by_rule(id, kind, Some(&rule)).window;
+    let window = |id: &str, kind: &str| validation.own(id, kind, Some(&rule)).window;
     assert_eq!(window("longhorn", "longhorn"), Some(Duration::from_secs(1800)));
     assert_eq!(window("helm/monitoring/grafana", "helm"), Some(Duration::from_secs(1200)));
-    let own = validation.own_by_rule("helm/monitoring/grafana", "helm", Some(&rule));
+    let own = validation.own("helm/monitoring/grafana", "helm", Some(&rule));
     assert_eq!((own.settle, own.counts), (Some(Duration::from_secs(60)), rule.counts.clone()));
-    assert_eq!(validation.own("longhorn", "longhorn").window, None);
+    assert_eq!(validation.own("longhorn", "longhorn", None).window, None);
     let all = read(FULL).validation;
-    assert_eq!(
-        all.own_by_rule("longhorn", "longhorn", Some(&rule)).window,
-        None,
-        "the key above says for all"
-    );
+    assert_eq!(all.own("longhorn", "longhorn", Some(&rule)).window, None, "the key above says for all");
 }

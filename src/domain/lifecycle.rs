@@ -135,6 +135,9 @@ pub enum Action {
     },
 }
 
+/// Phase of an update whose pull request the bot itself is closing.
+pub const CLOSING: &str = "closing";
+
 /// What to do next for one update.
 pub fn next(situation: &Situation<'_>) -> Action {
     match situation.update.stage {
@@ -166,6 +169,9 @@ fn proposed(situation: &Situation<'_>) -> Action {
     };
     match &seen.state {
         SeenState::Merged { commit, at } => Action::RecordMerge { commit: commit.clone(), at: *at },
+        SeenState::Closed if update.current_phase.as_deref() == Some(CLOSING) => {
+            Action::Close { reason: update.reason.clone().unwrap_or_else(|| farewell(&situation.wanted)) }
+        }
         SeenState::Closed => Action::RecordClosed,
         SeenState::Open if situation.foreign => Action::HandsOff,
         SeenState::Open if update.pull_request.is_none() => Action::Propose,
@@ -204,14 +210,18 @@ fn verified(situation: &Situation<'_>) -> Action {
         return Action::RecordVerified { by: format!("accepted by {who}") };
     }
     let update = situation.update;
-    if update.settling.reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed) {
+    let reversal = update.settling.reversal.as_ref();
+    let taken_back_at = reversal.and_then(|reversal| reversal.made_at);
+    let is_bad = reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed);
+    if is_bad && taken_back_at.is_none() {
         return wait(update.reason.as_deref().unwrap_or("it regressed"));
     }
     let Verification::Merged { settle } = situation.verification else {
         let seen = update.reason.as_deref().filter(|_| update.settling.verdict.is_some());
         return wait(seen.unwrap_or("the cluster, or a person, has to say that it is healthy"));
     };
-    let Some(merged_at) = situation.update.merged_at else {
+    // What was taken back has as much time to come back as it would have had to settle.
+    let Some(merged_at) = taken_back_at.or(update.merged_at) else {
         return wait("it is not known when it was merged");
     };
     let settled =

@@ -3,8 +3,8 @@
 use super::github::GithubForge;
 use super::local::LocalForge;
 use crate::app::forge::{
-    BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, NewPullRequest, Number,
-    PullRequest, PullRequestChange,
+    BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging, NewPullRequest,
+    Number, PullRequest, PullRequestChange,
 };
 
 /// Where the pull requests of a repository live.
@@ -82,6 +82,19 @@ impl Forge for AnyForge {
         match self {
             Self::Local(forge) => forge.merge(number, head, method, message).await,
             Self::Github(forge) => forge.merge(number, head, method, message).await,
+        }
+    }
+
+    async fn merge_when_ready(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> ForgeResult<Merging> {
+        match self {
+            Self::Local(forge) => forge.merge_when_ready(number, head, method, message).await,
+            Self::Github(forge) => forge.merge_when_ready(number, head, method, message).await,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::domain::report::Report;
 
 pub(crate) mod clean;
 mod data;
+pub mod history;
 mod html;
 mod markdown;
 pub mod health;

@@ -67,7 +67,7 @@ pub(super) fn csv(report: &Report) -> Result<String, Error> {
 /// A cell that no spreadsheet takes for a formula (OWASP, "CSV Injection"): a leading sign of one is
 /// preceded by an apostrophe. Full-width signs count, as some spreadsheets fold them. Scripts that
 /// need the exact text (a range such as `=1.2.3`) read JSON.
-fn guarded(text: &str) -> String {
+pub(super) fn guarded(text: &str) -> String {
     let text = clean::line(text);
     if text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
         format!("'{text}")

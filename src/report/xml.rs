@@ -10,7 +10,8 @@ use crate::domain::notes::is_unprintable;
 use crate::domain::report::Report;
 
 /// Lists and maps of the report, and what one of their entries is called.
-const ENTRIES: [(&str, &str); 10] = [
+const ENTRIES: [(&str, &str); 11] = [
+    ("updates", "update"),
     ("components", "component"),
     ("pins", "pin"),
     ("problems", "problem"),
@@ -24,14 +25,18 @@ const ENTRIES: [(&str, &str); 10] = [
 ];
 
 pub(super) fn render(report: &Report) -> Result<String, Error> {
-    let value = serde_json::to_value(&report.update_report)?;
+    document("update_report", &serde_json::to_value(&report.update_report)?)
+}
+
+/// A document whose root has the fields of `value`.
+pub(super) fn document(name: &str, value: &Value) -> Result<String, Error> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let mut root = BytesStart::new("update_report");
+    let mut root = BytesStart::new(name);
     root.push_attribute(("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance"));
     writer.write_event(Event::Start(root))?;
-    fields(&value, &mut writer)?;
-    writer.write_event(Event::End(BytesEnd::new("update_report")))?;
+    fields(value, &mut writer)?;
+    writer.write_event(Event::End(BytesEnd::new(name)))?;
     let mut text = String::from_utf8_lossy(&writer.into_inner()).into_owned();
     text.push('\n');
     Ok(text)

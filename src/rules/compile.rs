@@ -6,6 +6,7 @@ use globset::{GlobBuilder, GlobSetBuilder};
 
 use super::error::{Fault, RuleError};
 use super::planning::planning;
+use super::quick;
 use super::raw::{RawAbsent, RawComponent, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
 use crate::domain::expression::Expression;
 use crate::domain::manifest::keys::Keys;
@@ -22,17 +23,21 @@ use crate::domain::version::Scheme;
 ///
 /// What is wrong, with field and line.
 pub fn parse(text: &str) -> Result<Rule, RuleError> {
-    rule(read(text)?, false).map_err(|error| error.placed_in(text))
+    rule(read_any(text)?, false).map_err(|error| error.placed_in(text))
 }
 
 /// As [`parse`], for a rule that comes with the program: a test has compiled its patterns, and a run
 /// compiles those that it uses.
 pub(super) fn parse_embedded(text: &str) -> Result<Rule, RuleError> {
-    rule(read(text)?, true).map_err(|error| error.placed_in(text))
+    let raw = match quick::read(text) {
+        Some(raw) => raw,
+        None => read_any(text)?,
+    };
+    rule(raw, true).map_err(|error| error.placed_in(text))
 }
 
-/// Reads the file form alone.
-pub(super) fn read(text: &str) -> Result<RawRule, RuleError> {
+/// Reads the file form of any rule.
+pub(super) fn read_any(text: &str) -> Result<RawRule, RuleError> {
     // Keeping the path to every field takes as long as reading; only what is wrong is read for it again.
     if let Ok(rule) = serde_saphyr::from_str(text) {
         return Ok(rule);
@@ -441,7 +446,7 @@ pins:
 
     #[test]
     fn what_is_written_again_reads_as_the_same_rule() {
-        let raw = read(GOOD).unwrap();
+        let raw = read_any(GOOD).unwrap();
         let json = serde_json::to_string(&raw).unwrap();
         // Only what the file says: no default is spelled out.
         assert_eq!(json.matches(':').count(), GOOD.matches(':').count(), "{json}");

@@ -5,6 +5,7 @@ mod error;
 mod examples;
 mod kubernetes_apis;
 mod planning;
+mod quick;
 mod raw;
 mod raw_health;
 mod raw_planning;

@@ -118,7 +118,7 @@ pub(super) struct RawPin {
     /// Scalars that must match a regular expression.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) matches: BTreeMap<String, String>,
-    /// `whole` (default), `image`, or `tag` (the repository stands beside it).
+    /// `whole` (default), `image`, or `tag` (the repository stands beside it; with `role: digest` a digest).
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) format: RawFormat,
     /// Regular expression with the group `version`; other named groups are captures.

@@ -11,7 +11,7 @@ use crate::domain::rule::Rule;
 pub const REPOSITORY_FOLDER: &str = ".gitops-updater/rules";
 
 /// The embedded rules. Order matters: of two rules that find the same bytes, the first one wins.
-const EMBEDDED: &[(&str, &str)] = &[
+pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("rules/k3s.yaml", include_str!("../../rules/k3s.yaml")),
     ("rules/rancher-cluster.yaml", include_str!("../../rules/rancher-cluster.yaml")),
     ("rules/flux.yaml", include_str!("../../rules/flux.yaml")),

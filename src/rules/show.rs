@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::compile::read;
+use super::compile::read_any;
 use super::raw::{RawAbsent, RawClaim, RawFormat, RawPin, RawRole, RawRule, RawScope, RawUpstream};
 use super::registry::{Registry, Source};
 use super::show_planning::planning;
@@ -47,14 +47,14 @@ impl Registry {
     /// Everything that a person wants to know of a rule; `None` where there is none of this id.
     pub fn show_text(&self, id: &str) -> Option<String> {
         let (rule, source) = self.find(id)?;
-        let raw = read(&source.text).ok()?;
+        let raw = read_any(&source.text).ok()?;
         Some(printable(&text(rule, &raw, source)))
     }
 
     /// A rule as its file has it, for scripts.
     pub fn show_data(&self, id: &str) -> Option<Value> {
         let (_, source) = self.find(id)?;
-        serde_json::to_value(read(&source.text).ok()?).ok()
+        serde_json::to_value(read_any(&source.text).ok()?).ok()
     }
 
     /// A rule's file, ready to be changed and put into a repository.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::domain::chart_diff::Chart;
+use crate::domain::duration::in_words;
 
 /// Most bytes that are read of what Helm prints.
 const OUTPUT_LIMIT: u64 = 16 << 20;
@@ -43,12 +44,12 @@ pub enum RenderError {
         source: std::io::Error,
     },
     /// It took too long.
-    #[error("`{program} template` took more than {seconds} s and was stopped")]
+    #[error("`{program} template` took more than {} and was stopped", in_words(*timeout))]
     TimedOut {
         /// The program.
         program: PathBuf,
         /// The time that it had.
-        seconds: u64,
+        timeout: Duration,
     },
     /// It printed too much.
     #[error("`{program} template` printed more than {OUTPUT_LIMIT} bytes")]
@@ -160,8 +161,8 @@ impl HelmProgram {
                 Ok(None) if Instant::now() < deadline => thread::sleep(LOOK),
                 Ok(None) => {
                     stop(child);
-                    let seconds = self.timeout.as_secs();
-                    return Err(RenderError::TimedOut { program: self.program.clone(), seconds });
+                    let timeout = self.timeout;
+                    return Err(RenderError::TimedOut { program: self.program.clone(), timeout });
                 }
                 Err(source) => {
                     stop(child);

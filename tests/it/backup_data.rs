@@ -2,7 +2,9 @@
 
 mod killed;
 mod making;
+mod proposing;
 mod retention;
+mod served;
 
 use std::collections::BTreeSet;
 

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod asking;
+mod facts;
 mod fake;
+mod leases;
+mod remedies;
 mod watching;
 
 use std::time::Duration;

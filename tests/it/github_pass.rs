@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod commands;
 mod identity;
 mod interrupted;
 mod life;
+mod merging;
 mod people;
 mod refusals;
+mod settling;
 mod world;

@@ -24,6 +24,7 @@ mod pass;
 mod readme;
 mod replay;
 mod repo;
+mod rollback;
 mod rules;
 mod settle;
 mod state;

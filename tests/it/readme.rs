@@ -5,6 +5,7 @@ use std::path::Path;
 
 use regex::Regex;
 
+use super::support::git::Git;
 use super::support::sandbox::Sandbox;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -65,6 +66,23 @@ fn screen_of_the_readme_is_what_the_first_command_prints() {
         "the program prints something else; run `cargo test --test it readme::screen_is_written -- --ignored`:\n{}",
         similar::TextDiff::from_lines(&shown, screen().as_str()).unified_diff()
     );
+}
+
+/// Whoever tries it has neither a configuration of Git nor a cache, perhaps not even a home.
+#[test]
+fn first_command_of_the_readme_needs_nothing_at_home() {
+    let command = blocks(&read("README.md"), "console")[0].clone();
+    let arguments: Vec<&str> = command.strip_prefix("$ cargo run -- ").unwrap().split(' ').collect();
+    let home = tempfile::tempdir().unwrap();
+    for home in [Some(home.path()), Some(Path::new("/nonexistent")), None] {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_gitops-updater"));
+        program.args(&arguments).current_dir(ROOT).env_clear();
+        program.envs(home.map(|home| ("HOME", home)));
+        let output = program.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*told), (Some(0), ""), "{home:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("Security ("), "{home:?}");
+    }
 }
 
 #[test]
@@ -155,9 +173,9 @@ fn configurations_that_are_shown_are_valid() {
     let sandbox = Sandbox::empty();
     let shown: Vec<String> = blocks(&read("README.md"), "yaml")
         .into_iter()
-        .filter(|block| ["detection:", "policy:", "upstreams:"].iter().any(|key| block.starts_with(key)))
+        .filter(|block| ["detection:", "policy:", "upstreams:", "notifications:"].iter().any(|key| block.starts_with(key)))
         .collect();
-    assert_eq!(shown.len(), 3);
+    assert_eq!(shown.len(), 4);
     for block in shown {
         std::fs::write(sandbox.work().join(".gitops-updater.yaml"), block).unwrap();
         let _valid = sandbox.run(["config", "check"]).exited(0);
@@ -183,6 +201,10 @@ fn outputs_of_the_action_are_written_by_the_program() {
     let sandbox = sandbox.variable("GITHUB_OUTPUT", written.to_str().unwrap());
     let ran = sandbox.run(["detect", "--no-cache", "--output", "report.json", "--format", "json"]).exited(0);
     assert_eq!(ran.stdout, "");
+    sandbox.write(".gitops-updater.yaml", "forge: {kind: local}\n");
+    let git = Git::init(sandbox.work());
+    git.commit_all("Start");
+    let _ran = sandbox.run(["run", "--no-cache", "--output", "report.json", "--format", "json"]).exited(0);
     let written = std::fs::read_to_string(written).unwrap();
     let names: BTreeSet<&str> = written.lines().filter_map(|line| Some(line.split_once("<<")?.0)).collect();
     let used = Regex::new(r"steps\.program\.outputs\.(\w+)").unwrap();
@@ -192,7 +214,7 @@ fn outputs_of_the_action_are_written_by_the_program() {
         assert!(names.contains(&name[1]), "nobody writes `{}`:\n{written}", &name[1]);
         seen += 1;
     }
-    assert!(seen >= 5, "{seen} outputs");
+    assert!(seen >= 11, "{seen} outputs");
 }
 
 #[test]

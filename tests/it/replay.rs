@@ -6,12 +6,13 @@
 mod command;
 mod disturbed;
 mod expected;
-mod hand_made;
 mod recorded;
+mod resumed;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gitops_updater::domain::settle::health::{HealthSettings, findings};
 use gitops_updater::domain::settle::judge::Judge;
 use gitops_updater::domain::settle::line::{Line, Moment};
 use gitops_updater::domain::settle::memory::Memory;
@@ -19,6 +20,7 @@ use gitops_updater::domain::settle::object::Object;
 use gitops_updater::domain::settle::recording::read;
 use gitops_updater::domain::settle::settings::{Settings, Windows};
 use gitops_updater::domain::settle::verdict::{Action, Judgement, Verdict};
+use gitops_updater::domain::settle::world::World;
 use jiff::Timestamp;
 
 /// Window of the tests that use short ones, in seconds: the recordings last one to four minutes.
@@ -63,8 +65,9 @@ fn short() -> Settings {
 
 /// What was said of the only update, as it changed.
 fn judge(lines: impl IntoIterator<Item = Line<Object>>, settings: &Settings) -> Vec<Judgement> {
-    let mut judge =
-        Judge::new(settings.clone(), Box::new(|_| Vec::new()), Timestamp::UNIX_EPOCH, Memory::default());
+    let health = HealthSettings::default().within(settings.windows.other);
+    let checks = Box::new(move |world: &World| findings(world, &health));
+    let mut judge = Judge::new(settings.clone(), checks, Timestamp::UNIX_EPOCH, Memory::default());
     let mut said: Vec<Judgement> = lines.into_iter().flat_map(|line| judge.take(line)).collect();
     said.extend(judge.conclude());
     said

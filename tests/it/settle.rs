@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod branch;
+mod judged;
 mod reverting;
 mod scripted;
+mod story;
 mod world;

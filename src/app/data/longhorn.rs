@@ -231,9 +231,10 @@ impl<C: Cluster> Work<'_, C> {
             self.ensure(&resource, &settings.namespace, &object, |found| longhorn::is_of(found, id)).await?;
         let found = match ensured {
             Ensured::Skipped => return Ok(item.next(settings)),
-            Ensured::Made(made) => {
+            // Looked at again at once: a snapshot often is there in no time.
+            Ensured::Made(_) => {
                 item.is_fresh = true;
-                made
+                return Ok(Advance::Moved);
             }
             Ensured::There(found) => found,
         };

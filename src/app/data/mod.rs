@@ -312,6 +312,8 @@ impl<C: Cluster> Work<'_, C> {
     ///
     /// There is no time left; `waiting` is what is not done.
     async fn pause(&self, waiting: impl FnOnce() -> Vec<String>) -> Result<(), DataError> {
+        // Whoever wants the pass to end need not wait for what it waits for.
+        self.witness.before(&Effect::Data { what: "wait for backups".to_owned() })?;
         let now = Instant::now();
         if now >= self.deadline {
             let limit = format!("{}m", self.settings.timeout.as_secs().div_ceil(60));

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::known::{DECLINED, decline};
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
-use crate::app::forge::{Checks, Forge, PullRequest, PullRequestChange, PullRequestState};
+use crate::app::forge::{
+    Checks, Forge, ForgeErrorClass, MergeMethod, Merging, PullRequest, PullRequestChange, PullRequestState,
+};
 use crate::app::plan::Planned;
 use crate::domain::lifecycle::{self, Action, SeenChecks, SeenPullRequest, SeenState, Situation, Wanted};
 use crate::domain::message::{Action as Tick, Marker};
@@ -62,7 +64,8 @@ impl<F: Forge> Run<'_, F> {
             Some(pull) => Some(self.seen(update, pull)?),
             None => None,
         };
-        let hold = self.hour(&update.component).map(|hold| hold.reason);
+        let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
+        let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let action = lifecycle::next(&Situation {
@@ -91,7 +94,16 @@ impl<F: Forge> Run<'_, F> {
         // Recording goes on whatever is stopped; everything else asks first.
         let stopped = self.kill_switch.is_some();
         match action {
-            Action::Over => Ok(false),
+            // A pass may have been stopped between the record and this.
+            Action::Over => {
+                let name = update.branch.as_str();
+                let is_open =
+                    |pull: &PullRequest| pull.branch == name && pull.state == PullRequestState::Open;
+                if !self.world.pulls.iter().any(is_open) {
+                    self.delete_branch(update)?;
+                }
+                Ok(false)
+            }
             Action::Wait { reason } => {
                 self.waiting.insert(id, reason);
                 Ok(false)
@@ -142,9 +154,13 @@ impl<F: Forge> Run<'_, F> {
                 }
                 Ok(false)
             }
+            Action::Merge if pull.is_some_and(|pull| pull.merges_itself) => {
+                self.waiting.insert(id, "the forge merges it when its rules allow it".to_owned());
+                Ok(false)
+            }
             Action::Merge => {
                 self.merge(update, pull)?;
-                Ok(true)
+                Ok(!self.waiting.contains_key(&id))
             }
             Action::Propose | Action::Rebuild => {
                 if !self.touched.insert(id.clone()) {
@@ -174,7 +190,11 @@ impl<F: Forge> Run<'_, F> {
 
     /// Why a step whose update is recorded and not yet open must wait.
     fn unproposed_holds(&self, step: &Step) -> Vec<String> {
-        self.holds(step, &[]).into_iter().map(|hold| format!("{}: {}", hold.gate, hold.reason)).collect()
+        self.hour()
+            .holds(step, &[])
+            .into_iter()
+            .map(|hold| format!("{}: {}", hold.gate, hold.reason))
+            .collect()
     }
 
     fn seen(&self, update: &Update, pull: &PullRequest) -> Result<SeenPullRequest, Error> {
@@ -207,19 +227,61 @@ impl<F: Forge> Run<'_, F> {
             // A backup point that cannot be read back stops the merge.
             self.pass.backups().read_back(backup_id, None)?;
         }
+        self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
         let method = self.pass.config.pull_requests.merge_method;
+        let message = self.merge_message(pull, method)?;
         let merged = self.effect(effect, |run| {
-            Ok(run.pass.wait(run.pass.forge.merge(pull.number, &pull.head, method, &pull.title))?)
-        })?;
-        if let Some(commit) = merged {
+            let merging = run.pass.forge.merge_when_ready(pull.number, &pull.head, method, &message);
+            Ok(run.pass.wait(merging)?)
+        });
+        let commit = match merged {
+            Ok(Some(Merging::Done { commit })) => Some(commit),
+            Ok(Some(Merging::WhenReady { reason })) => {
+                self.waiting.insert(update.update_id.clone(), reason);
+                None
+            }
+            Ok(None) => None,
+            // The state of the pull request does not allow it: looked at again by the next pass.
+            Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
+                let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                self.waiting.insert(update.update_id.clone(), format!("{}{hint}", error.message));
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let Some(commit) = commit {
             let (number, at) = (pull.number, self.pass.now);
             if let Some(pull) = self.world.pulls.iter_mut().find(|pull| pull.number == number) {
                 pull.state = PullRequestState::Merged { commit, at };
             }
         }
         Ok(())
+    }
+
+    /// Keeps how the cluster is just before a merge.
+    fn keep_baseline(&mut self, id: &str) -> Result<(), Error> {
+        let Some(baseline) = self.pass.baseline.cloned() else { return Ok(()) };
+        self.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
+            let update = state.updates.get_mut(id)?;
+            complete(update, "pre_update_validation");
+            state.baselines.insert(id.to_owned(), baseline.clone());
+            Some(
+                Transition::new("Keep how the cluster is before the merge")
+                    .because("storage, etcd and nodes are as they should be")
+                    .trailer("Update", id),
+            )
+        })
+    }
+
+    /// What is said of the merge: one commit keeps its own words, with the trailers by which it is known.
+    fn merge_message(&self, pull: &PullRequest, method: MergeMethod) -> Result<String, Error> {
+        let head: Option<Id> = pull.head.parse().ok().filter(|head| self.pass.git.has(*head));
+        match (method, head) {
+            (MergeMethod::Squash, Some(head)) => Ok(self.pass.git.commit_info(head)?.message),
+            _ => Ok(pull.title.clone()),
+        }
     }
 
     /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place
@@ -232,6 +294,16 @@ impl<F: Forge> Run<'_, F> {
         by: Option<u64>,
     ) -> Result<(), Error> {
         if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
+            // First that it is the bot who closes it: a closed pull request says "not this version" otherwise.
+            let said = reason.to_owned();
+            self.record_update_as(
+                &update.update_id,
+                |update| Transition::told("Begin to close the pull request of", update),
+                |update| {
+                    update.current_phase = Some(lifecycle::CLOSING.to_owned());
+                    update.reason = Some(said.clone());
+                },
+            )?;
             let number = pull.number;
             let marker = format!("<!-- gitops-updater:closed {} -->", update.update_id);
             let link = by.map(|by| format!("#{by}: ")).unwrap_or_default();
@@ -248,6 +320,7 @@ impl<F: Forge> Run<'_, F> {
             if update.stage == Stage::Proposed {
                 update.stage = Stage::Abandoned;
                 update.reason = Some(said.clone());
+                update.current_phase = None;
             }
         })?;
         self.delete_branch(update)

@@ -107,7 +107,8 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
     update.settling.verdict = None;
     update.settling.judged_at = None;
     update.settling.acknowledged_by = Some(by.to_owned());
-    for remembered in state.memory.iter_mut().filter(|(judged, _)| judged.starts_with(id)).map(|(_, one)| one) {
+    for remembered in state.memory.iter_mut().filter(|(judged, _)| judged.starts_with(id)).map(|(_, one)| one)
+    {
         // What happened to nodes and data stays; what was concluded from it is concluded anew.
         remembered.held = false;
         remembered.regressed_at = None;

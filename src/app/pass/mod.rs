@@ -28,18 +28,20 @@ pub(super) use under_way::UnderWay;
 use super::data::{DataError, DataKeeper};
 use super::effects::{Effect, Stopped, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::settle::{Settled, Unfit};
 use crate::backup;
 use crate::config::Config;
 use crate::domain::edit::EditError;
 use crate::domain::message::{Action as Tick, TemplateError, Templates};
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{Held, PlanReport, Step};
-use crate::domain::policy::Hold;
-use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
-use crate::domain::state::{Stage, State, Update, UpdateStatus};
+use crate::domain::settle::memory::Baseline;
+use crate::domain::state::{State, Update, UpdateStatus};
 use crate::repo;
 use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
 use crate::state::{self, STATE_REF, StateStore};
@@ -116,6 +118,7 @@ impl Error {
             Self::Git(error) => error.hint(),
             Self::State(error) => error.hint(),
             Self::Data(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
             Self::Forge(error) => error.hint.clone(),
             Self::NoBase { .. } | Self::NoDefault { .. } => {
                 Some("name it as `forge.base_branch` in the configuration".to_owned())
@@ -173,6 +176,10 @@ pub struct Pass<'a, F> {
     pub proposes: bool,
     /// Told of what happens, beside what the state says.
     pub notify: &'a dyn Notify,
+    /// How the cluster is now, where it is seen.
+    pub baseline: Option<&'a Baseline>,
+    /// Why nothing may be merged by the state of the cluster, where there is a way to it.
+    pub unfit: Option<&'a Unfit>,
     /// Now.
     pub now: Timestamp,
 }
@@ -213,6 +220,23 @@ pub struct Done {
     pub links: BTreeMap<u64, String>,
     /// Something stops every effect but recording and telling.
     pub stopped: bool,
+}
+
+impl Done {
+    /// Puts what was settled before in front.
+    pub fn join(&mut self, settled: Settled) {
+        let effects = std::mem::take(&mut self.effects);
+        self.effects = settled.effects.into_iter().chain(effects).collect();
+        let failures = std::mem::take(&mut self.failures);
+        self.failures = settled.failures.into_iter().chain(failures).collect();
+        for (id, why) in settled.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                self.waiting.insert(id, why);
+            }
+        }
+        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
 /// Something that went wrong with one update.
@@ -293,15 +317,16 @@ impl<F: Forge> Pass<'_, F> {
         run.adopt()?;
         run.obey()?;
         run.record_rolled_back()?;
-        let planned = run.plan();
+        let mut planned = run.plan();
+        let mut made_from = run.world.state.clone();
         run.take_further(&planned)?;
         // What was merged or verified just now lets others go on.
-        let planned = run.plan();
+        run.plan_again(&mut planned, &mut made_from);
         if self.proposes {
             run.propose_next(&planned)?;
         }
         run.close_replaced()?;
-        let mut planned = run.plan();
+        run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
         run.write_dashboard(&planned)?;
         run.prune()?;
@@ -370,43 +395,29 @@ impl<F> DerefMut for Run<'_, F> {
 }
 
 impl<F: Forge> Run<'_, F> {
-    fn circumstances<'s>(&'s self, updates: &'s [Update]) -> Circumstances<'s> {
-        Circumstances {
+    /// This moment, with all that may stop a step.
+    fn hour(&self) -> Hour<'_> {
+        Hour {
             now: self.pass.now,
+            config: self.pass.config,
+            survey: self.survey,
+            state: &self.world.state,
+            windows: self.pass.windows,
             kill_switch: self.kill_switch,
-            maintenance: self.world.state.maintenance.as_ref(),
-            breaker: self.world.state.breaker.as_ref(),
-            limits: self.pass.config.limits,
-            updates,
-            quarantine: &self.world.state.quarantine,
         }
     }
 
-    /// Why a step may not be proposed at this hour. `ahead` are those that this pass proposes before it.
-    fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
-        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        let windows = self.windows(&step.component);
-        self.circumstances(&updates).holds(step, ahead, &windows)
-    }
-
-    /// Why nothing of a component may be proposed or merged at this hour.
-    fn hour(&self, component: &str) -> Option<Hold> {
-        self.circumstances(&[]).at_this_hour(&self.windows(component))
-    }
-
-    fn windows(&self, component: &str) -> Vec<&Window> {
-        match self.pass.windows {
-            Some(windows) => windows.iter().collect(),
-            None => {
-                let kind = self.survey.subject(component).map(|subject| subject.component.kind.as_str());
-                self.pass.config.windows_for(component, kind.unwrap_or_default())
-            }
+    /// Makes the plan anew, where what is recorded is not what it was made from.
+    fn plan_again(&self, planned: &mut Planned, made_from: &mut State) {
+        if *made_from != self.world.state {
+            *planned = self.plan();
+            made_from.clone_from(&self.world.state);
         }
     }
 
     fn plan(&self) -> Planned {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        let mut asked = self.asked_steps(&updates);
+        let mut asked = self.asked_steps();
         let planned = self.plan_with(&updates, &asked);
         if !self.pass.by_name {
             return planned;
@@ -417,7 +428,8 @@ impl<F: Forge> Run<'_, F> {
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
-        let holds = |step: &Step| self.holds(step, &[]);
+        let hour = self.hour();
+        let holds = |step: &Step| hour.holds(step, &[]);
         let situation = Situation { updates, holds: &holds, asked };
         plan::plan(self.survey, &self.planning(situation), self.pass.now)
     }
@@ -438,16 +450,12 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// Steps that a person asked for: by the dashboard now, or earlier and recorded since.
-    fn asked_steps(&self, updates: &[Update]) -> BTreeSet<String> {
-        let recorded = updates
-            .iter()
-            .filter(|update| update.stage == Stage::Proposed)
-            .map(|update| format!("{}@{}", update.component, update.to));
+    fn asked_steps(&self) -> BTreeSet<String> {
         let ticked = self.ticked.iter().filter_map(|tick| match tick {
             Tick::Open { component, version } => Some(format!("{component}@{version}")),
             _ => None,
         });
-        recorded.chain(ticked).collect()
+        self.hour().asked().into_iter().chain(ticked).collect()
     }
 
     /// Removes backup points that nobody needs any more.

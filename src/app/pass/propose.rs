@@ -16,7 +16,7 @@ use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
 use crate::domain::chart_diff::Comparison;
 use crate::domain::message::{Written, branch_name};
-use crate::domain::plan::{Approval, Held, Step};
+use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
 use crate::repo::write::{Change, EntryKind, Id, RefUpdate, Words};
 use crate::state::Transition;
@@ -40,7 +40,7 @@ impl<F: Forge> Run<'_, F> {
                 continue;
             }
             let before: Vec<&Step> = ahead.iter().collect();
-            if let Some(hold) = self.holds(&step, &before).into_iter().next() {
+            if let Some(hold) = self.hour().holds(&step, &before).into_iter().next() {
                 tracing::info!(
                     component = step.component,
                     gate = hold.gate,
@@ -49,7 +49,7 @@ impl<F: Forge> Run<'_, F> {
                 );
                 continue;
             }
-            match self.propose(&step, planned) {
+            match self.propose(&step, &before, planned) {
                 Ok(true) => ahead.push(step),
                 Ok(false) => {}
                 Err(error) => self.failed(&step.component, error)?,
@@ -83,7 +83,7 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// `false` where a look at it held it.
-    fn propose(&mut self, step: &Step, planned: &Planned) -> Result<bool, Error> {
+    fn propose(&mut self, step: &Step, ahead: &[&Step], planned: &Planned) -> Result<bool, Error> {
         // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
@@ -97,6 +97,12 @@ impl<F: Forge> Run<'_, F> {
             self.held.insert(step.id.clone(), held);
             return Ok(false);
         }
+        let step = &with_what_is_lost(step, &comparison);
+        if let Some(hold) = self.hour().holds(step, ahead).into_iter().next() {
+            let waits = format!("{}: {}", hold.gate, hold.reason);
+            tracing::info!(component = step.component, reason = waits, "candidate held");
+            return Ok(false);
+        }
         let id = self.claim(step, planned)?;
         let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(false) };
         self.go_through(&update, step, planned, &files, &comparison)?;
@@ -106,7 +112,9 @@ impl<F: Forge> Run<'_, F> {
     /// Finishes a proposal that was begun, or makes it again on the base branch of today.
     pub(super) fn finish(&mut self, update: &Update, step: &Step, planned: &Planned) -> Result<(), Error> {
         let files = self.files(step, planned)?;
-        self.go_through(update, step, planned, &files, &self.compare_charts(step))
+        let comparison = self.compare_charts(step);
+        let step = with_what_is_lost(step, &comparison);
+        self.go_through(update, &step, planned, &files, &comparison)
     }
 
     fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -125,6 +133,7 @@ impl<F: Forge> Run<'_, F> {
         let base = base_id.to_string();
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
+        let baseline = self.pass.baseline.cloned();
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
@@ -163,6 +172,9 @@ impl<F: Forge> Run<'_, F> {
             if let Some(campaign) = state.campaigns.get_mut(&campaign) {
                 campaign.current_phase.clone_from(&update.current_phase);
                 campaign.backup_id = Some(backup_id);
+            }
+            if let Some(baseline) = &baseline {
+                state.baselines.insert(update_id.clone(), baseline.clone());
             }
             let transition = Transition::of(&update);
             state.updates.insert(update_id, update);
@@ -309,7 +321,8 @@ impl<F: Forge> Run<'_, F> {
             .iter()
             .find(|pull| pull.branch == update.branch && is_open(&pull.state))
             .cloned();
-        if let Some(pull) = there {
+        // What was opened and not noted may lack labels and reviewers: opening it again sees to that.
+        if let Some(pull) = there.filter(|_| update.pull_request.is_some()) {
             let change = PullRequestChange {
                 title: (pull.title != written.title).then(|| written.title.clone()),
                 body: (pull.body.trim_end() != written.body.trim_end()).then(|| written.body.clone()),
@@ -362,6 +375,25 @@ impl<F: Forge> UnderWay<'_, F> {
         let Some(text) = self.pass.wait(self.pass.forge.commit(&commit))? else { return Ok(None) };
         text.parse().map(Some).map_err(|source| Error::Commit { text, source })
     }
+}
+
+/// The step as a look at its chart shows it: no revert brings back objects that were stored as what is gone.
+fn with_what_is_lost(step: &Step, comparison: &Comparison) -> Step {
+    let mut step = step.clone();
+    if let Some(lost) = comparison.lost.first() {
+        step.revert = Revert {
+            safety: RevertSafety::Unsafe,
+            why: format!(
+                "the newer chart no longer has all of {}; what is lost does not come back with the old chart",
+                lost.crd
+            ),
+        };
+        // Whatever policy says: a person looks at it.
+        if step.gate == Approval::Auto {
+            step.gate = Approval::Review;
+        }
+    }
+    step
 }
 
 /// The record of a step that is under way.

@@ -14,6 +14,9 @@ use crate::state::Transition;
 /// Largest configuration that is read, in bytes.
 const CONFIG_LIMIT: usize = MAX_BYTES as usize;
 
+/// Code of the reason that nothing at all is seen of an update.
+const NOT_OBSERVED: &str = "not_observed";
+
 /// What the judge, or Git, says of one update, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decision {
@@ -102,10 +105,8 @@ fn keep(state: &mut State, decision: &Decision) -> bool {
         update.settling.judged_at = Some(decision.at);
     }
     update.failure_stage = decision.failure_stage(&before).or_else(|| before.failure_stage.clone());
-    let evidence = state
-        .evidence
-        .entry(decision.update.clone())
-        .or_insert_with(|| Evidence::new(&decision.update));
+    let evidence =
+        state.evidence.entry(decision.update.clone()).or_insert_with(|| Evidence::new(&decision.update));
     let count = evidence.judgements.len();
     let last = evidence.judgements.last().cloned();
     evidence.say(decision.said());
@@ -149,6 +150,10 @@ impl<F: Forge> UnderWay<'_, F> {
     pub(super) fn go_on(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
         self.waiting.insert(id.clone(), decision.why());
+        if decision.reasons.iter().any(|reason| reason.code == NOT_OBSERVED) {
+            // Nobody looks: there is nothing to keep.
+            return Ok(());
+        }
         self.record("Go on watching".to_owned(), |state: &mut State| {
             let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
             let cleared = update.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself);
@@ -228,10 +233,10 @@ impl<F: Forge> UnderWay<'_, F> {
             update.stage = Stage::Held;
             update.status = update.stage.status();
             update.reason = Some(decision.why());
-            let hold = update.settling.hold.get_or_insert(Holding {
-                since: decision.at,
-                clears_itself: decision.clears_itself,
-            });
+            let hold = update
+                .settling
+                .hold
+                .get_or_insert(Holding { since: decision.at, clears_itself: decision.clears_itself });
             // What a person has to end is never turned into what ends by itself.
             hold.clears_itself &= decision.clears_itself;
             if before.stage != Stage::Held {
@@ -343,6 +348,19 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
+    /// Records that an update is no longer ours to judge: somebody put another version in its place.
+    pub(super) fn record_superseded(&mut self, decision: &Decision) -> Result<(), Error> {
+        self.record_update(&decision.update, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(decision.why());
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = decision.at;
+            }
+        })
+    }
+
     /// Records that the base branch lost the merge: nothing of it is there to be judged.
     pub(super) fn record_lost(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
         let branch = self.world.base_branch.clone();
@@ -366,8 +384,7 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         if self.kill_switch.is_none() {
             let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
-            let origin =
-                Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
             let is_off = text.is_some_and(|text| {
                 let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
                 // Who cannot be understood may have meant to stop it.

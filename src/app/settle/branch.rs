@@ -64,7 +64,8 @@ impl<F: Forge> UnderWay<'_, F> {
             }
             Err(error) => return Err(error.into()),
         };
-        let own = later.iter().find(|commit| Reverts::parse(&commit.message).as_deref() == Some(&update.update_id));
+        let own =
+            later.iter().find(|commit| Reverts::parse(&commit.message).as_deref() == Some(&update.update_id));
         let landed = self.landed(update, merge)?;
         let Some(landed) = landed else {
             if let Some(own) = own {
@@ -156,9 +157,7 @@ impl<F: Forge> UnderWay<'_, F> {
     fn told(&self, commit: &CommitInfo) -> Result<line::Commit, Error> {
         let files = match commit.parents.first() {
             // Beyond the border of a shallow clone nobody knows.
-            Some(parent) if self.pass.git.has(*parent) => {
-                self.pass.git.changed_paths(*parent, commit.id)?
-            }
+            Some(parent) if self.pass.git.has(*parent) => self.pass.git.changed_paths(*parent, commit.id)?,
             _ => Vec::new(),
         };
         Ok(line::Commit {

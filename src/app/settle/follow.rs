@@ -99,7 +99,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 return Ok(None);
             };
             let before = git.commit_info(commit)?.parents.first().copied();
-            let files = before.map(|before| git.changed_paths(before, commit)).transpose()?.unwrap_or_default();
+            let files =
+                before.map(|before| git.changed_paths(before, commit)).transpose()?.unwrap_or_default();
             let merged = Merged {
                 id: format!("{id}{WAY_BACK}"),
                 component: update.component.clone(),
@@ -172,7 +173,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             .map(|(judged, _)| judged.clone())
             .collect();
         for judged in fresh {
-            let Some(merge) = self.followed.get(&judged).and_then(|one| one.merged.commit.parse().ok()) else {
+            let Some(merge) = self.followed.get(&judged).and_then(|one| one.merged.commit.parse().ok())
+            else {
                 continue;
             };
             if !self.is_fetched(merge, look)? {
@@ -257,6 +259,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let mut asked: Vec<String> = Vec::new();
         for follow in self.followed.values() {
             asked.push(follow.merged.commit.clone());
+            asked.extend(follow.before.map(|before| before.to_string()));
             let Ok(merge) = follow.merged.commit.parse::<Id>() else { continue };
             // A commit that polling skipped has no status of its own: those after it speak for it.
             let later = git.commits_since(Some(merge), self.run.world.base, 5_000)?;
@@ -311,6 +314,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     /// Keeps what the next pass must know.
     pub(super) fn remember(&mut self, look: &Look<'_>) -> Result<(), Error> {
+        if self.is_remote() {
+            return Ok(());
+        }
         let memory = look.judge().memory();
         let followed: Vec<(String, String)> =
             self.followed.iter().map(|(judged, follow)| (judged.clone(), follow.update.clone())).collect();

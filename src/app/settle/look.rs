@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -42,6 +43,8 @@ pub(super) enum News {
     Poll,
     /// The time of this pass is over.
     Deadline,
+    /// The pass is asked to stop.
+    Stop,
 }
 
 /// Looking on.
@@ -65,6 +68,8 @@ pub(super) struct Look<'a> {
 pub(super) struct Begin<'a> {
     pub(super) settings: Settings,
     pub(super) checks: Checks,
+    /// Why a cluster that there is does not answer.
+    pub(super) away: Option<String>,
     pub(super) memory: Memory,
     pub(super) started_at: Timestamp,
     pub(super) recorder: Option<&'a dyn Recorder>,
@@ -90,11 +95,18 @@ impl<'a> Look<'a> {
         };
         let mut header =
             Header { name: with.name, started_at: with.started_at.to_string(), ..Header::default() };
+        let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
         let Some(cluster) = cluster else {
+            if with.away.is_some() {
+                header.watching = labels(Kind::ALL);
+            }
             look.take(Seen::Header(header), None);
+            if with.away.is_some() {
+                look.take(Seen::View { back: false, kinds: None }, None);
+                look.blind = with.away;
+            }
             return look;
         };
-        let labels = |kinds: &[Kind]| kinds.iter().map(|kind| kind.label()).collect();
         let scope = Scope { kinds: Kind::ALL.to_vec(), ..Scope::default() };
         match cluster.watch(&scope).await {
             Ok(watch) => {
@@ -215,12 +227,13 @@ impl<'a> Look<'a> {
     }
 
     /// Looks on until something is said, it is time to poll, or the time is over.
-    pub(super) async fn on(&mut self, deadline: Instant) -> News {
+    pub(super) async fn on(&mut self, deadline: Instant, mut stop: BoxFuture<'_, ()>) -> News {
         loop {
             let timer = self.judge.next_timer().map(|moment| self.instant(moment));
             let watched = self.watch.is_some();
             tokio::select! {
                 biased;
+                () = &mut stop => return News::Stop,
                 looked = async { match &mut self.watch { Some(watch) => watch.seen.recv().await, None => None } },
                     if watched => self.looked(looked),
                 () = sleep_until(timer.unwrap_or(deadline)), if timer.is_some() => self.advance(),

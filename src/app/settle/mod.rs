@@ -9,48 +9,63 @@ mod act;
 mod branch;
 mod follow;
 mod look;
+mod recover;
 mod revert;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
+
 use self::act::Decision;
 use self::branch::OnBranch;
 use self::follow::Follow;
-use self::look::{Begin, Look, News};
 pub use self::look::Recorder;
+use self::look::{Begin, Look, News};
 use self::revert::Taken;
 use super::cluster::Cluster;
-use super::effects::Effect;
+use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
+use crate::domain::rule::Rule;
+use crate::domain::rule::health::{health_for, runbook_for};
+use crate::domain::settle::health::{self, HealthSettings, Moves, prechecks};
 use crate::domain::settle::judge::Checks;
-use crate::domain::settle::line::Merged;
+use crate::domain::settle::line::{Merged, Moment};
 use crate::domain::settle::memory::Baseline;
 use crate::domain::settle::settings::Settings;
 use crate::domain::settle::verdict::{Action, Verdict};
+use crate::domain::settle::world;
 use crate::domain::state::{Stage, State, Update};
 
 /// How often the branch and the forge are looked at while a pass looks on.
 const POLL: Duration = Duration::from_secs(30);
 
+/// Hours after its end in which the forge is told of an update that it was not told of.
+const TOLD_FOR: i64 = 7 * 24;
+
 /// How a pass settles.
 pub struct Settle<'a, C> {
     /// The cluster; `None` where there is no way to it.
     pub cluster: Option<&'a C>,
+    /// Why the cluster does not answer, where there is a way to it and it does not.
+    pub away: Option<&'a str>,
     /// How long this pass looks on at most; `None` = as long as the windows of what it looks at.
     pub wait: Option<Duration>,
     /// Windows and thresholds.
     pub settings: Settings,
     /// The health checks.
     pub checks: &'a dyn Fn() -> Checks,
+    /// Ends when the pass is asked to stop.
+    pub stop: &'a (dyn Fn() -> BoxFuture<'static, ()> + 'a),
     /// Takes every line that a verdict is made from.
     pub recorder: Option<&'a dyn Recorder>,
     /// Which updates are settled, by id and component; the others are left as they are.
     pub selected: &'a dyn Fn(&str, &str) -> bool,
-    /// What a person is to do about a component, by id and kind, for people.
-    pub runbook: &'a dyn Fn(&str, &str) -> Option<String>,
+    /// What is known about components: how long they are watched, and what a person does about them.
+    pub rules: &'a [Rule],
 }
 
 /// What settling came to.
@@ -68,10 +83,54 @@ pub struct Settled {
     pub outcomes: BTreeMap<String, Outcome>,
     /// What is wrong in the cluster now, where it was seen.
     pub baseline: Option<Baseline>,
+    /// Why nothing may be merged as the cluster is; `None` where there is no way to it.
+    pub unfit: Option<Unfit>,
     /// Why the cluster was not seen.
     pub blind: Option<String>,
     /// Why the recording is not whole.
     pub unrecorded: Option<std::io::Error>,
+}
+
+/// Why nothing may be merged by the state of the cluster (domain.md §6.2: storage, etcd and nodes).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unfit {
+    anything: Vec<String>,
+    /// What restarts nodes.
+    nodes: Vec<String>,
+    longhorn: Vec<String>,
+}
+
+impl Unfit {
+    fn seen(world: &world::World) -> Self {
+        let why = |moves| {
+            let concerns = prechecks(world, &HealthSettings::default(), moves);
+            concerns
+                .into_iter()
+                .map(|concern| match concern.object {
+                    Some(object) => format!("{object}: {}", concern.text),
+                    None => concern.text,
+                })
+                .collect()
+        };
+        Self {
+            anything: why(Moves::default()),
+            nodes: why(Moves { nodes: true, drains: true, longhorn: false }),
+            longhorn: why(Moves { longhorn: true, ..Moves::default() }),
+        }
+    }
+
+    /// Why a component may not be merged now; `None` where nothing speaks against it.
+    pub fn of(&self, component: &str) -> Option<String> {
+        let why = match kind_of(component) {
+            "k3s" => &self.nodes,
+            "longhorn" => &self.longhorn,
+            _ => &self.anything,
+        };
+        let first = why.first()?;
+        let more = why.len() - 1;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!("the cluster must be in order before a merge: {first}{more}"))
+    }
 }
 
 /// What became of an update in one pass.
@@ -109,6 +168,7 @@ impl<F: Forge> Pass<'_, F> {
             acted: BTreeMap::new(),
             followed: BTreeMap::new(),
             told: BTreeSet::new(),
+            deferred: BTreeMap::new(),
         };
         course.go()
     }
@@ -125,6 +185,8 @@ struct Course<'a, 'p, F, C> {
     followed: BTreeMap<String, Follow>,
     /// Commits of the base branch that the judge was told of.
     told: BTreeSet<String>,
+    /// Reverts that wait for what was tried before them, by the judge's id, and until when.
+    deferred: BTreeMap<String, (Moment, Decision)>,
 }
 
 impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
@@ -134,14 +196,23 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         self.go_on_reverting(begun)?;
         self.followed = self.to_follow()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
+        let away = self.settle.away.map(str::to_owned);
         let wants_baseline = open && self.settle.cluster.is_some();
         if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
             self.tell_all()?;
             return Ok(self.settled(None));
         }
+        let mut settings = self.settle.settings.clone();
+        for follow in self.followed.values() {
+            let Merged { component, kind, .. } = &follow.merged;
+            let rule = health_for(self.settle.rules, component, None).map(|(rule, _)| rule);
+            let own = self.run.pass.config.validation.own(component, kind, rule);
+            settings.components.insert(component.clone(), own);
+        }
         let with = Begin {
-            settings: self.settle.settings.clone(),
+            settings,
             checks: (self.settle.checks)(),
+            away,
             memory: self.memory(),
             started_at: begun,
             recorder: self.settle.recorder,
@@ -159,9 +230,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             if self.followed.is_empty() && !lingers {
                 break;
             }
-            match self.run.pass.runtime.block_on(look.on(deadline)) {
+            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
                 News::Said => {}
+                // What waits for its time is acted upon when the loop comes round.
                 News::Poll => self.poll(&mut look)?,
+                // What is known is recorded; the next pass goes on from there.
+                News::Stop => return Err(Stopped.into()),
                 News::Deadline => {
                     self.act_upon(&mut look)?;
                     break;
@@ -175,6 +249,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn settled(self, look: Option<Look<'_>>) -> Settled {
         let UnderWay { world, effects, waiting, failures, .. } = self.run;
+        let away = || Unfit {
+            anything: vec!["it does not answer".to_owned()],
+            nodes: vec!["it does not answer".to_owned()],
+            longhorn: vec!["it does not answer".to_owned()],
+        };
         let sees = look.as_ref().is_some_and(|look| look.blind.is_none()) && self.settle.cluster.is_some();
         Settled {
             state: world.state,
@@ -183,6 +262,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             failures,
             outcomes: self.outcomes,
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
+            unfit: match &look {
+                Some(look) if sees => Some(Unfit::seen(look.judge().world())),
+                _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
+                _ => None,
+            },
             blind: look.as_ref().and_then(|look| look.blind.clone()),
             unrecorded: look.and_then(|look| look.unrecorded),
         }
@@ -220,20 +304,66 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 continue;
             }
             self.acted.insert(judgement.update.clone(), said);
+            self.deferred.remove(&judgement.update);
             tracing::info!(
                 component = follow.merged.component, verdict = ?decision.verdict, action = ?decision.action,
                 reason = decision.why(), "judged"
             );
-            if let Err(error) = self.act(&decision, &judgement.update, look) {
-                if decision.action == Action::Revert {
-                    self.outcomes.insert(follow.update.clone(), Outcome::RevertFailed);
-                }
-                self.followed.remove(&judgement.update);
-                self.run.failed(&follow.merged.component, error)?;
-            }
-            self.tell(&follow.update)?;
+            self.try_act(&decision, &judgement.update, &follow.merged.component, look)?;
+        }
+        let now = look.now();
+        let due = |(until, _): &&(Moment, Decision)| *until <= now;
+        let due: Vec<String> =
+            self.deferred.iter().filter(|(_, one)| due(one)).map(|(judged, _)| judged.clone()).collect();
+        for judged in due {
+            let Some((_, decision)) = self.deferred.remove(&judged) else { continue };
+            let Some(follow) = self.followed.get(&judged).cloned() else { continue };
+            let decision = Decision { at: look.wall(), ..decision };
+            self.try_act(&decision, &judged, &follow.merged.component, look)?;
         }
         Ok(())
+    }
+
+    /// Acts upon a decision; what goes wrong ends this update alone.
+    fn try_act(
+        &mut self,
+        decision: &Decision,
+        judged: &str,
+        component: &str,
+        look: &mut Look<'_>,
+    ) -> Result<(), Error> {
+        if let Err(error) = self.act(decision, judged, look) {
+            if decision.action == Action::Revert {
+                self.outcomes.insert(decision.update.clone(), Outcome::RevertFailed);
+            }
+            self.followed.remove(judged);
+            self.run.failed(component, error)?;
+        }
+        self.tell(&decision.update)
+    }
+
+    /// Tries what was chosen to be tried before a revert, or waits for it to help; `true` = the revert waits.
+    fn is_recovering(&mut self, decision: &Decision, judged: &str, look: &Look<'_>) -> Result<bool, Error> {
+        let Some(Merged { component, kind, .. }) = self.followed.get(judged).map(|one| one.merged.clone())
+        else {
+            return Ok(false);
+        };
+        self.recover(decision, &kind, decision.at)?;
+        let update = self.run.world.state.updates.get(&decision.update);
+        let Some(recovery) = update.and_then(|update| update.settling.recovery.clone()) else {
+            return Ok(false);
+        };
+        // As long as anything that fails and is tried again is waited for.
+        let patience = self.settle.settings.window(&component, &kind);
+        let until =
+            SignedDuration::try_from(patience).ok().and_then(|wait| recovery.at.checked_add(wait).ok());
+        let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
+        let left = until.duration_since(look.wall()).unsigned_abs();
+        self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));
+        let tried = format!("{}; tried first: {}", decision.why(), recovery.done.join(", "));
+        self.run.waiting.insert(decision.update.clone(), tried);
+        self.outcomes.insert(decision.update.clone(), Outcome::Undecided);
+        Ok(true)
     }
 
     fn act(&mut self, decision: &Decision, judged: &str, look: &mut Look<'_>) -> Result<(), Error> {
@@ -249,21 +379,42 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 let outcome = if decision.of_the_way_back { Outcome::Reverted } else { Outcome::Over };
                 self.outcomes.insert(id, outcome);
             }
+            // Without a way to the cluster evidence never comes by itself; a person, or the policy, has the last word.
+            Action::Hold
+                if decision.clears_itself && decision.verdict == Verdict::Unknown && self.is_remote() =>
+            {
+                let waiting = Decision { action: Action::Wait, ..decision.clone() };
+                self.run.go_on(&waiting)?;
+                self.outcomes.insert(id, self.undecided(decision));
+            }
             Action::Hold => self.hold(decision, judged)?,
             Action::Revert if decision.of_the_way_back => {
                 let text = "the revert did not bring the cluster back".to_owned();
                 self.hold(&decision.held("not_back", text), judged)?;
             }
+            Action::Revert if self.is_recovering(decision, judged, look)? => {}
             Action::Revert => self.revert(decision, judged, Some(look))?,
             Action::None => {
                 self.followed.remove(judged);
                 self.outcomes.insert(id.clone(), Outcome::Over);
                 self.run.look_at_base()?;
                 self.check_branches(decision.at)?;
-                self.run.waiting.entry(id).or_insert_with(|| decision.why());
+                let state = &self.run.world.state;
+                let ours = state.updates.get(&id).is_some_and(|update| {
+                    matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held)
+                        && update.settling.reversal.is_none()
+                });
+                if ours {
+                    self.run.record_superseded(decision)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Whether there is no way to the cluster.
+    pub(super) fn is_remote(&self) -> bool {
+        self.settle.cluster.is_none() && self.settle.away.is_none()
     }
 
     fn undecided(&self, decision: &Decision) -> Outcome {
@@ -297,6 +448,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             Taken::Back => {
                 self.outcomes.insert(id.clone(), Outcome::Reverted);
                 let Some(look) = look else { return Ok(()) };
+                look.forget(judged);
                 if let Some((judged, follow)) = self.follow(&id)? {
                     self.followed.insert(judged, follow);
                     self.introduce(look)?;
@@ -372,7 +524,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = (self.settle.runbook)(&update.component, kind_of(&update.component));
+        let runbook = runbook_for(self.settle.rules, &update.component, None);
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),
             Err(error) => self.run.failed(&update.component, error),
@@ -388,8 +540,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             .updates
             .values()
             .filter(|update| {
+                let over = matches!(update.stage, Stage::Verified | Stage::Reverted);
+                let age = self.run.pass.now.duration_since(update.changed_at);
                 !matches!(update.stage, Stage::Proposed | Stage::Abandoned)
-                    && !(update.settling.is_empty() && update.stage == Stage::Verified)
+                    && !(over && (update.settling.is_empty() || age.as_hours() > TOLD_FOR))
             })
             .map(|update| update.update_id.clone())
             .collect();
@@ -400,8 +554,13 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     }
 }
 
+/// The health checks, with the patience that each has of its own.
+pub fn checks() -> Checks {
+    Box::new(|world| health::findings(world, &HealthSettings::default()))
+}
+
 /// The kind of a component: its id's first part, or the id itself (`k3s`).
-pub(super) fn kind_of(component: &str) -> &str {
+pub fn kind_of(component: &str) -> &str {
     let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
     id.split('/').next().unwrap_or(id)
 }

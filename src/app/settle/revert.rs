@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use super::act::Decision;
 use super::branch::OnBranch;
 use crate::app::effects::Effect;
-use crate::app::forge::{
-    BranchCommit, CommitFile, Forge, NewPullRequest, PullRequest, PullRequestState,
-};
+use crate::app::forge::{BranchCommit, CommitFile, Forge, NewPullRequest, PullRequest, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
 use crate::config::RevertBy;
 use crate::domain::message::{Reverts, branch_name, neutral};
@@ -61,7 +59,9 @@ impl<F: Forge> UnderWay<'_, F> {
                     return Ok(Taken::Back);
                 }
                 OnBranch::Unclear { reason, .. } => {
-                    return Ok(Taken::Held(decision.held("merge_unclear", format!("not reverted: {reason}"))));
+                    return Ok(Taken::Held(
+                        decision.held("merge_unclear", format!("not reverted: {reason}")),
+                    ));
                 }
                 OnBranch::Landed { landed, paths, changed } => (landed, paths, changed),
             };
@@ -78,14 +78,17 @@ impl<F: Forge> UnderWay<'_, F> {
             let tree = match self.pass.git.without(landed, self.world.base)? {
                 Merged::Tree(tree) => tree,
                 Merged::Conflicts(paths) => {
-                    let text = format!("not reverted: it conflicts with what came later in {}", paths.join(", "));
+                    let text =
+                        format!("not reverted: it conflicts with what came later in {}", paths.join(", "));
                     return Ok(Taken::Held(decision.held("revert_conflicts", text)));
                 }
             };
             self.decide_reversal(decision)?;
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
             let Some(reversal) = update.settling.reversal.clone() else {
-                return Ok(Taken::Held(decision.held("no_longer_settling", "somebody else has ended it".to_owned())));
+                return Ok(Taken::Held(
+                    decision.held("no_longer_settling", "somebody else has ended it".to_owned()),
+                ));
             };
             let by_pull_request =
                 self.pass.config.validation.revert_by == RevertBy::PullRequest || reversal.branch.is_some();
@@ -101,7 +104,11 @@ impl<F: Forge> UnderWay<'_, F> {
                 // Somebody was faster, maybe a pass that did the same: look again.
                 Pushing::Moved => {}
                 Pushing::Refused(why) => {
-                    tracing::info!(component = update.component, reason = why, "the revert is proposed instead of pushed");
+                    tracing::info!(
+                        component = update.component,
+                        reason = why,
+                        "the revert is proposed instead of pushed"
+                    );
                     return self.propose_revert(&update, landed, tree, decision);
                 }
             }

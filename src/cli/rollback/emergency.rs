@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::{Error, RollbackArgs, refuse, refuse_when_stopped};
+use super::harm::refuse;
+use super::{Error, RollbackArgs, refuse_when_stopped};
 use crate::app::effects::Effect;
 use crate::app::rollback::mark_reverted;
 use crate::cli::GlobalArgs;
+use crate::cli::backup::found_at;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
 use crate::cli::opened::runtime;
@@ -229,7 +231,7 @@ fn notes(
             "the commit is none of this program: whether going back does harm is not known".to_owned(),
         ]);
     };
-    let found = super::found_at(place, base)?;
+    let found = found_at(place, base)?;
     let component: Option<&Component> = found.components.iter().find(|known| known.id == trailers.component);
     let update_type = component.map_or(UpdateType::Unknown, |known| {
         step_type(known.scheme, known.tag_prefix.as_deref(), &trailers.from, &trailers.to)

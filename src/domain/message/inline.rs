@@ -9,7 +9,7 @@ use super::neutral::{BREAK, code};
 /// Longest address that stays a link, in bytes.
 const MAX_ADDRESS: usize = 500;
 /// Fewest digits that GitHub takes for the id of a commit.
-const MIN_COMMIT: usize = 7;
+pub(super) const MIN_COMMIT: usize = 7;
 
 /// One line of Markdown of strangers as one line of ours.
 pub(super) fn inline(line: &str) -> String {

@@ -7,7 +7,7 @@
 
 use crate::domain::notes::is_unprintable;
 
-use super::inline::inline;
+use super::inline::{MIN_COMMIT, inline};
 
 /// Stops GitHub from taking what stands around it for a name, number or address.
 pub(super) const BREAK: char = '\u{200b}';
@@ -49,16 +49,28 @@ pub fn code(text: &str) -> String {
 /// `text` as at most `limit` characters for the inside of an HTML tag, where Markdown means nothing.
 pub fn html(text: &str, limit: usize) -> String {
     let mut out = String::new();
-    for letter in text.chars().take(limit) {
+    let mut hexadecimal = 0;
+    for letter in text.chars().take(limit).filter(|letter| letter.is_whitespace() || !is_hidden(*letter)) {
+        hexadecimal = if letter.is_ascii_hexdigit() { hexadecimal + 1 } else { 0 };
+        if hexadecimal == MIN_COMMIT {
+            out.push(BREAK);
+            hexadecimal = 1;
+        }
+        let follows = |word: &str| {
+            let start = out.len().checked_sub(word.len());
+            start.and_then(|start| out.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(word))
+        };
         match letter {
             _ if letter.is_whitespace() => out.push(' '),
-            _ if is_hidden(letter) => {}
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '`' => out.push_str("&#96;"),
             '@' | '#' | ':' => out.extend([letter, BREAK]),
+            // Other names of issues, and addresses without a scheme.
+            '-' if follows("gh") => out.extend([BREAK, letter]),
+            '.' if follows("www") => out.extend([BREAK, letter]),
             _ => out.push(letter),
         }
     }

@@ -63,6 +63,8 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
     let taken_back = reversal.and_then(|reversal| reversal.commit.as_deref()).map(short);
     let (light, headline) = match (update.stage, &taken_back) {
         (Stage::Proposed | Stage::Abandoned, _) => return None,
+        // Nobody has seen anything of it yet.
+        (Stage::Merged, None) if reversal.is_none() => return None,
         (Stage::Verified, _) => {
             let by = update.verified_by.as_deref().unwrap_or("the cluster");
             (Light::Success, format!("verified: {by}"))
@@ -140,10 +142,15 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
         if let Some(runbook) = runbook {
             text.push_str("\n**What to do**\n\n");
             for line in runbook.chars().take(MAX_RUNBOOK).collect::<String>().lines() {
-                let line = line.trim();
-                let plain = line.trim_start_matches(['-', '*', ' ']);
+                // What is not numbered is a list all the same.
+                let (sign, plain) = match line.trim().split_once(". ") {
+                    Some((number, step)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                        (format!("{number}."), step)
+                    }
+                    _ => ("-".to_owned(), line.trim()),
+                };
                 if !plain.is_empty() {
-                    text.push_str(&format!("- {}\n", prose(plain, 1_000)));
+                    text.push_str(&format!("{sign} {}\n", prose(plain, 1_000)));
                 }
             }
         }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Admission, Applied, ComponentPolicy, Considered, Hold};
 use crate::domain::component::UpdateType;
+use crate::domain::duration::in_words;
 use crate::domain::plan::Approval;
 use crate::domain::select::{step_type, strip_prefix};
 use crate::domain::version::{Scheme, Version};
@@ -133,7 +134,7 @@ fn age(
     if demanded.value.is_zero() {
         return Ok(());
     }
-    let least = days(demanded.value);
+    let least = in_words(demanded.value);
     // The date is that of the version; when the tag was moved, nobody says.
     let Some(released_at) = released_at.filter(|_| kind != UpdateType::Digest) else {
         let reason = format!("its age is unknown, because it has no date; at least {least} is demanded");
@@ -160,18 +161,6 @@ fn readable(scheme: Scheme, text: &str, shown: &str) -> Result<Version, Hold> {
 
 fn hold(gate: &'static str, reason: String, by: &str) -> Hold {
     Hold { gate, reason, policy_applied: by.to_owned(), until: None }
-}
-
-/// `3 days`, `36 hours`: a duration as people say it.
-pub(super) fn days(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (number, unit) = match seconds {
-        s if s % 86_400 == 0 => (s / 86_400, "day"),
-        s if s % 3_600 == 0 => (s / 3_600, "hour"),
-        s if s % 60 == 0 => (s / 60, "minute"),
-        s => (s, "second"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

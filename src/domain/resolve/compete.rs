@@ -18,8 +18,10 @@ const MAX_PATCHED: usize = 100_000;
 type At = usize;
 
 /// Lets the instances of each object compete.
-pub(super) fn decide(instances: Vec<Instance>, graph: &Graph) -> Vec<Instance> {
-    let mut arena = Arena { instances: meet(instances, graph), graph, lost: BTreeMap::new() };
+///
+/// `sets` are keys of labels and annotations that Kustomize files give to what they build.
+pub(super) fn decide(instances: Vec<Instance>, graph: &Graph, sets: &BTreeSet<&str>) -> Vec<Instance> {
+    let mut arena = Arena { instances: meet(instances, graph, sets), graph, lost: BTreeMap::new() };
     arena.patches();
     arena.images();
     arena.fields_of_sources();
@@ -35,7 +37,7 @@ pub(super) fn is_live(instance: &Instance) -> bool {
 }
 
 /// Gives each patch the identity of what it patches: one instance per patched object.
-fn meet(instances: Vec<Instance>, graph: &Graph) -> Vec<Instance> {
+fn meet(instances: Vec<Instance>, graph: &Graph, sets: &BTreeSet<&str>) -> Vec<Instance> {
     let is_patch = |instance: &Instance| {
         is_live(instance) && instance.subject.as_ref().is_some_and(|subject| subject.overlay)
     };
@@ -56,7 +58,7 @@ fn meet(instances: Vec<Instance>, graph: &Graph) -> Vec<Instance> {
             .flatten()
             .copied()
             .filter(|at| {
-                met[*at].subject.as_ref().is_some_and(|base| selects(&subject, base))
+                met[*at].subject.as_ref().is_some_and(|base| selects(&subject, base, sets))
                     && reaches(graph, &patch, &met[*at])
             })
             .collect();
@@ -82,14 +84,15 @@ fn meet(instances: Vec<Instance>, graph: &Graph) -> Vec<Instance> {
 }
 
 /// Whether a patch is meant for an object, by what both say.
-fn selects(patch: &Subject, base: &Subject) -> bool {
+fn selects(patch: &Subject, base: &Subject, sets: &BTreeSet<&str>) -> bool {
     let open = |text: &str| text.is_empty();
     let group = open(&patch.group) || patch.group == base.group;
     let namespace = match (&patch.namespace, &base.namespace) {
         (Some(wanted), Some(own)) => wanted == own,
         _ => true,
     };
-    group && namespace && patch.rule == base.rule
+    let marked = patch.selects.as_ref().is_none_or(|target| target.selects(base.marks.as_deref(), sets));
+    group && namespace && marked && patch.rule == base.rule
 }
 
 fn is_same_field(one: &Subject, other: &Subject) -> bool {

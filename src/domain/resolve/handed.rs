@@ -54,6 +54,7 @@ impl<'a> HandedDown<'a> {
                 builds.entry(reach.way.build).or_default().extend(ids);
             }
         }
+        let sets = super::set_by_kustomize(scans);
         patches.sort_by_key(|patch| std::cmp::Reverse(patch.way.order));
         let mut pairs = MAX_PAIRS;
         for patch in &patches {
@@ -63,7 +64,8 @@ impl<'a> HandedDown<'a> {
                 let scan = &scans[id.0];
                 let object = &scan.objects[scan.kustomizations[id.1].object];
                 let own = object.namespace.as_ref();
-                if selects(&patch.target, &object.name, own) && graph.overrides(patch.way, way) {
+                let selected = patch.target.selects(object.marks.as_deref(), &sets);
+                if selected && selects(&patch.target, &object.name, own) && graph.overrides(patch.way, way) {
                     handed.by_kustomization.entry(*id).or_default().push(patch.handed);
                 }
             }

@@ -1,14 +1,15 @@
 //! One version at one place, with what it is the version of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::graph::Way;
 use super::place::Place;
 use super::sources::Lookup;
 use super::{World, patch};
 use crate::domain::component::{DigestPin, Given, Pin};
-use crate::domain::rule::{Role, UpstreamTemplate, fill};
-use crate::domain::scan::{FileScan, Site};
+use crate::domain::rule::{Format, Role, UpstreamTemplate, fill};
+use crate::domain::scan::{FileScan, Marks, PatchTarget, Site};
 use crate::domain::upstream::UpstreamRef;
 use crate::domain::version::{Scheme, range::Range};
 
@@ -72,6 +73,10 @@ pub(super) struct Subject {
     pub(super) container: bool,
     /// It is a patch.
     pub(super) overlay: bool,
+    /// Labels and annotations of what is patched.
+    pub(super) marks: Option<Arc<Marks>>,
+    /// What a patch selects by them.
+    pub(super) selects: Option<Box<PatchTarget>>,
     /// Which of several fields of a source Flux follows: the lowest.
     pub(super) rank: u8,
 }
@@ -94,7 +99,7 @@ pub(super) fn all(world: &World<'_>, uses: &Uses) -> Vec<Instance> {
             }
             // The first rule that finds a version at a place has it.
             if let Some(site) = &found.site
-                && spec.role != Role::Digest
+                && (spec.role != Role::Digest || matches!(spec.format, Format::Tag))
                 && !taken.insert(site.span.start)
             {
                 continue;

@@ -186,6 +186,12 @@ impl<'a> World<'a> {
     }
 }
 
+/// Keys of labels and annotations that Kustomize files give to what they build.
+fn set_by_kustomize(scans: &[FileScan]) -> BTreeSet<&str> {
+    let files = scans.iter().filter_map(|scan| scan.kustomize.as_ref());
+    files.flat_map(|file| &file.sets).map(String::as_str).collect()
+}
+
 /// What has no name belongs to no component: it is said where it stands.
 fn nobody(instance: &instance::Instance) -> Problem {
     let reason = instance.upstream.as_ref().err().map(String::as_str).unwrap_or("nothing here says its name");
@@ -204,7 +210,9 @@ pub fn resolve(scans: &[FileScan], rules: &[Rule], options: &Options) -> Resolve
     let mut instances = instance::all(&world, &uses);
     annotate::standalone(&world, &mut instances);
     let (instances, nameless): (Vec<_>, Vec<_>) =
-        compete::decide(instances, &graph).into_iter().partition(|instance| !instance.id.is_empty());
+        compete::decide(instances, &graph, &set_by_kustomize(scans))
+            .into_iter()
+            .partition(|instance| !instance.id.is_empty());
     let places = dependencies::Places::of(&world, &instances);
     let components = group::components(instances, &graph);
     let (dependencies, cycles) = dependencies::all(&world, &uses, &places, &components);

@@ -2,7 +2,7 @@
 
 use super::composed::{self, Composed};
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin};
-use super::place::{is_plain_name, rank, unnamed};
+use super::place::{is_plain_name, rank, selecting, unnamed};
 use super::sources::Lookup;
 use super::view::View;
 use super::{World, annotate, locate};
@@ -92,6 +92,8 @@ pub(super) fn patched(
                     image: captures.get("registry").cloned().zip(captures.get("repository").cloned()),
                     container: false,
                     overlay: true,
+                    marks: None,
+                    selects: selecting(Some(target)),
                     rank: rank(spec),
                 }),
                 replaces: None,
@@ -140,7 +142,7 @@ impl<'a> Written<'a> {
                     Format::Whole | Format::Image | Format::Regex(_) => Captures::new(),
                 };
                 let Shape::Version { version: site, digest: mut behind, composed } =
-                    shape(value.clone(), &spec.format, &mut captures)
+                    shape(value.clone(), spec, &mut captures)
                 else {
                     return None;
                 };

@@ -200,7 +200,8 @@ impl<'a> Place<'a> {
             digest: captures.get("digest").cloned(),
             managed: annotate::managed(self.scan, self.found.site.as_ref()),
             inherits: overlay && upstream.is_err() && known,
-            replaces: captures.get("replaces").and_then(|name| image_name(name)),
+            // A name alone leaves the tag to what it replaces.
+            replaces: pin.as_ref().and(captures.get("replaces")).and_then(|name| image_name(name)),
             subject,
             ways: view.ways.clone(),
             clusters: view.clusters.clone(),
@@ -228,10 +229,10 @@ impl<'a> Place<'a> {
         let plain = |name: &String| is_plain_name(name).then(|| name.clone());
         let (name, namespace) = match target {
             // Where a target selects, the patch's own metadata says nothing (Kustomize, `patches`).
-            Some(PatchTarget { kind: None, name: None, .. }) | None => (
-                captures.get("name").cloned(),
-                if target.is_some() { object.namespace.clone() } else { captures.get("namespace").cloned() },
-            ),
+            None => (captures.get("name").cloned(), captures.get("namespace").cloned()),
+            Some(target) if target.names_nothing() => {
+                (captures.get("name").cloned(), object.namespace.clone())
+            }
             Some(target) => (target.name.as_ref().and_then(plain), target.namespace.clone()),
         };
         Some(Subject {
@@ -245,6 +246,8 @@ impl<'a> Place<'a> {
             image,
             container: self.spec.at.segments.iter().any(container),
             overlay: target.is_some(),
+            marks: object.marks.clone(),
+            selects: selecting(target),
             rank: rank(self.spec),
         })
     }
@@ -360,6 +363,12 @@ pub(super) fn rank(spec: &PinRule) -> u8 {
         (Role::Range, _) => 2,
         (Role::Version | Role::Channel, _) => 3,
     }
+}
+
+/// The target, where it selects by labels or annotations.
+pub(super) fn selecting(target: Option<&PatchTarget>) -> Option<Box<PatchTarget>> {
+    let selects = |target: &&PatchTarget| target.labels.is_some() || target.annotations.is_some();
+    target.filter(selects).map(|target| Box::new(target.clone()))
 }
 
 /// Why something has no name.

@@ -1,11 +1,13 @@
 //! Kustomize's own files and the patches in them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::domain::manifest::document::{Document, NodeId, Style};
 use crate::domain::manifest::route;
+use crate::domain::selector::Selector;
 
-use super::object::Object;
+use super::object::{Marks, Object};
 use super::{Context, FileScan, Site, flux};
 
 /// More nodes than the operations of a version patch write.
@@ -26,6 +28,8 @@ pub struct KustomizeFile {
     pub patches: Vec<PatchFile>,
     /// Files of generators and chart values: `configMapGenerator[].files`, `helmCharts[].valuesFile`.
     pub files: Vec<String>,
+    /// Keys of labels and annotations that it gives to all that it builds.
+    pub sets: BTreeSet<String>,
 }
 
 /// A patch in a file of its own.
@@ -48,12 +52,16 @@ pub struct PatchTarget {
     pub name: Option<String>,
     /// Namespace.
     pub namespace: Option<String>,
+    /// `labelSelector`; one that cannot be read selects nothing here.
+    pub labels: Option<Selector>,
+    /// `annotationSelector`, in the same way.
+    pub annotations: Option<Selector>,
 }
 
 impl PatchTarget {
     /// The target, or, where it selects nothing, what the patch itself names (Kustomize, `patches`).
     pub(crate) fn or_of(&self, object: &Object) -> Self {
-        if self.kind.is_some() || self.name.is_some() {
+        if !self.names_nothing() {
             return self.clone();
         }
         Self {
@@ -61,7 +69,25 @@ impl PatchTarget {
             kind: Some(object.kind.clone()),
             name: Some(object.name.clone()).filter(|name| !name.is_empty()),
             namespace: object.namespace.clone(),
+            ..Self::default()
         }
+    }
+
+    /// Whether the patch itself names what it is for.
+    pub(crate) fn names_nothing(&self) -> bool {
+        self.kind.is_none() && self.name.is_none() && self.labels.is_none() && self.annotations.is_none()
+    }
+
+    /// Whether the selectors let an object with these labels and annotations pass. Keys in `sets` are given to
+    /// objects while they are built, so that nobody can say here what they have.
+    pub(crate) fn selects(&self, marks: Option<&Marks>, sets: &BTreeSet<&str>) -> bool {
+        let is_open = |key: &str| sets.contains(key);
+        let holds = |selector: &Option<Selector>, of: fn(&Marks) -> &BTreeMap<String, String>| {
+            selector.as_ref().is_none_or(|selector| {
+                selector.matches_but_for(|key| of(marks?).get(key).map(String::as_str), is_open)
+            })
+        };
+        holds(&self.labels, |marks| &marks.labels) && holds(&self.annotations, |marks| &marks.annotations)
     }
 
     /// Whether Flux Kustomizations may be meant.
@@ -176,7 +202,16 @@ pub(super) fn read(context: &Context<'_>, position: usize, scan: &mut FileScan) 
         file.files.extend(document.scalar_at(item, &["valuesFile"]).map(str::to_owned));
         file.files.extend(texts(document, item, "additionalValuesFiles"));
     }
+    file.sets = keys_set(document, root);
     scan.kustomize = Some(file);
+}
+
+/// Keys of labels and annotations that Kustomize gives to everything that it builds here.
+fn keys_set(document: &Document<'_>, root: NodeId) -> BTreeSet<String> {
+    let all = ["commonLabels", "commonAnnotations"].into_iter().filter_map(|key| document.get(root, key));
+    let some = children(document, root, "labels").filter_map(|(_, item)| document.get(item, "pairs"));
+    let pairs = all.chain(some).flat_map(|pairs| document.children(pairs));
+    pairs.filter_map(|(key, _)| key.map(str::to_owned)).collect()
 }
 
 /// YAML inside a document: patches in Kustomize files and Flux Kustomizations, values in ConfigMaps.
@@ -230,7 +265,15 @@ fn is_values_name(name: &str) -> bool {
 
 fn target(document: &Document<'_>, item: NodeId) -> PatchTarget {
     let text = |key| document.scalar_at(item, &["target", key]).map(str::to_owned);
-    PatchTarget { group: text("group"), kind: text("kind"), name: text("name"), namespace: text("namespace") }
+    let selector = |key| text(key).and_then(|text| Selector::parse(&text));
+    PatchTarget {
+        group: text("group"),
+        kind: text("kind"),
+        name: text("name"),
+        namespace: text("namespace"),
+        labels: selector("labelSelector"),
+        annotations: selector("annotationSelector"),
+    }
 }
 
 fn operations(context: &Context<'_>, position: usize, root: NodeId) -> Vec<(String, Site)> {

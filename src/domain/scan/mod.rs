@@ -31,7 +31,7 @@ pub(crate) use image::locate as locate_image;
 pub use image::{ImageReference, parse as parse_image};
 pub(crate) use kustomize::Inner;
 pub use kustomize::{JsonPatch, KustomizeFile, PatchFile, PatchTarget};
-pub use object::Object;
+pub use object::{Marks, Object};
 pub(crate) use pins::{Shape, shape, tag_and_digest};
 
 /// A text in a file, with its place.

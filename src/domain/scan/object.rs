@@ -1,6 +1,7 @@
 //! Kubernetes objects in a document: identity, and where each begins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::manifest::document::{Document, NodeId};
 
@@ -21,10 +22,44 @@ pub struct Object {
     pub name: String,
     /// `metadata.namespace` as written.
     pub namespace: Option<String>,
+    /// `None` where there are neither labels nor annotations.
+    pub marks: Option<Arc<Marks>>,
     /// Set when the object is an inline patch: what it is a patch of.
     pub patch: Option<PatchTarget>,
     /// Pins of rules (rule, pin) that its other fields exclude: a patch of it is no such version either.
     pub refuses: BTreeSet<(usize, usize)>,
+}
+
+/// What selectors of patches look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// More labels, or annotations, than objects have.
+const MAX_MARKS: usize = 100;
+
+impl Marks {
+    fn read(document: &Document<'_>, node: NodeId) -> Option<Arc<Self>> {
+        let metadata = document.get(node, "metadata")?;
+        let pairs = |key: &str| -> Option<BTreeMap<String, String>> {
+            let pairs = document.children(document.get(metadata, key)?).take(MAX_MARKS);
+            Some(
+                pairs
+                    .filter_map(|(key, value)| Some((key?.to_owned(), document.scalar(value)?.to_owned())))
+                    .collect(),
+            )
+        };
+        let (labels, annotations) = (pairs("labels"), pairs("annotations"));
+        if labels.is_none() && annotations.is_none() {
+            return None;
+        }
+        let (labels, annotations) = (labels.unwrap_or_default(), annotations.unwrap_or_default());
+        Some(Arc::new(Self { labels, annotations }))
+    }
 }
 
 /// The kind at the left margin of a document's text, without parsing it.
@@ -81,6 +116,7 @@ pub(super) fn identify(document: &Document<'_>, node: NodeId) -> Option<Object> 
         kind: kind.to_owned(),
         name: text("name").unwrap_or_default(),
         namespace: text("namespace").filter(|namespace| !namespace.is_empty()),
+        marks: Marks::read(document, node),
         patch: None,
         refuses: BTreeSet::new(),
     })

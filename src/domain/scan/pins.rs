@@ -148,6 +148,13 @@ fn apply(
             }
             continue;
         }
+        let version = find(node, &spec.version).filter(|at| !is_nothing(document, *at));
+        // Most scalars that a wide pattern meets can be told to say nothing before anything is made of them.
+        if let (Format::Regex(regex), Some(at)) = (&spec.format, version)
+            && document.scalar(at).is_some_and(|text| !regex.may_match(text))
+        {
+            continue;
+        }
         let mut captures: BTreeMap<String, String> = spec
             .capture
             .iter()
@@ -156,7 +163,6 @@ fn apply(
                 (!text.is_empty()).then(|| (name.clone(), text.to_owned()))
             })
             .collect();
-        let version = find(node, &spec.version).filter(|at| !is_nothing(document, *at));
         let beside = spec.capture.iter().find(|(name, _)| name == DIGEST);
         let mut digest = beside
             .and_then(|(_, pattern)| find(node, pattern))
@@ -164,6 +170,13 @@ fn apply(
             .and_then(|at| context.site(position, at));
         let mut composed = false;
         let site = match version {
+            // The name is told in full where it has no tag, too.
+            None if matches!(spec.format, Format::Tag) && spec.absent.is_some() => {
+                match image_beside(&mut captures) {
+                    Beside::Image => None,
+                    Beside::Composed | Beside::Other => continue,
+                }
+            }
             None => None,
             Some(at) if document.scalar(at).is_none() => continue,
             Some(at) => {
@@ -171,7 +184,7 @@ fn apply(
                     unwritable(context, document, at, spec, scan);
                     continue;
                 };
-                match shape(site, &spec.format, &mut captures) {
+                match shape(site, spec, &mut captures) {
                     Shape::Version { version, digest: behind, composed: named_by_variables } => {
                         digest = behind.or(digest);
                         composed = named_by_variables;
@@ -272,8 +285,8 @@ pub(crate) enum Shape {
 }
 
 /// Reads a scalar in a form; what stands beside the version in it becomes captures.
-pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String, String>) -> Shape {
-    match format {
+pub(crate) fn shape(site: Site, spec: &PinRule, captures: &mut BTreeMap<String, String>) -> Shape {
+    match &spec.format {
         Format::Whole => Shape::Version { version: site, digest: None, composed: false },
         Format::Image => {
             let Some(image) = image::parse(&site.text) else {
@@ -293,20 +306,18 @@ pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String,
             }
         }
         Format::Tag => {
-            let (version, digest) = tag_and_digest(site);
+            let alone = spec.role == Role::Digest;
+            let (version, digest) = if alone { (site, None) } else { tag_and_digest(site) };
             captures.extend(digest.as_ref().map(|digest| (DIGEST.to_owned(), digest.text.clone())));
-            if !image::is_tag(&version.text) {
+            let fits = if alone { image::is_digest(&version.text) } else { image::is_tag(&version.text) };
+            if !fits {
                 return Shape::Other;
             }
-            let Some(name) = captures.get("repository") else { return Shape::Other };
-            let registry = captures.get("registry").cloned().unwrap_or_default();
-            if image::is_composed(&format!("{registry}/{name}")) || image::is_composed(name) {
-                return Shape::Version { version, digest, composed: true };
+            match image_beside(captures) {
+                Beside::Image => Shape::Version { version, digest, composed: false },
+                Beside::Composed => Shape::Version { version, digest, composed: true },
+                Beside::Other => Shape::Other,
             }
-            let Some((registry, repository)) = image::locate(&registry, name) else { return Shape::Other };
-            captures.insert("registry".to_owned(), registry);
-            captures.insert("repository".to_owned(), repository);
-            Shape::Version { version, digest, composed: false }
         }
         Format::Regex(regex) => {
             let Some(matched) = regex.captures(&site.text) else { return Shape::Other };
@@ -319,6 +330,27 @@ pub(crate) fn shape(site: Site, format: &Format, captures: &mut BTreeMap<String,
             }
         }
     }
+}
+
+/// What the captures beside a tag name.
+enum Beside {
+    /// An image: the captures have its registry and repository now.
+    Image,
+    /// An image whose name has variables in it.
+    Composed,
+    Other,
+}
+
+fn image_beside(captures: &mut BTreeMap<String, String>) -> Beside {
+    let Some(name) = captures.get("repository") else { return Beside::Other };
+    let registry = captures.get("registry").cloned().unwrap_or_default();
+    if image::is_composed(&format!("{registry}/{name}")) || image::is_composed(name) {
+        return Beside::Composed;
+    }
+    let Some((registry, repository)) = image::locate(&registry, name) else { return Beside::Other };
+    captures.insert("registry".to_owned(), registry);
+    captures.insert("repository".to_owned(), repository);
+    Beside::Image
 }
 
 fn named(expression: &Expression, captures: &regex::Captures<'_>) -> BTreeMap<String, String> {

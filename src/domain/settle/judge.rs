@@ -65,6 +65,11 @@ impl Judge {
         self.settings = settings;
     }
 
+    /// Looks at health by other checks from now on.
+    pub fn check_by(&mut self, checks: Checks) {
+        self.checks = checks;
+    }
+
     /// Judges updates of one component by settings of its own.
     pub fn configure_own(&mut self, component: &str, own: Own) {
         self.settings.components.insert(component.to_owned(), own);

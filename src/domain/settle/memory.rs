@@ -42,6 +42,10 @@ pub struct Remembered {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub regressed_at: Option<Timestamp>,
+    /// Since when what is touched fails, by `Kind/namespace/name`, while patience lasts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub failing: BTreeMap<String, Timestamp>,
     /// A hold that only a person clears.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,

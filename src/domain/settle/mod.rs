@@ -12,6 +12,8 @@ pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+#[cfg(test)]
+mod properties;
 mod radius;
 mod readiness;
 pub mod record;
@@ -19,6 +21,7 @@ pub mod recording;
 mod rollout;
 mod safety;
 pub mod settings;
+mod statuses;
 mod symptoms;
 pub mod verdict;
 mod window;

@@ -32,6 +32,13 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
+    /// What the cluster itself says of when something began, where this is the first that is seen of it.
+    fn began(&mut self, what: &str, so: bool, said: Option<Moment>, now: Moment) {
+        if let Some(said) = said.filter(|_| so) {
+            self.since.entry(what.to_owned()).or_insert(said.min(now));
+        }
+    }
+
     /// How long something lasts, in sight, when it is so now.
     fn lasts(&mut self, what: &str, so: bool, now: Moment, sighted: Moment) -> Duration {
         if !so {
@@ -178,6 +185,13 @@ fn nodes_of(world: &World, of: &mut Nodes<'_>, wait: &mut impl FnMut(Reason), fa
         let moved = same_version(&node.kubelet_version, of.version);
         let done = hash == Some(of.plan.latest_hash.as_str());
         let title = || Some(object.title());
+        let said = object.condition("Ready").and_then(|ready| ready.last_transition_time);
+        of.clocks.began(
+            &format!("away {} {name}", of.object.title()),
+            !ready,
+            said.map(|at| world.moment_of(at)),
+            of.now,
+        );
         let away = of.lasts("away", name, !ready);
         if ready && moved {
             of.clocks.longest = of.clocks.longest.max(away);

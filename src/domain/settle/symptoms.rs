@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Category, Finding, Severity, Subject};
+use super::health::restarts;
 use super::kind::Kind;
 use super::memory::Baseline;
 use super::object::{Container, ContainerState, Detail, Object, Pod};
@@ -75,18 +76,32 @@ pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
     }
 }
 
-/// Restarts of containers, by what owns their pods.
-fn restarts(world: &World) -> BTreeMap<String, i64> {
-    let mut restarts = BTreeMap::new();
-    for object in world.of(Kind::Pod) {
-        let Detail::Pod(pod) = &object.detail else { continue };
-        let count: i64 = pod.containers.iter().map(|container| container.restarts).sum();
-        if count > 0 {
-            let (kind, namespace, name) = top_owner(world, object);
-            *restarts.entry(super::object::title(kind, &namespace, &name)).or_default() += count;
-        }
-    }
-    restarts
+/// Containers that were started again since the baseline, often enough to be wrong (domain.md §6.1).
+pub(super) fn restarted(world: &World, baseline: &Baseline) -> Vec<Finding> {
+    const OFTEN: i64 = 3;
+    let now = restarts(world);
+    let more = now.into_iter().map(|(owner, count)| {
+        let before = baseline.restarts.get(&owner).copied().unwrap_or_default();
+        (owner, count - before)
+    });
+    more.filter(|(_, more)| *more >= OFTEN)
+        .filter_map(|(owner, more)| {
+            let (kind, rest) = owner.split_once('/')?;
+            let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
+            Some(Finding {
+                check: "pod_restarts".to_owned(),
+                category: Category::Applications,
+                subject: Subject {
+                    kind: kind.to_owned(),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                },
+                reason: "Restarts".to_owned(),
+                severity: Severity::Failing,
+                message: format!("{more} restarts more than before"),
+            })
+        })
+        .collect()
 }
 
 /// Whether the containers of something that is touched cannot run: not merely slow, and not so before.

@@ -20,7 +20,25 @@ impl SemanticVersion {
     ///
     /// Four parts, leading zeros, dates (`2024-01-05`) and time stamps are not SemVer.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::read(text, number)
+        Self::read_plain(text).or_else(|| Self::read(text, number))
+    }
+
+    /// Three short numbers, as nearly every version is: lists of thousands are read in every run.
+    fn read_plain(text: &str) -> Option<Self> {
+        let mut numbers = [0_u64; 3];
+        let mut bytes = text.strip_prefix('v').unwrap_or(text).as_bytes();
+        for (at, number) in numbers.iter_mut().enumerate() {
+            let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (part, rest) = bytes.split_at(digits);
+            // Up to nine digits never overflow.
+            if !(1..=9).contains(&digits) || (digits > 1 && part[0] == b'0') {
+                return None;
+            }
+            *number = part.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+            bytes = if at == 2 { rest } else { rest.strip_prefix(b".")? };
+        }
+        let [major, minor, patch] = numbers;
+        bytes.is_empty().then(|| Self(Version::new(major, minor, patch)))
     }
 
     /// Like [`SemanticVersion::parse`], but drops leading zeros (`2024.01.05`), as Masterminds' `NewVersion` does.
@@ -116,6 +134,16 @@ mod tests {
         ] {
             assert_eq!(SemanticVersion::parse(text), SemanticVersion::parse(full), "{text}");
             assert!(SemanticVersion::parse(full).is_some());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plain_versions_are_read_as_any_other(text in "v?[0-9]{1,11}(\\.[0-9]{0,3}){0,4}[-+v]?") {
+            if let Some(plain) = SemanticVersion::read_plain(&text) {
+                let read = SemanticVersion::read(&text, number).unwrap();
+                prop_assert_eq!(&plain.0, &read.0);
+            }
         }
     }
 

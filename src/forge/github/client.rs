@@ -24,6 +24,7 @@ use super::kept::Kept;
 use super::refusal::{About, Refusal, not_understood, plain, refusal};
 use super::time::{Pace, Time};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult};
+use crate::domain::duration::in_words;
 use crate::upstream::redact::redact_text;
 
 /// Most bytes read of one answer.
@@ -288,7 +289,7 @@ impl Client {
         }
         let asked = self.once(ask, token, about, limits_met);
         tokio::time::timeout(self.options.timeout, asked).await.unwrap_or_else(|_| {
-            let why = format!("it was not whole within {} seconds", self.options.timeout.as_secs());
+            let why = format!("it was not whole within {}", in_words(self.options.timeout));
             Err(Refusal::unanswered(about, &why))
         })
     }

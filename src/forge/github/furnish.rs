@@ -31,7 +31,9 @@ impl GithubForge {
                 let hint = error.hint.as_deref().unwrap_or_default();
                 tracing::warn!(pr = number, reason = %error, hint, "pull request has no {what}");
                 let hint = error.hint.as_deref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                self.warn(format!("pull request #{number} has not all the {what} it should have: {error}{hint}"));
+                self.warn(format!(
+                    "pull request #{number} has not all the {what} it should have: {error}{hint}"
+                ));
             }
         };
         let has = |name: &str| pull.labels.iter().any(|label| label.name.eq_ignore_ascii_case(name));

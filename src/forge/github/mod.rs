@@ -12,6 +12,7 @@ mod install;
 mod issues;
 mod jwt;
 mod kept;
+mod merging;
 mod port;
 mod pulls;
 mod refusal;

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use super::GithubForge;
 use super::commits::{ApiCommit, FileChange};
 use crate::app::forge::{
-    BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod,
+    BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging,
     NewPullRequest, Number, PullRequest, PullRequestChange,
 };
 
@@ -64,6 +64,16 @@ impl Forge for GithubForge {
         message: &str,
     ) -> ForgeResult<String> {
         self.merge_pull(number, head, method, message).await
+    }
+
+    async fn merge_when_ready(
+        &self,
+        number: Number,
+        head: &str,
+        method: MergeMethod,
+        message: &str,
+    ) -> ForgeResult<Merging> {
+        self.merge_or_ask_for_it(number, head, method, message).await
     }
 
     async fn checks(&self, commit: &str) -> ForgeResult<Checks> {

@@ -9,8 +9,7 @@ use super::client::{Ask, segment};
 use super::refusal::Refusal;
 use super::{BRANCH_PREFIX, GithubForge, Repository, wire};
 use crate::app::forge::{
-    ForgeError, ForgeErrorClass, ForgeResult, MergeMethod, NewPullRequest, Number, PullRequest,
-    PullRequestChange, PullRequestState,
+    ForgeError, ForgeErrorClass, ForgeResult, NewPullRequest, Number, PullRequest, PullRequestChange,
 };
 
 /// What it takes to open, change and close.
@@ -84,7 +83,11 @@ impl GithubForge {
         })
     }
 
-    async fn wire_pull(&self, repository: &Repository, number: Number) -> Result<wire::Pull, Refusal> {
+    pub(super) async fn wire_pull(
+        &self,
+        repository: &Repository,
+        number: Number,
+    ) -> Result<wire::Pull, Refusal> {
         let doing = format!("look at #{number} of `{}`", repository.full_name());
         self.client.json(&Ask::get(repository.path(&format!("pulls/{number}")), doing, READ)).await
     }
@@ -185,81 +188,6 @@ impl GithubForge {
         self.patch_pull(repository, number, json!({"state": "closed"}), doing).await?;
         tracing::info!(pr = number, "pull request closed");
         Ok(())
-    }
-
-    /// Merges, or finds it merged.
-    pub(super) async fn merge_pull(
-        &self,
-        number: Number,
-        head: &str,
-        method: MergeMethod,
-        message: &str,
-    ) -> ForgeResult<String> {
-        let repository = self.repository().await?;
-        let mut body = json!({
-            "sha": head,
-            "merge_method": match method {
-                MergeMethod::Merge => "merge",
-                MergeMethod::Squash => "squash",
-                MergeMethod::Rebase => "rebase",
-            },
-        });
-        // A rebase keeps the commits' own messages.
-        if let (true, Some(body)) =
-            (method != MergeMethod::Rebase && !message.trim().is_empty(), body.as_object_mut())
-        {
-            let (title, rest) = message.split_once('\n').unwrap_or((message, ""));
-            body.insert("commit_title".to_owned(), json!(title.trim()));
-            body.insert("commit_message".to_owned(), json!(rest.trim()));
-        }
-        let doing = format!("merge #{number} of `{}`", repository.full_name());
-        let target = repository.path(&format!("pulls/{number}/merge"));
-        // Sent again only after a look: a merge whose answer was lost is a merge.
-        let ask =
-            Ask { repeatable: false, ..Ask::set(Method::PUT, target, Some(body), doing, "contents: write") };
-        let mut tries = 0;
-        loop {
-            let refusal = match self.client.json::<wire::Merged>(&ask).await {
-                Ok(merged) if merged.merged => {
-                    tracing::info!(pr = number, commit = %merged.sha, "pull request merged");
-                    return Ok(merged.sha);
-                }
-                Ok(_) => {
-                    return Err(ForgeError {
-                        class: ForgeErrorClass::Conflict,
-                        message: format!("cannot {}: GitHub says that it is not merged", ask.doing),
-                        hint: None,
-                    });
-                }
-                Err(refusal) => refusal,
-            };
-            // Whatever the reason: it may be merged already, by a person or by a request whose answer was lost.
-            let has_reason = matches!(
-                refusal.error.class,
-                ForgeErrorClass::Conflict | ForgeErrorClass::Permanent | ForgeErrorClass::Transient
-            );
-            if has_reason && let Some(commit) = self.merged_as(repository, number, head).await? {
-                return Ok(commit);
-            }
-            if !refusal.is_unclear() || !self.client.pause(tries).await {
-                return Err(refusal.into());
-            }
-            tries += 1;
-        }
-    }
-
-    /// The commit by which `head` was merged, where it was.
-    async fn merged_as(
-        &self,
-        repository: &Repository,
-        number: Number,
-        head: &str,
-    ) -> ForgeResult<Option<String>> {
-        let pull = self.wire_pull(repository, number).await?;
-        Ok(pull.into_pull_request().filter(|pull| pull.head == head).and_then(|pull| match pull.state {
-            PullRequestState::Merged { commit, .. } => Some(commit),
-            PullRequestState::Open | PullRequestState::Closed => None,
-        }))
     }
 }
 

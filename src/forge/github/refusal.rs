@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::app::forge::{ForgeError, ForgeErrorClass};
+use crate::domain::duration::in_words;
 
 /// GitHub asks to wait at least a minute where it names no time for a secondary limit
 /// (GitHub docs, "Rate limits for the REST API").
@@ -130,7 +131,7 @@ pub(super) fn refusal(
             let reset = SignedDuration::try_from(pause).ok().and_then(|pause| now.checked_add(pause).ok());
             (
                 ForgeErrorClass::RateLimited { reset },
-                Some(format!("{} asks to slow down for {} seconds", about.host, pause.as_secs())),
+                Some(format!("{} asks to slow down for {}", about.host, in_words(pause))),
             )
         }
         401 => (

@@ -17,6 +17,13 @@ pub(super) struct Repository {
     pub(super) archived: bool,
     #[serde(default)]
     pub(super) permissions: Option<Permissions>,
+    /// How pull requests may be merged; told to those who may push.
+    #[serde(default)]
+    pub(super) allow_merge_commit: Option<bool>,
+    #[serde(default)]
+    pub(super) allow_squash_merge: Option<bool>,
+    #[serde(default)]
+    pub(super) allow_rebase_merge: Option<bool>,
 }
 
 /// What the token may do; not told of installation tokens everywhere.
@@ -77,6 +84,12 @@ pub(super) struct Pull {
     pub(super) requested_reviewers: Option<Vec<User>>,
     #[serde(default)]
     pub(super) requested_teams: Option<Vec<Team>>,
+    /// What GraphQL knows it by.
+    #[serde(default)]
+    pub(super) node_id: Option<String>,
+    /// There where GitHub merges it by itself.
+    #[serde(default)]
+    pub(super) auto_merge: Option<serde::de::IgnoredAny>,
 }
 
 impl Pull {
@@ -99,6 +112,7 @@ impl Pull {
             state,
             draft: self.draft.unwrap_or_default(),
             labels: self.labels.into_iter().map(|label| label.name).collect(),
+            merges_itself: self.auto_merge.is_some(),
         })
     }
 }

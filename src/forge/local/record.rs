@@ -225,6 +225,7 @@ impl Inner {
             state,
             draft: record.draft,
             labels: record.labels.clone(),
+            merges_itself: false,
         })
     }
 

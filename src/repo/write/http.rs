@@ -20,6 +20,7 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::Error;
+use crate::domain::duration::in_words;
 use crate::domain::upstream::FailureClass;
 use crate::upstream::credentials::{Credential, Credentials};
 use crate::upstream::failure::authority;
@@ -346,7 +347,7 @@ fn remote(class: FailureClass, message: String) -> Error {
 
 fn retry_after(headers: &HeaderMap) -> Option<String> {
     let seconds: u64 = headers.get("retry-after")?.to_str().ok()?.trim().parse().ok()?;
-    Some(format!("it accepts requests again in {seconds} s"))
+    Some(format!("it accepts requests again in {}", in_words(Duration::from_secs(seconds))))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -53,7 +53,8 @@ fn values_count_where_something_makes_values_of_them() {
 
 #[test]
 fn kustomize_and_flux_replace_images() {
-    let images = "[{name: web, newName: ghcr.io/example/web, newTag: 1.2.3}, {name: ghcr.io/example/api, newTag: '4.5'}, {name: ghcr.io/example/db, newName: ghcr.io/example/other}]";
+    let images = "[{name: web, newName: ghcr.io/example/web, newTag: 1.2.3}, {name: ghcr.io/example/api, newTag: '4.5'}, {name: ghcr.io/example/db, newName: ghcr.io/example/other}, {name: ghcr.io/example/cache, digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}, {name: d, newName: ghcr.io/example/d, newTag: 1.0.0, digest: 'sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'}]";
+    let digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let kustomize = format!("resources: [a.yaml]\nimages: {images}\n");
     let flux = format!(
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: apps}}\nspec: {{path: ./apps, images: {images}}}\n"
@@ -68,6 +69,11 @@ fn kustomize_and_flux_replace_images() {
             &[(path, text)],
             &[
                 &*format!("image/ghcr.io/example/api =4.5 oci://ghcr.io/example/api; {path}:{line}"),
+                &*format!(
+                    "image/ghcr.io/example/cache ={digest} (pinned by digest alone; nothing says which version that is); {path}:{line}"
+                ),
+                &*format!("image/ghcr.io/example/d =1.0.0 oci://ghcr.io/example/d; {path}:{line}"),
+                "image/ghcr.io/example/other ? oci://ghcr.io/example/other",
                 &*format!("image/ghcr.io/example/web =1.2.3 oci://ghcr.io/example/web; {path}:{line}"),
             ],
         );

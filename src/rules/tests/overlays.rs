@@ -344,3 +344,36 @@ fn images_of_flux_win_over_what_they_name_and_those_of_a_post_renderer_over_thei
         ]
     );
 }
+
+#[test]
+fn a_patch_reaches_only_the_objects_that_its_selectors_select() {
+    let root = applies("flux-system", "./apps", "");
+    let front = release("name: front, namespace: b, labels: {tier: front}", "1.0.0");
+    let back = release("name: back, namespace: b, annotations: {tier: back}", "1.0.0");
+    for (selector, more, patched) in [
+        ("labelSelector: tier=front", "", &["front"][..]),
+        ("labelSelector: '!tier'", "", &["back"]),
+        ("annotationSelector: 'tier in (back, other)'", "", &["back"]),
+        ("labelSelector: tier=none", "", &[]),
+        // Kustomize gives the label while it builds.
+        ("labelSelector: tier=none", "commonLabels: {tier: none}\n", &["back", "front"]),
+        ("labelSelector: tier=none", "labels: [{pairs: {tier: none}}]\n", &["back", "front"]),
+    ] {
+        let kustomize = format!(
+            "resources: [front.yaml, back.yaml]\n{more}patches:\n  - target: {{kind: HelmRelease, {selector}}}\n    patch: |-\n      - {{op: replace, path: /spec/chart/spec/version, value: 2.0.0}}\n"
+        );
+        let found = pins(&[
+            SOURCE,
+            ("clusters/home/ks.yaml", &*root),
+            ("apps/kustomization.yaml", &*kustomize),
+            ("apps/front.yaml", &*front),
+            ("apps/back.yaml", &*back),
+        ]);
+        let moved: Vec<&str> = found
+            .iter()
+            .filter(|line| line.contains(" =2.0.0 "))
+            .map(|line| line.trim_start_matches("helm/b/").split(' ').next().unwrap())
+            .collect();
+        assert_eq!((found.len(), moved.as_slice()), (2, patched), "{selector} {more}: {found:?}");
+    }
+}

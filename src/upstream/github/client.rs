@@ -15,6 +15,7 @@ use url::Url;
 
 use super::PAGE_LIMIT;
 use super::store::Store;
+use crate::domain::duration::in_words;
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 use crate::upstream::context::{Context, GithubOptions};
 use crate::upstream::failure::{failure, permanent};
@@ -228,8 +229,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8], account: &Accou
             let reset =
                 sent_at(headers).and_then(|sent| sent.checked_add(SignedDuration::try_from(wait).ok()?).ok());
             again = Again::After(wait);
-            let seconds = wait.as_secs();
-            let told = format!("{host} asks to slow down and to come back in {seconds} seconds");
+            let told = format!("{host} asks to slow down and to come back in {}", in_words(wait));
             (FailureClass::RateLimited { reset }, told)
         }
         401 if *has_token => (
@@ -341,7 +341,7 @@ mod tests {
                 "exceeded a secondary rate limit",
                 true,
                 slow.clone(),
-                "in 60 seconds",
+                "in 1 minute",
             ),
             ("plain 429", 429, &[], "", false, slow, "slow down"),
             ("bad token", 401, &some, "Bad credentials", true, FailureClass::Denied, "refused the token"),

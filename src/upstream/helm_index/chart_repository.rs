@@ -143,7 +143,7 @@ fn extracted_here(got: &Got, charts: &BTreeSet<String>) -> Result<Index, Error> 
     let mut index = read(|| got.body.reader(), &missing)?;
     index.charts.extend(known);
     if let Some(stored) = &got.stored
-        && let Err(cause) = extract::save(stored, &index)
+        && let Err(cause) = extract::save(stored, &mut index)
     {
         tracing::debug!(reason = %cause, "extract of a chart index not stored");
     }

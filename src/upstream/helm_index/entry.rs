@@ -66,6 +66,17 @@ pub(crate) struct Chart {
     pub(crate) link: Option<String>,
     /// More than [`MOST_ENTRIES`] were there.
     pub(crate) cut: bool,
+    /// Set by [`Chart::tidy`].
+    pub(crate) tidy: Option<Tidy>,
+}
+
+/// What [`Chart::tidy`] found out on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tidy {
+    /// How many entries had no version.
+    pub(crate) nameless: usize,
+    /// Whether any entry said where its archive is.
+    pub(crate) knows_archives: bool,
 }
 
 impl Chart {
@@ -82,13 +93,12 @@ impl Chart {
         newest.map(|(position, _)| position)
     }
 
-    /// What the chart's entries say. Of entries with the same version the first counts, as in Helm.
-    pub(crate) fn into_answer(self) -> Answer {
-        let mut notes = Vec::new();
-        if self.cut {
-            notes.push(format!("only the first {MOST_ENTRIES} versions of the index were read"));
+    /// Leaves the entries that count, in the form in which they are told. Of entries with the same version the
+    /// first counts, as in Helm. Done once before a chart is stored, as every later run would have to do it.
+    pub(crate) fn tidy(&mut self) -> Tidy {
+        if let Some(tidy) = self.tidy {
+            return tidy;
         }
-        // An index without a single URL was derived from something else: then nobody can say.
         let knows_archives = self.entries.iter().any(Entry::has_archive);
         let mut nameless = 0_usize;
         let mut seen = HashSet::with_capacity(self.entries.len());
@@ -104,29 +114,43 @@ impl Chart {
             })
             .collect();
         drop(seen);
+        let mut keep = keep.into_iter();
+        self.entries.retain_mut(|entry| {
+            entry.version = entry.version.take().map(trimmed);
+            entry.digest = entry.digest.take().map(with_algorithm);
+            keep.next().unwrap_or(true)
+        });
+        let tidy = Tidy { nameless, knows_archives };
+        self.tidy = Some(tidy);
+        tidy
+    }
+
+    /// What the chart's entries say.
+    pub(crate) fn into_answer(mut self) -> Answer {
+        let Tidy { nameless, knows_archives } = self.tidy();
+        let mut notes = Vec::new();
+        if self.cut {
+            notes.push(format!("only the first {MOST_ENTRIES} versions of the index were read"));
+        }
         if nameless > 0 {
             notes.push(format!("{nameless} entries of the index have no version"));
         }
-        let candidates = self
-            .entries
-            .into_iter()
-            .zip(keep)
-            .filter(|(_, keep)| *keep)
-            .map(|(entry, _)| {
-                let unusable = (knows_archives && !entry.has_archive())
-                    .then(|| "the index names no archive for it".to_owned());
-                Candidate {
-                    version: entry.version.map(trimmed).unwrap_or_default(),
-                    released_at: entry.created,
-                    deprecated: entry.deprecated.unwrap_or(false),
-                    kube_version: entry.kube_version,
-                    app_version: entry.app_version,
-                    digest: entry.digest.map(with_algorithm),
-                    unusable,
-                    ..Candidate::default()
-                }
-            })
-            .collect();
+        let candidate = |entry: Entry| {
+            // An index without a single URL was derived from something else: then nobody can say.
+            let unusable = (knows_archives && !entry.has_archive())
+                .then(|| "the index names no archive for it".to_owned());
+            Candidate {
+                version: entry.version.unwrap_or_default(),
+                released_at: entry.created,
+                deprecated: entry.deprecated.unwrap_or(false),
+                kube_version: entry.kube_version,
+                app_version: entry.app_version,
+                digest: entry.digest,
+                unusable,
+                ..Candidate::default()
+            }
+        };
+        let candidates = self.entries.into_iter().map(candidate).collect();
         Answer { candidates, changelog_url: self.link, notes, ..Answer::default() }
     }
 }
@@ -168,7 +192,7 @@ mod tests {
     }
 
     fn answer(entries: Vec<Entry>) -> Answer {
-        Chart { entries, link: None, cut: false }.into_answer()
+        Chart { entries, ..Chart::default() }.into_answer()
     }
 
     #[test]

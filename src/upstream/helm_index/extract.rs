@@ -10,11 +10,11 @@ use flate2::Crc;
 use jiff::Timestamp;
 
 use super::Index;
-use super::entry::{Chart, Entry, MOST_ENTRIES};
+use super::entry::{Chart, Entry, MOST_ENTRIES, Tidy};
 use crate::upstream::cache::write_new;
 
 /// Changes with what is stored or how it is read from an index.
-const MARK: &[u8; 8] = b"charts\x00\x02";
+const MARK: &[u8; 8] = b"charts\x00\x03";
 /// The bits that say whether an entry is deprecated.
 const DEPRECATED: u8 = 3;
 /// The bit of an entry that names an archive.
@@ -40,8 +40,8 @@ pub(crate) fn load(stored: &Path) -> Option<Index> {
     decode(&std::fs::read(path).ok()?)
 }
 
-/// Stores the extract beside the stored index, if it is worth it.
-pub(crate) fn save(stored: &Path, index: &Index) -> std::io::Result<()> {
+/// Stores the extract beside the stored index, if it is worth it. Its charts are tidied.
+pub(crate) fn save(stored: &Path, index: &mut Index) -> std::io::Result<()> {
     let bytes = encode(index);
     if bytes.len() > LARGEST {
         return Ok(());
@@ -49,17 +49,20 @@ pub(crate) fn save(stored: &Path, index: &Index) -> std::io::Result<()> {
     write_new(&path(stored), &bytes)
 }
 
-fn encode(index: &Index) -> Vec<u8> {
+fn encode(index: &mut Index) -> Vec<u8> {
     let mut out = MARK.to_vec();
     number(&mut out, index.names.len());
     for name in &index.names {
         text(&mut out, Some(name));
     }
     number(&mut out, index.charts.len());
-    for (name, chart) in &index.charts {
+    for (name, chart) in &mut index.charts {
+        let Tidy { nameless, knows_archives } = chart.tidy();
         text(&mut out, Some(name));
         text(&mut out, chart.link.as_deref());
         out.push(u8::from(chart.cut));
+        out.push(u8::from(knows_archives));
+        number(&mut out, nameless);
         number(&mut out, chart.entries.len());
         for entry in &chart.entries {
             for field in [&entry.version, &entry.app_version, &entry.kube_version, &entry.digest] {
@@ -126,6 +129,8 @@ fn decode(bytes: &[u8]) -> Option<Index> {
         let name = input.text()??;
         let link = input.text()?;
         let cut = input.byte()? != 0;
+        let knows_archives = input.byte()? != 0;
+        let tidy = Some(Tidy { nameless: input.number()?, knows_archives });
         let count = input.number()?;
         let mut entries = Vec::with_capacity(count.min(MOST_ENTRIES));
         for _ in 0..count {
@@ -150,7 +155,7 @@ fn decode(bytes: &[u8]) -> Option<Index> {
             }
             entries.push(entry);
         }
-        index.charts.insert(name, Chart { entries, link, cut });
+        index.charts.insert(name, Chart { entries, link, cut, tidy });
     }
     input.rest.is_empty().then_some(index)
 }

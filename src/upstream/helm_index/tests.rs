@@ -199,8 +199,8 @@ fn alias_bomb_ends_within_the_budget() {
 fn extract_gives_back_what_was_read_and_nothing_when_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let stored = folder.path().join("k-1.body");
-    let index = of(CANONICAL.as_bytes(), &["demo"]).unwrap();
-    extract::save(&stored, &index).unwrap();
+    let mut index = of(CANONICAL.as_bytes(), &["demo"]).unwrap();
+    extract::save(&stored, &mut index).unwrap();
     let loaded = extract::load(&stored).unwrap();
     assert_eq!(loaded.clone().comparable(), index.comparable());
     assert_eq!(

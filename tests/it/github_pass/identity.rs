@@ -27,7 +27,8 @@ fn app_proposes_in_its_name_with_a_token_that_it_makes() {
     let login = app.account.login.clone();
     world.forge.github().app = Some(app);
     world.variables = vec![("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", APP_KEY.to_owned())];
-    world.configure("forge: {app: {id: 123}}\n");
+    let api = world.forge.served.url.clone();
+    world.configure_with("", &format!("forge: {{api_url: '{api}', app: {{id: 123}}}}\n"));
     proposes(&world, &login);
 }
 

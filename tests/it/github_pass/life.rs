@@ -109,7 +109,8 @@ fn campaign_goes_on_step_by_step_to_its_end(#[case] method: &str) {
         let text = world.git().run(["show", &format!("refs/gitops-updater/state:{path}")]);
         assert!(text.contains("status: completed"), "{text}");
     }
-    let points = world.git().run(["grep", "-h", "git_commit", "refs/gitops-updater/state", "--", "campaigns"]);
+    let points =
+        world.git().run(["grep", "-h", "git_commit", "refs/gitops-updater/state", "--", "campaigns"]);
     assert!(points.contains(&merged), "{points}");
     let history = world.git().run(["log", "--reverse", "--format=%s", "refs/gitops-updater/state"]);
     if method == "merge" {
@@ -138,7 +139,8 @@ fn reviewer_is_told_what_is_different_in_the_chart() {
     world.publish("podinfo", &["6.5.0", "6.5.1"]);
     let values = "replicas: 1\nlogLevel: info\n";
     let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.example.com}\nspec:\n  group: example.com\n  names: {kind: Thing, plural: things}\n  scope: Namespaced\n  versions: [{name: v1, served: true, storage: true}]\n";
-    let newer = super::world::chart("podinfo", "6.5.1", &[("values.yaml", values), ("crds/things.yaml", crd)]);
+    let newer =
+        super::world::chart("podinfo", "6.5.1", &[("values.yaml", values), ("crds/things.yaml", crd)]);
     world.web.serve("/charts/podinfo-6.5.1.tgz", newer);
     world.pass(NOW);
     let body = world.open("podinfo").body;
@@ -151,7 +153,9 @@ fn reviewer_is_told_what_is_different_in_the_chart() {
 fn chart_that_drops_what_objects_are_stored_as_is_held() {
     let world = World::new();
     let crd = |version: &str| {
-        format!("apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{{name: {version}, served: true, storage: true}}]\n")
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{{name: {version}, served: true, storage: true}}]\n"
+        )
     };
     for (version, stored) in [("6.5.0", "v1alpha1"), ("6.5.1", "v1")] {
         let chart = super::world::chart("podinfo", version, &[("crds/things.yaml", &crd(stored))]);

@@ -145,3 +145,17 @@ async fn failure_of_a_pass_is_told() {
     }
     assert!(output.stderr.contains("\"spans\":[{\"name\":\"pass\"}"), "{output}");
 }
+
+#[test]
+fn history_of_a_repository_without_one_is_empty_in_every_format() {
+    let sandbox = Sandbox::with_empty_repo();
+    sandbox.write(".gitops-updater.yaml", "forge: {kind: local}\n").write("a.yaml", "a: 1\n");
+    sandbox.git().commit_all("Start");
+    for format in ["text", "json", "yaml", "csv", "html", "xml", "markdown"] {
+        let output = sandbox.run(["report", "--format", format, "--since", "30d"]);
+        assert_eq!(output.exit_code, 0, "{output}");
+        assert!(!output.stdout.is_empty());
+    }
+    assert_eq!(sandbox.run(["report", "--since", "yesterday"]).exit_code, 2);
+    assert_eq!(sandbox.run(["report"]).stdout, "0 updates\n");
+}

@@ -112,7 +112,7 @@ pub(crate) struct World {
     pub(crate) published: Published,
     pub(crate) config: String,
     /// The cluster, where there is a way to one.
-    pub(super) cluster: Option<ScriptedCluster>,
+    pub(crate) cluster: Option<ScriptedCluster>,
 }
 
 impl World {
@@ -154,8 +154,10 @@ impl World {
     }
 
     pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+        // Where a cluster is waited for, time goes on by itself.
+        let paused = self.cluster.is_some();
         let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
         self.with_pass(witness, now, &runtime, |pass| {
             let world = pass.observe()?;
             let base = world.base.to_string();
@@ -214,6 +216,8 @@ impl World {
             by_name: false,
             proposes: true,
             notify: &gitops_updater::app::notify::Silent,
+            baseline: None,
+            unfit: None,
             now,
         })
     }

@@ -1,6 +1,7 @@
 //! A revert that was decided is made: once, whoever is killed, by push or by pull request, and never over somebody.
 
 use gitops_updater::app::forge::{MergeMethod, StatusState};
+use gitops_updater::app::pass::mark_verified;
 use gitops_updater::app::settle::Outcome;
 use gitops_updater::domain::state::Stage;
 use rstest::rstest;
@@ -25,7 +26,10 @@ fn what_was_merged_is_taken_back_and_nothing_else(#[case] method: MergeMethod) {
     let settled = settling.settle(LATER);
     assert_eq!(settled.outcomes[&settling.id], Outcome::Reverted);
     assert_eq!(settling.version(), "version: 6.5.0 # kept");
-    assert_eq!(settling.subjects()[0], "Revert \"helm/apps/podinfo: 6.5.1 -> 6.5.0\"".replace("6.5.1 -> 6.5.0", "6.5.0 -> 6.5.1"));
+    assert_eq!(
+        settling.subjects()[0],
+        "Revert \"helm/apps/podinfo: 6.5.1 -> 6.5.0\"".replace("6.5.1 -> 6.5.0", "6.5.0 -> 6.5.1")
+    );
     let changed = settling.world.git.run(["diff", "--name-only", &before, "main"]);
     assert_eq!(changed, "podinfo.yaml");
     let update = settling.update();
@@ -47,7 +51,11 @@ fn message_tells_what_is_reverted_and_why() {
     let message = settling.world.git.run(["log", "-1", "--format=%an <%ae> %cI%n%B", "main"]);
     snapshot!(message.replace(&merge, "[merge]"), @"");
     assert_eq!(settling.statuses()[0].state, StatusState::Failure);
-    assert!(settling.comments().iter().any(|comment| comment.contains("reverted by")), "{:?}", settling.comments());
+    assert!(
+        settling.comments().iter().any(|comment| comment.contains("reverted by")),
+        "{:?}",
+        settling.comments()
+    );
 }
 
 #[test]
@@ -67,7 +75,10 @@ fn later_change_of_a_person_in_the_same_file_holds_the_revert() {
     assert!(settling.pull(settling.number).labels.contains(&"gitops-updater/hold".to_owned()));
     assert_eq!(settling.statuses()[0].state, StatusState::Failure);
     let comments = settling.comments();
-    assert!(comments.iter().any(|comment| comment.contains("What to do") && comment.contains("verify --resume")), "{comments:?}");
+    assert!(
+        comments.iter().any(|comment| comment.contains("What to do") && comment.contains("verify --resume")),
+        "{comments:?}"
+    );
     // Nothing more is proposed, and nothing is said twice.
     let done = settling.settle(MUCH_LATER);
     assert_eq!(done.effects, []);
@@ -176,7 +187,8 @@ fn two_passes_at_once_make_one_revert() {
     let settling = Settling::merged(MergeMethod::Squash);
     settling.decide_to_revert();
     std::thread::scope(|scope| {
-        let passes = [(); 2].map(|()| scope.spawn(|| settling.settle_by(&Recording::default(), LATER).map(drop)));
+        let passes =
+            [(); 2].map(|()| scope.spawn(|| settling.settle_by(&Recording::default(), LATER).map(drop)));
         for pass in passes {
             let _outcome = pass.join().unwrap();
         }
@@ -207,10 +219,17 @@ fn second_revert_within_a_day_stops_all_proposing_until_a_person_looks() {
     let count = second.world.pulls().len();
     second.world.at(MUCH_LATER);
     assert_eq!(second.world.pulls().len(), count, "nothing is proposed");
+    let held = &second.world.at(MUCH_LATER).plan.waves[0].steps[0].reasons;
+    assert!(held.iter().any(|reason| reason.contains("circuit breaker")), "{held:?}");
     second
         .store()
         .change(MUCH_LATER.parse().unwrap(), |state| gitops_updater::app::pass::close_breaker(state, "jane"))
         .unwrap();
+    let store = second.store();
+    for id in second.state().updates.keys().cloned() {
+        let now = MUCH_LATER.parse().unwrap();
+        store.change(now, |state| mark_verified(state, &id, "accepted by jane", now)).unwrap();
+    }
     second.world.at("2026-11-21T14:00:00Z");
     assert_eq!(second.world.pulls().len(), count + 1, "and then it is again");
 }

@@ -43,9 +43,9 @@ fn looked(line: &Value) -> Option<Looked> {
         Seen::Event { change, object: kept, initial: line["initial"] == true }
     } else {
         let view = line.get("view")?;
-        let kinds = line["kinds"].as_array().map(|kinds| {
-            kinds.iter().map(|kind| kind.as_str().unwrap().to_owned()).collect()
-        });
+        let kinds = line["kinds"]
+            .as_array()
+            .map(|kinds| kinds.iter().map(|kind| kind.as_str().unwrap().to_owned()).collect());
         Seen::View { back: view == "back", kinds }
     };
     Some(Looked::Seen(Box::new(seen), line.get("object").cloned().map(Box::new)))

@@ -47,7 +47,8 @@ impl Settling {
         runtime.block_on(forge.merge(number, &pull.head, method, "Merge podinfo")).unwrap();
         let mut settling = Self { world, id: String::new(), number };
         let state = settling.settle(MERGED).state;
-        settling.id = state.updates.values().find(|update| update.component == PODINFO).unwrap().update_id.clone();
+        settling.id =
+            state.updates.values().find(|update| update.component == PODINFO).unwrap().update_id.clone();
         settling
     }
 
@@ -139,16 +140,19 @@ pub(super) fn settle(
     settings: Settings,
 ) -> Result<Settled, Error> {
     let world = pass.observe()?;
+    let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
     pass.settle(
         world,
         &Settle {
             cluster,
+            away: None,
             wait,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
+            stop: &|| Box::pin(std::future::pending()),
             recorder: None,
             selected: &|_, _| true,
-            runbook: &|_, _| Some("Look at the pods\nAsk the chart's authors".to_owned()),
+            rules: registry.rules(),
         },
     )
 }

@@ -4,8 +4,8 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod broken;
-pub(crate) mod fake_cluster;
 pub(crate) mod fake_channels;
+pub(crate) mod fake_cluster;
 pub(crate) mod fake_forge;
 pub(crate) mod fake_git;
 pub(crate) mod fake_github;

@@ -24,6 +24,8 @@ pub(crate) struct ScriptedCluster {
     pub(crate) denied: Mutex<BTreeSet<String>>,
     /// Names of objects that end in an error; each only once.
     pub(crate) failing: Mutex<BTreeSet<String>>,
+    /// The first object of this kind ends in an error.
+    pub(crate) fails_once: Mutex<Option<String>>,
     /// Names of objects that never end.
     pub(crate) stuck: Mutex<BTreeSet<String>>,
     /// How often an object is looked at until it is ready.
@@ -170,7 +172,11 @@ impl ScriptedCluster {
         if looks < self.patience || self.stuck.lock().unwrap().contains(name) {
             return;
         }
-        let failed = self.failing.lock().unwrap().remove(&format!("{kind}/{name}"));
+        let mut failed = self.failing.lock().unwrap().remove(&format!("{kind}/{name}"));
+        let exists = self.objects.lock().unwrap().contains_key(key);
+        if exists && self.fails_once.lock().unwrap().take_if(|failing| failing == kind).is_some() {
+            failed = true;
+        }
         let status = match (kind.as_str(), failed) {
             ("Snapshot", false) => json!({"readyToUse": true, "creationTime": "2026-11-21T10:00:05Z"}),
             ("Snapshot", true) => {

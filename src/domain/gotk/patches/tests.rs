@@ -91,6 +91,7 @@ fn json_patches_that_hit_something_else_are_told(#[case] operations: &str, #[cas
 #[case::not_by_a_part_of_the_name("kind: Deployment, name: 'a.'", 0)]
 #[case::by_label("labelSelector: app.kubernetes.io/part-of=flux", 1)]
 #[case::by_another_label("labelSelector: app.kubernetes.io/part-of!=flux", 0)]
+#[case::by_a_set("labelSelector: 'app.kubernetes.io/part-of in (flux, other)'", 1)]
 #[case::by_group("group: apps, version: v1", 1)]
 #[case::by_another_group("group: batch", 0)]
 #[case::in_another_namespace("kind: Deployment, namespace: other", 0)]
@@ -101,7 +102,7 @@ fn targets_are_found_as_kustomize_finds_them(#[case] target: &str, #[case] expec
 }
 
 #[rstest]
-#[case::selector_of_sets(json("labelSelector: 'a in (b, c)'", "[]"), "the selector `a in (b, c)`")]
+#[case::no_selector(json("labelSelector: 'a within (b, c)'", "[]"), "the selector `a within (b, c)`")]
 #[case::no_expression(json("name: '('", "[]"), "the name `(`")]
 #[case::no_operation(json("kind: Deployment", "- {op: swap, path: /a}"), "its operation 0")]
 #[case::no_target("patches:\n- patch: '[]'\n".to_owned(), "it says no target")]

@@ -236,17 +236,6 @@ fn reviewer_is_told_every_gate_that_was_passed() {
     );
 }
 
-#[rstest]
-#[case(0, "0 days")]
-#[case(86_400, "1 day")]
-#[case(259_200, "3 days")]
-#[case(129_600, "36 hours")]
-#[case(60, "1 minute")]
-#[case(61, "61 seconds")]
-fn durations_are_said_as_people_say_them(#[case] seconds: u64, #[case] expected: &str) {
-    assert_eq!(days(Duration::from_secs(seconds)), expected);
-}
-
 proptest! {
     /// What is allowed is newer, of a known kind, and neither skipped nor denied; anything else is held.
     #[test]

@@ -59,11 +59,11 @@ const ACCEPTED: (&str, &str) =
 #[case(403, &[("x-ratelimit-remaining", "0")], "", ForgeErrorClass::RateLimited { reset: None }, "in an hour")]
 #[case(403, &[("retry-after", "30")], "", ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:00:30Z") }, "for 30 seconds")]
 #[case(429, &[("retry-after", "30")], "", ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:00:30Z") }, "for 30 seconds")]
-#[case(429, &[], "", ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 60 seconds")]
+#[case(429, &[], "", ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 1 minute")]
 #[case(403, &[], r#"{"message":"You have exceeded a secondary rate limit."}"#,
-    ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 60 seconds")]
+    ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 1 minute")]
 #[case(422, &[], r#"{"message":"Validation Failed","errors":[{"message":"was submitted too quickly"}]}"#,
-    ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 60 seconds")]
+    ForgeErrorClass::RateLimited { reset: at("2026-11-21T10:01:00Z") }, "for 1 minute")]
 #[case(429, &[("retry-after", "18446744073709551615")], "", ForgeErrorClass::RateLimited { reset: None }, "")]
 fn refusal_has_its_class_and_says_what_to_do(
     #[case] status: u16,

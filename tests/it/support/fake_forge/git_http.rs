@@ -32,11 +32,14 @@ pub(super) async fn answer(github: &Mutex<Github>, asked: &Asked, seen: &Seen) -
             return plain(404, "Repository not found.".to_owned());
         };
         let account = password_of(seen).and_then(|token| github.accounts.get(&token));
-        let Some(account) = account.filter(|account| account.may("contents", Level::Read)) else {
+        let Some(account) = account else {
             let refused =
                 Response::builder().status(401).header("www-authenticate", "Basic realm=\"GitHub\"");
             return refused.body(Body::from("Invalid username or token.")).unwrap();
         };
+        if !account.may("contents", Level::Read) {
+            return plain(403, "Write access to repository not granted.".to_owned());
+        }
         if push && (!account.may("contents", Level::Write) || github.archived) {
             let repository = format!("{}/{}.git", github.owner, github.name);
             return plain(403, format!("Permission to {repository} denied to {}.", account.login));

@@ -100,6 +100,8 @@ impl Github {
             reviewers: BTreeSet::new(),
             teams: BTreeSet::new(),
             approvals: Vec::new(),
+            auto_merge: None,
+            is_queued: false,
         });
         Ok(Answer::new(201, self.pull_json(&self.issues[&number])))
     }
@@ -198,6 +200,51 @@ impl Github {
         let sha = self.merge(number, &method, &message)?;
         let words = "Pull Request successfully merged";
         Ok(Answer::new(200, json!({"sha": sha, "merged": true, "message": words})))
+    }
+
+    /// `enablePullRequestAutoMerge` and `enqueuePullRequest`.
+    pub(super) fn merge_later(&mut self, query: &str, input: &Value) -> Result<(), (&'static str, String)> {
+        let refused = |words: &str| Err(("UNPROCESSABLE", words.to_owned()));
+        let id = input["pullRequestId"].as_str().unwrap_or_default();
+        let number = id.strip_prefix("PR_").and_then(|id| id.parse().ok());
+        let Some(pull) =
+            number.and_then(|number| self.issues.get(&number)).and_then(|issue| issue.pull.clone())
+        else {
+            return Err(("NOT_FOUND", format!("Could not resolve to a node with the global id of '{id}'")));
+        };
+        let number = number.unwrap();
+        if input["expectedHeadOid"].as_str().is_some_and(|sha| sha != pull.head_sha) {
+            return refused("Head branch is out of date. Review and try the merge again.");
+        }
+        let blocked = self.protected(&pull).is_err();
+        let only_queue = self.protection.by_queue && {
+            let by_queue = std::mem::replace(&mut self.protection.by_queue, false);
+            let rest = self.protected(&pull).is_ok();
+            self.protection.by_queue = by_queue;
+            rest
+        };
+        if query.contains("enqueuePullRequest") {
+            if !only_queue {
+                return refused("Pull request is not ready to be queued");
+            }
+            self.issue(number).pull.as_mut().unwrap().is_queued = true;
+            return Ok(());
+        }
+        let method = input["mergeMethod"].as_str().unwrap_or("MERGE");
+        if !["MERGE", "SQUASH", "REBASE"].contains(&method) {
+            return refused("Argument 'mergeMethod' has an invalid value");
+        }
+        if !self.auto_merge_allowed {
+            return refused("Pull request Auto merge is not allowed for this repository");
+        }
+        if !blocked || only_queue {
+            return refused("Pull request Pull request is in clean status");
+        }
+        if self.forbidden_methods.contains(&method.to_lowercase().as_str()) && !self.protection.by_queue {
+            return refused("Pull request merge method is not allowed");
+        }
+        self.issue(number).pull.as_mut().unwrap().auto_merge = Some(method.to_lowercase());
+        Ok(())
     }
 
     fn protected(&self, pull: &Pull) -> Result<(), Answer> {
@@ -321,6 +368,8 @@ impl Github {
             reviewers: BTreeSet::new(),
             teams: BTreeSet::new(),
             approvals: Vec::new(),
+            auto_merge: None,
+            is_queued: false,
         });
         number
     }
@@ -331,6 +380,8 @@ impl Github {
         let named = |name: &String| json!({"name": name, "color": self.labels.get(name)});
         let repository = |id: Option<u64>| id.map(|id| json!({"id": id, "full_name": "acme/home-ops"}));
         json!({
+            "node_id": format!("PR_{}", issue.number),
+            "auto_merge": pull.auto_merge.as_ref().map(|method| json!({"merge_method": method})),
             "number": issue.number, "title": issue.title, "body": issue.body, "draft": pull.draft,
             "html_url": format!("https://github.com/{}/{}/pull/{}", self.owner, self.name, issue.number),
             "state": if issue.open { "open" } else { "closed" }, "user": issue.author.to_json(),

@@ -37,6 +37,9 @@ pub(crate) struct Pull {
     pub(crate) reviewers: BTreeSet<String>,
     pub(crate) teams: BTreeSet<String>,
     pub(crate) approvals: Vec<String>,
+    /// GitHub merges it when it can; by this method.
+    pub(crate) auto_merge: Option<String>,
+    pub(crate) is_queued: bool,
 }
 
 /// An issue, or what a pull request has of one.
@@ -106,6 +109,8 @@ pub(crate) struct Github {
     pub(crate) archived: bool,
     pub(crate) has_issues: bool,
     pub(crate) has_drafts: bool,
+    /// `Settings, General: allow auto-merge`.
+    pub(crate) auto_merge_allowed: bool,
     /// Methods that the settings forbid.
     pub(crate) forbidden_methods: Vec<&'static str>,
     /// `Settings, Actions: allow GitHub Actions to create pull requests`.
@@ -144,6 +149,7 @@ impl Github {
             archived: false,
             has_issues: true,
             has_drafts: true,
+            auto_merge_allowed: false,
             forbidden_methods: Vec::new(),
             actions_may_open: true,
             protection: Protection::default(),
@@ -270,6 +276,9 @@ impl Github {
             "id": self.id, "node_id": format!("R_{}", self.id), "name": self.name,
             "full_name": format!("{}/{}", self.owner, self.name), "private": true,
             "owner": {"id": 9, "login": self.owner, "type": "Organization"},
+            "allow_merge_commit": !self.forbidden_methods.contains(&"merge"),
+            "allow_squash_merge": !self.forbidden_methods.contains(&"squash"),
+            "allow_rebase_merge": !self.forbidden_methods.contains(&"rebase"),
             "default_branch": self.default_branch, "archived": self.archived, "has_issues": self.has_issues,
             // Installation tokens are told that they may not push, whatever they may.
             "permissions": {"admin": false, "push": can_push && !account.is_bot, "pull": true},

@@ -1,21 +1,27 @@
 //! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
 
+mod branch;
+mod weigh;
+
 use std::collections::BTreeMap;
 
 use super::finding::{Finding, Severity, Subject};
 use super::kind::Kind;
-use super::line::{Commit, Merged, Moment};
-use super::memory::{Baseline, Remembered, Said};
+use super::line::{Merged, Moment};
+use super::memory::{Remembered, Said};
 use super::object::Detail;
-use super::radius::{Radius, is_below, is_critical, same_version};
-use super::readiness::{self, Failure, State, Then, get_kustomization, reason};
+use super::radius::{Radius, is_critical, same_version};
+use super::readiness::{self, Failure, State, Then, reason};
 use super::rollout::{self, Clocks};
 use super::safety::{Change, may_revert};
 use super::settings::Settings;
-use super::symptoms::{evidence, is_new};
+use super::statuses;
+use super::symptoms::{is_new, restarted};
 use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::World;
+use branch::Standing;
+use weigh::Weight;
 
 /// Most reasons that are told.
 const REASONS: usize = 10;
@@ -82,22 +88,18 @@ impl Opinion {
     }
 }
 
-/// Whose the branch is now.
-enum Standing {
-    /// The update is in, since this commit.
-    In(String),
-    /// Somebody took it back with this commit.
-    Reverted(String),
-    /// Somebody put another version in its place.
-    Superseded(Reason),
-    /// The branch does not have it any more.
-    Lost,
-}
-
 impl Case {
     pub(super) fn new(update: Merged, remembered: Remembered, world: &World) -> Self {
         let merged = remembered.merged_at.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
         let applied_since = remembered.applied_since.map(|at| world.moment_of(at).min(world.now()));
+        // An earlier pass saw it fail, and its end may have come before it could do anything about it.
+        let regressed = remembered.regressed_at.map(|at| {
+            reason(
+                "regressed_before",
+                None,
+                format!("it had failed at {at} already, and is not mended since"),
+            )
+        });
         Self {
             update,
             remembered,
@@ -108,7 +110,7 @@ impl Case {
             window: Window::default(),
             applied_since,
             asked: false,
-            regressed: Vec::new(),
+            regressed: regressed.into_iter().collect(),
             bad: Vec::new(),
             elsewhere: Vec::new(),
             held: Vec::new(),
@@ -122,14 +124,15 @@ impl Case {
             return;
         }
         let Some(baseline) = &self.remembered.baseline else { return };
+        let restarted = restarted(world, baseline);
+        let findings = || findings.iter().chain(&restarted);
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) =
-            findings.iter().filter(new).partition(|finding| {
-                settings.counts(&self.update.component, &finding.check)
-                    || self.radius.covers(world, &self.update, at, finding)
-            });
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+            settings.counts(&self.update.component, &finding.check)
+                || self.radius.covers(world, &self.update, at, finding)
+        });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
             let title = if namespace.is_empty() {
@@ -234,6 +237,9 @@ impl Case {
     }
 
     fn look_forward(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
+        if let Some((verdict, action, reasons)) = statuses::opinion(world, &self.update, commit) {
+            return Opinion::new(verdict, action, reasons);
+        }
         let to = self.update.to.clone();
         let states = self.states(world, settings, commit, &to);
         self.keep_tries(world, &states);
@@ -252,6 +258,7 @@ impl Case {
         }
         if !unseen.is_empty() {
             self.unsettle();
+            self.remembered.blind_until = Some(world.wall());
             return Opinion::new(Verdict::Unknown, Action::Wait, unseen);
         }
         if !suspended.is_empty() {
@@ -265,6 +272,9 @@ impl Case {
         }
         if !failures.is_empty() || !waits.is_empty() {
             self.unsettle();
+        } else if self.applied_since.is_none() {
+            self.applied_since = Some(world.now());
+            self.window.restart();
         }
         let mut doubts = Vec::new();
         for (title, failure) in &failures {
@@ -350,6 +360,7 @@ impl Case {
             match state {
                 State::Applied => {
                     self.tries.remove(title);
+                    self.remembered.failing.remove(title);
                 }
                 State::Unseen(_) | State::Suspended(_) => {}
                 State::Pending(why) => {
@@ -364,117 +375,25 @@ impl Case {
                     }
                 }
                 State::Failing(failure) => {
-                    let of = self.tries.entry(title.clone()).or_insert(Try {
-                        began: now,
-                        failed_first: None,
+                    // A try that nobody saw begin may have begun at any time since the merge.
+                    let (merged, before) = (self.merged, self.remembered.failing.get(title).copied());
+                    let of = self.tries.entry(title.clone()).or_insert_with(|| Try {
+                        began: merged,
+                        failed_first: before.map(|at| world.moment_of(at).min(now)),
                         failed: None,
                     });
                     // Patience begins when the controller does not promise an end any more.
                     if matches!(failure.then, Then::TriesAgain) {
                         of.failed_first = None;
+                        self.remembered.failing.remove(title);
                     } else {
-                        of.failed_first.get_or_insert(now);
+                        let first = *of.failed_first.get_or_insert(now);
+                        self.remembered.failing.entry(title.clone()).or_insert(world.wall_at(first));
                     }
                     of.failed.get_or_insert(now);
                 }
             }
         }
-    }
-
-    /// What a failure weighs.
-    fn weigh(
-        &self,
-        world: &World,
-        settings: &Settings,
-        title: &str,
-        failure: &Failure,
-        all: &[(String, Failure)],
-        commit: &str,
-    ) -> Weight {
-        let why = failure.reason.clone();
-        let Some(baseline) = &self.remembered.baseline else {
-            return Weight::Doubtful(reason(
-                "no_baseline",
-                why.object,
-                "it fails, and nobody knows how it was before",
-            ));
-        };
-        if self.update.kind == "k3s" && title == "rollout" {
-            // A node may still come back; until one has moved, that settles it.
-            return if why.code == "node_away" && self.remembered.nodes_moved.is_empty() {
-                Weight::Doubtful(why)
-            } else {
-                Weight::Ours(why)
-            };
-        }
-        let proof = evidence(world, &self.radius, baseline);
-        if proof.is_none()
-            && let Some(doubt) = self.doubt(world, title, failure, baseline, commit)
-        {
-            return Weight::Doubtful(doubt);
-        }
-        let first = self.tries.get(title).and_then(|of| of.failed_first).unwrap_or(world.now());
-        let sighted = world.blind_until(&KINDS, first).unwrap_or(first);
-        let lasts = world.now().since(first.max(sighted));
-        let patience = settings.window(&self.update.component, &self.update.kind);
-        let another_ends =
-            all.iter().any(|(_, other)| matches!(other.then, Then::TriesAgain | Then::Ends { .. }));
-        let concluded = match failure.then {
-            Then::GivesUp => true,
-            Then::TriesAgain => false,
-            Then::Ends { within } => lasts >= patience.max(within),
-            // What it waits for has its own say, and says it soon.
-            Then::ForEver { health: true, .. } if another_ends => false,
-            Then::ForEver { health: true, .. } if proof.is_some() => true,
-            Then::ForEver { within, .. } => lasts >= patience.max(within),
-        };
-        if concluded { Weight::Ours(why) } else { Weight::TooEarly(why) }
-    }
-
-    /// Why a failure cannot be laid to the update.
-    fn doubt(
-        &self,
-        world: &World,
-        title: &str,
-        failure: &Failure,
-        baseline: &Baseline,
-        commit: &str,
-    ) -> Option<Reason> {
-        let why = &failure.reason;
-        let object = why.object.clone();
-        if let Some((namespace, name)) =
-            title.strip_prefix("HelmRelease/").and_then(|key| key.split_once('/'))
-            && self.had(Kind::HelmRelease, namespace, name)
-        {
-            return Some(reason("failed_before", object, "it failed before the merge already"));
-        }
-        let began = self.tries.get(title).map_or(self.merged, |of| of.began);
-        if world.blind_until(&KINDS, began).is_some() {
-            let text = format!(
-                "{}, while the cluster was out of sight: it need not be the update's fault",
-                why.text
-            );
-            return Some(reason("failed_out_of_sight", object, text));
-        }
-        let lost = rollout::nodes(world).any(|(name, _)| {
-            let subject =
-                Subject { kind: Kind::Node.label(), namespace: String::new(), name: name.to_owned() };
-            !baseline.had(&subject) && !world.get(Kind::Node, "", name).is_some_and(|node| node.is("Ready"))
-        });
-        if lost {
-            let text = format!("{}, while a node is away: it need not be the update's fault", why.text);
-            return Some(reason("failed_without_node", object, text));
-        }
-        // Another commit in the same folder, and it fails at that one.
-        let at = failure.at.as_deref().filter(|at| *at != commit)?;
-        let (namespace, name) = title.strip_prefix("Kustomization/")?.split_once('/')?;
-        let (_, detail) = get_kustomization(world, namespace, name)?;
-        let other = world.commits().since(commit).find(|other| {
-            world.commits().contains(at, &other.id) == Some(true)
-                && other.files.iter().any(|file| is_below(file, &detail.path))
-        })?;
-        let text = format!("{}, and commit {} changed the same folder", why.text, short(&other.id));
-        Some(reason("another_commit", object, text))
     }
 
     /// What failed is good again, and has been for a whole window.
@@ -488,9 +407,10 @@ impl Case {
         if !failures.is_empty() || !waits.is_empty() {
             return false;
         }
-        let mended = self.trend(world, settings) == Trend::Passed;
+        let mended = self.applied_since.is_some() && self.trend(world, settings) == Trend::Passed;
         if mended {
             self.regressed.clear();
+            self.remembered.regressed_at = None;
         }
         mended
     }
@@ -532,10 +452,6 @@ impl Case {
 
     /// Everything is applied: what health says.
     fn health(&mut self, world: &World, settings: &Settings) -> Opinion {
-        if self.applied_since.is_none() {
-            self.applied_since = Some(world.now());
-            self.window.restart();
-        }
         self.remembered.applied_since = self.settled_from(world).map(|from| world.wall_at(from));
         let trend = self.trend(world, settings);
         let bad = || self.bad.clone();
@@ -604,107 +520,6 @@ impl Case {
         self.bad.clear();
         self.elsewhere.clear();
     }
-
-    /// Whose the branch is now.
-    fn standing(&mut self, world: &World) -> Standing {
-        let commits = world.commits();
-        let Some(ours) = commits.get(&self.update.commit).map(|commit| commit.id.as_str()) else {
-            // Its commit was not told: nothing can be its descendant, either.
-            return Standing::In(self.update.commit.clone());
-        };
-        if let Some(head) = commits.head()
-            && commits.contains(head, ours) == Some(false)
-        {
-            return Standing::Lost;
-        }
-        let mut placed = ours;
-        let mut taken_back: Option<&str> = None;
-        let mut touched: Option<&str> = None;
-        for commit in commits.since(ours) {
-            match taken_back {
-                None if reverts(commit, placed, &self.update.id) => taken_back = Some(&commit.id),
-                Some(revert) if reverts(commit, revert, "") => {
-                    taken_back = None;
-                    placed = &commit.id;
-                }
-                _ if shares(commit, &self.update) => touched = Some(&commit.id),
-                _ => {}
-            }
-        }
-        if let Some(revert) = taken_back {
-            return Standing::Reverted(revert.to_owned());
-        }
-        // Somebody wrote something else without saying so: the cluster tells what is asked for now.
-        let asks = self.asks_for(world);
-        self.asked |= asks.iter().any(|version| same_version(version, &self.update.to));
-        if let (Some(touched), true) = (touched, self.asked)
-            && !asks.is_empty()
-        {
-            if asks.iter().all(|version| same_version(version, &self.update.from)) {
-                return Standing::Reverted(touched.to_owned());
-            }
-            if asks.iter().all(|version| {
-                !same_version(version, &self.update.from) && !same_version(version, &self.update.to)
-            }) {
-                let text = format!("commit {} put another version in its place", short(touched));
-                return Standing::Superseded(reason("superseded", None, text));
-            }
-        }
-        Standing::In(placed.to_owned())
-    }
-
-    /// Versions that what is touched asks for now.
-    fn asks_for<'w>(&self, world: &'w World) -> Vec<&'w str> {
-        let releases = self.radius.releases.iter().filter_map(|(namespace, name)| {
-            match &world.get(Kind::HelmRelease, namespace, name)?.detail {
-                Detail::HelmRelease(release) if release.chart_ref.is_none() => Some(release.version.as_str()),
-                _ => None,
-            }
-        });
-        let plans = self.radius.plans.iter().filter_map(|(namespace, name)| {
-            match &world.get(Kind::Plan, namespace, name)?.detail {
-                Detail::Plan(plan) => Some(plan.version.as_str()),
-                _ => None,
-            }
-        });
-        releases.chain(plans).collect()
-    }
-
-    /// A commit after ours in the same files that does not take it back.
-    fn foreign(&self, world: &World) -> Option<String> {
-        world
-            .commits()
-            .since(&self.update.commit)
-            .find(|commit| {
-                shares(commit, &self.update) && !reverts(commit, &self.update.commit, &self.update.id)
-            })
-            .map(|commit| commit.id.clone())
-    }
-}
-
-/// What a failure weighs.
-enum Weight {
-    /// It is this update's fault.
-    Ours(Reason),
-    /// It may be another's.
-    Doubtful(Reason),
-    /// It may mend itself.
-    TooEarly(Reason),
-}
-
-fn shares(commit: &Commit, update: &Merged) -> bool {
-    commit.files.iter().any(|file| update.files.contains(file))
-}
-
-/// Whether a commit takes another back: Git's own words, or the observer has looked at the pins.
-fn reverts(commit: &Commit, id: &str, update: &str) -> bool {
-    const WORDS: &str = "This reverts commit ";
-    (!update.is_empty() && commit.reverts.iter().any(|of| of == update))
-        || commit.message.lines().filter_map(|line| line.trim().strip_prefix(WORDS)).any(|rest| {
-            let hash: &str =
-                rest.split(|letter: char| !letter.is_ascii_hexdigit()).next().unwrap_or_default();
-            hash.len() >= 7 && id.starts_with(hash)
-        })
 }
 
 /// Longhorn's own record of its version.

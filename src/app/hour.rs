@@ -1,0 +1,109 @@
+//! What stops steps at this hour: everything that is configured and recorded, looked at together.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::plan::Survey;
+use crate::config::Config;
+use crate::domain::plan::{PlanReport, Step};
+use crate::domain::policy::Hold;
+use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
+use crate::domain::policy::window::Window;
+use crate::domain::state::{Stage, State, Update, UpdateStatus};
+
+/// One moment, with all that may stop a step then.
+#[derive(Clone, Copy)]
+pub struct Hour<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// Limits and windows.
+    pub config: &'a Config,
+    /// Kinds of components.
+    pub survey: &'a Survey,
+    /// What is recorded.
+    pub state: &'a State,
+    /// Windows of the command line, in place of those of the configuration.
+    pub windows: Option<&'a [Window]>,
+    /// Set while everything is stopped.
+    pub kill_switch: Option<KillSwitch>,
+}
+
+impl Hour<'_> {
+    /// Why a step may not be proposed now; empty = it may. `ahead` are those that are proposed before it.
+    pub fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
+        let updates: Vec<Update> = self.state.updates.values().cloned().collect();
+        self.circumstances(&updates).holds(step, ahead, &self.windows(&step.component))
+    }
+
+    /// Why nothing of a component may be proposed or merged now.
+    pub fn stops(&self, component: &str) -> Option<Hold> {
+        self.circumstances(&[]).at_this_hour(&self.windows(component))
+    }
+
+    /// Takes `next` from the steps of a plan that would not be proposed together with those before them, or are
+    /// proposed already, and says why.
+    pub fn limit(&self, report: &mut PlanReport) {
+        let mut ahead: Vec<Step> = Vec::new();
+        for step in report.waves.iter_mut().flat_map(|wave| &mut wave.steps).filter(|step| step.next) {
+            let before: Vec<&Step> = ahead.iter().collect();
+            let why = match self.under_way(step) {
+                Some(update) => Some(told(update)),
+                None => self.holds(step, &before).into_iter().next().map(|hold| {
+                    let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
+                    format!("{}: {}{until}", hold.gate, hold.reason)
+                }),
+            };
+            match why {
+                Some(why) => {
+                    step.next = false;
+                    step.reasons.push(why);
+                }
+                None => ahead.push(step.clone()),
+            }
+        }
+    }
+
+    /// Steps that were asked for earlier, by id: what is proposed stays wanted.
+    pub fn asked(&self) -> BTreeSet<String> {
+        let proposed = self.state.updates.values().filter(|update| update.stage == Stage::Proposed);
+        proposed.map(|update| format!("{}@{}", update.component, update.to)).collect()
+    }
+
+    fn under_way(&self, step: &Step) -> Option<&Update> {
+        self.state.updates.values().find(|update| {
+            update.component == step.component
+                && update.to == step.to
+                && update.status == UpdateStatus::InProgress
+        })
+    }
+
+    fn circumstances<'s>(&'s self, updates: &'s [Update]) -> Circumstances<'s> {
+        Circumstances {
+            now: self.now,
+            kill_switch: self.kill_switch,
+            maintenance: self.state.maintenance.as_ref(),
+            breaker: self.state.breaker.as_ref(),
+            limits: self.config.limits,
+            updates,
+            quarantine: &self.state.quarantine,
+        }
+    }
+
+    fn windows(&self, component: &str) -> Vec<&Window> {
+        match self.windows {
+            Some(windows) => windows.iter().collect(),
+            None => {
+                let kind = self.survey.subject(component).map(|subject| subject.component.kind.as_str());
+                self.config.windows_for(component, kind.unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn told(update: &Update) -> String {
+    match update.pull_request {
+        Some(number) => format!("is proposed already: pull request #{number}"),
+        None => format!("is proposed already: {}", update.update_id),
+    }
+}

@@ -1,0 +1,206 @@
+//! Settling from the command line: how long is looked on, what is recorded, and how the cluster is reached.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::Value;
+
+use super::environment;
+use super::error::{CommandError, Outcome};
+use super::stop::Stop;
+use crate::app::forge::Forge;
+use crate::app::pass::{Error as PassError, Pass, World};
+use crate::app::settle::{self, Recorder, Settle, Settled};
+use crate::cluster::{self, Access, Live, LiveOptions, Reducer};
+use crate::config::duration;
+use crate::domain::rule::Rule;
+use crate::domain::settle::line::Line;
+use crate::domain::settle::recording;
+
+/// How merged updates are looked at.
+#[derive(Debug, Args)]
+pub(super) struct SettleArgs {
+    /// Look on for at most this long, such as `10m`; `0s` looks once [default: as long as the windows of what was
+    /// merged, or once where there is no cluster]
+    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    wait: Option<Duration>,
+
+    /// Write everything that verdicts are made from to FILE, for `verify --replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Args)]
+pub(super) struct ClusterArgs {
+    /// Look at the cluster: by the kubeconfig of the environment, or the service account of the pod (the default in a
+    /// pod)
+    #[arg(long)]
+    cluster: bool,
+
+    /// Look at the cluster of this kubeconfig
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// Look at the cluster of this context of the kubeconfig
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+impl ClusterArgs {
+    /// How the cluster is reached; `None` where nobody asked for it and the program does not run in one.
+    pub(super) fn access(&self) -> Option<Access> {
+        access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
+    }
+}
+
+/// How the cluster is reached, where it was asked for or the program runs in one.
+pub(super) fn access(asked: bool, kubeconfig: Option<&Path>, context: Option<&str>) -> Option<Access> {
+    let in_pod = environment::read("KUBERNETES_SERVICE_HOST").is_some();
+    (asked || in_pod || kubeconfig.is_some() || context.is_some()).then(|| Access {
+        kubeconfig: kubeconfig.map(Path::to_path_buf),
+        context: context.map(str::to_owned),
+    })
+}
+
+fn read_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("cannot write the recording `{}`", .0.display())]
+    Record(PathBuf, #[source] std::io::Error),
+    #[error("cannot make a salt for the recording: the system gives no random numbers")]
+    Random,
+}
+
+/// A cluster, as far as there is a way to it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) live: Option<Live>,
+    /// There is a way, and nobody answers.
+    pub(super) away: Option<String>,
+}
+
+impl Seen {
+    /// Connects where there is a way. A cluster that does not answer now is no error: it may be restarting because of
+    /// the very update that is looked at.
+    pub(super) async fn connect(access: Option<&Access>, recorded: bool) -> Result<Self, CommandError> {
+        let Some(access) = access else { return Ok(Self::default()) };
+        let mut options = LiveOptions::default();
+        if recorded {
+            let mut salt = [0; 16];
+            SystemRandom::new().fill(&mut salt).map_err(|_| CommandError::failed(Error::Random))?;
+            options.recorded = Some(Reducer::new(salt));
+        }
+        match Live::connect(access, options).await {
+            Ok(live) => Ok(Self { live: Some(live), away: None }),
+            Err(error @ cluster::Error::Unreachable { .. }) => {
+                tracing::warn!(error = %error, "the cluster does not answer");
+                Ok(Self { live: None, away: Some(error.to_string()) })
+            }
+            Err(error) => Err(CommandError::failed(error).hint(
+                "name a kubeconfig with `--kubeconfig FILE`, or one of its contexts with `--context NAME`",
+            )),
+        }
+    }
+}
+
+/// Writes a recording.
+struct Recording(Mutex<BufWriter<File>>);
+
+impl Recorder for Recording {
+    fn record(&self, line: &Line<Value>) -> std::io::Result<()> {
+        let text = recording::write(line)?;
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        writeln!(file, "{}", text.trim_end())
+    }
+}
+
+impl SettleArgs {
+    pub(super) fn is_recorded(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// Settles what was merged.
+    pub(super) fn settle<F: Forge>(
+        &self,
+        pass: &Pass<'_, F>,
+        world: World,
+        seen: &Seen,
+        stop: &Stop,
+        rules: &[Rule],
+        selected: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Settled, CommandError> {
+        let recording = match &self.record {
+            Some(path) => Some(recording_at(path)?),
+            None => None,
+        };
+        let settled = pass.settle(
+            world,
+            &Settle {
+                cluster: seen.live.as_ref(),
+                away: seen.away.as_deref(),
+                wait: self.wait,
+                settings: pass.config.validation.settings(),
+                checks: &settle::checks,
+                stop: &|| {
+                    let stop = stop.clone();
+                    Box::pin(async move {
+                        stop.wait().await;
+                    })
+                },
+                recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
+                selected,
+                rules,
+            },
+        );
+        let settled = settled.map_err(failed)?;
+        if let (Some(recording), Some(path)) = (recording, &self.record) {
+            let failed = |source| CommandError::failed(Error::Record(path.clone(), source));
+            let file = recording.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+            file.into_inner().map_err(|error| failed(error.into_error()))?;
+            if let Some(error) = settled.unrecorded {
+                return Err(failed(error));
+            }
+        }
+        Ok(settled)
+    }
+}
+
+fn recording_at(path: &Path) -> Result<Recording, CommandError> {
+    let file =
+        File::create(path).map_err(|source| CommandError::failed(Error::Record(path.to_owned(), source)))?;
+    Ok(Recording(Mutex::new(BufWriter::new(file))))
+}
+
+fn failed(error: PassError) -> CommandError {
+    let hint = error.hint();
+    let error = CommandError::failed(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// How a command ends by what became of updates: the worst counts. `undecided` = that nothing is decided is told, too.
+pub(super) fn outcome(settled: &Settled, undecided: bool) -> Outcome {
+    use settle::Outcome as Became;
+    let worst = settled.outcomes.values().max().copied().unwrap_or(Became::Over);
+    match worst {
+        Became::RevertFailed => Outcome::RevertFailed,
+        Became::HeldRegressed => Outcome::Regressed,
+        Became::Reverted => Outcome::Reverted,
+        Became::HeldUnknown | Became::Undecided if undecided => Outcome::Undecided,
+        Became::HeldUnknown | Became::Undecided | Became::Over if settled.failures.is_empty() => {
+            Outcome::Done
+        }
+        Became::HeldUnknown | Became::Undecided | Became::Over => Outcome::Incomplete,
+    }
+}

@@ -1,0 +1,181 @@
+//! `rollback`, as a person uses it.
+
+use super::{ID, LAST, LATER, podinfo_at, program, quarantine, stage_of, updated};
+use crate::pass::world::World;
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn latest_update_is_reverted_by_a_pull_request_and_recorded_when_that_is_merged() {
+    let world = updated();
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.1 # kept");
+    let told = program(&world, &[ID, "--reason", "orders fail", "--format", "json"]).exited(0).json();
+    assert_eq!(told["components"][0]["to"], "6.5.0");
+    let number = told["pull_request"].as_u64().unwrap();
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.1 # kept", "nothing is merged by itself");
+    assert_eq!(stage_of(&world), "verified");
+    assert!(quarantine(&world).contains("orders fail"), "{}", quarantine(&world));
+    let branch = world.pulls().into_iter().find(|pull| pull.0 == number).unwrap().1;
+    assert_eq!(podinfo_at(&world, &branch), "version: 6.5.0 # kept");
+    let message = world.git.run(["log", "-1", "--format=%B", &branch]);
+    assert!(
+        message.contains("This reverts commit") && message.contains("Gitops-Updater-Reverts: update-"),
+        "{message}"
+    );
+
+    // Asked again, it is found.
+    let again = program(&world, &[ID, "--reason", "orders fail", "--format", "json"]).exited(0).json();
+    assert_eq!(again["pull_request"], number);
+    assert_eq!(again["effects"].as_array().unwrap().len(), 0);
+
+    world.merge(number);
+    world.at(LAST);
+    assert_eq!(stage_of(&world), "reverted");
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    let open: Vec<_> =
+        world.pulls().into_iter().filter(|pull| pull.1.contains("podinfo") && pull.2 == "open").collect();
+    assert!(open.is_empty(), "the version that was left is not proposed again: {open:?}");
+}
+
+#[test]
+fn pushed_rollback_is_recorded_at_once() {
+    let world = updated();
+    let told = program(&world, &[ID, "--push", "--format", "json"]).exited(0).json();
+    assert_eq!(told["commit"].as_str().unwrap(), world.git.run(["rev-parse", "main"]));
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(quarantine(&world).contains("6.5.1"));
+    let again = program(&world, &[ID, "--push"]).exited(0);
+    assert!(again.stdout.contains("done already"), "{again}");
+}
+
+#[test]
+fn version_that_no_update_knows_is_written_alone() {
+    let world = World::new();
+    let told = program(&world, &[ID, "--to", "6.4.9", "--push", "--format", "json"]).exited(0).json();
+    assert_eq!(told["components"][0]["from"], "6.5.0");
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.4.9 # kept");
+    assert_eq!(world.git.run(["diff", "--stat", "HEAD~1", "HEAD"]).lines().count(), 2);
+    let missing = program(&World::new(), &[ID]).exited(1);
+    assert!(
+        missing.stderr.contains("no update is known") && missing.stderr.contains("--to VERSION"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn change_that_somebody_made_later_stays() {
+    let world = updated();
+    let text = std::fs::read_to_string(world.dir().join("podinfo.yaml")).unwrap();
+    world.git.write("podinfo.yaml", format!("# looked at\n{text}"));
+    world.git.commit_all("Look at it");
+    drop(program(&world, &[ID, "--push"]).exited(0));
+    let text = world.git.run(["show", "main:podinfo.yaml"]);
+    assert!(text.starts_with("# looked at\n") && text.contains("version: 6.5.0"), "{text}");
+}
+
+#[test]
+fn versions_of_a_backup_point_come_back_and_nothing_else() {
+    let mut world = updated();
+    let website = world.pulls().iter().find(|pull| pull.1.contains("website")).unwrap().0;
+    world.merge(website);
+    world.config = "policy: {verification: merged, settle: 1h}\n".to_owned();
+    world.at(LATER);
+    let point =
+        world.git.run(["for-each-ref", "--format=%(refname:lstrip=3)", "refs/gitops-updater/backups"]);
+    let point = point.lines().next().unwrap();
+    world.git.write("new.yaml", "kept: true\n");
+    world.git.commit_all("Add something");
+    let told = program(&world, &["--backup", point, "--push", "--format", "json"]).exited(0).json();
+    assert_eq!(told["components"].as_array().unwrap().len(), 2);
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    assert!(world.git.run(["show", "main:website.yaml"]).contains("version: 1.0.0 # kept"));
+    assert_eq!(world.git.run(["show", "main:new.yaml"]), "kept: true");
+    assert_eq!(stage_of(&world), "reverted");
+    let again = program(&world, &["--backup", point]).exited(1);
+    assert!(again.stderr.contains("every component has the version"), "{again}");
+}
+
+#[test]
+fn dry_run_says_what_would_be_done_and_changes_nothing() {
+    let world = updated();
+    let before = world.refs();
+    let told = program(&world, &[ID, "--to", "6.5.0", "--dry-run"]).exited(0);
+    assert!(told.stdout.contains("Would:") && told.stdout.contains("-      version: 6.5.1 # kept"), "{told}");
+    assert_eq!(world.refs(), before);
+}
+
+const PLAN: &str = "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nmetadata: {name: server, namespace: system-upgrade}\n\
+                    spec:\n  version: v1.34.1+k3s1\n  upgrade: {image: rancher/k3s-upgrade}\n";
+
+fn nodes(versions: [&str; 2]) -> String {
+    let node = |version: &str| format!("- {{name: n, kubelet: {version}, ready: true, schedulable: true}}\n");
+    format!("taken_at: {LATER}\nnodes:\n{}{}", node(versions[0]), node(versions[1]))
+}
+
+#[test]
+fn what_does_harm_is_refused_with_what_to_do_until_the_harm_is_taken_on() {
+    let sandbox = Sandbox::with_empty_repo();
+    sandbox.write("plan.yaml", PLAN);
+    sandbox.git().commit_all("Start");
+    let run = |arguments: &[&str]| {
+        sandbox
+            .run(["rollback", "k3s", "--to", "v1.33.4+k3s1", "--now", LATER].iter().chain(arguments).copied())
+    };
+    let refused = run(&[]).exited(1);
+    for part in [
+        "not rolled back",
+        "stay cordoned",
+        "the cluster was not seen",
+        "concurrency: 0",
+        "--accept-harm nodes-stay-cordoned",
+    ] {
+        assert!(refused.stderr.contains(part), "`{part}` is not in {refused}");
+    }
+    sandbox.write("../facts.yaml", nodes(["v1.33.4+k3s1", "v1.34.1+k3s1"]));
+    assert!(run(&["--facts", "../facts.yaml"]).exited(1).stderr.contains("stay cordoned"));
+    assert_eq!(sandbox.git().run(["for-each-ref", "refs/gitops-updater"]), "", "nothing is recorded either");
+    // No node has moved: a revert is right.
+    sandbox.write("../facts.yaml", nodes(["v1.33.4+k3s1", "v1.33.4+k3s1"]));
+    assert!(run(&["--facts", "../facts.yaml", "--push"]).exited(0).stdout.contains("no node has moved yet"));
+    assert!(sandbox.git().run(["show", "main:plan.yaml"]).contains("version: v1.33.4+k3s1"));
+
+    let sandbox = Sandbox::with_empty_repo();
+    sandbox.write("plan.yaml", PLAN);
+    sandbox.git().commit_all("Start");
+    let taken_on = sandbox
+        .run([
+            "rollback",
+            "k3s",
+            "--to",
+            "v1.33.4+k3s1",
+            "--now",
+            LATER,
+            "--accept-harm",
+            "nodes-stay-cordoned",
+        ])
+        .exited(0);
+    assert!(taken_on.stdout.contains("taken on by `--accept-harm nodes-stay-cordoned`"), "{taken_on}");
+}
+
+#[test]
+fn kill_switch_stops_a_rollback_too() {
+    let world = updated();
+    let before = world.refs();
+    let dir = world.dir().to_str().unwrap().to_owned();
+    let stopped = Sandbox::empty()
+        .variable("GITOPS_UPDATER_DISABLE", "1")
+        .run(["rollback", ID, "-C", &dir, "--now", LATER])
+        .exited(1);
+    assert!(stopped.stderr.contains("kill switch"), "{stopped}");
+    world.git.write(".gitops-updater.yaml", "enabled: false\n");
+    world.git.commit_all("Stop");
+    assert!(program(&world, &[ID]).exited(1).stderr.contains("`enabled: false`"));
+    assert_eq!(world.refs().len(), before.len());
+}
+
+#[test]
+fn unknown_component_is_named() {
+    let error = program(&updated(), &["helm/apps/nobody"]).exited(1);
+    assert!(error.stderr.contains("there is no component `helm/apps/nobody`"), "{error}");
+    drop(program(&updated(), &[]).exited(2));
+}

@@ -1,0 +1,84 @@
+//! `rollback --emergency`: from a clone, with nothing else there.
+
+use super::{ID, LATER, podinfo_at, program, quarantine, stage_of, updated};
+use crate::support::git::Git;
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn clone_alone_is_enough_and_nothing_leaves_it() {
+    let world = updated();
+    let sandbox = Sandbox::empty();
+    let clone = sandbox.work().join("clone");
+    world.git.run(["clone", "--quiet", world.dir().to_str().unwrap(), clone.to_str().unwrap()]);
+    // The remote is gone, and so is every ref but the branch.
+    let before = world.refs();
+    let moved = world.dir().with_file_name("gone");
+    std::fs::rename(world.dir(), &moved).unwrap();
+    // A configuration that names a forge nobody can reach must not matter.
+    let config = sandbox.work().join("config.yaml");
+    std::fs::write(&config, "forge: {kind: github}\n").unwrap();
+    let config = config.to_str().unwrap().to_owned();
+    let path = clone.to_str().unwrap().to_owned();
+    let run = |extra: &[&str]| {
+        let fixed = ["rollback", "--emergency", "-C", &path, "--config", &config, "--now", LATER];
+        sandbox.run(fixed.iter().chain(extra).copied())
+    };
+    let told = run(&["--format", "json"]).exited(0).json();
+    assert_eq!((told["component"].as_str(), told["pushed"].as_bool()), (Some(ID), Some(false)));
+    let git = Git::at(&clone);
+    let branch = told["branch"].as_str().unwrap();
+    assert!(git.run(["show", &format!("{branch}:podinfo.yaml")]).contains("version: 6.5.0"));
+    assert!(git.run(["show", "main:podinfo.yaml"]).contains("version: 6.5.1"), "the branch itself is left");
+    assert_eq!(told["next"][0], format!("git push origin {branch}:main"));
+    let first = git.run(["rev-parse", branch]);
+    let again = run(&["--format", "json"]).exited(0).json();
+    assert_eq!(again["commit"].as_str(), Some(first.as_str()), "made again it is the same");
+    // Merged by hand, there is nothing left to do for it.
+    git.run(["merge", "--quiet", "--ff-only", branch]);
+    assert!(run(&[]).exited(1).stderr.contains("no update of this program is in the history"));
+    std::fs::rename(&moved, world.dir()).unwrap();
+    assert_eq!(world.refs(), before);
+}
+
+#[test]
+fn pushed_emergency_is_recorded_where_that_can_be() {
+    let world = updated();
+    let told = program(&world, &["--emergency", "--push"]).exited(0);
+    assert!(told.stdout.contains("Pushed"), "{told}");
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(quarantine(&world).contains("in an emergency"));
+}
+
+#[test]
+fn any_commit_can_be_named() {
+    let world = updated();
+    world.git.write("website.yaml", "broken\n");
+    world.git.commit_all("Break it");
+    let head = world.git.run(["rev-parse", "--short", "HEAD"]);
+    let told = program(&world, &["--emergency", "--commit", &head, "--format", "json"]).exited(0).json();
+    assert!(told["notes"][0].as_str().unwrap().contains("none of this program"));
+    let branch = told["branch"].as_str().unwrap();
+    assert!(world.git.run(["show", &format!("{branch}:website.yaml")]).contains("version: 1.0.0"));
+}
+
+#[test]
+fn k3s_is_refused_in_an_emergency_too() {
+    let sandbox = Sandbox::with_empty_repo();
+    let plan = |version: &str| {
+        format!(
+            "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nmetadata: {{name: s}}\nspec:\n  version: {version}\n  upgrade: {{image: rancher/k3s-upgrade}}\n"
+        )
+    };
+    sandbox.write("plan.yaml", plan("v1.33.4+k3s1"));
+    sandbox.git().commit_all("Start");
+    sandbox.write("plan.yaml", plan("v1.34.1+k3s1"));
+    sandbox.git().commit_all(
+        "k3s: v1.33.4+k3s1 -> v1.34.1+k3s1\n\nGitops-Updater-Update: update-1\nGitops-Updater-Component: k3s\n\
+         Gitops-Updater-From: v1.33.4+k3s1\nGitops-Updater-To: v1.34.1+k3s1\n",
+    );
+    let refused = sandbox.run(["rollback", "--emergency"]).exited(1);
+    assert!(refused.stderr.contains("stay cordoned") && refused.stderr.contains("etcd"), "{refused}");
+    let made = sandbox.run(["rollback", "--emergency", "--accept-harm", "nodes-stay-cordoned"]).exited(0);
+    assert!(made.stdout.contains("nothing was pushed"), "{made}");
+}
