@@ -67,7 +67,7 @@ fn more_exact_key_decides_and_is_named() {
     let validation = read(FULL).validation;
     let grafana = validation.for_component("helm/monitoring/grafana", "helm");
     assert_eq!(grafana.window.value, Some(Duration::from_secs(1200)));
-    assert_eq!(grafana.window.by.as_deref(), Some("validation.components.helm/monitoring/*.window"));
+    assert_eq!(grafana.window.by.as_deref(), Some("validation.components[\"helm/monitoring/*\"].window"));
     assert_eq!(grafana.settle.value, Duration::from_secs(60));
     assert_eq!(grafana.recovery.value, BTreeSet::new());
     let other = validation.for_component("helm/apps/shop", "helm");

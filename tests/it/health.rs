@@ -58,7 +58,12 @@ fn sandbox(cluster: &FakeCluster, token: &str) -> Sandbox {
 #[test]
 fn quiet_when_all_is_well() {
     let cluster = cluster(vec![node("n1", "True", NOW), deployment("web", 1), volume("healthy")]);
-    snapshot!(sandbox(&cluster, ADMIN).run(["health", "--exit-code"]), @"");
+    snapshot!(sandbox(&cluster, ADMIN).run(["health", "--exit-code"]), @r"
+    exit_code: 0
+    ----- stdout -----
+    Healthy: nothing is wrong in 4 objects.
+    ----- stderr -----
+    ");
 }
 
 #[test]
@@ -66,8 +71,34 @@ fn what_is_wrong_is_told_by_category() {
     let cluster =
         cluster(vec![node("n1", "Unknown", "2026-11-21T11:00:00Z"), deployment("web", 0), volume("faulted")]);
     let sandbox = sandbox(&cluster, ADMIN);
-    snapshot!(sandbox.run(["health", "--exit-code"]), @"");
-    snapshot!(sandbox.run(["health", "--category", "storage"]), @"");
+    snapshot!(sandbox.run(["health", "--exit-code"]), @r"
+    exit_code: 12
+    ----- stdout -----
+    3 things are wrong, 1 critical.
+
+    Infrastructure
+      failing   Node n1  NodeStatusUnknown
+                not Ready for 60 min: Kubelet stopped posting node status.
+
+    Storage
+      critical  Volume longhorn-system/pvc-1  faulted
+                no replica is usable
+
+    Applications
+      failing   Deployment apps/web  Unavailable
+                0 of 1 available for 30 min
+    ----- stderr -----
+    ");
+    snapshot!(sandbox.run(["health", "--category", "storage"]), @r"
+    exit_code: 0
+    ----- stdout -----
+    1 thing is wrong, 1 critical.
+
+    Storage
+      critical  Volume longhorn-system/pvc-1  faulted
+                no replica is usable
+    ----- stderr -----
+    ");
     let json = sandbox.run(["health", "--format", "json", "--namespace", "apps"]).exited(0).json();
     assert_eq!(json["health"]["status"], "failing");
     let found: Vec<&Value> = json["health"]["categories"]
@@ -86,12 +117,38 @@ fn only_what_is_new_since_the_baseline_counts() {
     let sandbox = sandbox(&cluster, ADMIN);
     assert_eq!(sandbox.run(["health", "--write-baseline", "before.yaml"]).exit_code, 0);
     let same = sandbox.run(["health", "--baseline", "before.yaml", "--exit-code"]);
-    snapshot!(same, @"");
+    snapshot!(same, @r"
+    exit_code: 0
+    ----- stdout -----
+    Nothing is worse since 2026-11-21 12:00 UTC.
+    2 as wrong as before.
+    ----- stderr -----
+    ");
     cluster.cluster().put(deployment("web", 0));
     cluster.cluster().put(deployment("old", 1));
     cluster.cluster().put(volume("faulted"));
-    snapshot!(sandbox.run(["health", "--baseline", "before.yaml", "--exit-code"]), @"");
-    snapshot!(sandbox.run(["health", "--baseline", "none.yaml"]), @"");
+    snapshot!(sandbox.run(["health", "--baseline", "before.yaml", "--exit-code"]), @r"
+    exit_code: 12
+    ----- stdout -----
+    2 things are new or worse since 2026-11-21 12:00 UTC, 1 critical.
+    1 well again.
+
+    Storage
+      worse     Volume longhorn-system/pvc-1  faulted
+                no replica is usable
+
+    Applications
+      failing   Deployment apps/web  Unavailable
+                0 of 1 available for 30 min
+    ----- stderr -----
+    ");
+    snapshot!(sandbox.run(["health", "--baseline", "none.yaml"]), @r"
+    exit_code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: `none.yaml` is neither a file nor an update with a baseline
+    hint: `gitops-updater health --write-baseline FILE` writes one; `gitops-updater status` lists updates
+    ");
 }
 
 #[test]
@@ -113,14 +170,18 @@ fn unready_api_server_is_critical() {
     for (name, passes) in &mut cluster.cluster().readiness {
         *passes = name != "etcd";
     }
-    let told = sandbox(&cluster, ADMIN).run(["health", "--exit-code"]);
-    snapshot!(told, @"");
+    let told = sandbox(&cluster, ADMIN).run(["health", "--exit-code"]).exited(12);
+    assert!(
+        told.stdout.contains("critical  Probe apiserver  ProbeFailed\n            /readyz: etcd fail"),
+        "{told}"
+    );
 }
 
 /// The Pods of trials, played by a controller that runs and ends them at once.
 #[test]
 fn trials_of_the_configuration_are_made_and_cleared_away() {
     let cluster = cluster(vec![node("n1", "True", NOW), node("n2", "True", NOW)]);
+    cluster.cluster().namespace("gitops-updater");
     let sandbox = sandbox(&cluster, ADMIN);
     cluster.on_write(|cluster, written| {
         let Some(object) = &written.object else { return };
@@ -150,6 +211,6 @@ fn trials_of_the_configuration_are_made_and_cleared_away() {
         .iter()
         .map(|tried| format!("{} {}", tried["name"].as_str().unwrap(), tried["result"].as_str().unwrap()))
         .collect();
-    assert_eq!(tried, ["probe/port good", "network/dns good"]);
+    assert_eq!(tried, ["probe/port good", "network/dns good"], "{json:#}");
     assert_eq!(cluster.cluster().of("pods").count(), 0);
 }

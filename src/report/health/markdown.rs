@@ -6,7 +6,7 @@ use super::{counts, headline, named, shown};
 use crate::domain::settle::health::report::{Health, TriedResult};
 
 pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
-    let mut lines = vec![format!("**{}.**", prose(&headline(health)))];
+    let mut lines = vec![format!("**{}.**", headline(health))];
     let counts = counts(health, options.verbose);
     if !counts.is_empty() {
         lines.extend([String::new(), format!("{}.", counts.join(", "))]);

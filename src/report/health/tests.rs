@@ -110,17 +110,42 @@ fn all_well_is_one_line() {
 #[test]
 fn what_is_wrong_comes_by_category_and_the_worst_first() {
     let report = health(&[faulted(), crashing(), suspended()], false);
-    assert_snapshot!(text(&report, false), @"");
+    assert_snapshot!(text(&report, false), @r"
+    2 things are wrong, 1 critical.
+    1 notice with -v.
+
+    Storage
+      critical  Volume longhorn-system/pvc-0b6ff1e2-8c1d-4d5e-9a31-3f1f7a5a2f10
+                faulted
+                no replica is usable (claim apps/data)
+
+    Applications
+      failing   Deployment apps/web  CrashLoopBackOff
+                container app, 12 restarts, last OOMKilled with 137, and it says
+                more than goes into one line of text
+    ");
 }
 
 #[test]
 fn notices_are_shown_on_request() {
-    assert_snapshot!(text(&health(&[suspended()], false), true), @"");
+    assert_snapshot!(text(&health(&[suspended()], false), true), @r"
+    Healthy: nothing is wrong in 4120 objects.
+
+    Flux
+      notice    HelmRelease apps/shop  Suspended
+                suspended: what Git says is not applied
+    ");
 }
 
 #[test]
 fn what_could_not_be_looked_at_is_never_healthy() {
-    assert_snapshot!(text(&health(&[], true), false), @"");
+    assert_snapshot!(text(&health(&[], true), false), @r"
+    Nothing that could be looked at is wrong, but not everything could be.
+
+    Not observed
+      Volume, Node.longhorn.io
+        may not list it: the account needs `list` and `watch` of it
+    ");
 }
 
 fn compared() -> HealthReport {
@@ -151,13 +176,46 @@ fn compared() -> HealthReport {
 
 #[test]
 fn comparison_shows_only_what_is_new() {
-    assert_snapshot!(text(&compared(), false), @"");
+    assert_snapshot!(text(&compared(), false), @r"
+    2 things are new or worse since 2026-11-21 09:00 UTC, 1 critical.
+    1 as wrong as before, 1 well again.
+
+    Storage
+      worse     Volume longhorn-system/pvc-0b6ff1e2-8c1d-4d5e-9a31-3f1f7a5a2f10
+                faulted
+                no replica is usable (claim apps/data)
+
+    Applications
+      failing   Deployment apps/web  CrashLoopBackOff
+                container app, 12 restarts, last OOMKilled with 137, and it says
+                more than goes into one line of text
+
+    Tried
+      good      storage
+                written on n1, read back on n2
+      not tried network/dns
+                the Pod was not put on a node
+    ");
 }
 
 #[test]
 fn markdown_has_one_table() {
     let options = RenderOptions::new(compared().health.taken_at);
-    assert_snapshot!(render(&compared(), HealthFormat::Markdown, &options).unwrap(), @"");
+    assert_snapshot!(render(&compared(), HealthFormat::Markdown, &options).unwrap(), @r"
+    **2 things are new or worse since 2026-11-21 09:00 UTC, 1 critical.**
+
+    1 as wrong as before, 1 well again.
+
+    | category | severity | object | reason | |
+    |---|---|---|---|---|
+    | storage | worse, critical | `Volume longhorn-system/pvc-0b6ff1e2-8c1d-4d5e-9a31-3f1f7a5a2f10` | `faulted` | no replica is usable \(claim apps/data\) |
+    | applications | new, failing | `Deployment apps/web` | `CrashLoopBackOff` | container app, 12 restarts, last OOMKilled with 137, and it says more than goes into one line of text |
+
+    | tried | | |
+    |---|---|---|
+    | `storage` | good | written on n1, read back on n2 |
+    | `network/dns` | not tried | the Pod was not put on a node |
+    ");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
                 TriedResult::NotTried => (YELLOW, "not tried"),
             };
             screen.line(&[(PLAIN, "  "), (style, &left(word, SEVERITY)), (BOLD, &clean::line(&tried.name))]);
-            screen.wrapped(PLAIN, &" ".repeat(SEVERITY + 2), &tried.detail);
+            screen.wrapped(PLAIN, &" ".repeat(SEVERITY + 2), &clean::line(&tried.detail));
         }
     }
     if !health.not_observed.is_empty() {
@@ -54,8 +54,8 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
             }
         }
         for (reason, kinds) in reasons {
-            screen.wrapped(PLAIN, "  ", &kinds.join(", "));
-            screen.wrapped(DIM, "    ", reason);
+            screen.wrapped(PLAIN, "  ", &clean::line(&kinds.join(", ")));
+            screen.wrapped(DIM, "    ", &clean::line(reason));
         }
     }
     screen.into_text()
@@ -86,7 +86,7 @@ fn finding(finding: &Finding, became: &str, screen: &mut Screen) {
         screen.line(&[(PLAIN, &" ".repeat(SEVERITY + 2)), (style, &reason)]);
     }
     if !finding.message.is_empty() {
-        screen.wrapped(PLAIN, &" ".repeat(SEVERITY + 2), &finding.message);
+        screen.wrapped(PLAIN, &" ".repeat(SEVERITY + 2), &clean::line(&finding.message));
     }
 }
 
