@@ -216,7 +216,9 @@ impl GlobalArgs {
         let filter = self.log_filter.clone().filter(|filter| !said && !filter.is_empty());
         telemetry::Options {
             // Libraries log failures that are handled, and reported, here.
-            filter: filter.unwrap_or_else(|| format!("{level},octocrab=off,tower=off")),
+            filter: filter.unwrap_or_else(|| {
+                format!("{level},octocrab=off,tower=off,kube_client=off,kube_runtime=off")
+            }),
             json: self.log_format == LogFormat::Json,
             color: anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
             harmless: github_actions::harmless,

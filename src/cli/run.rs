@@ -180,8 +180,15 @@ impl At<'_> {
         let seen = trace.time("connect", || {
             runtime.block_on(Seen::connect(args.facts.access().as_ref(), args.settle.is_recorded()))
         })?;
-        let settling =
-            Settling { args: &args.settle, path: &args.place.path, global, place, runtime, seen: &seen, stop: self.stop };
+        let settling = Settling {
+            args: &args.settle,
+            path: &args.place.path,
+            global,
+            place,
+            runtime,
+            seen: &seen,
+            stop: self.stop,
+        };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
         let settled = trace
             .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;

@@ -115,8 +115,15 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     };
     let path = &args.place.path;
     let stop = Stop::listen()?;
-    let settling =
-        Settling { args: &args.settle, path, global, place: &place, runtime: &runtime, seen: &seen, stop: &stop };
+    let settling = Settling {
+        args: &args.settle,
+        path,
+        global,
+        place: &place,
+        runtime: &runtime,
+        seen: &seen,
+        stop: &stop,
+    };
     let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));

@@ -166,9 +166,20 @@ fn html(document: &Document) -> Result<String, Error> {
     let template = environment.get_template("history.html")?;
     let page = minijinja::context! {
         headline => headline(document),
-        history => Serde(&document.update_history),
+        history => Serde(harmless(serde_json::to_value(&document.update_history)?)),
     };
     Ok(template.render(page)?)
+}
+
+/// Every text on one line, without what a terminal or a runner acts upon.
+fn harmless(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(clean::line(&text).into_owned()),
+        Value::Array(items) => items.into_iter().map(harmless).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, harmless(value))).collect(),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +227,22 @@ mod tests {
 
     #[test]
     fn text_tells_each_update_and_the_whole() {
-        insta::assert_snapshot!(rendered(Format::Text), @"");
+        insta::assert_snapshot!(rendered(Format::Text), @r"
+        3 updates: 1 completed, 1 held, 1 in progress; 50 % of those that are over went well
+
+        helm/apps/podinfo 6.7.0 → 6.7.1 #7
+          verified since 2026-11-21T11:00:00Z
+        update-20261121-100001
+
+        helm/apps/podinfo 6.7.0 → 6.7.1 #7
+          held since 2026-11-21T11:00:00Z
+        update-20261121-100002
+          =cmd()|<script>alert(1)</script> ::error::x
+
+        helm/apps/podinfo 6.7.0 → 6.7.1 #7
+          proposed since 2026-11-21T11:00:00Z
+        update-20261121-100003
+        ");
     }
 
     #[test]

@@ -312,6 +312,6 @@ fn rule_files_that_are_wrong_are_told_and_the_others_hold() {
     problem (configuration) .gitops-updater/rules/cut.yaml:1: `id`: expected string scalar
     problem (configuration) .gitops-updater/rules/huge.yaml: is too large for a rule (1 MiB)
     problem (configuration) .gitops-updater/rules/nothing.yaml:1: unexpected end of input
-    problem (configuration) .gitops-updater/rules/unknown.yaml:3: `whatever`: unknown field `whatever`, expected one of id, title, why, references, component, scheme, advisories, notes, claims, about, provides, after, ladder, compatibility, preconditions, revert, pins, examples
+    problem (configuration) .gitops-updater/rules/unknown.yaml:3: `whatever`: unknown field `whatever`, expected one of id, title, why, references, component, scheme, advisories, notes, claims, about, provides, after, ladder, compatibility, preconditions, revert, health, runbook, pins, examples
     ");
 }

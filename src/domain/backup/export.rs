@@ -101,7 +101,7 @@ pub fn files(objects: &[Value], bounds: Bounds) -> Files {
         }
         let Some(object) = cleaned(object) else { continue };
         let shown = shown(&object);
-        let (Some(path), Ok(text)) = (path(&object), serde_yaml::to_string(&object)) else {
+        let (Some(path), Some(text)) = (path(&object), text(&object)) else {
             kept.left_out.push(shown);
             continue;
         };
@@ -115,6 +115,49 @@ pub fn files(objects: &[Value], bounds: Bounds) -> Files {
     kept
 }
 
+/// Marks a string that is to be quoted, before and behind it: a private character, which YAML leaves as it stands.
+const MARK: char = '\u{E000}';
+
+/// An object as YAML that says the same under YAML 1.1, which the tools of Kubernetes read: the writer is of YAML 1.2
+/// and leaves `on`, `yes` and `1_000` bare. `None` where it cannot be written so.
+fn text(object: &Value) -> Option<String> {
+    if object.to_string().contains(MARK) {
+        // Every JSON is YAML.
+        return serde_json::to_string_pretty(object).ok().map(|text| text + "\n");
+    }
+    let text = serde_yaml::to_string(&marked(object)).ok()?;
+    let mut parts = text.split(MARK);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for (number, part) in parts.enumerate() {
+        // Whether the writer put quotes around the mark itself or not, one pair of them is what remains.
+        let own = if number % 2 == 0 { out.ends_with(['"', '\'']) } else { part.starts_with(['"', '\'']) };
+        if !own {
+            out.push('"');
+        }
+        out.push_str(part);
+    }
+    Some(out)
+}
+
+/// The object with every string marked that some reader takes for something else.
+fn marked(value: &Value) -> Value {
+    let mark = |text: &str| if is_ambiguous(text) { format!("{MARK}{text}{MARK}") } else { text.to_owned() };
+    match value {
+        Value::String(text) => Value::String(mark(text)),
+        Value::Array(items) => items.iter().map(marked).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (mark(key), marked(value))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Words and numbers of YAML 1.1 (yaml.org/type: bool, int, float, timestamp), generously.
+fn is_ambiguous(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-+.:".contains(&byte);
+    let word = || ["y", "n", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word));
+    let numeric = || text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
+    text.bytes().all(plain) && (word() || numeric())
+}
+
 /// Secrets as one text for each namespace, to be encrypted: by path, without what is not worth keeping.
 pub fn secrets(objects: &[Value]) -> BTreeMap<String, String> {
     let mut texts: BTreeMap<String, String> = BTreeMap::new();
@@ -122,7 +165,7 @@ pub fn secrets(objects: &[Value]) -> BTreeMap<String, String> {
     objects.sort_by_key(shown);
     for object in objects.iter().filter(|object| object["kind"] == "Secret") {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        let Ok(text) = serde_yaml::to_string(object) else { continue };
+        let Some(text) = text(object) else { continue };
         if is_name(namespace) {
             let path = format!("{FOLDER}/{namespace}/secrets.yaml.{ENCRYPTED}");
             let all = texts.entry(path).or_default();
@@ -212,19 +255,19 @@ mod tests {
     fn what_the_api_server_manages_is_left_out_and_keys_are_in_order() {
         let files = files(&[config_map("apps", "settings")], WIDE);
         let text = String::from_utf8(files.files["cluster/apps/ConfigMap/settings.yaml"].clone()).unwrap();
-        insta::assert_snapshot!(text, @r"
+        insta::assert_snapshot!(text, @r#"
         apiVersion: v1
         data:
-          'on': 'yes'
-          version: '1.10'
+          "on": "yes"
+          version: "1.10"
         kind: ConfigMap
         metadata:
           labels:
-            a: '1'
-            b: '2'
+            a: "1"
+            b: "2"
           name: settings
           namespace: apps
-        ");
+        "#);
     }
 
     #[test]

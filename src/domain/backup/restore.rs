@@ -273,7 +273,59 @@ mod tests {
         let objects = volume_beside(data, record, "data-restored", "longhorn-system", &[]).unwrap();
         let texts: Vec<String> =
             objects.iter().map(|object| serde_yaml::to_string(object).unwrap()).collect();
-        insta::assert_snapshot!(texts.join("---\n"), @"");
+        insta::assert_snapshot!(texts.join("---\n"), @r"
+        apiVersion: longhorn.io/v1beta2
+        kind: Volume
+        metadata:
+          name: data-restored
+          namespace: longhorn-system
+          labels:
+            app.kubernetes.io/managed-by: gitops-updater
+        spec:
+          fromBackup: s3://b@r/?volume=pvc-1&backup=gu-1-pvc-1
+          size: '1073741824'
+          numberOfReplicas: 3
+          accessMode: rwx
+          frontend: blockdev
+          dataEngine: v1
+        ---
+        apiVersion: v1
+        kind: PersistentVolume
+        metadata:
+          name: data-restored
+          labels:
+            app.kubernetes.io/managed-by: gitops-updater
+        spec:
+          capacity:
+            storage: '1073741824'
+          accessModes:
+          - ReadWriteMany
+          persistentVolumeReclaimPolicy: Retain
+          storageClassName: ''
+          claimRef:
+            namespace: apps
+            name: data-restored
+          csi:
+            driver: driver.longhorn.io
+            fsType: ext4
+            volumeHandle: data-restored
+        ---
+        apiVersion: v1
+        kind: PersistentVolumeClaim
+        metadata:
+          name: data-restored
+          namespace: apps
+          labels:
+            app.kubernetes.io/managed-by: gitops-updater
+        spec:
+          accessModes:
+          - ReadWriteMany
+          storageClassName: ''
+          volumeName: data-restored
+          resources:
+            requests:
+              storage: '1073741824'
+        ");
     }
 
     #[test]

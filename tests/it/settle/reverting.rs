@@ -49,7 +49,17 @@ fn message_tells_what_is_reverted_and_why() {
     settling.settle(LATER);
     let merge = settling.update().merge_commit.unwrap();
     let message = settling.world.git.run(["log", "-1", "--format=%an <%ae> %cI%n%B", "main"]);
-    snapshot!(message.replace(&merge, "[merge]"), @"");
+    snapshot!(message.replace(&merge, "[merge]"), @r#"
+    gitops-updater <gitops-updater@localhost> 2026-11-21T12:00:00+00:00
+    Revert "helm/apps/podinfo: 6.5.0 -> 6.5.1"
+
+    Deployment/apps/podinfo: ProgressDeadlineExceeded
+
+    This reverts commit [merge].
+
+    Gitops-Updater-Reverts: update-20261121-100000
+    Gitops-Updater-Component: helm/apps/podinfo
+    "#);
     assert_eq!(settling.statuses()[0].state, StatusState::Failure);
     assert!(
         settling.comments().iter().any(|comment| comment.contains("reverted by")),

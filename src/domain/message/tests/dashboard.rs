@@ -98,7 +98,7 @@ fn dashboard(count: usize) -> String {
 #[test]
 fn the_dashboard_shows_everything_with_boxes_that_work() {
     let body = dashboard(1);
-    insta::assert_snapshot!(seen(&body), @r#"
+    insta::assert_snapshot!(seen(&body), @r"
     What gitops-updater knows about this repository. Tick a box, and the next run does what it says.
 
     > Maintenance since yesterday by jane: nothing is proposed
@@ -106,7 +106,7 @@ fn the_dashboard_shows_everything_with_boxes_that_work() {
 
     ### Open pull requests
 
-    - `helm/apps/u0Proposed` `1.0.0` → `1.1.0` (#12), approval: review
+    - `helm/apps/u0Proposed` `1.0.0` → `1.1.0` (#12), approval: review: waits for a person
       - [ ] <!-- gitops-updater:rebuild u0Proposed --> Write the branch anew
 
     ### Merged, not yet verified
@@ -149,7 +149,7 @@ fn the_dashboard_shows_everything_with_boxes_that_work() {
     2 things could not be read or asked; `gitops-updater detect` lists them.
 
     Written at 2026-11-21 10:00 UTC.
-    "#);
+    ");
     assert!(Action::ticked(&body).is_empty());
     let ticked = Action::ticked(&body.replace("[ ]", "[x]"));
     let id = |stage: &str| format!("u0{stage}");
