@@ -9,6 +9,7 @@
 //! have sent is sent (again). A message has the same id then, for receivers that care.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::join_all;
@@ -193,9 +194,13 @@ impl<M: Messenger> Telling<'_, M> {
     fn claim(&self, events: &[Event]) -> Result<Vec<Due>, state::Error> {
         let claimed = Mutex::new(Vec::new());
         let current: BTreeSet<&str> = events.iter().map(|event| event.key.as_str()).collect();
+        // Two passes that claim the same at the same second would make the same commit, and both would think that it
+        // is theirs. The standard library seeds its hashers at random.
+        let own = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let changed = self.store.change(self.now, |state| {
             let open = self.due(events, state);
-            let mut transition = Transition::new(format!("Tell people ({} messages)", open.len()));
+            let mut transition = Transition::new(format!("Tell people ({} messages)", open.len()))
+                .trailer("Claim", &format!("{own:016x}"));
             for due in &open {
                 state.told.begin(&events[due.event].key, &self.config.channels[due.channel].name, self.now);
             }

@@ -52,6 +52,8 @@ pub(super) struct Look<'a> {
     judge: Judge,
     watch: Option<Watch>,
     begun: Instant,
+    /// When it was looked last.
+    last: Instant,
     started_at: Timestamp,
     recorder: Option<&'a dyn Recorder>,
     /// What was said and not acted upon yet, by update: only the last word counts.
@@ -85,6 +87,7 @@ impl<'a> Look<'a> {
             judge: Judge::new(with.settings, with.checks, with.started_at, with.memory),
             watch: None,
             begun,
+            last: begun,
             started_at: with.started_at,
             recorder: with.recorder,
             said: BTreeMap::new(),
@@ -154,7 +157,9 @@ impl<'a> Look<'a> {
     }
 
     pub(super) fn now(&self) -> Moment {
-        Moment(i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(i64::MAX))
+        // Between two looks nobody drives the clock; it has not gone back since the last.
+        let since = Instant::now().max(self.last).duration_since(self.begun);
+        Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// The time on the clock.
@@ -227,7 +232,13 @@ impl<'a> Look<'a> {
     }
 
     /// Looks on until something is said, it is time to poll, or the time is over.
-    pub(super) async fn on(&mut self, deadline: Instant, mut stop: LocalBoxFuture<'_, ()>) -> News {
+    pub(super) async fn on(&mut self, deadline: Instant, stop: LocalBoxFuture<'_, ()>) -> News {
+        let news = self.news(deadline, stop).await;
+        self.last = Instant::now();
+        news
+    }
+
+    async fn news(&mut self, deadline: Instant, mut stop: LocalBoxFuture<'_, ()>) -> News {
         loop {
             let timer = self.judge.next_timer().map(|moment| self.instant(moment));
             let watched = self.watch.is_some();

@@ -385,6 +385,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             {
                 let waiting = Decision { action: Action::Wait, ..decision.clone() };
                 self.run.go_on(&waiting)?;
+                if decision.reasons.first().is_some_and(|reason| reason.code == NO_ANSWER) {
+                    let text = "the cluster, or a person, has to say that it is healthy";
+                    self.run.waiting.insert(id.clone(), text.to_owned());
+                }
                 self.outcomes.insert(id, self.undecided(decision));
             }
             Action::Hold => self.hold(decision, judged)?,
@@ -524,7 +528,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = runbook_for(self.settle.rules, &update.component, None);
+        let runbook = runbook_for(self.settle.rules, &update.component, None)
+            .or_else(|| (update.stage == Stage::Held).then(|| RUNBOOK.to_owned()));
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),
             Err(error) => self.run.failed(&update.component, error),
@@ -553,6 +558,15 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Ok(())
     }
 }
+
+/// The judge's word for an update that nobody saw anything of (`domain::settle::case`).
+const NO_ANSWER: &str = "no_answer_in_time";
+
+/// What a person does about a component that no rule speaks of.
+const RUNBOOK: &str = "\
+1. Look at the objects above: their events, and the logs of their pods.
+2. Repair forwards by a commit, or take the change back with `git revert` where nothing has been migrated.
+";
 
 /// The health checks, with the patience that each has of its own.
 pub fn checks() -> Checks {

@@ -115,7 +115,7 @@ fn limit_that_lasts_longer_than_patience_says_when_to_come_again(
         }
     };
     world.forge.fail(Fault::instead("POST", "/pulls", answer()));
-    says(&world, &["hint:", if header == "retry-after" { "3600 seconds" } else { "2100-01-01T00:00:00Z" }]);
+    says(&world, &["hint:", if header == "retry-after" { "for 1 hour" } else { "2100-01-01T00:00:00Z" }]);
     assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"], "what was done is recorded");
     mends(&world);
 }

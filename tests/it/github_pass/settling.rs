@@ -47,7 +47,7 @@ fn revert_is_pushed_and_said_on_the_merge_commit_and_its_pull_request() {
     for method in ["merge", "squash", "rebase"] {
         let world = World::new();
         decided(&world, method);
-        world.run(&["verify", "--now", LATER]).exited(21);
+        drop(world.run(&["verify", "--now", LATER]).exited(21));
         assert_eq!(version(&world), "version: 6.5.0 # kept", "{method}");
         let subject = world.git().run(["log", "-1", "--format=%s", "main"]);
         assert_eq!(subject, "Revert \"helm/apps/podinfo: 6.5.0 -> 6.5.1\"");
@@ -55,7 +55,7 @@ fn revert_is_pushed_and_said_on_the_merge_commit_and_its_pull_request() {
             world.forge.github().comments.iter().map(|comment| comment.body.clone()).collect();
         assert!(said.iter().any(|body| body.contains("reverted by")), "{said:?}");
         world.forge.writes();
-        world.run(&["verify", "--now", MUCH_LATER]);
+        drop(world.run(&["verify", "--now", MUCH_LATER]));
         assert_eq!(world.forge.writes(), [""; 0], "nothing is said twice");
     }
 }
@@ -70,15 +70,15 @@ fn revert_is_proposed_where_the_branch_is_protected() {
                   echo 'error: GH006: Protected branch update failed for refs/heads/main.' >&2\n    exit 1\n  fi\ndone\n";
     std::fs::write(&hook, script).unwrap();
     std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
-    world.run(&["verify", "--now", LATER]).exited(21);
+    drop(world.run(&["verify", "--now", LATER]).exited(21));
     assert_eq!(version(&world), "version: 6.5.1 # kept", "nothing was pushed");
     let proposed = world.open("revert");
     assert!(proposed.title.starts_with("Revert \"helm/apps/podinfo"), "{}", proposed.title);
     let before = world.pulls();
-    world.run(&["verify", "--now", MUCH_LATER]);
+    drop(world.run(&["verify", "--now", MUCH_LATER]));
     assert_eq!(world.pulls(), before, "it is proposed once");
     world.merge("revert", "merge");
-    world.run(&["verify", "--now", MUCH_LATER]);
+    drop(world.run(&["verify", "--now", MUCH_LATER]));
     assert_eq!(version(&world), "version: 6.5.0 # kept");
     let state = world.git().run(["show", "refs/gitops-updater/state:quarantine.yaml"]);
     assert!(state.contains("6.5.1"), "{state}");
