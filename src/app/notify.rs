@@ -200,7 +200,7 @@ impl<M: Messenger> Telling<'_, M> {
         let changed = self.store.change(self.now, |state| {
             let open = self.due(events, state);
             let mut transition = Transition::new(format!("Tell people ({} messages)", open.len()))
-                .trailer("Claim", &format!("{own:016x}"));
+                .trailer("Claim", format!("{own:016x}"));
             for due in &open {
                 state.told.begin(&events[due.event].key, &self.config.channels[due.channel].name, self.now);
             }

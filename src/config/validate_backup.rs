@@ -201,7 +201,8 @@ impl Checker<'_> {
         }
         let paths = self.item_paths(path, list.len());
         for (name, path) in list.iter().zip(paths) {
-            if !is_name(name) && !(stars && name == "*") {
+            let is_star = stars && name == "*";
+            if !is_name(name) && !is_star {
                 self.wrong(&path, NOT_A_NAMESPACE);
             }
         }

@@ -11,10 +11,10 @@ use crate::domain::report::Report;
 
 pub(crate) mod clean;
 mod data;
+pub mod health;
 pub mod history;
 mod html;
 mod markdown;
-pub mod health;
 pub mod plan;
 #[cfg(test)]
 mod samples;

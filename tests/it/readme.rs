@@ -173,7 +173,9 @@ fn configurations_that_are_shown_are_valid() {
     let sandbox = Sandbox::empty();
     let shown: Vec<String> = blocks(&read("README.md"), "yaml")
         .into_iter()
-        .filter(|block| ["detection:", "policy:", "upstreams:", "notifications:"].iter().any(|key| block.starts_with(key)))
+        .filter(|block| {
+            ["detection:", "policy:", "upstreams:", "notifications:"].iter().any(|key| block.starts_with(key))
+        })
         .collect();
     assert_eq!(shown.len(), 4);
     for block in shown {

@@ -480,7 +480,7 @@ pub fn delete_branch(git: &WriteRepo, update: &Update, head: Id) -> Result<(), w
     if update.head.as_deref() != Some(head.to_string().as_str()) {
         return Ok(());
     }
-    match git.push(&[RefUpdate::delete(&format!("refs/heads/{}", update.branch), head)]) {
+    match git.push(&[RefUpdate::delete(format!("refs/heads/{}", update.branch), head)]) {
         // Somebody was faster, or the forge deletes merged branches itself.
         Err(error) if error.lost_race() => Ok(()),
         pushed => pushed.map(drop),

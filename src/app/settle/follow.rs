@@ -64,7 +64,7 @@ impl<F: Forge> UnderWay<'_, F> {
 
 impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// Every update that the judge is asked of.
-    pub(super) fn to_follow(&mut self) -> Result<BTreeMap<String, Follow>, Error> {
+    pub(super) fn find_followed(&mut self) -> Result<BTreeMap<String, Follow>, Error> {
         let ids: Vec<(String, String)> = self
             .run
             .world

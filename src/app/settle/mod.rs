@@ -194,7 +194,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let begun = self.run.pass.now;
         self.check_branches(begun)?;
         self.go_on_reverting(begun)?;
-        self.followed = self.to_follow()?;
+        self.followed = self.find_followed()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
         let away = self.settle.away.map(str::to_owned);
         let wants_baseline = open && self.settle.cluster.is_some();

@@ -274,7 +274,7 @@ mod tests {
     fn secrets_are_never_among_the_plain_files() {
         let secret = json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s", "namespace": "apps"}, "data": {"k": "dg=="}});
         let token = json!({"kind": "Secret", "apiVersion": "v1", "type": "kubernetes.io/service-account-token", "metadata": {"name": "t", "namespace": "apps"}});
-        assert!(files(&[secret.clone()], WIDE).files.is_empty());
+        assert!(files(std::slice::from_ref(&secret), WIDE).files.is_empty());
         let texts = secrets(&[token, secret]);
         assert_eq!(texts.keys().collect::<Vec<_>>(), ["cluster/apps/secrets.yaml.age"]);
         assert!(!texts["cluster/apps/secrets.yaml.age"].contains("service-account-token"));

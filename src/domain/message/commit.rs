@@ -82,7 +82,8 @@ impl Reverts<'_> {
     /// The first line.
     pub fn title(&self) -> String {
         let Update { component, from, to, .. } = self.update;
-        let line = |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(120).collect() };
+        let line =
+            |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(120).collect() };
         format!("Revert \"{}: {} -> {}\"", line(component), line(from), line(to))
     }
 
@@ -94,7 +95,8 @@ impl Reverts<'_> {
             .map(|letter| if letter.is_control() { ' ' } else { letter })
             .take(2_000)
             .collect();
-        let mut text = format!("{}\n\n{}\n\nThis reverts commit {}.\n\n", self.title(), reason.trim(), self.commit);
+        let mut text =
+            format!("{}\n\n{}\n\nThis reverts commit {}.\n\n", self.title(), reason.trim(), self.commit);
         text.push_str(&format!("{PREFIX}Reverts: {}\n", encoded(&self.update.update_id)));
         text.push_str(&format!("{PREFIX}Component: {}\n", encoded(&self.update.component)));
         text

@@ -75,20 +75,20 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
         },
         (Stage::Reverted, None) => (Light::Failure, "reverted".to_owned()),
         (Stage::Held, _) => (Light::Failure, format!("held: {why}")),
-        (Stage::Merged | Stage::Rolling, Some(commit)) => {
-            (Light::Failure, format!("reverted by {commit}; watching the cluster come back to {}", update.from))
-        }
-        (Stage::Merged | Stage::Rolling, None) => {
-            match reversal.and_then(|reversal| reversal.pull_request) {
-                Some(number) => (Light::Failure, format!("regressed; the revert is proposed in #{number}")),
-                None => (Light::Pending, format!("watching {} be applied", update.to)),
-            }
-        }
+        (Stage::Merged | Stage::Rolling, Some(commit)) => (
+            Light::Failure,
+            format!("reverted by {commit}; watching the cluster come back to {}", update.from),
+        ),
+        (Stage::Merged | Stage::Rolling, None) => match reversal.and_then(|reversal| reversal.pull_request) {
+            Some(number) => (Light::Failure, format!("regressed; the revert is proposed in #{number}")),
+            None => (Light::Pending, format!("watching {} be applied", update.to)),
+        },
     };
     let description = shortened(&headline, MAX_DESCRIPTION);
     let comment = (light != Light::Pending).then(|| comment(update, &headline, evidence, runbook));
     let label = update.stage == Stage::Held;
-    let digest = Sha256::digest(format!("{light:?}\n{description}\n{label}\n{}", comment.as_deref().unwrap_or("")));
+    let digest =
+        Sha256::digest(format!("{light:?}\n{description}\n{label}\n{}", comment.as_deref().unwrap_or("")));
     let digest = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Some(Told { light, description, label, comment, digest })
 }
@@ -106,13 +106,8 @@ fn shortened(text: &str, limit: usize) -> String {
 
 fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook: Option<&str>) -> String {
     let Update { component, from, to, .. } = update;
-    let mut text = format!(
-        "**{} {} → {}: {}**\n",
-        code(component),
-        code(from),
-        code(to),
-        prose(headline, MAX_CELL)
-    );
+    let mut text =
+        format!("**{} {} → {}: {}**\n", code(component), code(from), code(to), prose(headline, MAX_CELL));
     // A verdict that was given before a hold says more than the last one alone.
     let judgements = evidence.map(|evidence| evidence.judgements.as_slice()).unwrap_or_default();
     if let Some(last) = judgements.last() {

@@ -96,7 +96,8 @@ fn helm(folder: &Path) -> String {
                   while read -r line; do echo \"  $line\"; done < \"$9/values.yaml\"\n";
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+    let path = std::env::var_os("PATH").unwrap();
+    format!("{}:{}", folder.display(), path.to_str().unwrap())
 }
 
 #[test]

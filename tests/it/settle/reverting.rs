@@ -236,9 +236,9 @@ fn second_revert_within_a_day_stops_all_proposing_until_a_person_looks() {
         .change(MUCH_LATER.parse().unwrap(), |state| gitops_updater::app::pass::close_breaker(state, "jane"))
         .unwrap();
     let store = second.store();
-    for id in second.state().updates.keys().cloned() {
+    for id in second.state().updates.keys() {
         let now = MUCH_LATER.parse().unwrap();
-        store.change(now, |state| mark_verified(state, &id, "accepted by jane", now)).unwrap();
+        store.change(now, |state| mark_verified(state, id, "accepted by jane", now)).unwrap();
     }
     second.world.at("2026-11-21T14:00:00Z");
     assert_eq!(second.world.pulls().len(), count + 1, "and then it is again");

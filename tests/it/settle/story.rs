@@ -57,28 +57,32 @@ impl Story {
 
     /// The Kustomization has tried one commit, and applied another last.
     pub(super) fn applied(&mut self, t: f64, attempted: &str, applied: &str, ready: bool) -> &mut Self {
-        let (status, reason) = if ready { ("True", "ReconciliationSucceeded") } else { ("Unknown", "Progressing") };
+        let (status, reason) =
+            if ready { ("True", "ReconciliationSucceeded") } else { ("Unknown", "Progressing") };
         let mut conditions = vec![json!({"type": "Ready", "status": status, "reason": reason, "message": "",
             "observedGeneration": 1, "lastTransitionTime": "2026-11-21T10:00:00Z"})];
         if !ready {
             conditions.push(json!({"type": "Reconciling", "status": "True", "reason": "Progressing",
                 "message": "", "observedGeneration": 1, "lastTransitionTime": "2026-11-21T10:00:00Z"}));
         }
-        self.add(t, json!({
-            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
-            "metadata": {"name": "apps", "namespace": "flux-system", "uid": self.uid, "generation": 1},
-            "spec": {"interval": "10m", "path": "./", "prune": true, "wait": true, "timeout": "5m",
-                "sourceRef": {"kind": "GitRepository", "name": "flux-system"}},
-            "status": {
-                "lastAppliedRevision": format!("main@sha1:{applied}"),
-                "lastAttemptedRevision": format!("main@sha1:{attempted}"),
-                "observedGeneration": 1, "conditions": conditions,
-                "inventory": {"entries": [
-                    {"id": "apps_podinfo_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2"},
-                    {"id": "apps_example_source.toolkit.fluxcd.io_HelmRepository", "v": "v1"},
-                ]},
-            },
-        }))
+        self.add(
+            t,
+            json!({
+                "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization",
+                "metadata": {"name": "apps", "namespace": "flux-system", "uid": self.uid, "generation": 1},
+                "spec": {"interval": "10m", "path": "./", "prune": true, "wait": true, "timeout": "5m",
+                    "sourceRef": {"kind": "GitRepository", "name": "flux-system"}},
+                "status": {
+                    "lastAppliedRevision": format!("main@sha1:{applied}"),
+                    "lastAttemptedRevision": format!("main@sha1:{attempted}"),
+                    "observedGeneration": 1, "conditions": conditions,
+                    "inventory": {"entries": [
+                        {"id": "apps_podinfo_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2"},
+                        {"id": "apps_example_source.toolkit.fluxcd.io_HelmRepository", "v": "v1"},
+                    ]},
+                },
+            }),
+        )
     }
 
     /// The HelmRelease, its spec changed `generation` times.

@@ -34,11 +34,14 @@ pub(crate) struct Arrived {
     pub(crate) headers: HeaderMap,
 }
 
+/// Status, header and value, body.
+type Instead = (u16, Option<(&'static str, String)>, String);
+
 #[derive(Debug, Default)]
 struct Inner {
     arrived: Vec<Arrived>,
     /// How the next requests are answered instead: status, header and value, body.
-    next: VecDeque<(u16, Option<(&'static str, String)>, String)>,
+    next: VecDeque<Instead>,
     requests: usize,
 }
 
