@@ -59,9 +59,13 @@ impl ClusterArgs {
     }
 }
 
-/// How the cluster is reached, where it was asked for or the program runs in one.
+/// Where a pod has the token of its service account (Kubernetes, "Accessing the API from a Pod").
+const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+
+/// How the cluster is reached, where it was asked for or the program runs in one as an account of it.
 pub(super) fn access(asked: bool, kubeconfig: Option<&Path>, context: Option<&str>) -> Option<Access> {
-    let in_pod = environment::read("KUBERNETES_SERVICE_HOST").is_some();
+    // A pod without an account has no way to its cluster: `automountServiceAccountToken: false`, or a runner in a pod.
+    let in_pod = environment::read("KUBERNETES_SERVICE_HOST").is_some() && Path::new(ACCOUNT).exists();
     (asked || in_pod || kubeconfig.is_some() || context.is_some()).then(|| Access {
         kubeconfig: kubeconfig.map(Path::to_path_buf),
         context: context.map(str::to_owned),

@@ -254,7 +254,7 @@ mod tests {
     const MOVED: Sight = Sight { nodes_moved: Some(true), longhorn_recorded: Some(true) };
     const STILL: Sight = Sight { nodes_moved: Some(false), longhorn_recorded: Some(false) };
 
-    // domain.md §7, row by row.
+    // Kind of change by kind of change.
     #[rstest]
     #[case::k3s_no_node_started("k3s", UpdateType::Minor, RevertSafety::Conditional, STILL, "mind")]
     #[case::k3s_one_node_done(

@@ -12,7 +12,7 @@ use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::StorageSpec;
 use crate::domain::settle::kind::Kind;
 
-/// Longest time until the claim is bound (domain.md §3.4).
+/// Longest time until the claim is bound (what Kubernetes and Longhorn need on a busy node).
 const BIND: Duration = Duration::from_secs(120);
 /// Longest time until the volume is attached and mounted.
 const ATTACH: Duration = Duration::from_secs(180);

@@ -29,6 +29,7 @@ use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Error, Failure, Pass, UnderWay, World};
+use crate::domain::plan::RevertSafety;
 use crate::domain::rule::Rule;
 use crate::domain::rule::health::{health_for, runbook_for};
 use crate::domain::settle::health::{self, HealthSettings, Moves, prechecks};
@@ -91,7 +92,7 @@ pub struct Settled {
     pub unrecorded: Option<std::io::Error>,
 }
 
-/// Why nothing may be merged by the state of the cluster (domain.md §6.2: storage, etcd and nodes).
+/// Why nothing may be merged by the state of the cluster (storage, etcd and nodes).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unfit {
     anything: Vec<String>,
@@ -482,6 +483,16 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             .collect();
         for update in decided {
             let decision = Decision::to_revert(&update, now);
+            // Decided by an earlier pass, which saw the cluster; this one has not looked yet. Where a revert may do
+            // harm, a node may have moved or a version been recorded since.
+            if update.revert.safety != RevertSafety::Safe {
+                let text =
+                    "a revert was decided and not carried out at once; whether it is still safe is for a \
+                            person to say"
+                        .to_owned();
+                self.hold(&decision.held("revert_unsure", text), &update.update_id)?;
+                continue;
+            }
             if let Err(error) = self.revert(&decision, &update.update_id, None) {
                 self.outcomes.insert(update.update_id.clone(), Outcome::RevertFailed);
                 self.run.failed(&update.component, error)?;

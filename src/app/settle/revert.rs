@@ -49,6 +49,12 @@ impl<F: Forge> UnderWay<'_, F> {
                 return Ok(Taken::Stopped);
             }
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
+            // Whatever was decided, and by whichever pass: what another one has seen since comes first.
+            let care = self.world.state.memory.get(&id);
+            if care.is_some_and(|seen| seen.node_touched || seen.longhorn_recorded) {
+                let text = "not reverted: the cluster has moved to the new version in part, and cannot go back by Git";
+                return Ok(Taken::Held(decision.held("moved", text.to_owned())));
+            }
             let (landed, paths, changed) = match self.on_branch(&update)? {
                 OnBranch::TakenBack { commit, ours } => {
                     self.record_taken_back(&id, &commit.to_string(), ours, now)?;

@@ -13,7 +13,7 @@ use crate::domain::state::{Stage, Update};
 pub const STATUS_CONTEXT: &str = "gitops-updater/verify";
 /// Label of the pull request of what is held.
 pub const HOLD_LABEL: &str = "gitops-updater/hold";
-/// Longest description of a commit status, in characters (domain.md §5).
+/// Longest description of a commit status, in characters.
 const MAX_DESCRIPTION: usize = 140;
 /// Rows of the table of evidence.
 const MAX_ROWS: usize = 40;

@@ -312,7 +312,7 @@ impl Event {
     }
 }
 
-/// The kind of a component, as its id has it (design.md, ids: `[cluster:]kind[/…]`).
+/// The kind of a component, as its id has it (`[cluster:]kind[/…]`).
 pub fn kind_of(component: &str) -> &str {
     let first = component.split('/').next().unwrap_or(component);
     first.rsplit(':').next().unwrap_or(first)

@@ -63,7 +63,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What makes it the same finding at another moment (domain.md: check, kind, namespace, owner, reason).
+    /// What makes it the same finding at another moment (check, kind, namespace, owner, reason).
     pub fn key(&self) -> (&str, &Subject, &str) {
         (&self.check, &self.subject, &self.reason)
     }

@@ -1,4 +1,4 @@
-//! Whether objects are where a commit wants them: what their status says, and of what it says it (domain.md §2.4).
+//! Whether objects are where a commit wants them: what their status says, and of what it says it.
 //!
 //! A condition alone proves nothing: it may speak of an older generation or revision. What names the revision (or the
 //! chart's version in the history of a release) must agree with it.

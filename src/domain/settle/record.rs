@@ -14,7 +14,7 @@ const MOST_ENTRIES: usize = 60;
 const MOST_REASONS: usize = 20;
 /// Longest text of a reason that is kept, in characters.
 const LONGEST_TEXT: usize = 600;
-/// Reverts within [`BREAKER_WINDOW_HOURS`] that stop everything (domain.md §6.2).
+/// Reverts within [`BREAKER_WINDOW_HOURS`] that stop everything.
 const MOST_REVERTS: usize = 2;
 /// Hours that reverts are counted over.
 const BREAKER_WINDOW_HOURS: i64 = 24;

@@ -1,4 +1,4 @@
-//! A k3s rollout, node by node (domain.md §1.5): the controller's own word is only that its Jobs succeeded.
+//! A k3s rollout, node by node (system-upgrade-controller `pkg/upgrade`): the controller's own word is only that its Jobs succeeded.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

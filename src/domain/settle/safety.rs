@@ -1,4 +1,4 @@
-//! Whether going back is safe (domain.md §7): a Git revert of some changes does more harm than the failure.
+//! Whether going back is safe: a Git revert of some changes does more harm than the failure.
 
 use super::radius::same_version;
 use super::readiness::reason;
@@ -97,7 +97,7 @@ mod tests {
         flux_runs: true,
     };
 
-    /// One row of domain.md §7 each.
+    /// One row for each kind of change.
     #[rstest]
     #[case::k3s_before_any_node_started(Change { kind: "k3s", planned: Some("conditional"), ..NOTHING }, Ok(()))]
     #[case::k3s_after_a_node(Change { kind: "k3s", planned: Some("conditional"), node_touched: true, ..NOTHING }, Err("node_moved"))]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Windows and thresholds of the judge (design.md §4, "Windows").
+/// Windows and thresholds of the judge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Time between two samples.

@@ -1,9 +1,9 @@
 //! What commit statuses say where the cluster itself is not looked at.
 //!
-//! Flux's notification-controller writes one for each Kustomization on the commit that it applied (domain.md §2.5,
-//! "Measured"): `kustomization/<name>/<uid>`. They cover what Flux applied and waited for, and no more: a HelmRelease may
-//! fail while they are green. So they never complete an update. Nor do they revert one: nobody saw the cluster before,
-//! and no failure can be called new.
+//! Flux's notification-controller writes one for each Kustomization on the commit that it applied:
+//! `kustomization/<name>/<uid>`. They cover what Flux applied and waited for, and no more: a HelmRelease may fail while
+//! they are green. So they never complete an update. Nor do they revert one: nobody saw the cluster before, and no
+//! failure can be called new.
 
 use std::collections::BTreeMap;
 

@@ -76,7 +76,7 @@ pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
     }
 }
 
-/// Containers that were started again since the baseline, often enough to be wrong (domain.md §6.1).
+/// Containers that were started again since the baseline, often enough to be wrong.
 pub(super) fn restarted(world: &World, baseline: &Baseline) -> Vec<Finding> {
     const OFTEN: i64 = 3;
     let now = restarts(world);

@@ -1,4 +1,4 @@
-//! Flux objects: sources, Kustomizations, HelmReleases, and what the Flux Operator has (domain.md §2.4).
+//! Flux objects: sources, Kustomizations, HelmReleases, and what the Flux Operator has.
 
 use super::look::{Look, Wrong, said, subject, word};
 use crate::domain::settle::finding::{Category, Severity};

@@ -1,4 +1,4 @@
-//! Longhorn's volumes, nodes, engines, replicas and backup targets (domain.md §3.2).
+//! Longhorn's volumes, nodes, engines, replicas and backup targets.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Nodes, and the quorum of etcd among them (domain.md §1.6).
+//! Nodes, and the quorum of etcd among them.
 
 use jiff::Timestamp;
 

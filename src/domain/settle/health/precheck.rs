@@ -1,4 +1,4 @@
-//! What must be so in the cluster before a change is merged (domain.md §1.4, §1.6, §3.2, §6.2).
+//! What must be so in the cluster before a change is merged.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

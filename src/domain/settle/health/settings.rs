@@ -1,4 +1,4 @@
-//! How long something must have been wrong before it counts (domain.md §6.1).
+//! How long something must have been wrong before it counts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every row of domain.md §6.1, both ways: what is told, and what is not.
+//! Every check, both ways: what is told, and what is not.
 
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Longhorn's own objects (domain.md §3.2).
+//! Longhorn's own objects (longhorn-manager `k8s/pkg/apis/longhorn/v1beta2`).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
