@@ -19,7 +19,7 @@ use super::statuses;
 use super::symptoms::{is_new, restarted};
 use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
-use super::world::World;
+use super::world::{Sight, World};
 use branch::Standing;
 use weigh::Weight;
 
@@ -485,9 +485,29 @@ impl Case {
             }
             Trend::Passed => {
                 let text = "applied, and nothing was worse than before for the whole window";
-                Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])
+                match self.not_observed(world) {
+                    Some(why) => Opinion::new(Verdict::Unknown, Action::Wait, vec![why]),
+                    None => {
+                        Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])
+                    }
+                }
             }
         }
+    }
+
+    /// What would have to be seen and may not be read: nothing wrong with it can be found, and nothing is proven.
+    fn not_observed(&self, world: &World) -> Option<Reason> {
+        let needed: &[Kind] = match self.update.kind.as_str() {
+            "k3s" => &[Kind::Node, Kind::Plan, Kind::Pod, Kind::LonghornVolume],
+            "longhorn" => &[Kind::Pod, Kind::Deployment, Kind::LonghornVolume, Kind::LonghornSetting],
+            _ => &[Kind::Pod, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet],
+        };
+        needed.iter().find_map(|kind| match world.sees(*kind) {
+            Sight::Unseen { reason: why } => {
+                Some(reason("unreadable", None, format!("{} cannot be looked at: {why}", kind.label())))
+            }
+            _ => None,
+        })
     }
 
     fn trend(&self, world: &World, settings: &Settings) -> Trend {
