@@ -45,7 +45,7 @@ pub(super) fn line(text: &str, limit: usize) -> String {
     out
 }
 
-/// As [`line`], with mentions, links and addresses broken.
+/// As [`line()`], with mentions, links and addresses broken.
 pub(super) fn defused(text: &str, limit: usize) -> String {
     let plain = line(text, limit);
     let mut out = String::with_capacity(plain.len());
