@@ -90,6 +90,8 @@ fn body(texts: &[&str]) {
         changelog_url: Some(&changelog),
         releases: &[release],
         sections: &[section.clone(), Section { urgent: true, ..section }],
+        data_backups: &[],
+        not_covered: &[],
     }
     .write(&templates)
     .expect("our own templates fit");
