@@ -441,8 +441,11 @@ fn shown_revisions(world: &World) -> Vec<Revision> {
 }
 
 /// The last two parts of a repository's address, by which it is told from others whatever the protocol:
-/// `ssh://git@host/owner/name.git` and `https://host/owner/name` are one.
+/// `ssh://git@host/owner/name.git` and `https://host/owner/name` are one. `None` for a folder, which says nothing.
 fn repository_name(url: &str) -> Option<String> {
+    if !url.contains("://") && !url.contains('@') {
+        return None;
+    }
     let path = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
     let mut parts = path.rsplit(['/', ':']).filter(|part| !part.is_empty());
     let name = parts.next()?;

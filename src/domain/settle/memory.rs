@@ -179,3 +179,85 @@ impl Baseline {
         self.findings.iter().any(|old| &old.subject == subject)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::settle::finding::Severity;
+    use rstest::rstest;
+
+    fn at(time: &str) -> Option<Timestamp> {
+        Some(format!("2026-11-21T{time}Z").parse().unwrap())
+    }
+
+    #[rstest]
+    #[case("update-20261121-100000", true)]
+    #[case("update-20261121-100000-back", true)]
+    #[case("update-20261121-100000-2", false)]
+    #[case("update-20261121-100000-2-back", false)]
+    fn an_id_is_no_prefix_of_another(#[case] judged: &str, #[case] is: bool) {
+        assert_eq!(is_of(judged, "update-20261121-100000"), is);
+    }
+
+    #[test]
+    fn what_happened_stays_whoever_saw_it() {
+        let recorded = Remembered {
+            merged_at: at("10:00:00"),
+            node_touched: true,
+            nodes_moved: BTreeSet::from(["n1".to_owned()]),
+            longhorn_recorded: true,
+            blind_until: at("11:00:00"),
+            held: true,
+            ..Remembered::default()
+        };
+        let seen = Remembered {
+            merged_at: at("10:00:05"),
+            nodes_moved: BTreeSet::from(["n2".to_owned()]),
+            applied_since: at("11:30:00"),
+            ..Remembered::default()
+        };
+        let joined = seen.joined(&recorded);
+        assert!(joined.node_touched && joined.longhorn_recorded && joined.cannot_go_back());
+        assert_eq!(joined.nodes_moved.len(), 2);
+        assert_eq!((joined.merged_at, joined.blind_until), (at("10:00:00"), at("11:00:00")));
+        assert_eq!(joined.applied_since, at("11:30:00"), "what was seen last counts for what is now");
+        assert!(!joined.held);
+    }
+
+    #[rstest]
+    #[case::looked_a_little_longer(|one: &mut Remembered| one.seen_until = at("10:02:00"), true)]
+    #[case::looked_much_longer(|one: &mut Remembered| one.seen_until = at("10:03:00"), false)]
+    #[case::lost_sight(|one: &mut Remembered| one.blind_until = at("10:00:00"), false)]
+    #[case::a_node_moved(|one: &mut Remembered| one.node_touched = true, false)]
+    fn only_times_may_differ(#[case] change: fn(&mut Remembered), #[case] about: bool) {
+        let known = Remembered { seen_until: at("10:00:00"), ..Remembered::default() };
+        let mut seen = known.clone();
+        change(&mut seen);
+        assert_eq!(known.is_about(&seen, jiff::SignedDuration::from_mins(3)), about);
+    }
+
+    #[rstest]
+    #[case::everything_was_seen(&[], Category::Applications, "Deployment", true)]
+    #[case::its_kind_was_not(&["Deployment"], Category::Applications, "Deployment", false)]
+    #[case::pods_were_not(&["Pod"], Category::Applications, "Deployment", false)]
+    #[case::pods_tell_nothing_of_nodes(&["Pod"], Category::Infrastructure, "Node", true)]
+    fn what_nobody_could_see_then_is_not_new(
+        #[case] unseen: &[&str],
+        #[case] category: Category,
+        #[case] kind: &str,
+        #[case] could: bool,
+    ) {
+        let not_observed = unseen.iter().map(|kind| (*kind).to_owned()).collect();
+        let baseline = Baseline { not_observed, ..Baseline::default() };
+        let finding = Finding {
+            check: "any".to_owned(),
+            category,
+            subject: Subject { kind: kind.to_owned(), namespace: String::new(), name: "n".to_owned() },
+            reason: String::new(),
+            message: String::new(),
+            severity: Severity::Failing,
+        };
+        assert_eq!(baseline.could_see(&finding), could);
+        assert_eq!(baseline.saw_less_than(&Baseline::default()), !unseen.is_empty());
+    }
+}

@@ -20,7 +20,7 @@ const NEW: &str = "6.5.1";
 const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 
 /// Windows of seconds, so that stories may be short.
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         sample: Duration::from_secs(1),
         settle: Duration::from_secs(2),
@@ -31,7 +31,7 @@ fn settings() -> Settings {
 }
 
 /// A merged update, and the commits before and after it.
-fn merged() -> (Settling, String, String) {
+pub(super) fn merged() -> (Settling, String, String) {
     let settling = Settling::merged(MergeMethod::Merge);
     let merge = settling.main();
     let base = settling.world.git.run(["rev-parse", "main^1"]);
@@ -56,7 +56,7 @@ fn watch(
     Ok((settled, asked))
 }
 
-fn look(settling: &Settling, story: &Story, wait: u64) -> Settled {
+pub(super) fn look(settling: &Settling, story: &Story, wait: u64) -> Settled {
     let (settled, _) = watch(settling, story, wait, &Recording::default(), LATER).unwrap();
     assert!(settled.failures.is_empty(), "{:?}", settled.failures);
     settled
@@ -73,7 +73,7 @@ fn healthy(base: &str, merge: &str) -> Story {
     story
 }
 
-fn failing(base: &str, merge: &str) -> Story {
+pub(super) fn failing(base: &str, merge: &str) -> Story {
     let mut story = Story::begin(base, OLD);
     story
         .source(5.0, merge)
