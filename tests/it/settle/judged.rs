@@ -174,6 +174,19 @@ fn pass_that_ends_early_leaves_what_the_next_one_goes_on_with() {
 }
 
 #[test]
+fn hours_between_two_passes_are_no_part_of_the_window() {
+    let (settling, base, merge) = merged();
+    look(&settling, &healthy(&base, &merge), 18);
+    let mut story = Story::begin(&merge, NEW);
+    story.source(0.0, &merge);
+    let at = |wait, now| watch(&settling, &story, wait, &Recording::default(), now).unwrap();
+    let (settled, _) = at(10, MUCH_LATER);
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Undecided, "fourteen seconds of twenty were seen");
+    let (settled, _) = at(20, "2026-11-21T14:00:00Z");
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Over);
+}
+
+#[test]
 fn what_the_update_broke_before_anybody_looked_is_no_baseline() {
     let (settling, base, merge) = merged();
     let mut story = Story::begin(&base, OLD);
