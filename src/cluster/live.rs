@@ -262,7 +262,10 @@ impl Cluster for Live {
         let mut started = Vec::new();
         for (kind, version, namespace) in places {
             let api = kind.api();
-            let path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            let mut path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            if let Some(selector) = kind.field_selector() {
+                path = path.with("fieldSelector", selector);
+            }
             let (sender, first) = oneshot::channel();
             let watcher = Watcher {
                 asker: self.asker.clone(),

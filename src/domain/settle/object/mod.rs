@@ -5,6 +5,7 @@
 //! is absent or empty in the object, too.
 
 mod core;
+mod event;
 mod flux;
 mod longhorn;
 mod network;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use self::core::{
     Bootable, Container, ContainerState, Expression, Job, Node, Pod, Selector, Taint, Template, Workload,
 };
+pub use self::event::Event;
 pub use self::flux::{
     Artifact, CrossReference, FluxInstance, HelmRelease, InventoryEntry, Kustomization, Plan, Release, Source,
 };
@@ -117,6 +119,8 @@ pub enum Detail {
     LonghornBackupTarget(LonghornBackupTarget),
     /// Of an ETCDSnapshotFile.
     EtcdSnapshot(EtcdSnapshot),
+    /// Of an Event.
+    Event(Box<Event>),
 }
 
 /// `metadata`, without managed fields.
@@ -453,6 +457,7 @@ impl<'de> DeserializeSeed<'de> for Reading {
             }
             Kind::StorageClass => storage::storage_class(self.0, deserializer),
             Kind::LonghornSetting => longhorn::setting(self.0, deserializer),
+            Kind::Event => event::event(self.0, deserializer),
         }
     }
 }
