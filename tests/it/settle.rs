@@ -5,6 +5,7 @@
 
 mod branch;
 mod judged;
+mod nodes;
 mod reverting;
 mod scripted;
 mod story;
