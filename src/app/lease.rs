@@ -61,7 +61,7 @@ pub struct Lease {
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
     /// Somebody else has changed or deleted it.
-    #[error("the lease `{namespace}/{name}` was taken by somebody else")]
+    #[error("cannot keep the lease `{namespace}/{name}`: somebody else took or deleted it")]
     Taken {
         /// Namespace.
         namespace: String,
@@ -69,8 +69,15 @@ pub enum Lost {
         name: String,
     },
     /// It could not be renewed before its time was over.
-    #[error("the lease could not be renewed in time")]
-    Over(#[source] ClusterError),
+    #[error("cannot renew the lease `{namespace}/{name}` in time")]
+    Over {
+        /// Namespace.
+        namespace: String,
+        /// Name.
+        name: String,
+        /// The last failure.
+        source: ClusterError,
+    },
 }
 
 fn resource() -> Resource {
@@ -183,12 +190,12 @@ impl Lease {
                 }
                 Err(error) => error,
             };
+            let Terms { namespace, name, .. } = self.terms.clone();
             if matches!(failed.class, ErrorClass::Conflict | ErrorClass::NotFound) {
-                let Terms { namespace, name, .. } = self.terms.clone();
                 return Lost::Taken { namespace, name };
             }
             if left.is_zero() || !self.holds(time.now()) {
-                return Lost::Over(failed);
+                return Lost::Over { namespace, name, source: failed };
             }
             pause = (every / 4).min(left);
         }

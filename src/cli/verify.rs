@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form;
+use super::lease;
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
@@ -115,6 +116,12 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     };
     let path = &args.place.path;
     let stop = Stop::listen()?;
+    let turn = lease::take(access.as_ref())?;
+    if let Some(text) = turn.of_another() {
+        tracing::warn!("{text}");
+        return Ok(Outcome::NotItsTurn);
+    }
+    let stop = turn.stop(&stop);
     let settling = Settling {
         args: &args.settle,
         path,
@@ -127,6 +134,9 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));
+    }
+    if settled.is_err() && stop.is_lost() {
+        return Err(lease::lost());
     }
     let settled = settled?;
     if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {

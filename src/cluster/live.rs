@@ -39,6 +39,7 @@ const MANAGER: &str = "gitops-updater";
 pub struct Live {
     asker: Arc<Asker>,
     version: String,
+    namespace: String,
     quiet: Duration,
     reducer: Option<Reducer>,
 }
@@ -92,7 +93,18 @@ impl Live {
         });
         let version =
             version.map_err(|failure| Error::Unreachable { url: clients.url, reason: failure.reason })?;
-        Ok(Self { asker: Arc::new(asker), version, quiet: options.quiet, reducer: options.recorded })
+        Ok(Self {
+            asker: Arc::new(asker),
+            version,
+            namespace: clients.namespace,
+            quiet: options.quiet,
+            reducer: options.recorded,
+        })
+    }
+
+    /// The namespace of the pod that this program runs in, or of the kubeconfig's context.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Version of the API server (`v1.33.4+k3s1`).

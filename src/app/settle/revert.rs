@@ -191,7 +191,7 @@ impl<F: Forge> UnderWay<'_, F> {
 
     /// The branch moved to a commit that the forge makes and signs, where that was chosen; `None` where it was not, or
     /// the change is one that the forge's API does not take.
-    fn revert_through_forge(
+    pub(super) fn revert_through_forge(
         &self,
         branch: &str,
         base: Id,

@@ -146,7 +146,7 @@ async fn lease_is_kept_through_a_short_outage_and_lost_in_a_long_one() {
     let mut lease = ours(&live, "one", &time).await;
     cluster.fail("PUT", "/leases", 1000, How::Instead(Answer::unavailable()));
     let lost = lease.keep(&live, &time).await;
-    assert!(matches!(lost, Lost::Over(_)), "{lost}");
+    assert!(matches!(lost, Lost::Over { .. }), "{lost}");
     theirs(&live, "two", &time).await;
 }
 

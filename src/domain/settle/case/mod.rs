@@ -1,6 +1,7 @@
 //! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
 
 mod branch;
+mod nodes;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ use weigh::Weight;
 /// Most reasons that are told.
 const REASONS: usize = 10;
 
+/// What of an update is its way from node to node.
+const ROLLOUT: &str = "rollout";
+
 /// Kinds on which every judgement of Flux rests.
 const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
 
@@ -51,6 +55,8 @@ pub(super) struct Case {
     /// What the last sample found that is dangerous and not of this update, or may have been there before.
     elsewhere: Vec<Reason>,
     held: Vec<Reason>,
+    /// Nodes failed on their way, when it was looked last.
+    rollout_failed: bool,
 }
 
 /// The tries of one object to get to the new version.
@@ -123,6 +129,7 @@ impl Case {
             bad: Vec::new(),
             elsewhere: Vec::new(),
             held: Vec::new(),
+            rollout_failed: false,
         }
     }
 
@@ -274,6 +281,7 @@ impl Case {
                 State::Failing(failure) => failures.push((title, failure)),
             }
         }
+        self.rollout_failed = failures.iter().any(|(title, _)| title == ROLLOUT);
         if !unseen.is_empty() {
             self.unsettle();
             self.remembered.blind_until = Some(world.wall());
@@ -350,7 +358,7 @@ impl Case {
         }
         if self.update.kind == "k3s" {
             let state = self.progress(world, settings, version);
-            states.push(("rollout".to_owned(), state));
+            states.push((ROLLOUT.to_owned(), state));
         }
         if states.is_empty() {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {

@@ -23,7 +23,7 @@ mod storage;
 mod workloads;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
