@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::harm::refuse;
-use super::{Error, RollbackArgs, refuse_when_stopped};
+use super::{Error, RollbackArgs, no_branch, refuse_when_stopped};
 use crate::app::effects::Effect;
 use crate::app::rollback::mark_reverted;
 use crate::cli::GlobalArgs;
@@ -162,7 +162,7 @@ fn base(place: &Workplace, args: &RollbackArgs) -> Result<(String, Id), CommandE
         (Some(own), Some(fetched)) if place.repo.is_ancestor(own, fetched)? => fetched,
         (Some(own), _) => own,
         (None, Some(fetched)) => fetched,
-        (None, None) => return Err(CommandError::failed(Error::Branch(branch))),
+        (None, None) => return Err(no_branch(branch)),
     };
     Ok((branch, tip))
 }
@@ -208,6 +208,7 @@ fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Tar
 fn of_commit(place: &Workplace, info: &CommitInfo) -> Result<Target, CommandError> {
     let before = info.parents.first().copied().ok_or_else(|| {
         CommandError::failed(format!("cannot revert `{}`: nothing comes before it", info.id.short()))
+            .hint("name a later commit with `--commit`; in a shallow clone, fetch more of the history first")
     })?;
     let mut trailers = Trailers::parse(&info.message);
     if let (None, Some(second)) = (&trailers, info.parents.get(1))

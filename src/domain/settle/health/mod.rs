@@ -27,7 +27,7 @@ mod testing;
 mod tests;
 
 pub use compare::{Comparison, compare};
-pub use observed::{Unobserved, not_observed};
+pub use observed::{MISSING_RIGHT, Unobserved, by_reason, not_observed};
 pub use owner::restarts;
 pub use precheck::{Concern, Moves, prechecks};
 pub use probes::API_SERVER;
