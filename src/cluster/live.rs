@@ -19,6 +19,7 @@ use super::sight::Sight;
 use super::watch::{First, Watcher};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource, Scope, Watch};
 use crate::clock::{MachineTime, Time};
+use crate::domain::settle::health::MISSING_RIGHT;
 use crate::domain::settle::kind::Kind;
 
 /// What is told before anybody takes it. Objects wait here, not in memory without bounds.
@@ -229,7 +230,7 @@ impl Place<'_> {
 fn rule(group: &str, plural: &str, verbs: &[&str], namespace: Option<&str>) -> String {
     let place = namespace.map_or_else(String::new, |namespace| format!(" in the namespace `{namespace}`"));
     let verbs = verbs.join(", ");
-    format!("grant the account {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}{place}")
+    format!("{MISSING_RIGHT} {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}{place}")
 }
 
 /// A watcher that was not started yet.
