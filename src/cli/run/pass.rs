@@ -170,6 +170,7 @@ impl<'a> At<'a> {
             runtime,
             seen: &seen,
             stop: self.stop,
+            proposes: true,
         };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
         let settled = trace

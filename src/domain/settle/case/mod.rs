@@ -139,7 +139,7 @@ impl Case {
         if world.now() < from.after(settings.settle(&self.update.component)) {
             return;
         }
-        let Some(baseline) = &self.remembered.baseline else { return };
+        let Some(baseline) = &self.remembered.baseline else { return self.sample_alone(world, findings) };
         let restarted = restarted(world, baseline);
         let findings = || findings.iter().chain(&restarted);
         let new =
@@ -151,27 +151,33 @@ impl Case {
             settings.counts(&self.update.component, &finding.check)
                 || self.radius.covers(world, &self.update, at, finding)
         });
-        let tell = |finding: &&Finding| {
-            let Subject { kind, namespace, name } = &finding.subject;
-            let title = if namespace.is_empty() {
-                format!("{kind}/{name}")
-            } else {
-                format!("{kind}/{namespace}/{name}")
-            };
-            reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
-        };
-        self.bad = ours.iter().map(tell).collect();
+        self.bad = ours.iter().copied().map(told).collect();
         let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
         self.elsewhere = others
             .iter()
             .filter(|finding| is_critical(finding))
             .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
-            .map(tell)
+            .copied()
+            .map(told)
             .collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
         }
+    }
+
+    /// A sample where nobody saw the cluster before the merge: nothing that is wrong is known to be new, and where
+    /// nothing is wrong with what is touched, that is as good.
+    fn sample_alone(&mut self, world: &World, findings: &[Finding]) {
+        let at = self.remembered.merged_at;
+        let counts = |finding: &&Finding| {
+            finding.severity >= Severity::Failing
+                && (is_critical(finding) || self.radius.covers(world, &self.update, at, finding))
+        };
+        let wrong: Vec<Reason> = findings.iter().filter(counts).map(told).collect();
+        self.bad = wrong;
+        self.elsewhere.clear();
+        self.window.add(!self.bad.is_empty());
     }
 
     /// What is to be said now.
@@ -487,7 +493,10 @@ impl Case {
                 Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
             }
             Trend::Failed if self.remembered.baseline.is_none() => {
-                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+                let mut reasons = bad();
+                let text = "nobody saw the cluster before the merge, so nobody knows what is new";
+                reasons.push(reason("no_baseline", None, text));
+                Opinion::new(Verdict::Inconclusive, Action::Hold, reasons)
             }
             Trend::Failed => {
                 self.regressed = bad();
@@ -570,6 +579,14 @@ impl Case {
         self.bad.clear();
         self.elsewhere.clear();
     }
+}
+
+/// A finding as a reason.
+fn told(finding: &Finding) -> Reason {
+    let Subject { kind, namespace, name } = &finding.subject;
+    let title =
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") };
+    reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
 }
 
 /// Longhorn's own record of its version.
