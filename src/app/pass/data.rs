@@ -6,6 +6,7 @@ use super::{Error, Run};
 use crate::app::data::{Made, Request};
 use crate::app::forge::Forge;
 use crate::domain::backup::DataBackup;
+use crate::domain::component::bare_id;
 use crate::domain::plan::{Held, Step};
 use crate::domain::state::Update;
 
@@ -68,6 +69,6 @@ impl<F: Forge> Run<'_, F> {
 
 /// The kind is the id's first part, or the id itself (`k3s`).
 fn kind_of(component: &str) -> &str {
-    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
+    let id = bare_id(component);
     id.split('/').next().unwrap_or(id)
 }
