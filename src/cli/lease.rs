@@ -181,7 +181,7 @@ async fn hold(
     };
     if let Some(lost) = lost {
         losing.send_replace(true);
-        tracing::error!(error = %super::run::chain(&lost), "the pass stops after the effect at hand");
+        tracing::error!(error = %crate::app::pass::chain(&lost), "the pass stops after the effect at hand");
         return;
     }
     let released = tokio::time::timeout(RELEASE, lease.release(live)).await;

@@ -8,6 +8,7 @@ mod adapters;
 mod backup;
 mod completions;
 mod config;
+mod connection;
 mod dashboard;
 mod detect;
 mod environment;
@@ -34,8 +35,8 @@ mod serve;
 mod settle;
 mod status;
 pub mod stop;
+mod updates;
 mod verify;
-mod watch;
 mod workplace;
 
 use std::io::IsTerminal;

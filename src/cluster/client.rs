@@ -32,6 +32,14 @@ pub enum Error {
         /// Why.
         source: Box<kube::config::KubeconfigError>,
     },
+    /// The kubeconfig of the environment (`KUBECONFIG`, else `~/.kube/config`) cannot be used with this context.
+    #[error("cannot use context `{context}` of the kubeconfig of the environment")]
+    Context {
+        /// Its name.
+        context: String,
+        /// Why.
+        source: Box<kube::config::KubeconfigError>,
+    },
     /// There is neither a kubeconfig nor a service account.
     #[error("cannot find a cluster")]
     Infer {
@@ -73,10 +81,9 @@ pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
         (None, Some(context)) => {
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            Config::from_kubeconfig(&options).await.map_err(|source| Error::Kubeconfig {
-                path: PathBuf::from("KUBECONFIG"),
-                source: Box::new(source),
-            })?
+            Config::from_kubeconfig(&options)
+                .await
+                .map_err(|source| Error::Context { context: context.clone(), source: Box::new(source) })?
         }
         (None, None) => Config::infer().await.map_err(|source| Error::Infer { source: Box::new(source) })?,
     };

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Course;
 use super::branch::OnBranch;
 use super::look::Look;
-use super::{Course, kind_of};
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
+use crate::domain::notice::kind_of;
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Merged, Seen};
 use crate::domain::settle::memory::{Baseline, Memory, Remembered, WAY_BACK};

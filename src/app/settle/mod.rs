@@ -29,8 +29,7 @@ use self::revert::Taken;
 use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
-use super::pass::{Error, Failure, Pass, UnderWay, World};
-use crate::domain::component::bare_id;
+use super::pass::{Done, Error, Failure, Pass, UnderWay, Unfit, World};
 use crate::domain::plan::RevertSafety;
 use crate::domain::rule::Rule;
 use crate::domain::rule::health::{health_for, runbook_for};
@@ -88,51 +87,44 @@ pub struct Settled {
     pub baseline: Option<Baseline>,
     /// Why nothing may be merged as the cluster is; `None` where there is no way to it.
     pub unfit: Option<Unfit>,
+    /// What did not go well and kept nothing from going on, such as a commit status that the forge refused.
+    pub warnings: Vec<String>,
     /// Why the cluster was not seen.
     pub blind: Option<String>,
     /// Why the recording is not whole.
     pub unrecorded: Option<std::io::Error>,
 }
 
-/// Why nothing may be merged by the state of the cluster (storage, etcd and nodes).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unfit {
-    anything: Vec<String>,
-    /// What restarts nodes.
-    nodes: Vec<String>,
-    longhorn: Vec<String>,
+impl Settled {
+    /// Puts what was settled in front of what was done after it.
+    pub fn put_before(self, done: &mut Done) {
+        done.effects.splice(..0, self.effects);
+        done.failures.splice(..0, self.failures);
+        for (id, why) in self.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if done.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                done.waiting.insert(id, why);
+            }
+        }
+        done.warnings.extend(self.warnings);
+        done.warnings.extend(self.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
-impl Unfit {
-    fn seen(world: &world::World) -> Self {
-        let why = |moves| {
-            let concerns = prechecks(world, &HealthSettings::default(), moves);
-            concerns
-                .into_iter()
-                .map(|concern| match concern.object {
-                    Some(object) => format!("{object}: {}", concern.text),
-                    None => concern.text,
-                })
-                .collect()
-        };
-        Self {
-            anything: why(Moves::default()),
-            nodes: why(Moves { nodes: true, drains: true, longhorn: false }),
-            longhorn: why(Moves { longhorn: true, ..Moves::default() }),
-        }
-    }
-
-    /// Why a component may not be merged now; `None` where nothing speaks against it.
-    pub fn of(&self, component: &str) -> Option<String> {
-        let why = match kind_of(component) {
-            "k3s" => &self.nodes,
-            "longhorn" => &self.longhorn,
-            _ => &self.anything,
-        };
-        let first = why.first()?;
-        let more = why.len() - 1;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Some(format!("the cluster must be in order before a merge: {first}{more}"))
+/// Why nothing may be merged as the cluster is.
+fn unfit(world: &world::World) -> Unfit {
+    let why = |moves| {
+        let concerns = prechecks(world, &HealthSettings::default(), moves);
+        let told = concerns.into_iter().map(|concern| match concern.object {
+            Some(object) => format!("{object}: {}", concern.text),
+            None => concern.text,
+        });
+        told.collect()
+    };
+    Unfit {
+        anything: why(Moves::default()),
+        nodes: why(Moves { nodes: true, drains: true, longhorn: false }),
+        longhorn: why(Moves { longhorn: true, ..Moves::default() }),
     }
 }
 
@@ -259,7 +251,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     }
 
     fn settled(self, look: Option<Look<'_>>) -> Settled {
-        let UnderWay { world, effects, waiting, failures, .. } = self.run;
+        let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
             anything: vec!["it does not answer".to_owned()],
             nodes: vec!["it does not answer".to_owned()],
@@ -271,10 +263,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             effects,
             waiting,
             failures,
+            warnings,
             outcomes: self.outcomes,
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
-                Some(look) if sees => Some(Unfit::seen(look.judge().world())),
+                Some(look) if sees => Some(unfit(look.judge().world())),
                 _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
                 _ => None,
             },
@@ -349,6 +342,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         if let Err(error) = self.act(decision, judged, look) {
             if decision.action == Action::Revert {
                 self.outcomes.insert(decision.update.clone(), Outcome::RevertFailed);
+                self.run.tell_revert_failed(&decision.update, &error, decision.at);
             }
             self.followed.remove(judged);
             self.run.failed(component, error)?;
@@ -535,6 +529,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             }
             if let Err(error) = self.revert(&decision, &update.update_id, None) {
                 self.outcomes.insert(update.update_id.clone(), Outcome::RevertFailed);
+                self.run.tell_revert_failed(&update.update_id, &error, now);
                 self.run.failed(&update.component, error)?;
             }
         }
@@ -631,10 +626,4 @@ const RUNBOOK: &str = "\
 /// The health checks, with the patience that each has of its own.
 pub fn checks() -> Checks {
     Box::new(|world| health::findings(world, &HealthSettings::default()))
-}
-
-/// The kind of a component: its id's first part, or the id itself (`k3s`).
-pub fn kind_of(component: &str) -> &str {
-    let id = bare_id(component);
-    id.split('/').next().unwrap_or(id)
 }

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::Course;
 use super::branch::OnBranch;
-use super::{Course, kind_of};
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, NewPullRequest, PullRequestState};
@@ -19,6 +19,7 @@ use crate::config::{self, RevertBy};
 use crate::domain::edit::concurrency::{self, Stopping, Wanted};
 use crate::domain::edit::{EditError, apply};
 use crate::domain::message::{Stops, branch_name, neutral};
+use crate::domain::notice::kind_of;
 use crate::domain::settle::record::RolloutStop;
 use crate::domain::settle::stop::RollingPlan;
 use crate::domain::state::{Stage, State, Update};

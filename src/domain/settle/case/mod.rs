@@ -550,7 +550,7 @@ impl Case {
     fn settled_from(&self, world: &World) -> Option<Moment> {
         let applied = self.applied_since?;
         let disturbed = world.disturbed().unwrap_or(applied);
-        let sighted = world.blind_until(Kind::ALL, applied).unwrap_or(applied);
+        let sighted = world.blind_until(Kind::JUDGED, applied).unwrap_or(applied);
         Some(applied.max(disturbed).max(sighted))
     }
 
