@@ -8,6 +8,7 @@
 mod act;
 mod branch;
 mod follow;
+mod land;
 mod look;
 mod recover;
 mod revert;
