@@ -25,6 +25,7 @@ use crate::app::named;
 use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
 use crate::app::pass::{self, Done, Pass};
 use crate::app::plan::{self, Charts, Generator, Planning};
+use crate::app::probes::{NoTrials, Trier};
 use crate::app::rules::rules_of;
 use crate::app::settle::{Settled, Unfit};
 use crate::config::{Config, window_from_line};
@@ -205,6 +206,7 @@ impl At<'_> {
         let mut ingredients = Ingredients::new(self, &config, gathered, &seen)?;
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
+        ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
         if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
@@ -352,6 +354,7 @@ impl Settling<'_> {
         }
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
+        ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
         args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
     }
 }
@@ -376,6 +379,7 @@ struct Ingredients<'a> {
     selected: Selects<'a>,
     by_name: bool,
     data: Box<dyn DataKeeper + 'a>,
+    trials: Box<dyn Trier + 'a>,
     stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
     /// How the cluster is now.
@@ -432,6 +436,7 @@ impl<'a> Ingredients<'a> {
             selected: Box::new(|_, _| true),
             by_name: false,
             data,
+            trials: Box::new(NoTrials),
             stopped: kill_switch(config),
             gathered,
             baseline: None,
@@ -456,6 +461,7 @@ impl<'a> Ingredients<'a> {
             generator,
             charts,
             data: self.data.as_ref(),
+            trials: self.trials.as_ref(),
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),

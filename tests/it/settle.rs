@@ -8,4 +8,5 @@ mod judged;
 mod reverting;
 mod scripted;
 mod story;
+mod tried;
 mod world;

@@ -66,6 +66,7 @@ impl<F: Forge> Run<'_, F> {
         };
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
+        let hold = hold.or_else(|| self.unwritten(update));
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let action = lifecycle::next(&Situation {

@@ -112,6 +112,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 files,
                 // There is no way back from the way back.
                 revert: Some("unsafe".to_owned()),
+                trials: self.trials_of(update),
             };
             return Ok(Some((merged.id.clone(), Follow::new(id, true, merged, before))));
         }
@@ -134,6 +135,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             commit: update.merge_commit.clone().unwrap_or_default(),
             files,
             revert: Some(update.revert.safety.as_str().to_owned()),
+            trials: self.trials_of(update),
         };
         Ok(Some((id.to_owned(), Follow::new(id, false, merged, before))))
     }

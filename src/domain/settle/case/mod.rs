@@ -1,6 +1,7 @@
 //! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
 
 mod branch;
+mod trials;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::{Sight, World};
 use branch::Standing;
+use trials::Blame;
 use weigh::Weight;
 
 /// Most reasons that are told.
@@ -130,8 +132,13 @@ impl Case {
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
         let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
-            settings.counts(&self.update.component, &finding.check)
-                || self.radius.covers(world, &self.update, at, finding)
+            self.blame(finding).map_or_else(
+                || {
+                    settings.counts(&self.update.component, &finding.check)
+                        || self.radius.covers(world, &self.update, at, finding)
+                },
+                |blame| blame == Blame::Ours,
+            )
         });
         let tell = |finding: &&Finding| {
             let Subject { kind, namespace, name } = &finding.subject;
@@ -143,7 +150,15 @@ impl Case {
             reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
         };
         self.bad = ours.iter().map(tell).collect();
-        self.elsewhere = others.iter().filter(|finding| is_critical(finding)).map(tell).collect();
+        let unsure = |finding: &Finding| self.blame(finding) == Some(Blame::Unsure);
+        let told = others.iter().filter(|finding| is_critical(finding) || unsure(finding)).map(|finding| {
+            let mut told = tell(finding);
+            if unsure(finding) {
+                told.text.push_str("; nobody can say how it was before the merge");
+            }
+            told
+        });
+        self.elsewhere = told.collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
@@ -154,6 +169,7 @@ impl Case {
     pub(super) fn look(&mut self, world: &World, settings: &Settings) -> Opinion {
         self.radius.widen(world, &self.update);
         self.note(world);
+        self.note_trials(world, settings);
         if !self.held.is_empty() || self.remembered.held {
             let verdict = self.remembered.said.map_or(Verdict::Inconclusive, |said| said.verdict);
             let reasons = if self.held.is_empty() {
@@ -485,7 +501,7 @@ impl Case {
             }
             Trend::Passed => {
                 let text = "applied, and nothing was worse than before for the whole window";
-                match self.not_observed(world) {
+                match self.not_observed(world).or_else(|| self.not_tried(world, settings)) {
                     Some(why) => Opinion::new(Verdict::Unknown, Action::Wait, vec![why]),
                     None => {
                         Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])
