@@ -14,6 +14,7 @@ use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{age_of, maintenance};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
+use crate::domain::component::bare_id;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
@@ -137,7 +138,7 @@ async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String
 
 /// The kind is the id's first part, or the id itself (`k3s`).
 fn kind(update: &Update) -> &str {
-    let id = update.component.rsplit_once(':').map_or(update.component.as_str(), |(_, id)| id);
+    let id = bare_id(&update.component);
     id.split('/').next().unwrap_or(id)
 }
 

@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// A component's id without the name of its cluster: `k3s` of `home:k3s`. A registry may have a port, as in
+/// `image/registry.local:5000/app`; the name of a cluster has no `/`.
+pub fn bare_id(id: &str) -> &str {
+    match id.split_once(':') {
+        Some((cluster, rest)) if !cluster.contains('/') => rest,
+        _ => id,
+    }
+}
+
 use super::upstream::UpstreamRef;
 use super::version::Scheme;
 

@@ -4,6 +4,7 @@ use super::act::{DASHBOARD, mark_verified};
 use super::{Error, UnderWay};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::domain::message::{Action as Tick, Marker};
+use crate::domain::settle::memory::is_of;
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::state::Transition;
 
@@ -107,14 +108,14 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
     update.settling.verdict = None;
     update.settling.judged_at = None;
     update.settling.acknowledged_by = Some(by.to_owned());
-    for remembered in state.memory.iter_mut().filter(|(judged, _)| judged.starts_with(id)).map(|(_, one)| one)
-    {
-        // What happened to nodes and data stays; what was concluded from it is concluded anew.
+    for (_, remembered) in state.memory.iter_mut().filter(|(judged, _)| is_of(judged, id)) {
+        // What happened to nodes and data stays, and when it was merged, by which Jobs are told from earlier ones; what
+        // was concluded from it is concluded anew.
         remembered.held = false;
         remembered.regressed_at = None;
         remembered.applied_since = None;
         remembered.said = None;
-        remembered.merged_at = Some(now);
+        remembered.taken_up_at = Some(now);
     }
     let update = state.updates.get(id)?;
     let subject = format!("Take {} {} up again", update.component, update.to);

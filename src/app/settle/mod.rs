@@ -162,6 +162,7 @@ impl<F: Forge> Pass<'_, F> {
             acted: BTreeMap::new(),
             followed: BTreeMap::new(),
             told: BTreeSet::new(),
+            back: BTreeSet::new(),
             deferred: BTreeMap::new(),
         };
         course.go()
@@ -179,6 +180,8 @@ struct Course<'a, 'p, F, C> {
     followed: BTreeMap<String, Follow>,
     /// Commits of the base branch that the judge was told of.
     told: BTreeSet<String>,
+    /// Updates that were taken back, or replaced, and of which the judge says that the cluster follows.
+    back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     deferred: BTreeMap<String, (Moment, Decision)>,
 }
@@ -217,7 +220,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let deadline = look.begun() + self.wait();
         self.keep_baselines(&look)?;
         self.introduce(&mut look)?;
-        self.remember(&look)?;
+        self.remember(&look, SignedDuration::ZERO)?;
         loop {
             self.act_upon(&mut look)?;
             let lingers = self.settle.recorder.is_some() && self.settle.wait.is_some();
@@ -236,7 +239,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 }
             }
         }
-        self.remember(&look)?;
+        self.remember(&look, SignedDuration::ZERO)?;
         self.tell_all()?;
         Ok(self.settled(Some(look)))
     }
@@ -248,7 +251,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             nodes: vec!["it does not answer".to_owned()],
             longhorn: vec!["it does not answer".to_owned()],
         };
-        let sees = look.as_ref().is_some_and(|look| look.blind.is_none()) && self.settle.cluster.is_some();
+        let sees = look.as_ref().is_some_and(Look::sees);
         Settled {
             state: world.state,
             effects,
@@ -387,7 +390,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 }
                 self.outcomes.insert(id, self.undecided(decision));
             }
-            Action::Hold => self.hold(decision, judged)?,
+            Action::Hold => {
+                // What was seen of nodes and data must be known to whoever takes it up again.
+                self.remember(look, SignedDuration::ZERO)?;
+                self.hold(decision, judged)?;
+            }
             Action::Revert if decision.of_the_way_back => {
                 let text = "the revert did not bring the cluster back".to_owned();
                 self.hold(&decision.held("not_back", text), judged)?;
@@ -395,6 +402,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             Action::Revert if self.is_recovering(decision, judged, look)? => {}
             Action::Revert => self.revert(decision, judged, Some(look))?,
             Action::None => {
+                self.back.insert(id.clone());
                 self.followed.remove(judged);
                 self.outcomes.insert(id.clone(), Outcome::Over);
                 self.run.look_at_base()?;
@@ -405,11 +413,33 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                         && update.settling.reversal.is_none()
                 });
                 if ours {
-                    self.run.record_superseded(decision)?;
+                    self.supersede(decision, judged)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The cluster shows another version than the one that was merged. Where Git still asks for that one, it comes
+    /// again, and somebody has to look on.
+    fn supersede(&mut self, decision: &Decision, judged: &str) -> Result<(), Error> {
+        let update = self.run.world.state.updates.get(&decision.update).cloned();
+        let stands = match update.map(|update| self.run.on_branch(&update)).transpose()? {
+            Some(OnBranch::Landed { changed, .. }) => changed.is_empty(),
+            _ => false,
+        };
+        if !stands {
+            return self.run.record_superseded(decision);
+        }
+        let text = format!("{}; the base branch asks for the new version still", decision.why());
+        let mut held = decision.held("contradicts_git", text);
+        held.clears_itself = true;
+        self.hold(&held, judged)
+    }
+
+    /// Whether the judge has seen the cluster go back, in this pass.
+    fn is_back(&self, id: &str) -> bool {
+        self.back.contains(id)
     }
 
     /// Whether there is no way to the cluster.
@@ -515,6 +545,15 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         for update in merged {
             let id = &update.update_id;
             let done = match self.run.on_branch(&update) {
+                // Git is back, and nodes or data are not: it is over when the cluster has gone back, too.
+                Ok(OnBranch::TakenBack { commit, ours: false })
+                    if update.settling.reversal.is_none() && self.cannot_go_back(id) && !self.is_back(id) =>
+                {
+                    match self.run.record_person_revert(id, &commit.to_string(), now) {
+                        Ok(()) => continue,
+                        Err(error) => Err(error),
+                    }
+                }
                 Ok(OnBranch::TakenBack { commit, ours }) => {
                     // A person may merge a revert of ours under other words.
                     let ours = ours || update.settling.reversal.is_some();

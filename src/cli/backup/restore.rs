@@ -20,6 +20,7 @@ use crate::domain::backup::BackupPoint;
 use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
 use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, etcd_steps, volume_beside};
+use crate::domain::component::bare_id;
 use crate::domain::settle::kind::Kind;
 use crate::report::clean;
 
@@ -160,7 +161,7 @@ async fn files(
             Scope::Tree
         } else {
             let named = |component: &&String| {
-                let kind = component.rsplit_once(':').map_or(component.as_str(), |(_, id)| id);
+                let kind = bare_id(component);
                 let kind = kind.split('/').next().unwrap_or(kind);
                 selectors.iter().any(|selector| selector.matches(component, kind))
             };

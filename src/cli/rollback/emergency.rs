@@ -15,7 +15,7 @@ use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
 use crate::cli::opened::runtime;
 use crate::cli::workplace::Workplace;
-use crate::domain::component::{Component, UpdateType};
+use crate::domain::component::{Component, UpdateType, bare_id};
 use crate::domain::message::{GoingBack, Trailers, branch_name, reverted_updates};
 use crate::domain::plan::{Revert, RevertSafety};
 use crate::domain::rollback::{Sight, Way, answer, revert_of};
@@ -220,7 +220,7 @@ fn of_commit(place: &Workplace, info: &CommitInfo) -> Result<Target, CommandErro
 }
 
 fn kind(component: &str) -> &str {
-    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
+    let id = bare_id(component);
     id.split('/').next().unwrap_or(id)
 }
 
@@ -297,8 +297,7 @@ fn record(place: &Workplace, target: &Target, back: &GoingBack, commit: Option<I
                 update_id: Some(trailers.update_id.clone()),
             });
         }
-        let update = state.updates.get_mut(&trailers.update_id);
-        let transition = update.and_then(|update| mark_reverted(update, &said, commit.as_deref(), now));
+        let transition = mark_reverted(state, &trailers.update_id, &said, commit.as_deref(), now);
         transition.or_else(|| {
             (!is_known).then(|| {
                 Transition::new(format!("Do not propose {} {} again", trailers.component, trailers.to))

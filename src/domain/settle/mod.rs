@@ -18,6 +18,7 @@ mod radius;
 mod readiness;
 pub mod record;
 pub mod recording;
+pub mod redact;
 mod rollout;
 mod safety;
 pub mod settings;

@@ -11,7 +11,7 @@ use super::object::{Container, ContainerState, Detail, Object, Pod};
 use super::radius::{Radius, WORKLOADS, released_by};
 use super::readiness::{bounded, rollout, speaks_of};
 use super::rollout::nodes;
-use super::world::World;
+use super::world::{Sight, World};
 
 /// Everything of it now.
 pub(super) fn symptoms(world: &World) -> Vec<Finding> {
@@ -66,7 +66,11 @@ pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
     Baseline {
         taken_at: Some(world.wall()),
         findings,
-        not_observed: Vec::new(),
+        not_observed: Kind::ALL
+            .iter()
+            .filter(|kind| !matches!(world.sees(**kind), Sight::Seen | Sight::Absent))
+            .map(|kind| kind.label())
+            .collect(),
         cordoned: nodes(world)
             .filter(|(_, node)| node.unschedulable)
             .map(|(name, _)| name.to_owned())
@@ -110,6 +114,10 @@ pub(super) fn evidence(world: &World, radius: &Radius, baseline: &Baseline) -> O
         let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
         radius.has(world, &subject) && !baseline.had(&subject)
     };
+    // What nobody could see before proves nothing.
+    if baseline.not_observed.contains(&Kind::Pod.label()) {
+        return None;
+    }
     let ((kind, namespace, name), reason) = broken(world, touched).into_iter().next()?;
     Some((Subject { kind: kind.label(), namespace, name }, reason))
 }

@@ -14,6 +14,8 @@ pub(super) struct Scripted {
     lines: Vec<Value>,
     /// Seconds of the recording at which the watch begins.
     from: f64,
+    /// What happens elsewhere while everything is listed.
+    pub(super) meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
     /// What was asked of it.
     pub(super) asked: Mutex<Vec<String>>,
 }
@@ -21,7 +23,7 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, asked: Mutex::default() }
+        Self { lines, from, meanwhile: None, asked: Mutex::default() }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -53,6 +55,9 @@ fn looked(line: &Value) -> Option<Looked> {
 
 impl Cluster for Scripted {
     async fn watch(&self, _: &Scope) -> Result<Watch, ClusterError> {
+        if let Some(meanwhile) = &self.meanwhile {
+            meanwhile();
+        }
         let (send, seen) = tokio::sync::mpsc::channel(64);
         let lines = self.lines.clone();
         let from = self.from;

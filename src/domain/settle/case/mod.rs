@@ -4,6 +4,7 @@ mod branch;
 mod weigh;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::finding::{Finding, Severity, Subject};
 use super::kind::Kind;
@@ -34,6 +35,7 @@ const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
 pub(super) struct Case {
     pub(super) update: Merged,
     pub(super) remembered: Remembered,
+    /// Since when patience counts: the merge, or when a person took it up again.
     merged: Moment,
     radius: Radius,
     tries: BTreeMap<String, Try>,
@@ -46,7 +48,7 @@ pub(super) struct Case {
     regressed: Vec<Reason>,
     /// What the last sample found.
     bad: Vec<Reason>,
-    /// What the last sample found that is dangerous, and not of this update.
+    /// What the last sample found that is dangerous and not of this update, or may have been there before.
     elsewhere: Vec<Reason>,
     held: Vec<Reason>,
 }
@@ -90,7 +92,14 @@ impl Opinion {
 
 impl Case {
     pub(super) fn new(update: Merged, remembered: Remembered, world: &World) -> Self {
-        let merged = remembered.merged_at.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
+        let since = remembered.taken_up_at.max(remembered.merged_at);
+        let merged = since.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
+        let mut remembered = remembered;
+        if remembered.applied_since.is_some() {
+            // What happened between two passes nobody saw.
+            let gap = remembered.seen_until.map(|until| world.wall().duration_since(until).as_secs());
+            remembered.unwatched += gap.and_then(|gap| u64::try_from(gap).ok()).unwrap_or_default();
+        }
         let applied_since = remembered.applied_since.map(|at| world.moment_of(at).min(world.now()));
         // An earlier pass saw it fail, and its end may have come before it could do anything about it.
         let regressed = remembered.regressed_at.map(|at| {
@@ -129,7 +138,9 @@ impl Case {
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+        let (new, unknown): (Vec<&Finding>, Vec<&Finding>) =
+            findings().filter(new).partition(|finding| baseline.could_see(finding));
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = new.into_iter().partition(|finding| {
             settings.counts(&self.update.component, &finding.check)
                 || self.radius.covers(world, &self.update, at, finding)
         });
@@ -143,7 +154,13 @@ impl Case {
             reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
         };
         self.bad = ours.iter().map(tell).collect();
-        self.elsewhere = others.iter().filter(|finding| is_critical(finding)).map(tell).collect();
+        let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
+        self.elsewhere = others
+            .iter()
+            .filter(|finding| is_critical(finding))
+            .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
+            .map(tell)
+            .collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
@@ -152,6 +169,7 @@ impl Case {
 
     /// What is to be said now.
     pub(super) fn look(&mut self, world: &World, settings: &Settings) -> Opinion {
+        self.remembered.seen_until = Some(world.wall());
         self.radius.widen(world, &self.update);
         self.note(world);
         if !self.held.is_empty() || self.remembered.held {
@@ -198,7 +216,8 @@ impl Case {
     /// The update was taken back: the cluster is watched until it is back, too.
     fn look_back(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
         let from = self.update.from.clone();
-        if self.update.kind == "k3s" && self.remembered.node_touched {
+        let moved = self.remembered.cannot_go_back();
+        if self.update.kind == "k3s" && moved {
             let failed = match self.progress(world, settings, &from) {
                 State::Failing(failure) => Some(failure.reason),
                 _ => None,
@@ -220,12 +239,11 @@ impl Case {
             }
         }
         self.regressed.clear();
-        // Nodes do not go back by themselves: somebody must see to it until they have.
-        let action = if self.update.kind == "k3s" && self.remembered.node_touched {
-            Action::Wait
-        } else {
-            Action::None
-        };
+        // Nodes and data do not go back by themselves: somebody must see to it until they have.
+        let action = if moved { Action::Wait } else { Action::None };
+        if self.update.kind == "longhorn" && moved && !failing.is_empty() {
+            return self.hold(Verdict::Inconclusive, failing);
+        }
         if !failing.is_empty() {
             return Opinion::new(Verdict::Unknown, action, failing);
         }
@@ -274,6 +292,7 @@ impl Case {
             self.unsettle();
         } else if self.applied_since.is_none() {
             self.applied_since = Some(world.now());
+            self.remembered.unwatched = 0;
             self.window.restart();
         }
         let mut doubts = Vec::new();
@@ -514,6 +533,8 @@ impl Case {
         let component = &self.update.component;
         let length = settings.settle(component) + settings.window(component, &self.update.kind);
         let Some(from) = self.settled_from(world) else { return Trend::Good };
+        // The window is time that somebody looked.
+        let length = length.saturating_add(Duration::from_secs(self.remembered.unwatched));
         self.window.trend(settings, from, length, world.now())
     }
 
@@ -536,6 +557,7 @@ impl Case {
     fn unsettle(&mut self) {
         self.applied_since = None;
         self.remembered.applied_since = None;
+        self.remembered.unwatched = 0;
         self.window.restart();
         self.bad.clear();
         self.elsewhere.clear();
