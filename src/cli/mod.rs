@@ -18,6 +18,7 @@ mod form;
 mod generate;
 mod github_actions;
 mod health;
+mod lease;
 mod maintenance;
 mod notify;
 mod opened;

@@ -102,6 +102,7 @@ impl SettleArgs {
         stop: &Stop,
         rules: &[Rule],
         selected: &dyn Fn(&str, &str) -> bool,
+        proposes: bool,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
             Some(path) => Some(recording_at(path)?),
@@ -113,6 +114,7 @@ impl SettleArgs {
                 cluster: seen.live.as_ref(),
                 away: seen.away.as_deref(),
                 wait: self.wait,
+                proposes,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
                 stop: &|| {

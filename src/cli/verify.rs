@@ -7,6 +7,7 @@ use super::GlobalArgs;
 use super::connection::ClusterArgs;
 use super::error::{CommandError, Outcome};
 use super::form;
+use super::lease;
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
@@ -116,6 +117,12 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     };
     let path = &args.place.path;
     let stop = Stop::listen()?;
+    let turn = lease::take(access.as_ref())?;
+    if let Some(text) = turn.of_another() {
+        tracing::warn!("{text}");
+        return Ok(Outcome::NotItsTurn);
+    }
+    let stop = turn.stop(&stop);
     let settling = Settling {
         args: &args.settle,
         path,
@@ -124,10 +131,14 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
         runtime: &runtime,
         seen: &seen,
         stop: &stop,
+        proposes: false,
     };
     let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));
+    }
+    if settled.is_err() && stop.is_lost() {
+        return Err(lease::lost());
     }
     let settled = settled?;
     for id in &args.updates {

@@ -70,6 +70,8 @@ pub(super) struct Clients {
     pub(super) long: Client,
     /// Without credentials.
     pub(super) url: String,
+    /// The pod's own, or that of the kubeconfig's context.
+    pub(super) namespace: String,
 }
 
 /// Sets up the connection; nothing is asked yet.
@@ -94,11 +96,12 @@ pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
         config.cluster_url.scheme_str().unwrap_or("https"),
         config.cluster_url.authority().map(|authority| authority.host()).unwrap_or_default()
     );
+    let namespace = config.default_namespace.clone();
     let client =
         |config| Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) });
     let mut watching = config.clone();
     watching.read_timeout = Some(BETWEEN_BOOKMARKS);
-    Ok(Clients { short: client(config)?, long: client(watching)?, url })
+    Ok(Clients { short: client(config)?, long: client(watching)?, url, namespace })
 }
 
 async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, Error> {

@@ -40,6 +40,7 @@ const MANAGER: &str = "gitops-updater";
 pub struct Live {
     asker: Arc<Asker>,
     version: String,
+    namespace: String,
     quiet: Duration,
     reducer: Option<Reducer>,
 }
@@ -93,7 +94,18 @@ impl Live {
         });
         let version =
             version.map_err(|failure| Error::Unreachable { url: clients.url, reason: failure.reason })?;
-        Ok(Self { asker: Arc::new(asker), version, quiet: options.quiet, reducer: options.recorded })
+        Ok(Self {
+            asker: Arc::new(asker),
+            version,
+            namespace: clients.namespace,
+            quiet: options.quiet,
+            reducer: options.recorded,
+        })
+    }
+
+    /// The namespace of the pod that this program runs in, or of the kubeconfig's context.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Version of the API server (`v1.33.4+k3s1`).
@@ -263,7 +275,10 @@ impl Cluster for Live {
         let mut started = Vec::new();
         for (kind, version, namespace) in places {
             let api = kind.api();
-            let path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            let mut path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            if let Some(selector) = kind.field_selector() {
+                path = path.with("fieldSelector", selector);
+            }
             let (sender, first) = oneshot::channel();
             let watcher = Watcher {
                 asker: self.asker.clone(),

@@ -111,6 +111,19 @@ pub struct Component {
     pub pins: Vec<Pin>,
 }
 
+impl Component {
+    /// The name of the chart, where it is one; a release may have another name.
+    pub fn chart(&self) -> Option<String> {
+        match self.upstream.as_ref().ok()? {
+            UpstreamRef::HelmChart { chart, .. } => Some(chart.clone()),
+            UpstreamRef::Oci { repository, chart: true, .. } => {
+                Some(repository.rsplit('/').next().unwrap_or(repository).to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Count of objects seen per kind, versionless sources too.
 pub type Inventory = BTreeMap<String, usize>;
 

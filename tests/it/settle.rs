@@ -6,6 +6,7 @@
 mod branch;
 mod careful;
 mod judged;
+mod nodes;
 mod reverting;
 mod scripted;
 mod story;

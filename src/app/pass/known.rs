@@ -101,6 +101,8 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
     if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_none()) {
         update.settling.reversal = None;
     }
+    // Where it fails again, further nodes are stopped anew.
+    update.settling.stop = None;
     update.status = update.stage.status();
     update.changed_at = now;
     update.reason = Some(format!("taken up again by {by}"));
@@ -166,6 +168,7 @@ fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update 
         changed_at: now,
         campaign: marker.campaign.clone(),
         component: marker.component.clone(),
+        chart: marker.chart.clone(),
         from: marker.from.clone(),
         to: marker.to.clone(),
         update_type: marker.update_type,

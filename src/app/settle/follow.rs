@@ -37,6 +37,8 @@ pub(super) struct Follow {
     pub(super) of_the_way_back: bool,
     /// As the judge is told of it.
     pub(super) merged: Merged,
+    /// Only its nodes are looked after: a person has the last word on it.
+    pub(super) attended: bool,
     /// Commit on the base branch before it.
     before: Option<Id>,
     /// The judge was told of it.
@@ -93,6 +95,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         match update.stage {
             Stage::Merged | Stage::Rolling => {}
             Stage::Held if clears_itself && update.merge_commit.is_some() => {}
+            Stage::Held if self.needs_care(update) => {}
             _ => return Ok(None),
         }
         let git = &self.run.pass.git;
@@ -146,7 +149,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             files,
             revert: Some(update.revert.safety.as_str().to_owned()),
         };
-        Ok(Some((id.to_owned(), Follow::new(id, false, merged, before))))
+        let attended = update.stage == Stage::Held && !clears_itself;
+        Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))
     }
 
     /// Whether the cluster has moved, for an update, in a way that Git cannot take back.
@@ -470,6 +474,13 @@ fn forget_what_is_over(state: &mut State) -> bool {
 
 impl Follow {
     fn new(update: &str, of_the_way_back: bool, merged: Merged, before: Option<Id>) -> Self {
-        Self { update: update.to_owned(), of_the_way_back, merged, before, introduced: false }
+        Self {
+            update: update.to_owned(),
+            of_the_way_back,
+            merged,
+            attended: false,
+            before,
+            introduced: false,
+        }
     }
 }

@@ -8,9 +8,11 @@
 mod act;
 mod branch;
 mod follow;
+mod land;
 mod look;
 mod recover;
 mod revert;
+mod stop_rollout;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,8 @@ pub struct Settle<'a, C> {
     pub away: Option<&'a str>,
     /// How long this pass looks on at most; `None` = as long as the windows of what it looks at.
     pub wait: Option<Duration>,
+    /// Something may be proposed afterwards: how the cluster is before that has to be known.
+    pub proposes: bool,
     /// Windows and thresholds.
     pub settings: Settings,
     /// The health checks.
@@ -191,10 +195,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let begun = self.run.pass.now;
         self.check_branches(begun)?;
         self.go_on_reverting(begun)?;
+        self.go_on_stopping()?;
         self.followed = self.find_followed()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
         let away = self.settle.away.map(str::to_owned);
-        let wants_baseline = open && self.settle.cluster.is_some();
+        let wants_baseline = (open || self.settle.proposes) && self.settle.cluster.is_some();
         if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
             self.tell_all()?;
             return Ok(self.settled(None));
@@ -202,7 +207,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let mut settings = self.settle.settings.clone();
         for follow in self.followed.values() {
             let Merged { component, kind, .. } = &follow.merged;
-            let rule = health_for(self.settle.rules, component, None).map(|(rule, _)| rule);
+            let update = self.run.world.state.updates.get(&follow.update);
+            let chart = update.and_then(|update| update.chart.as_deref());
+            let rule = health_for(self.settle.rules, component, chart).map(|(rule, _)| rule);
             let own = self.run.pass.config.validation.own(component, kind, rule);
             settings.components.insert(component.clone(), own);
         }
@@ -223,8 +230,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         self.remember(&look, SignedDuration::ZERO)?;
         loop {
             self.act_upon(&mut look)?;
+            self.look_after_nodes(&look)?;
             let lingers = self.settle.recorder.is_some() && self.settle.wait.is_some();
-            if self.followed.is_empty() && !lingers {
+            if self.followed.values().all(|follow| follow.attended) && !lingers {
                 break;
             }
             match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
@@ -235,6 +243,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 News::Stop => return Err(Stopped.into()),
                 News::Deadline => {
                     self.act_upon(&mut look)?;
+                    self.look_after_nodes(&look)?;
                     break;
                 }
             }
@@ -244,6 +253,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Ok(self.settled(Some(look)))
     }
 
+    /// `look` is `None` where nobody had to look at the cluster.
     fn settled(self, look: Option<Look<'_>>) -> Settled {
         let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
@@ -262,8 +272,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
                 Some(look) if sees => Some(unfit(look.judge().world())),
-                _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
-                _ => None,
+                // It was asked, or would have been, and did not answer.
+                Some(_) if self.settle.cluster.is_some() => Some(away()),
+                _ => self.settle.away.map(|_| away()),
             },
             blind: look.as_ref().and_then(|look| look.blind.clone()),
             unrecorded: look.and_then(|look| look.unrecorded),
@@ -277,7 +288,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let by_default = || match self.settle.cluster {
             None => Duration::ZERO,
             Some(_) => {
-                let needs = self.followed.values().map(|follow| {
+                let needs = self.followed.values().filter(|follow| !follow.attended).map(|follow| {
                     let Merged { component, kind, .. } = &follow.merged;
                     // Once for Flux to apply it, once to watch it.
                     let window = settings.window(component, kind);
@@ -293,6 +304,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     fn act_upon(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
         for judgement in look.said() {
             let Some(follow) = self.followed.get(&judgement.update).cloned() else { continue };
+            if follow.attended {
+                continue;
+            }
             let at = look.wall_at(judgement.t);
             let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, at);
             let code = judgement.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
@@ -349,9 +363,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         };
         self.recover(decision, &kind, decision.at)?;
         let update = self.run.world.state.updates.get(&decision.update);
-        let Some(recovery) = update.and_then(|update| update.settling.recovery.clone()) else {
-            return Ok(false);
-        };
+        // Nobody waits for what the cluster did not take.
+        let recovery = update.and_then(|update| update.settling.recovery.clone());
+        let Some(recovery) = recovery.filter(|recovery| !recovery.done.is_empty()) else { return Ok(false) };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
         let until =
@@ -574,7 +588,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = runbook_for(self.settle.rules, &update.component, None)
+        let runbook = runbook_for(self.settle.rules, &update.component, update.chart.as_deref())
             .or_else(|| (update.stage == Stage::Held).then(|| RUNBOOK.to_owned()));
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),

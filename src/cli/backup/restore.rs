@@ -20,7 +20,7 @@ use crate::domain::backup::BackupPoint;
 use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
 use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, etcd_steps, volume_beside};
-use crate::domain::component::bare_id;
+use crate::domain::notice::kind_of;
 use crate::domain::settle::kind::Kind;
 use crate::report::clean;
 
@@ -161,8 +161,7 @@ async fn files(
             Scope::Tree
         } else {
             let named = |component: &&String| {
-                let kind = bare_id(component);
-                let kind = kind.split('/').next().unwrap_or(kind);
+                let kind = kind_of(component);
                 selectors.iter().any(|selector| selector.matches(component, kind))
             };
             let components: Vec<String> = point.components.keys().filter(named).cloned().collect();

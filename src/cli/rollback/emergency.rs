@@ -15,8 +15,9 @@ use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
 use crate::cli::opened::runtime;
 use crate::cli::workplace::Workplace;
-use crate::domain::component::{Component, UpdateType, bare_id};
+use crate::domain::component::{Component, UpdateType};
 use crate::domain::message::{GoingBack, Trailers, branch_name, reverted_updates};
+use crate::domain::notice::kind_of;
 use crate::domain::plan::{Revert, RevertSafety};
 use crate::domain::rollback::{Sight, Way, answer, revert_of};
 use crate::domain::select::step_type;
@@ -196,7 +197,7 @@ fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Tar
         let Some(trailers) = &target.trailers else { continue };
         let is_meant = args.component.as_ref().is_none_or(|selector| {
             selector.text() == trailers.component
-                || selector.matches(&trailers.component, kind(&trailers.component))
+                || selector.matches(&trailers.component, kind_of(&trailers.component))
         });
         if is_meant && !reverted.contains(&trailers.update_id) {
             return Ok(Some(target));
@@ -217,11 +218,6 @@ fn of_commit(place: &Workplace, info: &CommitInfo) -> Result<Target, CommandErro
         trailers = Trailers::parse(&place.repo.commit_info(*second)?.message);
     }
     Ok(Target { landed: Landed { before, after: info.id }, commit: info.id, trailers })
-}
-
-fn kind(component: &str) -> &str {
-    let id = bare_id(component);
-    id.split('/').next().unwrap_or(id)
 }
 
 /// What a person should know; refuses what does harm that was not taken on. The cluster is not asked.
@@ -251,7 +247,7 @@ fn notes(
     );
     let way = Way {
         component: &trailers.component,
-        kind: component.map_or_else(|| kind(&trailers.component), |known| known.kind.as_str()),
+        kind: component.map_or_else(|| kind_of(&trailers.component), |known| known.kind.as_str()),
         from: &trailers.to,
         to: &trailers.from,
         update_type,

@@ -18,6 +18,7 @@ use crate::app::pass::chain;
 use crate::app::plan::{self, Planning};
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::generate::Looker;
+use crate::cli::lease;
 use crate::cli::opened::{CacheArgs, configuration, configuration_of_base};
 use crate::cli::plan::{FactsArgs, Known};
 use crate::cli::progress::Bar;
@@ -84,6 +85,13 @@ pub(super) fn go(
         })
     })?;
     trace.settings(&place.config)?;
+    let access = args.facts.access().filter(|_| !args.dry_run);
+    let turn = trace.time("lease", || lease::take(access.as_ref()))?;
+    if let Some(text) = turn.of_another() {
+        tracing::warn!("{text}");
+        return Ok(Outcome::NotItsTurn);
+    }
+    let stop = &turn.stop(stop);
     let at =
         At { args, global, by_name, stop, runtime: &runtime, place: &place, windows: windows.as_deref() };
     let gathered = Gathered::default();
@@ -92,10 +100,13 @@ pub(super) fn go(
         tracing::info!(signal = signal.name(), "stopped; the next pass goes on from here");
         return Ok(Outcome::Stopped(signal));
     }
+    if passed.is_err() && stop.is_lost() {
+        return Err(lease::lost());
+    }
     // Who is asked to stop begins nothing new: the next pass tells what this one came to.
-    let told = match stop.asked() {
-        Some(_) => Ok(Delivered::default()),
-        None => trace.time("tell", || at.tell(&passed, gathered.take())),
+    let told = match stop.is_over() {
+        true => Ok(Delivered::default()),
+        false => trace.time("tell", || at.tell(&passed, gathered.take())),
     };
     let mut passed = passed?;
     // A pass is not undone by what people were not told.
@@ -159,6 +170,7 @@ impl<'a> At<'a> {
             runtime,
             seen: &seen,
             stop: self.stop,
+            proposes: true,
         };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
         let settled = trace

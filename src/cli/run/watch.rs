@@ -69,8 +69,8 @@ fn make(
         trace.into(&mut totals);
         match &outcome {
             Ok(Outcome::Incomplete) => totals.ended(AnyClock::System.now(), Ended::Incomplete),
-            // Asked to stop: it neither failed nor came to its end.
-            Ok(Outcome::Stopped(_)) => {}
+            // It neither failed nor came to its end.
+            Ok(Outcome::Stopped(_) | Outcome::NotItsTurn) => {}
             Ok(_) => totals.ended(AnyClock::System.now(), Ended::Ok),
             Err(_) => totals.ended(AnyClock::System.now(), Ended::Failed),
         }

@@ -5,6 +5,7 @@
 
 mod case;
 mod commits;
+pub mod cordon;
 pub mod finding;
 pub mod health;
 pub mod judge;
@@ -23,6 +24,7 @@ mod rollout;
 mod safety;
 pub mod settings;
 mod statuses;
+pub mod stop;
 mod symptoms;
 pub mod verdict;
 mod window;

@@ -93,7 +93,9 @@ impl Cluster for Scripted {
     }
 
     async fn get(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<Value, ClusterError> {
-        Err(missing(&format!("get {}/{name}", kind.kind)))
+        let is_it = |object: &&Value| object["kind"] == *kind.kind && object["metadata"]["name"] == *name;
+        let found = self.lines.iter().rev().filter_map(|line| line.get("object")).find(is_it);
+        found.cloned().ok_or_else(|| missing(&format!("get {}/{name}", kind.kind)))
     }
 
     async fn list(&self, _: &Resource, _: Option<&str>, _: &str) -> Result<Vec<Value>, ClusterError> {

@@ -1,6 +1,7 @@
 //! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
 
 mod branch;
+mod nodes;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,9 @@ use weigh::Weight;
 /// Most reasons that are told.
 const REASONS: usize = 10;
 
+/// What of an update is its way from node to node.
+const ROLLOUT: &str = "rollout";
+
 /// Kinds on which every judgement of Flux rests.
 const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
 
@@ -51,6 +55,8 @@ pub(super) struct Case {
     /// What the last sample found that is dangerous and not of this update, or may have been there before.
     elsewhere: Vec<Reason>,
     held: Vec<Reason>,
+    /// Nodes failed on their way, when it was looked last.
+    rollout_failed: bool,
 }
 
 /// The tries of one object to get to the new version.
@@ -123,6 +129,7 @@ impl Case {
             bad: Vec::new(),
             elsewhere: Vec::new(),
             held: Vec::new(),
+            rollout_failed: false,
         }
     }
 
@@ -132,7 +139,7 @@ impl Case {
         if world.now() < from.after(settings.settle(&self.update.component)) {
             return;
         }
-        let Some(baseline) = &self.remembered.baseline else { return };
+        let Some(baseline) = &self.remembered.baseline else { return self.sample_alone(world, findings) };
         let restarted = restarted(world, baseline);
         let findings = || findings.iter().chain(&restarted);
         let new =
@@ -144,27 +151,33 @@ impl Case {
             settings.counts(&self.update.component, &finding.check)
                 || self.radius.covers(world, &self.update, at, finding)
         });
-        let tell = |finding: &&Finding| {
-            let Subject { kind, namespace, name } = &finding.subject;
-            let title = if namespace.is_empty() {
-                format!("{kind}/{name}")
-            } else {
-                format!("{kind}/{namespace}/{name}")
-            };
-            reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
-        };
-        self.bad = ours.iter().map(tell).collect();
+        self.bad = ours.iter().copied().map(told).collect();
         let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
         self.elsewhere = others
             .iter()
             .filter(|finding| is_critical(finding))
             .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
-            .map(tell)
+            .copied()
+            .map(told)
             .collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
         }
+    }
+
+    /// A sample where nobody saw the cluster before the merge: nothing that is wrong is known to be new, and where
+    /// nothing is wrong with what is touched, that is as good.
+    fn sample_alone(&mut self, world: &World, findings: &[Finding]) {
+        let at = self.remembered.merged_at;
+        let counts = |finding: &&Finding| {
+            finding.severity >= Severity::Failing
+                && (is_critical(finding) || self.radius.covers(world, &self.update, at, finding))
+        };
+        let wrong: Vec<Reason> = findings.iter().filter(counts).map(told).collect();
+        self.bad = wrong;
+        self.elsewhere.clear();
+        self.window.add(!self.bad.is_empty());
     }
 
     /// What is to be said now.
@@ -274,6 +287,7 @@ impl Case {
                 State::Failing(failure) => failures.push((title, failure)),
             }
         }
+        self.rollout_failed = failures.iter().any(|(title, _)| title == ROLLOUT);
         if !unseen.is_empty() {
             self.unsettle();
             self.remembered.blind_until = Some(world.wall());
@@ -350,7 +364,7 @@ impl Case {
         }
         if self.update.kind == "k3s" {
             let state = self.progress(world, settings, version);
-            states.push(("rollout".to_owned(), state));
+            states.push((ROLLOUT.to_owned(), state));
         }
         if states.is_empty() {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
@@ -479,7 +493,10 @@ impl Case {
                 Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
             }
             Trend::Failed if self.remembered.baseline.is_none() => {
-                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+                let mut reasons = bad();
+                let text = "nobody saw the cluster before the merge, so nobody knows what is new";
+                reasons.push(reason("no_baseline", None, text));
+                Opinion::new(Verdict::Inconclusive, Action::Hold, reasons)
             }
             Trend::Failed => {
                 self.regressed = bad();
@@ -542,7 +559,7 @@ impl Case {
     fn settled_from(&self, world: &World) -> Option<Moment> {
         let applied = self.applied_since?;
         let disturbed = world.disturbed().unwrap_or(applied);
-        let sighted = world.blind_until(Kind::ALL, applied).unwrap_or(applied);
+        let sighted = world.blind_until(Kind::JUDGED, applied).unwrap_or(applied);
         Some(applied.max(disturbed).max(sighted))
     }
 
@@ -562,6 +579,14 @@ impl Case {
         self.bad.clear();
         self.elsewhere.clear();
     }
+}
+
+/// A finding as a reason.
+fn told(finding: &Finding) -> Reason {
+    let Subject { kind, namespace, name } = &finding.subject;
+    let title =
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") };
+    reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
 }
 
 /// Longhorn's own record of its version.

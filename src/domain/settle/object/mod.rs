@@ -4,6 +4,7 @@
 //! volumes, environments) are passed over, and annotations that are long are left out. What is written here as absent
 //! is absent or empty in the object, too.
 
+mod event;
 mod flux;
 mod helm;
 mod longhorn;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
+pub use self::event::Event;
 pub use self::flux::{Artifact, CrossReference, FluxInstance, InventoryEntry, Kustomization, Source};
 pub use self::helm::{HelmRelease, Release};
 pub use self::longhorn::{
@@ -122,6 +124,8 @@ pub enum Detail {
     LonghornBackupTarget(LonghornBackupTarget),
     /// Of an ETCDSnapshotFile.
     EtcdSnapshot(EtcdSnapshot),
+    /// Of an Event.
+    Event(Box<Event>),
 }
 
 /// `metadata`, without managed fields.

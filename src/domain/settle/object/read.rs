@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visi
 use serde::{Deserialize, Serialize};
 
 use super::{Condition, Detail, List, Meta, Object};
-use super::{flux, helm, longhorn, network, node, plan, pod, storage, workload};
+use super::{event, flux, helm, longhorn, network, node, plan, pod, storage, workload};
 use crate::domain::settle::kind::Kind;
 
 /// Annotations with longer values are not kept, in bytes.
@@ -202,6 +202,7 @@ impl<'de> DeserializeSeed<'de> for Reading {
             }
             Kind::StorageClass => storage::storage_class(self.0, deserializer),
             Kind::LonghornSetting => longhorn::setting(self.0, deserializer),
+            Kind::Event => event::event(self.0, deserializer),
         }
     }
 }
