@@ -335,3 +335,31 @@ fn documented_permissions_are_those_that_the_client_asks_for() {
         "deploy/secret.example.yaml"
     );
 }
+/// Where what a component gives the rights for is done: a file, and what it says there.
+const USES: [(&str, &str, &str); 8] = [
+    ("etcd-snapshots", "src/app/data/mod.rs", "etcd::obstacle("),
+    ("export", "src/app/data/export.rs", "all_in(self.cluster, &resource"),
+    ("export-secrets", "src/app/data/export.rs", "secrets("),
+    ("lease", "src/cli/run/pass.rs", "lease::take("),
+    ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
+    ("probes", "src/cli/health.rs", "probes::inside("),
+    ("reconcile", "src/app/settle/mod.rs", "self.recover("),
+    ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
+];
+
+/// A right that nothing needs is one that only an intruder uses.
+#[test]
+fn each_component_that_gives_rights_gives_them_for_something_that_is_done() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let roles = objects().into_iter().filter(|(_, object)| matches!(kind(object), "Role" | "ClusterRole"));
+    let components: BTreeSet<String> = roles
+        .map(|(file, _)| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
+        .filter(|component| component != "observe")
+        .collect();
+    let used: BTreeSet<String> = USES.iter().map(|(component, ..)| (*component).to_owned()).collect();
+    assert_eq!(components, used, "what gives rights, and what is known to use some");
+    for (component, file, call) in USES {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(call), "{component}: `{call}` is not in {file}");
+    }
+}
