@@ -33,7 +33,7 @@ pub use unfit::Unfit;
 
 use super::data::DataKeeper;
 use super::effects::{Effect, Witness};
-use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
@@ -226,7 +226,13 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        run.write_dashboard(&planned)?;
+        match run.write_dashboard(&planned) {
+            Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
+                run.warnings.push(format!("the dashboard is as another run left it: {error}"));
+            }
+            Err(error) => run.failed("dashboard", error)?,
+            Ok(()) => {}
+        }
         run.prune()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {

@@ -7,6 +7,7 @@
 
 mod act;
 mod branch;
+mod fetch;
 mod follow;
 mod land;
 mod look;
