@@ -16,7 +16,7 @@ use crate::domain::state::Update;
 use crate::repo::write::Id;
 
 /// Largest file that is compared or changed, in bytes.
-const FILE_LIMIT: usize = 64 << 20;
+pub(super) const FILE_LIMIT: usize = 64 << 20;
 
 impl<F: Forge> Run<'_, F> {
     /// Whether the plan still wants an update whose branch is at `head`.
