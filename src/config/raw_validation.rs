@@ -279,6 +279,9 @@ pub(super) struct RawStorage {
     pub(super) size: Option<String>,
     /// Data that is written, such as `16MiB`. Default: `16MiB`, at most `1GiB`.
     pub(super) data: Option<String>,
+    /// Whether the volume, which must be one of Longhorn's, is also backed up before an update, and its backup restored
+    /// into a new volume after it; `health --try` does not. Default: `false`.
+    pub(super) restore: Option<bool>,
 }
 
 /// A Job of your own.

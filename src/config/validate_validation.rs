@@ -328,7 +328,12 @@ impl Checker<'_> {
         if let Some(class) = &raw.storage_class {
             self.checked(&key(path, "storage_class"), object_name(class));
         }
-        StorageSpec { storage_class: raw.storage_class.clone(), size, data }
+        StorageSpec {
+            storage_class: raw.storage_class.clone(),
+            size,
+            data,
+            restore: raw.restore.unwrap_or_default(),
+        }
     }
 
     fn test_job(&mut self, path: &Path, raw: RawTestJob) -> Option<TestJob> {

@@ -11,4 +11,5 @@ mod nodes;
 mod reverting;
 mod scripted;
 mod story;
+mod tried;
 mod world;

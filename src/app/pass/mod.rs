@@ -37,6 +37,7 @@ use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::probes::Trier;
 use crate::backup;
 use crate::config::Config;
 use crate::domain::message::{Action as Tick, Templates};
@@ -74,6 +75,8 @@ pub struct Pass<'a, F> {
     pub charts: &'a dyn Charts,
     /// Backs up data.
     pub data: &'a dyn DataKeeper,
+    /// Tries the cluster before and after updates.
+    pub trials: &'a dyn Trier,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.

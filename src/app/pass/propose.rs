@@ -194,6 +194,7 @@ impl<F: Forge> Run<'_, F> {
         comparison: &Comparison,
     ) -> Result<(), Error> {
         self.back_up(update)?;
+        self.try_before(std::slice::from_ref(&update.update_id))?;
         let written = self.texts(update, step, planned, &comparison.sections)?;
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;

@@ -117,6 +117,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 files,
                 // There is no way back from the way back.
                 revert: Some("unsafe".to_owned()),
+                trials: self.trials_of(update),
             };
             return Ok(Some((merged.id.clone(), Follow::new(id, true, merged, before))));
         }
@@ -148,6 +149,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             commit: update.merge_commit.clone().unwrap_or_default(),
             files,
             revert: Some(update.revert.safety.as_str().to_owned()),
+            trials: self.trials_of(update),
         };
         let attended = update.stage == Stage::Held && !clears_itself;
         Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))

@@ -14,6 +14,7 @@ mod recover;
 mod revert;
 mod stop_rollout;
 mod tell;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,6 +28,7 @@ use self::follow::Follow;
 pub use self::look::Recorder;
 use self::look::{Begin, Look, News};
 use self::revert::Taken;
+use self::trials::Trying;
 use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
@@ -57,6 +59,8 @@ pub struct Settle<'a, C> {
     pub away: Option<&'a str>,
     /// How long this pass looks on at most; `None` = as long as the windows of what it looks at.
     pub wait: Option<Duration>,
+    /// Something may be proposed afterwards: how the cluster is before that has to be known.
+    pub proposes: bool,
     /// Windows and thresholds.
     pub settings: Settings,
     /// The health checks.
@@ -166,6 +170,7 @@ impl<F: Forge> Pass<'_, F> {
             told: BTreeSet::new(),
             back: BTreeSet::new(),
             deferred: BTreeMap::new(),
+            trying: Trying::default(),
         };
         course.go()
     }
@@ -186,6 +191,8 @@ struct Course<'a, 'p, F, C> {
     back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     deferred: BTreeMap<String, (Moment, Decision)>,
+    /// Trials that are under way.
+    trying: Trying<'p>,
 }
 
 impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
@@ -195,9 +202,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         self.go_on_reverting(begun)?;
         self.go_on_stopping()?;
         self.followed = self.find_followed()?;
+        self.remove_volumes()?;
+        self.try_open()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
         let away = self.settle.away.map(str::to_owned);
-        let wants_baseline = open && self.settle.cluster.is_some();
+        let wants_baseline = (open || self.settle.proposes) && self.settle.cluster.is_some();
         if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
             self.tell_all()?;
             return Ok(self.settled(None));
@@ -233,7 +242,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             if self.followed.values().all(|follow| follow.attended) && !lingers {
                 break;
             }
-            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
+            self.start_trials(&look, deadline)?;
+            let trying = &mut self.trying;
+            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)(), trying)) {
                 News::Said => {}
                 // What waits for its time is acted upon when the loop comes round.
                 News::Poll => self.poll(&mut look)?,
@@ -247,10 +258,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             }
         }
         self.remember(&look, SignedDuration::ZERO)?;
+        self.remove_volumes()?;
         self.tell_all()?;
         Ok(self.settled(Some(look)))
     }
 
+    /// `look` is `None` where nobody had to look at the cluster.
     fn settled(self, look: Option<Look<'_>>) -> Settled {
         let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
@@ -269,8 +282,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
                 Some(look) if sees => Some(unfit(look.judge().world())),
-                _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
-                _ => None,
+                // It was asked, or would have been, and did not answer.
+                Some(_) if self.settle.cluster.is_some() => Some(away()),
+                _ => self.settle.away.map(|_| away()),
             },
             blind: look.as_ref().and_then(|look| look.blind.clone()),
             unrecorded: look.and_then(|look| look.unrecorded),

@@ -11,6 +11,7 @@ use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
 use gitops_updater::app::plan::{self, Charts, Generator};
 use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
+use gitops_updater::app::probes::{NoTrials, Trier};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::{self, Config, Origin, Trust};
 use gitops_updater::domain::chart_diff::{Comparison, UserValues};
@@ -113,6 +114,8 @@ pub(crate) struct World {
     pub(crate) config: String,
     /// The cluster, where there is a way to one.
     pub(crate) cluster: Option<ScriptedCluster>,
+    /// What is tried around updates.
+    pub(crate) trials: Option<Box<dyn Trier>>,
 }
 
 impl World {
@@ -128,7 +131,7 @@ impl World {
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new(), cluster: None }
+        Self { _folder: folder, git, published, config: String::new(), cluster: None, trials: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -209,6 +212,7 @@ impl World {
             generator: &NoGenerator,
             charts: &NoGenerator,
             data: data.as_ref(),
+            trials: self.trials.as_deref().unwrap_or(&NoTrials),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gitops_updater::app::effects::Witness;
 use gitops_updater::app::forge::{CommitStatus, Forge as _, MergeMethod, PullRequest};
 use gitops_updater::app::pass::{Error, Pass};
+use gitops_updater::app::probes::Trier;
 use gitops_updater::app::settle::{Settle, Settled};
 use gitops_updater::domain::settle::record::Reversal;
 use gitops_updater::domain::settle::settings::Settings;
@@ -37,8 +38,14 @@ impl Settling {
     }
 
     pub(super) fn merged_with(method: MergeMethod, config: &str) -> Self {
+        Self::merged_by(method, config, None)
+    }
+
+    /// The same, with somebody who tries the cluster around updates.
+    pub(super) fn merged_by(method: MergeMethod, config: &str, trials: Option<Box<dyn Trier>>) -> Self {
         let mut world = World::new();
         world.config = config.to_owned();
+        world.trials = trials;
         world.run();
         let number = world.pulls().iter().find(|pull| pull.1.contains("podinfo")).unwrap().0;
         let forge = world.forge();
@@ -139,6 +146,17 @@ pub(super) fn settle(
     wait: Option<std::time::Duration>,
     settings: Settings,
 ) -> Result<Settled, Error> {
+    settle_before(pass, cluster, wait, settings, false)
+}
+
+/// Settles; `proposes` = something may be proposed afterwards.
+pub(super) fn settle_before(
+    pass: &Pass<'_, LocalForge>,
+    cluster: Option<&Scripted>,
+    wait: Option<std::time::Duration>,
+    settings: Settings,
+    proposes: bool,
+) -> Result<Settled, Error> {
     let world = pass.observe()?;
     let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
     pass.settle(
@@ -147,6 +165,7 @@ pub(super) fn settle(
             cluster,
             away: None,
             wait,
+            proposes,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
             stop: &|| Box::pin(std::future::pending()),

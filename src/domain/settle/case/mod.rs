@@ -2,6 +2,7 @@
 
 mod branch;
 mod nodes;
+mod trials;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::{Sight, World};
 use branch::Standing;
+use trials::Blame;
 use weigh::Weight;
 
 /// Most reasons that are told.
@@ -139,7 +141,7 @@ impl Case {
         if world.now() < from.after(settings.settle(&self.update.component)) {
             return;
         }
-        let Some(baseline) = &self.remembered.baseline else { return };
+        let Some(baseline) = &self.remembered.baseline else { return self.sample_alone(world, findings) };
         let restarted = restarted(world, baseline);
         let findings = || findings.iter().chain(&restarted);
         let new =
@@ -148,30 +150,45 @@ impl Case {
         let (new, unknown): (Vec<&Finding>, Vec<&Finding>) =
             findings().filter(new).partition(|finding| baseline.could_see(finding));
         let (ours, others): (Vec<&Finding>, Vec<&Finding>) = new.into_iter().partition(|finding| {
-            settings.counts(&self.update.component, &finding.check)
-                || self.radius.covers(world, &self.update, at, finding)
+            self.blame(finding).map_or_else(
+                || {
+                    settings.counts(&self.update.component, &finding.check)
+                        || self.radius.covers(world, &self.update, at, finding)
+                },
+                |blame| blame == Blame::Ours,
+            )
         });
-        let tell = |finding: &&Finding| {
-            let Subject { kind, namespace, name } = &finding.subject;
-            let title = if namespace.is_empty() {
-                format!("{kind}/{name}")
-            } else {
-                format!("{kind}/{namespace}/{name}")
-            };
-            reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
-        };
-        self.bad = ours.iter().map(tell).collect();
-        let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
-        self.elsewhere = others
-            .iter()
-            .filter(|finding| is_critical(finding))
-            .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
-            .map(tell)
-            .collect();
+        self.bad = ours.iter().copied().map(told).collect();
+        let unsure = |finding: &Finding| self.blame(finding) == Some(Blame::Unsure);
+        let touched = |finding: &Finding| self.radius.covers(world, &self.update, at, finding);
+        let doubtful = others.iter().filter(|finding| unsure(finding)).chain(
+            unknown.iter().filter(|finding| is_critical(finding) || touched(finding) || unsure(finding)),
+        );
+        let doubtful = doubtful.map(|finding| {
+            let mut told = told(finding);
+            told.text.push_str("; nobody can say how it was before the merge");
+            told
+        });
+        let dangerous = others.iter().filter(|finding| is_critical(finding) && !unsure(finding));
+        self.elsewhere = dangerous.copied().map(told).chain(doubtful).collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
         }
+    }
+
+    /// A sample where nobody saw the cluster before the merge: nothing that is wrong is known to be new, and where
+    /// nothing is wrong with what is touched, that is as good.
+    fn sample_alone(&mut self, world: &World, findings: &[Finding]) {
+        let at = self.remembered.merged_at;
+        let counts = |finding: &&Finding| {
+            finding.severity >= Severity::Failing
+                && (is_critical(finding) || self.radius.covers(world, &self.update, at, finding))
+        };
+        let wrong: Vec<Reason> = findings.iter().filter(counts).map(told).collect();
+        self.bad = wrong;
+        self.elsewhere.clear();
+        self.window.add(!self.bad.is_empty());
     }
 
     /// What is to be said now.
@@ -179,6 +196,7 @@ impl Case {
         self.remembered.seen_until = Some(world.wall());
         self.radius.widen(world, &self.update);
         self.note(world);
+        self.note_trials(world, settings);
         if !self.held.is_empty() || self.remembered.held {
             let verdict = self.remembered.said.map_or(Verdict::Inconclusive, |said| said.verdict);
             let reasons = if self.held.is_empty() {
@@ -487,7 +505,10 @@ impl Case {
                 Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
             }
             Trend::Failed if self.remembered.baseline.is_none() => {
-                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+                let mut reasons = bad();
+                let text = "nobody saw the cluster before the merge, so nobody knows what is new";
+                reasons.push(reason("no_baseline", None, text));
+                Opinion::new(Verdict::Inconclusive, Action::Hold, reasons)
             }
             Trend::Failed => {
                 self.regressed = bad();
@@ -512,7 +533,7 @@ impl Case {
             }
             Trend::Passed => {
                 let text = "applied, and nothing was worse than before for the whole window";
-                match self.not_observed(world) {
+                match self.not_observed(world).or_else(|| self.not_tried(world, settings)) {
                     Some(why) => Opinion::new(Verdict::Unknown, Action::Wait, vec![why]),
                     None => {
                         Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])
@@ -570,6 +591,14 @@ impl Case {
         self.bad.clear();
         self.elsewhere.clear();
     }
+}
+
+/// A finding as a reason.
+fn told(finding: &Finding) -> Reason {
+    let Subject { kind, namespace, name } = &finding.subject;
+    let title =
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") };
+    reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
 }
 
 /// Longhorn's own record of its version.
