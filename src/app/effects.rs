@@ -81,6 +81,13 @@ pub enum Effect {
         /// What it takes back.
         what: String,
     },
+    /// The base branch is moved to a commit that stops a rollout.
+    Stop {
+        /// Without `refs/heads/`.
+        branch: String,
+        /// Which rollout.
+        what: String,
+    },
     /// Something is asked of the cluster.
     Ask {
         /// What, of which object.
@@ -127,7 +134,7 @@ impl fmt::Display for Effect {
             Self::Status { commit, what } => {
                 write!(f, "set the status of {}: {what}", commit.get(..7).unwrap_or(commit))
             }
-            Self::Revert { branch, what } => write!(f, "push {branch}: {what}"),
+            Self::Revert { branch, what } | Self::Stop { branch, what } => write!(f, "push {branch}: {what}"),
             Self::Ask { what } => write!(f, "ask the cluster: {what}"),
             Self::Data { what } => f.write_str(what),
             Self::Prune { count } => write!(f, "remove {count} old backup points"),

@@ -283,6 +283,19 @@ pub trait Forge: Sync {
         }
     }
 
+    /// Whether the forge is going to merge an open pull request by itself, or has it in its merge queue, because the
+    /// account that opened it asked for that. What somebody else asked for is theirs.
+    fn will_merge(&self, pull: &PullRequest) -> impl Future<Output = ForgeResult<bool>> + Send {
+        let _ = pull;
+        async { Ok(false) }
+    }
+
+    /// Takes back what [`Forge::merge_when_ready`] asked for. Where it is not, or not any more, so, nothing is done.
+    fn withdraw_merge(&self, number: Number) -> impl Future<Output = ForgeResult<()>> + Send {
+        let _ = number;
+        async { Ok(()) }
+    }
+
     /// What the checks and statuses of a commit say.
     fn checks(&self, commit: &str) -> impl Future<Output = ForgeResult<Checks>> + Send;
 

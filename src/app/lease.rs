@@ -1,8 +1,7 @@
 //! One at a time: a Lease in the cluster that says which run may act.
 //!
 //! A lock that nobody renews ends by itself. Every write carries the resource version that was read (apiserver:
-//! optimistic concurrency), so of two that reach for it at the same moment one gets it; and a run that could not renew
-//! in time knows by its own clock that it must stop, before anybody else may begin.
+//! optimistic concurrency), so of two that reach for it at the same moment one gets it.
 
 use std::time::Duration;
 
@@ -54,23 +53,16 @@ pub enum Reached {
 pub struct Lease {
     terms: Terms,
     object: Value,
-    renewed: Timestamp,
 }
 
-/// Why a lease is not ours any more.
+/// A lease is not ours any more: somebody else has changed or deleted it.
 #[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    /// Somebody else has changed or deleted it.
-    #[error("the lease `{namespace}/{name}` was taken by somebody else")]
-    Taken {
-        /// Namespace.
-        namespace: String,
-        /// Name.
-        name: String,
-    },
-    /// It could not be renewed before its time was over.
-    #[error("the lease could not be renewed in time")]
-    Over(#[source] ClusterError),
+#[error("cannot keep the lease `{namespace}/{name}`: somebody else took or deleted it")]
+pub struct Lost {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
 }
 
 fn resource() -> Resource {
@@ -109,7 +101,7 @@ async fn try_once<C: Cluster>(cluster: &C, terms: &Terms, now: Timestamp) -> Res
                 "spec": spec(terms, now, now, 0),
             });
             let object = cluster.create(&kind, namespace, &made).await?;
-            return Ok(Reached::Ours(Lease { terms: terms.clone(), object, renewed: now }));
+            return Ok(Reached::Ours(Lease { terms: terms.clone(), object }));
         }
         Err(error) => return Err(error),
     };
@@ -120,7 +112,7 @@ async fn try_once<C: Cluster>(cluster: &C, terms: &Terms, now: Timestamp) -> Res
     let mut object = found;
     object["spec"] = spec(terms, now, now, transitions.saturating_add(1));
     let object = cluster.replace(&kind, namespace, &terms.name, &object).await?;
-    Ok(Reached::Ours(Lease { terms: terms.clone(), object, renewed: now }))
+    Ok(Reached::Ours(Lease { terms: terms.clone(), object }))
 }
 
 fn spec(terms: &Terms, acquired: Timestamp, renewed: Timestamp, transitions: i64) -> Value {
@@ -144,15 +136,6 @@ fn held(lease: &Value, now: Timestamp) -> Option<(String, Timestamp)> {
 }
 
 impl Lease {
-    /// Whether effects may be done now, by our own clock.
-    pub fn holds(&self, now: Timestamp) -> bool {
-        self.left(now).is_positive()
-    }
-
-    fn left(&self, now: Timestamp) -> SignedDuration {
-        self.terms.lasts - SKEW - now.duration_since(self.renewed)
-    }
-
     /// Renews it.
     ///
     /// # Errors
@@ -164,34 +147,49 @@ impl Lease {
         object["spec"]["renewTime"] = now.strftime(MICRO_TIME).to_string().into();
         let namespace = Some(self.terms.namespace.as_str());
         self.object = cluster.replace(&resource(), namespace, &self.terms.name, &object).await?;
-        self.renewed = now;
         Ok(())
     }
 
     /// Keeps it until it is lost, which is what is returned. Dropped, it stops renewing.
+    ///
+    /// While the API server is away, as it is while k3s is upgraded, nobody else can take it either, and what is done
+    /// in Git is done by compare-and-swap: it is lost when the server answers and somebody has it.
     pub async fn keep<C: Cluster>(&mut self, cluster: &C, time: &dyn Time) -> Lost {
         let every = Duration::try_from(self.terms.lasts).unwrap_or_default() / RENEWALS;
         let mut pause = every;
         loop {
             time.sleep(pause).await;
-            // An answer that comes when the time is over comes too late.
-            let left = Duration::try_from(self.left(time.now())).unwrap_or_default();
-            let failed = match self.renew(cluster, time.now()).await {
-                Ok(()) => {
-                    pause = every;
-                    continue;
+            pause = match self.renew(cluster, time.now()).await {
+                Ok(()) => every,
+                Err(error) if matches!(error.class, ErrorClass::Conflict | ErrorClass::NotFound) => {
+                    match self.is_still_ours(cluster).await {
+                        Ok(true) => Duration::ZERO,
+                        Ok(false) => {
+                            let Terms { namespace, name, .. } = self.terms.clone();
+                            return Lost { namespace, name };
+                        }
+                        Err(_) => every / 4,
+                    }
                 }
-                Err(error) => error,
+                Err(_) => every / 4,
             };
-            if matches!(failed.class, ErrorClass::Conflict | ErrorClass::NotFound) {
-                let Terms { namespace, name, .. } = self.terms.clone();
-                return Lost::Taken { namespace, name };
-            }
-            if left.is_zero() || !self.holds(time.now()) {
-                return Lost::Over(failed);
-            }
-            pause = (every / 4).min(left);
         }
+    }
+
+    /// Whether it is changed and ours all the same, as after a renewal whose answer was lost.
+    async fn is_still_ours<C: Cluster>(&mut self, cluster: &C) -> Result<bool, ClusterError> {
+        let namespace = Some(self.terms.namespace.as_str());
+        let found = match cluster.get(&resource(), namespace, &self.terms.name).await {
+            Ok(found) => found,
+            Err(error) if error.class == ErrorClass::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let holder = found.pointer("/spec/holderIdentity").and_then(Value::as_str);
+        let is_ours = holder == Some(self.terms.holder.as_str());
+        if is_ours {
+            self.object = found;
+        }
+        Ok(is_ours)
     }
 
     /// Gives it back, so that the next run need not wait.

@@ -15,8 +15,9 @@ use super::forge::{Forge, ForgeError, NewPullRequest, PullRequest, PullRequestSt
 use crate::config::PullRequests;
 use crate::domain::component::Component;
 use crate::domain::edit::{self, Diff, Draft, EditError, Generated, Options, Ranges};
+use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::Reversal;
-use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::domain::state::{Quarantined, Stage, State};
 use crate::domain::upstream::Candidate;
 use crate::repo::write::{self, Change, Id, Person, RefUpdate, Words, WriteRepo};
 use crate::state::{self, StateStore, Transition};
@@ -347,8 +348,7 @@ impl<F: Forge> Rollback<'_, F> {
         for id in plan.left.iter().filter_map(|left| left.update_id.as_ref()) {
             let what = format!("Record {id} as reverted");
             self.record(&what, done, |state: &mut State| {
-                let update = state.updates.get_mut(id)?;
-                mark_reverted(update, &self.said(), commit, self.now)
+                mark_reverted(state, id, &self.said(), commit, self.now)
             })?;
         }
         Ok(())
@@ -410,13 +410,25 @@ impl<F: Forge> Rollback<'_, F> {
     }
 }
 
-/// Records that an update was taken back by a person; `None` where it is over already.
+/// Records that an update was taken back by a person; `None` where it is over already. Where nodes or data have moved
+/// they do not go back by Git alone: then it is not over before the cluster is seen back, and stays as it is.
 pub fn mark_reverted(
-    update: &mut Update,
+    state: &mut State,
+    id: &str,
     said: &str,
     commit: Option<&str>,
     now: Timestamp,
 ) -> Option<Transition> {
+    let moved = state.memory.get(id).is_some_and(Remembered::cannot_go_back);
+    let update = state.updates.get_mut(id)?;
+    if moved && matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
+        let said = format!("{said}; nodes and data do not go back by Git alone");
+        if update.reason.as_ref() == Some(&said) {
+            return None;
+        }
+        update.reason = Some(said);
+        return Some(Transition::of(update));
+    }
     if !matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held) {
         return None;
     }

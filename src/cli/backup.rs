@@ -35,8 +35,8 @@ pub(super) enum BackupCommand {
 /// Record what the base branch holds now, as a ref that is never changed
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --cluster (or a kubeconfig) and --component, the data of these components is
-backed up, too, as `backup.data` of the configuration says.
+With --cluster (or a kubeconfig) and --component, the data of these components
+is backed up, too, as `backup.data` of the configuration says.
 Shown as text, json or yaml")]
 pub(super) struct CreateArgs {
     #[command(flatten)]

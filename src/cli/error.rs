@@ -26,6 +26,8 @@ pub enum Outcome {
     Unhealthy,
     /// Not everything could be looked at, and `--exit-code` asked to tell.
     NotAllObserved,
+    /// Another pass is at work, and nothing was done.
+    NotItsTurn,
     /// It was asked to stop, and did so between two effects.
     Stopped(Signal),
     /// An update regressed and is held: not reverted, because a revert would do harm or was not wanted.
@@ -52,7 +54,7 @@ pub enum ErrorKind {
 impl From<Outcome> for ExitCode {
     fn from(outcome: Outcome) -> Self {
         Self::from(match outcome {
-            Outcome::Done => 0,
+            Outcome::Done | Outcome::NotItsTurn => 0,
             Outcome::UpdatesAvailable => 10,
             Outcome::AllHeld => 11,
             Outcome::Incomplete => 1,

@@ -1,29 +1,22 @@
 //! `facts`: what the cluster runs, as a file for `plan --facts`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use jiff::Timestamp;
 
 use super::GlobalArgs;
+use super::connection::ConnectionArgs;
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
 use super::plan::observe;
 use crate::app::ports::Clock;
 use crate::clock::AnyClock;
-use crate::cluster::Access;
 use crate::report::Format;
 
 /// Write the facts about a cluster that `plan --facts` reads
 #[derive(Debug, Args)]
 pub(super) struct FactsCommandArgs {
-    /// Ask the cluster of this kubeconfig [default: that of the environment, or the pod's account]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Ask the cluster of this context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 
     /// Date the facts with TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
     #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
@@ -36,9 +29,8 @@ pub(super) fn run(args: &FactsCommandArgs, global: &GlobalArgs) -> Result<Outcom
         Format::Json => true,
         _ => return Err(CommandError::usage("facts are written as yaml or json")),
     };
-    let access = Access { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
     let now = args.now.map_or(AnyClock::System, AnyClock::Fixed).now();
-    let known = block_on(observe(&access, now))?;
+    let known = block_on(observe(&args.connection.access(), now))?;
     for problem in &known.problems {
         tracing::warn!(reason = problem.message.as_str(), "not observed");
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
+use super::connection::{ConnectionArgs, connect};
 use super::error::{CommandError, Outcome};
 use super::opened::block_on;
 use super::output::Output;
@@ -16,7 +17,7 @@ use crate::app::health::{Glance, category_of, entry, glance};
 use crate::app::ports::Clock as _;
 use crate::app::probes::{self, Bench, Trial, Tried};
 use crate::clock::AnyClock;
-use crate::cluster::{self, Access, Live, LiveOptions};
+use crate::cluster::Live;
 use crate::domain::settle::finding::Category;
 use crate::domain::settle::health::probe::Trials;
 use crate::domain::settle::health::report::{Asked, Health, Status, report};
@@ -45,13 +46,8 @@ pub(super) struct HealthArgs {
     #[arg(long = "namespace", short = 'n', value_name = "NAME", value_delimiter = ',')]
     namespaces: Vec<String>,
 
-    /// Look at the cluster of this kubeconfig [default: that of the environment, or the pod's account]
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Look at the cluster of this context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    connection: ConnectionArgs,
 
     /// Show only what is new or worse since a baseline: a file, or the id of an update under way
     #[arg(long, value_name = "FILE|ID")]
@@ -122,8 +118,7 @@ pub(super) fn run(args: &HealthArgs, global: &GlobalArgs) -> Result<Outcome, Com
             Some(named) => Some(baseline(named, args, global).await?),
             None => None,
         };
-        let access = Access { kubeconfig: args.kubeconfig.clone(), context: args.context.clone() };
-        let live = Live::connect(&access, LiveOptions::default()).await.map_err(unreachable)?;
+        let live = connect(&args.connection.access()).await?;
         let asked = Asked {
             categories: args.categories.iter().map(|category| category.0).collect(),
             namespaces: args.namespaces.clone(),
@@ -162,16 +157,6 @@ fn outcome(health: &Health) -> Outcome {
         Status::Unknown => Outcome::NotAllObserved,
         Status::Failing | Status::Critical => Outcome::Unhealthy,
     }
-}
-
-fn unreachable(error: cluster::Error) -> CommandError {
-    let hint = match &error {
-        cluster::Error::Unreachable { .. } => {
-            "check that the address can be reached from here and the credentials are valid"
-        }
-        _ => "name a kubeconfig with `--kubeconfig FILE`",
-    };
-    CommandError::failed(error).hint(hint)
 }
 
 fn not_told(error: ClusterError) -> CommandError {

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Serialize;
 
@@ -11,6 +12,7 @@ use super::access::Access;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS};
 use super::opened::{block_on, runtime};
+use super::updates::update;
 use super::workplace::{PlaceArgs, Workplace, blocking, git_credentials};
 use super::{GlobalArgs, environment};
 use crate::app::notify;
@@ -54,8 +56,16 @@ pub(super) struct AcknowledgeArgs {
     ids: Vec<String>,
 
     /// Repository
-    #[arg(long, value_name = "PATH", default_value = ".")]
-    repository: PathBuf,
+    #[arg(short = 'C', long = "repository", value_name = "PATH", default_value = ".")]
+    path: PathBuf,
+
+    /// Remote by name, URL or path instead of the configured one; `.` is the repository itself
+    #[arg(long, value_name = "REMOTE", env = "GITOPS_UPDATER_REMOTE", hide_env = true)]
+    remote: Option<String>,
+
+    /// Take TIME for now, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
+    now: Option<Timestamp>,
 
     /// Who says so [default: `user.name` of Git]
     #[arg(long, value_name = "NAME")]
@@ -68,22 +78,56 @@ enum Error {
     NoChannels,
     #[error("there is no channel `{0}`")]
     Unknown(String),
-    #[error("there is no update `{0}`")]
-    NoUpdate(String),
     #[error("update `{0}` is not held")]
     NotHeld(String),
-    #[error("`${variable}` is not an address")]
-    Variable { variable: String },
-    #[error("`{}` does not hold an address", path.display())]
-    File { path: PathBuf },
-    #[error("cannot read `{}`", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the {part} of channel `{channel}`: {fault}")]
+    Secret { channel: String, part: Part, fault: Fault },
+    #[error("cannot set up HTTP for the channels")]
+    Http(#[source] crate::upstream::http::Error),
+}
+
+/// What of a channel is secret.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Address,
+    Key,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Address => "address",
+            Self::Key => "key",
+        })
+    }
+}
+
+/// What is wrong with a secret: where it should be, never what it is.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
     #[error("`${variable}` is not set")]
     Unset { variable: String },
+    #[error("`${variable}` holds no address")]
+    Variable { variable: String },
     #[error("`{}` is empty", path.display())]
     Empty { path: PathBuf },
-    #[error("cannot set up HTTP")]
-    Http(#[source] crate::upstream::http::Error),
+    #[error("`{}` holds no address", path.display())]
+    File { path: PathBuf },
+    #[error("`{}`: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+}
+
+impl Error {
+    /// What to do next, where that is known.
+    fn next(&self) -> Option<&'static str> {
+        let Self::Secret { part, fault, .. } = self else { return None };
+        Some(match (part, fault) {
+            (Part::Address, Fault::Unset { .. }) => "set it, or name a file with `url_file`",
+            (Part::Key, Fault::Unset { .. }) => "set it, or name a file with `secret_file`",
+            (_, Fault::Empty { .. } | Fault::Read { .. }) => "check that the secret is mounted, and readable",
+            (_, Fault::Variable { .. } | Fault::File { .. }) => "write the whole URL that the service gave",
+        })
+    }
 }
 
 /// As scripts read it.
@@ -161,7 +205,8 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result
     }
     form::check(global)?;
     block_on(async {
-        let place = PlaceArgs::at(args.repository.clone()).open(global).await?;
+        let (path, remote) = (args.path.clone(), args.remote.clone());
+        let place = PlaceArgs { path, remote, now: args.now, is_quiet: false }.open(global).await?;
         let by = args.by.clone().unwrap_or_else(|| place.person().name);
         let (store, now) = (place.state(), place.now());
         let loaded = {
@@ -171,13 +216,9 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result
         loaded.may_build()?;
         // All or none, as far as can be known before.
         for id in &args.ids {
-            match loaded.state.updates.get(id).map(|update| update.stage) {
-                Some(Stage::Held) => {}
-                Some(_) => return Err(CommandError::failed(Error::NotHeld(id.clone()))),
-                None => {
-                    return Err(CommandError::failed(Error::NoUpdate(id.clone()))
-                        .hint("`gitops-updater status` lists them"));
-                }
+            if update(&loaded.state, id)?.stage != Stage::Held {
+                return Err(CommandError::failed(Error::NotHeld(id.clone()))
+                    .hint("only what is held asks for a person: `gitops-updater status` shows it"));
             }
         }
         let (ids, who) = (args.ids.clone(), by.clone());
@@ -222,7 +263,8 @@ pub(super) fn channels(
         match one(channel) {
             Ok(channel) => list.push(channel),
             Err(error) => {
-                let reason = error.to_string();
+                let next = error.next().map(|next| format!("; {next}")).unwrap_or_default();
+                let reason = format!("{error}{next}");
                 tracing::warn!(channel = channel.name.as_str(), reason, "channel cannot be used");
                 missing.push((channel.name.clone(), reason));
             }
@@ -238,20 +280,20 @@ pub(super) fn channels(
 }
 
 fn one(channel: &config::NotifyChannel) -> Result<Channel, Error> {
+    let wrong = |part, fault| Error::Secret { channel: channel.name.clone(), part, fault };
+    let secret = |part, secret: &Secret| read(secret).map_err(|fault| wrong(part, fault));
     let address = match &channel.address {
         config::Address::Plain(url) => url.clone(),
-        config::Address::Secret(secret) => {
-            let text = read(secret)?.ok_or_else(|| unset(secret))?;
-            config::channel_address(&channel.kind, text.trim()).map_err(|_| unfit(secret))?
+        config::Address::Secret(named) => {
+            let text = secret(Part::Address, named)?;
+            config::channel_address(&channel.kind, text.trim())
+                .map_err(|_| wrong(Part::Address, unfit(named)))?
         }
     };
     let kind = match &channel.kind {
-        config::ChannelKind::Webhook { secret } => ChannelKind::Webhook {
-            secret: match secret {
-                // Without its key a message would go out unsigned.
-                Some(secret) => Some(SecretString::from(read(secret)?.ok_or_else(|| unset(secret))?)),
-                None => None,
-            },
+        config::ChannelKind::Webhook { secret: key } => ChannelKind::Webhook {
+            // Without its key a message would go out unsigned.
+            secret: key.as_ref().map(|key| secret(Part::Key, key)).transpose()?.map(SecretString::from),
         },
         config::ChannelKind::Slack => ChannelKind::Slack,
         config::ChannelKind::Discord => ChannelKind::Discord,
@@ -262,17 +304,24 @@ fn one(channel: &config::NotifyChannel) -> Result<Channel, Error> {
     Ok(Channel { name: channel.name.clone(), kind, address: Address::from(address) })
 }
 
-/// The text of a secret, without line ends; `None` where it is not set or empty.
-fn read(secret: &Secret) -> Result<Option<String>, Error> {
+/// The text of a secret, without line ends.
+fn read(secret: &Secret) -> Result<String, Fault> {
     let text = match secret {
-        Secret::Variable(name) => environment::read(name),
-        Secret::File(path) => Some(file(path)?),
+        Secret::Variable(name) => environment::read(name).unwrap_or_default(),
+        Secret::File(path) => file(path)?,
     };
-    Ok(text.map(|text| text.trim_end_matches(['\r', '\n']).to_owned()).filter(|text| !text.is_empty()))
+    let text = text.trim_end_matches(['\r', '\n']);
+    if !text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err(match secret {
+        Secret::Variable(variable) => Fault::Unset { variable: variable.clone() },
+        Secret::File(path) => Fault::Empty { path: path.clone() },
+    })
 }
 
-fn file(path: &Path) -> Result<String, Error> {
-    let failed = |source| Error::Read { path: path.to_owned(), source };
+fn file(path: &Path) -> Result<String, Fault> {
+    let failed = |source| Fault::Read { path: path.to_owned(), source };
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(SECRET_LIMIT).read_to_string(&mut text))
@@ -280,18 +329,10 @@ fn file(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-/// Says where the secret should be, never what it is.
-fn unfit(secret: &Secret) -> Error {
+fn unfit(secret: &Secret) -> Fault {
     match secret {
-        Secret::Variable(variable) => Error::Variable { variable: variable.clone() },
-        Secret::File(path) => Error::File { path: path.clone() },
-    }
-}
-
-fn unset(secret: &Secret) -> Error {
-    match secret {
-        Secret::Variable(variable) => Error::Unset { variable: variable.clone() },
-        Secret::File(path) => Error::Empty { path: path.clone() },
+        Secret::Variable(variable) => Fault::Variable { variable: variable.clone() },
+        Secret::File(path) => Fault::File { path: path.clone() },
     }
 }
 

@@ -8,14 +8,14 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 use super::GlobalArgs;
+use super::connection::{ClusterArgs, connect};
 use super::error::{CommandError, Outcome};
 use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
-use super::run::kill_switch;
 use super::settle::Seen;
-use super::workplace::{PlaceArgs, blocking};
+use super::workplace::{PlaceArgs, blocking, kill_switch};
 use crate::app::hour::Hour;
 use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey};
@@ -67,17 +67,8 @@ pub(super) struct FactsArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["cluster", "kubeconfig", "context"])]
     facts: Option<PathBuf>,
 
-    /// Ask the cluster: by the kubeconfig of the environment, or the service account of the pod
-    #[arg(long)]
-    cluster: bool,
-
-    /// Ask the cluster of this kubeconfig
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Ask the cluster of this context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Facts, who says so, and what could not be seen.
@@ -116,7 +107,7 @@ impl FactsArgs {
 
     /// How the cluster is reached, where it was asked for or the program runs in one.
     pub(super) fn access(&self) -> Option<cluster::Access> {
-        super::settle::access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
+        self.cluster.access()
     }
 
     /// As [`FactsArgs::load`], where the cluster is connected to already; one that is away has no facts.
@@ -140,19 +131,6 @@ impl FactsArgs {
             None => Ok(None),
         }
     }
-}
-
-/// The way to a cluster.
-pub(super) async fn connect(access: &cluster::Access) -> Result<cluster::Live, CommandError> {
-    cluster::Live::connect(access, cluster::LiveOptions::default()).await.map_err(|error| {
-        let hint = match &error {
-            cluster::Error::Unreachable { .. } => {
-                "check that the address can be reached from here and the credentials are valid"
-            }
-            _ => "name a kubeconfig with `--kubeconfig FILE`, or use a file of facts with `--facts FILE`",
-        };
-        CommandError::failed(error).hint(hint)
-    })
 }
 
 /// Asks the cluster for its facts.

@@ -18,8 +18,8 @@ use super::error::{CommandError, Outcome};
 use super::form;
 use super::opened::{configuration_of_base, runtime};
 use super::plan::FactsArgs;
-use super::run::{DryRun, kill_switch};
-use super::workplace::{PlaceArgs, Workplace};
+use super::run::DryRun;
+use super::workplace::{PlaceArgs, Workplace, kill_switch};
 use crate::app::detect::Found;
 use crate::app::effects::{Acting, Witness};
 use crate::app::forge::Forge as _;
@@ -192,8 +192,13 @@ fn base(place: &Workplace) -> Result<(String, Id), CommandError> {
     let name = format!("refs/heads/{branch}");
     // Updates and backup points speak of commits that may be on no branch any more.
     let refs = place.repo.fetch(|known| known == name || known.starts_with(crate::backup::PREFIX))?;
-    let tip = refs.branch(&branch).ok_or_else(|| CommandError::failed(Error::Branch(branch.clone())))?;
+    let tip = refs.branch(&branch).ok_or_else(|| no_branch(branch.clone()))?;
     Ok((branch, tip))
+}
+
+fn no_branch(branch: String) -> CommandError {
+    CommandError::failed(Error::Branch(branch))
+        .hint("push it, or name another as `forge: {base_branch: …}` in the configuration")
 }
 
 /// The kill switch is for a person at the keyboard, too: who wants to go on takes it off.

@@ -10,6 +10,7 @@ use clap::Args;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 
+use super::connection::not_connected;
 use super::environment;
 use super::error::{CommandError, Outcome};
 use super::stop::Stop;
@@ -36,43 +37,6 @@ pub(super) struct SettleArgs {
     /// Write everything that verdicts are made from to FILE, for `verify --replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-}
-
-/// How the cluster is reached.
-#[derive(Debug, Args)]
-pub(super) struct ClusterArgs {
-    /// Look at the cluster: by the kubeconfig of the environment, or the service account of the pod (the default in a
-    /// pod)
-    #[arg(long)]
-    cluster: bool,
-
-    /// Look at the cluster of this kubeconfig
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-
-    /// Look at the cluster of this context of the kubeconfig
-    #[arg(long, value_name = "NAME")]
-    context: Option<String>,
-}
-
-impl ClusterArgs {
-    /// How the cluster is reached; `None` where nobody asked for it and the program does not run in one.
-    pub(super) fn access(&self) -> Option<Access> {
-        access(self.cluster, self.kubeconfig.as_deref(), self.context.as_deref())
-    }
-}
-
-/// Where a pod has the token of its service account (Kubernetes, "Accessing the API from a Pod").
-const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-
-/// How the cluster is reached, where it was asked for or the program runs in one as an account of it.
-pub(super) fn access(asked: bool, kubeconfig: Option<&Path>, context: Option<&str>) -> Option<Access> {
-    // A pod without an account has no way to its cluster: `automountServiceAccountToken: false`, or a runner in a pod.
-    let in_pod = environment::read("KUBERNETES_SERVICE_HOST").is_some() && Path::new(ACCOUNT).exists();
-    (asked || in_pod || kubeconfig.is_some() || context.is_some()).then(|| Access {
-        kubeconfig: kubeconfig.map(Path::to_path_buf),
-        context: context.map(str::to_owned),
-    })
 }
 
 fn read_duration(text: &str) -> Result<Duration, String> {
@@ -112,9 +76,7 @@ impl Seen {
                 tracing::warn!(error = %error, "the cluster does not answer");
                 Ok(Self { live: None, away: Some(error.to_string()) })
             }
-            Err(error) => Err(CommandError::failed(error).hint(
-                "name a kubeconfig with `--kubeconfig FILE`, or one of its contexts with `--context NAME`",
-            )),
+            Err(error) => Err(not_connected(error)),
         }
     }
 }

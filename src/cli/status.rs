@@ -14,6 +14,7 @@ use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{age_of, maintenance};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
+use crate::domain::notice::kind_of;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
@@ -82,7 +83,10 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         .values()
         .filter(|update| {
             global.components.is_empty()
-                || global.components.iter().any(|selector| selector.matches(&update.component, kind(update)))
+                || global
+                    .components
+                    .iter()
+                    .any(|selector| selector.matches(&update.component, kind_of(&update.component)))
         })
         .collect();
     updates.sort_by(|a, b| b.changed_at.cmp(&a.changed_at).then_with(|| a.update_id.cmp(&b.update_id)));
@@ -133,12 +137,6 @@ async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String
         Ok::<_, write::Error>(points.collect())
     });
     found.await.unwrap_or_default()
-}
-
-/// The kind is the id's first part, or the id itself (`k3s`).
-fn kind(update: &Update) -> &str {
-    let id = update.component.rsplit_once(':').map_or(update.component.as_str(), |(_, id)| id);
-    id.split('/').next().unwrap_or(id)
 }
 
 fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {

@@ -46,10 +46,12 @@ impl From<Signal> for ExitCode {
 #[error("cannot listen for signals")]
 struct Error(#[source] std::io::Error);
 
-/// Knows whether the program was asked to stop.
+/// Knows whether the program was asked to stop, or may not go on.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
     asked: watch::Receiver<Option<Signal>>,
+    /// Another pass may be at work, as far as is known (`lease`).
+    lost: Option<watch::Receiver<bool>>,
 }
 
 impl Stop {
@@ -62,7 +64,7 @@ impl Stop {
             .spawn(move || listen(&asked, &ready))
             .map_err(|source| CommandError::failed(Error(source)))?;
         match is_ready.recv() {
-            Ok(Ok(())) => Ok(Self { asked: receiver }),
+            Ok(Ok(())) => Ok(Self { asked: receiver, lost: None }),
             Ok(Err(source)) => Err(CommandError::failed(Error(source))),
             Err(_) => Err(CommandError::failed("cannot listen for signals: the thread ended")),
         }
@@ -73,23 +75,46 @@ impl Stop {
         *self.asked.borrow()
     }
 
-    /// Waits until something asks.
-    pub(super) async fn wait(&self) -> Signal {
+    /// The same, that also stops what it is given to when `lost` becomes true.
+    pub(super) fn or_lost(&self, lost: watch::Receiver<bool>) -> Self {
+        Self { lost: Some(lost), ..self.clone() }
+    }
+
+    /// Whether what is only one's turn at a time may not go on.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.as_ref().is_some_and(|lost| *lost.borrow())
+    }
+
+    /// Whether nothing new may be begun.
+    pub(super) fn is_over(&self) -> bool {
+        self.asked().is_some() || self.is_lost()
+    }
+
+    /// Waits until nothing new may be begun.
+    pub(super) async fn wait(&self) {
         let mut asked = self.asked.clone();
-        loop {
-            let signal = *asked.borrow_and_update();
-            if let Some(signal) = signal {
-                return signal;
-            }
+        let signal = async {
             // The thread lives as long as the program.
-            if asked.changed().await.is_err() {
+            if asked.wait_for(Option::is_some).await.is_err() {
                 std::future::pending::<()>().await;
             }
-        }
+        };
+        let lost = async {
+            match self.lost.clone() {
+                Some(mut lost) => {
+                    // Who kept it has ended without losing it.
+                    if lost.wait_for(|lost| *lost).await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! { () = signal => {}, () = lost => {} }
     }
 
     /// Waits for `pause`; `Some` where something asked before.
-    pub(super) async fn sleep(&self, pause: Duration) -> Option<Signal> {
+    pub(super) async fn sleep(&self, pause: Duration) -> Option<()> {
         tokio::time::timeout(pause, self.wait()).await.ok()
     }
 }
@@ -129,7 +154,7 @@ fn end(signal: Signal) -> ! {
     std::process::exit(signal.exit_code().into())
 }
 
-/// Stops a pass between two effects when the program was asked to stop. What was done is still recorded.
+/// Stops a pass between two effects when the program was asked to stop, or it is not its turn any more. What was done is still recorded.
 pub(super) struct Stoppable<'a> {
     pub(super) inner: Box<dyn Witness + 'a>,
     pub(super) stop: &'a Stop,
@@ -137,7 +162,7 @@ pub(super) struct Stoppable<'a> {
 
 impl Witness for Stoppable<'_> {
     fn before(&self, effect: &Effect) -> Result<Go, Stopped> {
-        if self.stop.asked().is_some() && !matches!(effect, Effect::Record { .. }) {
+        if self.stop.is_over() && !matches!(effect, Effect::Record { .. }) {
             return Err(Stopped);
         }
         self.inner.before(effect)

@@ -4,17 +4,21 @@ use clap::Args;
 use serde::Serialize;
 
 use super::GlobalArgs;
+use super::connection::ClusterArgs;
 use super::error::{CommandError, Outcome};
 use super::form;
+use super::lease;
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
-use super::settle::{self, ClusterArgs, Seen, SettleArgs};
+use super::settle::{self, Seen, SettleArgs};
 use super::stop::Stop;
+use super::updates::update;
 use super::workplace::{PlaceArgs, blocking};
 use crate::app::notify::Gathered;
 use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verified, resume};
-use crate::app::settle::{Settled, kind_of};
+use crate::app::settle::Settled;
+use crate::domain::notice::kind_of;
 use crate::domain::settle::record::Said;
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
@@ -61,8 +65,6 @@ pub(super) struct VerifyArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("there is no update `{0}`")]
-    Unknown(String),
     #[error("update `{id}` cannot be accepted: it is {stage}, and only what is merged can be good")]
     NotMerged { id: String, stage: &'static str },
     #[error("update `{id}` cannot be taken up again: it is {stage}, and only what is held can be")]
@@ -115,6 +117,12 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     };
     let path = &args.place.path;
     let stop = Stop::listen()?;
+    let turn = lease::take(access.as_ref())?;
+    if let Some(text) = turn.of_another() {
+        tracing::warn!("{text}");
+        return Ok(Outcome::NotItsTurn);
+    }
+    let stop = turn.stop(&stop);
     let settling = Settling {
         args: &args.settle,
         path,
@@ -128,11 +136,12 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));
     }
+    if settled.is_err() && stop.is_lost() {
+        return Err(lease::lost());
+    }
     let settled = settled?;
-    if let Some(id) = args.updates.iter().find(|id| !settled.state.updates.contains_key(*id)) {
-        return Err(
-            CommandError::failed(Error::Unknown(id.clone())).hint("`gitops-updater status` lists them")
-        );
+    for id in &args.updates {
+        update(&settled.state, id)?;
     }
     let shown = shown(&settled, args, &selected);
     form::write(global, &shown, || text(&shown))?;
@@ -158,9 +167,14 @@ fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &s
         failures: settled
             .failures
             .iter()
-            .map(|failure| format!("{}: {}", failure.component, super::run::chain(&failure.error)))
+            .map(|failure| format!("{}: {}", failure.component, crate::app::pass::chain(&failure.error)))
             .collect(),
-        warnings: settled.blind.iter().map(|why| format!("the cluster was not seen: {why}")).collect(),
+        warnings: settled
+            .warnings
+            .iter()
+            .cloned()
+            .chain(settled.blind.iter().map(|why| format!("the cluster was not seen: {why}")))
+            .collect(),
     }
 }
 
@@ -220,7 +234,7 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
             told.push_str(&format!("{} is verified: accepted by {}\n", step(update), printable(&by)));
         }
         for id in &args.resume {
-            let update = known(&loaded.state, id)?;
+            let update = update(&loaded.state, id)?;
             if update.stage != Stage::Held {
                 let stage = stage_word(update.stage);
                 return Err(CommandError::failed(Error::NotHeld { id: id.clone(), stage }));
@@ -272,14 +286,8 @@ fn step(update: &Update) -> String {
     format!("{} {} → {}", printable(component), printable(from), printable(to))
 }
 
-fn known<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
-    state.updates.get(id).ok_or_else(|| {
-        CommandError::failed(Error::Unknown(id.to_owned())).hint("`gitops-updater status` lists them")
-    })
-}
-
 fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
-    let update = known(state, id)?;
+    let update = update(state, id)?;
     // Accepting twice is no error.
     if may_be_verified(update) || update.stage == Stage::Verified {
         return Ok(update);

@@ -17,6 +17,7 @@ use crate::app::ports::Clock as _;
 use crate::backup::{self, Backups};
 use crate::clock::AnyClock;
 use crate::config::{self, Config, ForgeKind, Host};
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::forge::AnyForge;
 use crate::forge::github::{Auth, GithubForge, GithubOptions, MachineTime, Place};
 use crate::forge::local::LocalForge;
@@ -120,12 +121,6 @@ impl PlaceArgs {
         self.now.map_or(AnyClock::System, AnyClock::Fixed)
     }
 
-    /// The repository at `path`, with the configured remote.
-    pub(super) fn at(path: PathBuf) -> Self {
-        let now = super::environment::read("GITOPS_UPDATER_NOW").and_then(|text| text.parse().ok());
-        Self { path, remote: super::environment::read("GITOPS_UPDATER_REMOTE"), now, is_quiet: false }
-    }
-
     /// Looks at a repository for a command that does not write to it; without the network only at the clone itself.
     pub(super) fn quietly(path: &Path, now: Timestamp, offline: bool) -> Self {
         let remote = offline.then(|| ".".to_owned());
@@ -209,6 +204,17 @@ impl PlaceArgs {
             None => Ok(url(&forge.remote)?.map(|url| https_form(&url))),
         }
     }
+}
+
+/// What stops everything from outside the repository's people: the configuration, or the environment.
+pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
+    if !config.enabled {
+        return Some(KillSwitch::Configuration);
+    }
+    // `GITOPS_UPDATER_DISABLE=0` is what people write who mean that it is on.
+    let disabled = environment::read("GITOPS_UPDATER_DISABLE")
+        .is_some_and(|value| !matches!(value.trim(), "" | "0" | "false" | "no" | "off"));
+    disabled.then_some(KillSwitch::Environment)
 }
 
 /// Makes `path` a bare clone of `url`. Who we are there is said by the environment and a configuration that is named

@@ -32,6 +32,14 @@ pub enum Error {
         /// Why.
         source: Box<kube::config::KubeconfigError>,
     },
+    /// The kubeconfig of the environment (`KUBECONFIG`, else `~/.kube/config`) cannot be used with this context.
+    #[error("cannot use context `{context}` of the kubeconfig of the environment")]
+    Context {
+        /// Its name.
+        context: String,
+        /// Why.
+        source: Box<kube::config::KubeconfigError>,
+    },
     /// There is neither a kubeconfig nor a service account.
     #[error("cannot find a cluster")]
     Infer {
@@ -62,6 +70,8 @@ pub(super) struct Clients {
     pub(super) long: Client,
     /// Without credentials.
     pub(super) url: String,
+    /// The pod's own, or that of the kubeconfig's context.
+    pub(super) namespace: String,
 }
 
 /// Sets up the connection; nothing is asked yet.
@@ -71,10 +81,9 @@ pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
         (None, Some(context)) => {
             let options =
                 KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            Config::from_kubeconfig(&options).await.map_err(|source| Error::Kubeconfig {
-                path: PathBuf::from("KUBECONFIG"),
-                source: Box::new(source),
-            })?
+            Config::from_kubeconfig(&options)
+                .await
+                .map_err(|source| Error::Context { context: context.clone(), source: Box::new(source) })?
         }
         (None, None) => Config::infer().await.map_err(|source| Error::Infer { source: Box::new(source) })?,
     };
@@ -87,11 +96,12 @@ pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
         config.cluster_url.scheme_str().unwrap_or("https"),
         config.cluster_url.authority().map(|authority| authority.host()).unwrap_or_default()
     );
+    let namespace = config.default_namespace.clone();
     let client =
         |config| Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) });
     let mut watching = config.clone();
     watching.read_timeout = Some(BETWEEN_BOOKMARKS);
-    Ok(Clients { short: client(config)?, long: client(watching)?, url })
+    Ok(Clients { short: client(config)?, long: client(watching)?, url, namespace })
 }
 
 async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, Error> {

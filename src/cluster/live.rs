@@ -19,6 +19,7 @@ use super::sight::Sight;
 use super::watch::{First, Watcher};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource, Scope, Watch};
 use crate::clock::{MachineTime, Time};
+use crate::domain::settle::health::MISSING_RIGHT;
 use crate::domain::settle::kind::Kind;
 
 /// What is told before anybody takes it. Objects wait here, not in memory without bounds.
@@ -39,6 +40,7 @@ const MANAGER: &str = "gitops-updater";
 pub struct Live {
     asker: Arc<Asker>,
     version: String,
+    namespace: String,
     quiet: Duration,
     reducer: Option<Reducer>,
 }
@@ -92,7 +94,18 @@ impl Live {
         });
         let version =
             version.map_err(|failure| Error::Unreachable { url: clients.url, reason: failure.reason })?;
-        Ok(Self { asker: Arc::new(asker), version, quiet: options.quiet, reducer: options.recorded })
+        Ok(Self {
+            asker: Arc::new(asker),
+            version,
+            namespace: clients.namespace,
+            quiet: options.quiet,
+            reducer: options.recorded,
+        })
+    }
+
+    /// The namespace of the pod that this program runs in, or of the kubeconfig's context.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Version of the API server (`v1.33.4+k3s1`).
@@ -217,7 +230,7 @@ impl Place<'_> {
 fn rule(group: &str, plural: &str, verbs: &[&str], namespace: Option<&str>) -> String {
     let place = namespace.map_or_else(String::new, |namespace| format!(" in the namespace `{namespace}`"));
     let verbs = verbs.join(", ");
-    format!("grant the account {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}{place}")
+    format!("{MISSING_RIGHT} {{apiGroups: [\"{group}\"], resources: [{plural}], verbs: [{verbs}]}}{place}")
 }
 
 /// A watcher that was not started yet.
@@ -262,7 +275,10 @@ impl Cluster for Live {
         let mut started = Vec::new();
         for (kind, version, namespace) in places {
             let api = kind.api();
-            let path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            let mut path = Path::of(api.group, version, namespace.as_deref(), api.plural).map_err(failed)?;
+            if let Some(selector) = kind.field_selector() {
+                path = path.with("fieldSelector", selector);
+            }
             let (sender, first) = oneshot::channel();
             let watcher = Watcher {
                 asker: self.asker.clone(),

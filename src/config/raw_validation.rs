@@ -40,11 +40,15 @@ pub(super) struct RawValidation {
     /// writes to the forge, for what they cover) or `nothing`. Default: `statuses`.
     pub(super) without_cluster: Option<RawWithoutCluster>,
     /// What is tried, once, before a revert: `reconcile` (ask Flux to reconcile), `reset_release` (reset a HelmRelease
-    /// whose retries ran out), `uncordon` (nodes that this program cordoned). Default: none.
+    /// whose retries ran out), `uncordon` (a node that is back on the new version and that the upgrade's own Job left
+    /// cordoned; also where the update is held). Default: none.
     pub(super) recovery: Option<Vec<RawRecovery>>,
     /// How a revert is made: `push` (by pull request where the branch is protected) or `pull_request`.
     /// Default: `push`.
     pub(super) revert_by: Option<RawRevertBy>,
+    /// Whether a rollout of k3s that went wrong is stopped in Git, so that no further node follows: its Plans get
+    /// `concurrency: 0`, in the way in which a revert is made. Default: `true`.
+    pub(super) stop_rollouts: Option<bool>,
     /// Per component kind, id or pattern of ids; the more exact key wins. Default: what rules say.
     pub(super) components: BTreeMap<String, RawComponentValidation>,
     /// Addresses that must answer. Default: none.
@@ -117,7 +121,7 @@ words! {
         Reconcile = "reconcile",
         /// Reset a HelmRelease whose retries ran out.
         ResetRelease = "reset_release",
-        /// Uncordon nodes that this program cordoned.
+        /// Uncordon nodes that the upgrade's own Job left cordoned.
         Uncordon = "uncordon",
     }
 }

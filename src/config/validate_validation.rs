@@ -70,6 +70,7 @@ impl Checker<'_> {
                 RawRevertBy::Push => RevertBy::Push,
                 RawRevertBy::PullRequest => RevertBy::PullRequest,
             }),
+            stop_rollouts: raw.stop_rollouts.unwrap_or(defaults.stop_rollouts),
             probes,
             pods: self.pods(&key(&top, "pods"), raw.pods),
             network: raw.network.map(|raw| self.network(&key(&top, "network"), raw)),

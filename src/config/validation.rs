@@ -36,6 +36,8 @@ pub struct Validation {
     pub recovery: BTreeSet<Recovery>,
     /// How a revert is made.
     pub revert_by: RevertBy,
+    /// A rollout of k3s that went wrong is stopped in Git.
+    pub stop_rollouts: bool,
     /// Addresses that must answer.
     pub probes: Vec<ProbeSpec>,
     /// How the Pods are made by which the cluster is tried from inside.
@@ -67,6 +69,7 @@ impl Default for Validation {
             statuses: true,
             recovery: BTreeSet::new(),
             revert_by: RevertBy::Push,
+            stop_rollouts: true,
             probes: vec![],
             pods: Pods::default(),
             network: None,
@@ -85,7 +88,7 @@ pub enum Recovery {
     Reconcile,
     /// Reset a HelmRelease whose retries ran out.
     ResetRelease,
-    /// Uncordon nodes that this program cordoned.
+    /// Uncordon nodes that the upgrade's own Job left cordoned.
     Uncordon,
 }
 

@@ -23,6 +23,7 @@ const FULL: &str = "validation:
   without_cluster: nothing
   recovery: [reconcile, uncordon]
   revert_by: pull_request
+  stop_rollouts: false
   components:
     helm: {window: 3m}
     helm/monitoring/*: {window: 20m, probes: [shop]}
@@ -45,6 +46,7 @@ fn every_key_is_understood() {
     assert!(!validation.statuses);
     assert_eq!(validation.recovery, BTreeSet::from([Recovery::Reconcile, Recovery::Uncordon]));
     assert_eq!(validation.revert_by, RevertBy::PullRequest);
+    assert!(!validation.stop_rollouts && read("").validation.stop_rollouts);
     let [shop, mail, names] = validation.probes.as_slice() else { panic!("{:?}", validation.probes) };
     let Target::Http(http) = &shop.target else { panic!("{shop:?}") };
     assert_eq!([200, 204, 302, 404].map(|code| http.takes(code)), [true, false, true, false]);

@@ -4,6 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+/// A component's id without the name of its cluster: `k3s` of `home:k3s`. A registry may have a port, as in
+/// `image/registry.local:5000/app`; the name of a cluster has no `/`.
+pub fn bare_id(id: &str) -> &str {
+    match id.split_once(':') {
+        Some((cluster, rest)) if !cluster.contains('/') => rest,
+        _ => id,
+    }
+}
+
 use super::upstream::UpstreamRef;
 use super::version::Scheme;
 
@@ -100,6 +109,19 @@ pub struct Component {
     pub warnings: Vec<String>,
     /// The applied pins first, then the copies; sorted by place within each.
     pub pins: Vec<Pin>,
+}
+
+impl Component {
+    /// The name of the chart, where it is one; a release may have another name.
+    pub fn chart(&self) -> Option<String> {
+        match self.upstream.as_ref().ok()? {
+            UpstreamRef::HelmChart { chart, .. } => Some(chart.clone()),
+            UpstreamRef::Oci { repository, chart: true, .. } => {
+                Some(repository.rsplit('/').next().unwrap_or(repository).to_owned())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Count of objects seen per kind, versionless sources too.

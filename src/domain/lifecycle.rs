@@ -250,7 +250,7 @@ fn farewell(wanted: &Wanted) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::domain) mod tests {
     use std::time::Duration;
 
     use rstest::rstest;
@@ -265,7 +265,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn update(stage: Stage, pull_request: Option<u64>, gate: Approval) -> Update {
+    pub(in crate::domain) fn update(stage: Stage, pull_request: Option<u64>, gate: Approval) -> Update {
         Update {
             update_id: "update-20261121-100000".to_owned(),
             status: stage.status(),
@@ -274,6 +274,7 @@ mod tests {
             changed_at: at("2026-11-21T10:00:00Z"),
             campaign: "campaign-20261121-100000".to_owned(),
             component: "helm/apps/podinfo".to_owned(),
+            chart: None,
             from: "6.7.0".to_owned(),
             to: "6.7.1".to_owned(),
             update_type: UpdateType::Patch,

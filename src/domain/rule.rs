@@ -7,7 +7,7 @@ pub mod planning;
 
 use std::collections::BTreeMap;
 
-use super::component::Component;
+use super::component::{Component, bare_id};
 use super::expression::Expression;
 use super::manifest::keys::Keys;
 use super::manifest::route::Pattern;
@@ -68,7 +68,7 @@ impl Rule {
     /// The kind alone says nothing: rules may share one.
     pub fn owns(&self, component: &Component) -> bool {
         // The name of a cluster may stand before an id, and what tells namesakes apart behind it.
-        let id = component.id.split_once(':').map_or(component.id.as_str(), |(_, id)| id);
+        let id = bare_id(&component.id);
         let fixed = !self.component.id.contains('{') && self.component.id == id;
         fixed || component.upstream.as_ref().is_ok_and(|upstream| self.claims_what_is_at(upstream))
     }

@@ -91,6 +91,9 @@ pub struct Update {
     pub campaign: String,
     /// Component id.
     pub component: String,
+    /// Name of its chart, where it is one; a release may have another name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chart: Option<String>,
     /// Version before.
     pub from: String,
     /// Version after.

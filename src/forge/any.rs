@@ -98,6 +98,20 @@ impl Forge for AnyForge {
         }
     }
 
+    async fn will_merge(&self, pull: &PullRequest) -> ForgeResult<bool> {
+        match self {
+            Self::Local(forge) => forge.will_merge(pull).await,
+            Self::Github(forge) => forge.will_merge(pull).await,
+        }
+    }
+
+    async fn withdraw_merge(&self, number: Number) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.withdraw_merge(number).await,
+            Self::Github(forge) => forge.withdraw_merge(number).await,
+        }
+    }
+
     async fn checks(&self, commit: &str) -> ForgeResult<Checks> {
         match self {
             Self::Local(forge) => forge.checks(commit).await,

@@ -76,6 +76,11 @@ impl RuleError {
         Self { line: None, field: field.into(), fault: fault.into() }
     }
 
+    /// The error of a field that says what is none of its choices, without its line.
+    pub(super) fn choice(field: &str, message: &'static str) -> Self {
+        Self::at(field, Fault::Choice(message))
+    }
+
     /// The error with the line where its field stands in `text`, or where the nearest thing around it does.
     pub(super) fn placed_in(mut self, text: &str) -> Self {
         if self.line.is_none() {

@@ -20,11 +20,11 @@ pub(super) fn planning(raw: &RawRule) -> Result<Planning, RuleError> {
     if let Some(provides) = raw.provides.as_deref()
         && provides != KUBERNETES
     {
-        return Err(wrong("provides", "only `kubernetes` can be provided"));
+        return Err(RuleError::choice("provides", "only `kubernetes` can be provided"));
     }
     let about = raw.about.as_ref();
     if about.is_some_and(|about| about.charts.is_empty() && about.images.is_empty()) {
-        return Err(wrong("about", "name `charts` or `images`"));
+        return Err(RuleError::choice("about", "name `charts` or `images`"));
     }
     Ok(Planning {
         about: about.map_or_else(About::default, |about| About {
@@ -76,7 +76,10 @@ fn marked(field: &str, raw: &RawMarked) -> Result<Marked, RuleError> {
 
 fn gate(field: &str, raw: &RawGate) -> Result<Gate, RuleError> {
     if let Some(at) = raw.removes.iter().position(|api| !is_api_version(api)) {
-        return Err(wrong(&format!("{field}.removes[{at}]"), "write an API version as `group/version`"));
+        return Err(RuleError::choice(
+            &format!("{field}.removes[{at}]"),
+            "write an API version as `group/version`",
+        ));
     }
     Ok(Gate {
         to: range(&format!("{field}.to"), &raw.to)?,
@@ -88,7 +91,7 @@ fn gate(field: &str, raw: &RawGate) -> Result<Gate, RuleError> {
 
 fn compatibility(field: &str, raw: &RawCompatibility) -> Result<Compatibility, RuleError> {
     if raw.needs.is_empty() && raw.tested.is_empty() {
-        return Err(wrong(field, "say what it `needs` or was `tested` with"));
+        return Err(RuleError::choice(field, "say what it `needs` or was `tested` with"));
     }
     let ranges = |name: &str, raw: &std::collections::BTreeMap<String, String>| {
         raw.iter()
@@ -126,17 +129,13 @@ fn range(field: &str, text: &str) -> Result<Range, RuleError> {
 
 /// People decide by the reasons: an empty one is no reason.
 fn said(field: &str, why: &str) -> Result<String, RuleError> {
-    if why.trim().is_empty() { Err(wrong(field, "say why")) } else { Ok(why.to_owned()) }
+    if why.trim().is_empty() { Err(RuleError::choice(field, "say why")) } else { Ok(why.to_owned()) }
 }
 
 fn is_api_version(text: &str) -> bool {
     text.split_once('/').is_some_and(|(group, version)| {
         !group.is_empty() && version.starts_with('v') && !version.contains('/')
     })
-}
-
-fn wrong(field: &str, message: &'static str) -> RuleError {
-    RuleError::at(field, Fault::Choice(message))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::{Fault, RuleError};
+use super::error::RuleError;
 use super::raw::RawRule;
 use crate::config::duration;
 use crate::domain::rule::health::HealthRule;
@@ -31,25 +31,23 @@ pub(super) struct RawHealth {
 
 pub(super) fn health(raw: &RawRule) -> Result<Option<HealthRule>, RuleError> {
     if let Some(at) = raw.runbook.iter().position(|step| step.trim().is_empty()) {
-        return Err(wrong(&format!("runbook[{at}]"), "say what to do"));
+        return Err(RuleError::choice(&format!("runbook[{at}]"), "say what to do"));
     }
     let Some(raw) = &raw.health else { return Ok(None) };
     if *raw == RawHealth::default() {
-        return Err(wrong("health", "says nothing; leave it out"));
+        return Err(RuleError::choice("health", "says nothing; leave it out"));
     }
     let window = match raw.window.as_deref().map(duration) {
         None => None,
         Some(Ok(window)) if !window.is_zero() && window.as_secs() <= 86_400 => Some(window),
-        Some(_) => return Err(wrong("health.window", "write a duration such as `30m`, at most `24h`")),
+        Some(_) => {
+            return Err(RuleError::choice("health.window", "write a duration such as `30m`, at most `24h`"));
+        }
     };
     if let Some(at) = raw.counts.iter().position(|check| !CHECKS.contains(&check.as_str())) {
-        return Err(wrong(&format!("health.counts[{at}]"), "there is no such check"));
+        return Err(RuleError::choice(&format!("health.counts[{at}]"), "there is no such check"));
     }
     Ok(Some(HealthRule { window, counts: raw.counts.clone(), storage: raw.storage, network: raw.network }))
-}
-
-fn wrong(field: &str, message: &'static str) -> RuleError {
-    RuleError::at(field, Fault::Choice(message))
 }
 
 #[cfg(test)]

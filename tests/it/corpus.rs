@@ -1,7 +1,7 @@
 //! Detection on real repositories, held against what an independent program counted in them.
 //!
-//! The corpus is not part of the project: it is looked for at `GITOPS_UPDATER_CORPUS`, else beside the
-//! project. Where it is not, these tests say so and pass.
+//! The corpus is not part of the project: it is looked for at `GITOPS_UPDATER_CORPUS`. Where it is not, these tests say
+//! so and pass.
 
 mod campaign;
 mod census;
@@ -23,17 +23,8 @@ use serde_json::Value;
 use super::support::sandbox::Sandbox;
 
 /// The corpus, where there is one.
-#[expect(clippy::print_stderr, reason = "a test that checks nothing must say so")]
 fn corpus() -> Option<PathBuf> {
-    let folder = match std::env::var_os("GITOPS_UPDATER_CORPUS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
-    };
-    if folder.join("census.md").is_file() {
-        return Some(folder.canonicalize().unwrap());
-    }
-    eprintln!("note: no corpus at {}: nothing was checked", folder.display());
-    None
+    super::support::corpus::corpus(".")
 }
 
 /// One repository of the corpus with the program's report of it.

@@ -20,6 +20,8 @@ use std::path::{Path, PathBuf};
 use gitops_updater::domain::gotk::{self, GotkError, Manifests, Options};
 use gitops_updater::upstream::flux_manifests;
 
+use crate::support::corpus::corpus;
+
 struct Release {
     manifests: Manifests,
     /// Printed files by case.
@@ -45,11 +47,6 @@ fn releases() -> Option<Vec<Release>> {
     releases.sort_by_key(|release| semver::Version::parse(&release.manifests.version[1..]).unwrap());
     assert!(releases.len() >= 2, "fewer than two releases in `{}`", folder.display());
     Some(releases)
-}
-
-fn corpus() -> PathBuf {
-    std::env::var_os("GITOPS_UPDATER_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from)
 }
 
 /// Every file of that name below a folder.
@@ -134,11 +131,8 @@ fn cases_of_one_name_were_told_the_same_in_each_release() {
 fn files_of_the_corpus_are_proven_or_held_with_the_reason() {
     let Some(releases) = releases() else { return };
     let mut files = Vec::new();
-    generated_files(&corpus().join("repos"), &mut files);
-    if files.is_empty() {
-        println!("skipped: no corpus in `{}`; set GITOPS_UPDATER_CORPUS", corpus().display());
-        return;
-    }
+    let Some(repositories) = corpus("repos") else { return };
+    generated_files(&repositories, &mut files);
     let newest = &releases.last().unwrap().manifests;
     let mut proven = 0;
     for path in files {

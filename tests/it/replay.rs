@@ -1,7 +1,7 @@
 //! Recordings of what real controllers did around a merge, judged again.
 //!
-//! The recordings of the corpus are not part of the project: they are looked for at `GITOPS_UPDATER_CORPUS`, else beside
-//! the project. Where they are not, the tests on them say so and pass. Those of `testdata/recordings` are always there.
+//! Those of `testdata/recordings` are always there; those of the corpus, which is not part of the project, where
+//! `GITOPS_UPDATER_CORPUS` names one.
 
 mod command;
 mod disturbed;
@@ -9,7 +9,7 @@ mod expected;
 mod recorded;
 mod resumed;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use gitops_updater::domain::settle::health::{HealthSettings, findings};
@@ -23,30 +23,30 @@ use gitops_updater::domain::settle::verdict::{Action, Judgement, Verdict};
 use gitops_updater::domain::settle::world::World;
 use jiff::Timestamp;
 
+use crate::support::corpus::corpus;
+
 /// Window of the tests that use short ones, in seconds: the recordings last one to four minutes.
 const WINDOW: u64 = 20;
 
-/// Recordings of the corpus, by name; empty where there is no corpus.
-#[expect(clippy::print_stderr, reason = "a test that checks nothing must say so")]
+/// Recordings by name: those of the project, and those of the corpus where there is one.
 fn recordings() -> Vec<(String, String)> {
-    let folder = match std::env::var_os("GITOPS_UPDATER_CORPUS") {
-        Some(folder) => PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"),
-    }
-    .join("flux-recordings");
-    let Ok(entries) = std::fs::read_dir(&folder) else {
-        eprintln!("note: no recordings at {}: nothing was checked", folder.display());
-        return Vec::new();
-    };
-    let mut found: Vec<(String, String)> = entries
-        .map(|entry| entry.unwrap().path())
+    let own = recordings_at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/recordings"));
+    assert!(own.len() >= 4, "{} recordings of the project", own.len());
+    let Some(folder) = corpus("flux-recordings") else { return own };
+    let real = recordings_at(&folder);
+    assert!(real.len() >= 31, "{} recordings at {}", real.len(), folder.display());
+    own.into_iter().chain(real).collect()
+}
+
+fn recordings_at(folder: &Path) -> Vec<(String, String)> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<(String, String)> = files
         .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
         .map(|path| {
             (path.file_stem().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap())
         })
         .collect();
     found.sort();
-    assert!(found.len() >= 31, "{} recordings at {}", found.len(), folder.display());
     found
 }
 

@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod branch;
+mod careful;
 mod judged;
+mod nodes;
 mod reverting;
 mod scripted;
 mod story;

@@ -59,6 +59,7 @@ fn update(id: &str, component: &str) -> Update {
         changed_at: time(),
         campaign: "campaign-20261121-100000".to_owned(),
         component: component.to_owned(),
+        chart: None,
         from: "1.8.2".to_owned(),
         to: "1.9.1".to_owned(),
         update_type: UpdateType::Minor,

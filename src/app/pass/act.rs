@@ -5,15 +5,13 @@ use jiff::Timestamp;
 use super::known::{DECLINED, decline};
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
-use crate::app::forge::{
-    Checks, Forge, ForgeErrorClass, MergeMethod, Merging, PullRequest, PullRequestChange, PullRequestState,
-};
+use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
-use crate::domain::lifecycle::{self, Action, SeenChecks, SeenPullRequest, SeenState, Situation, Wanted};
+use crate::domain::lifecycle::{self, Action, Situation, Wanted};
 use crate::domain::message::{Action as Tick, Marker};
-use crate::domain::plan::{Approval, Step};
+use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
-use crate::domain::state::{RollbackPoint, Stage, State, Update, UpdateStatus};
+use crate::domain::state::{RollbackPoint, Stage, State, Update};
 use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
@@ -67,6 +65,9 @@ impl<F: Forge> Run<'_, F> {
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
         let hold = hold.or_else(|| self.unwritten(update));
+        if let (Some(reason), Some(seen), Some(pull)) = (&hold, &seen, &pull) {
+            self.withdraw_merge(update, pull, seen, reason)?;
+        }
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let action = lifecycle::next(&Situation {
@@ -196,193 +197,6 @@ impl<F: Forge> Run<'_, F> {
             .into_iter()
             .map(|hold| format!("{}: {}", hold.gate, hold.reason))
             .collect()
-    }
-
-    fn seen(&self, update: &Update, pull: &PullRequest) -> Result<SeenPullRequest, Error> {
-        // Checks matter only to what the bot may merge itself.
-        let checks = match (&pull.state, update.gate) {
-            (PullRequestState::Open, Approval::Auto) => self.pass.wait(self.pass.forge.checks(&pull.head))?,
-            _ => Checks::default(),
-        };
-        Ok(SeenPullRequest {
-            number: pull.number,
-            state: match &pull.state {
-                PullRequestState::Open => SeenState::Open,
-                PullRequestState::Merged { commit, at } => {
-                    SeenState::Merged { commit: commit.clone(), at: *at }
-                }
-                PullRequestState::Closed => SeenState::Closed,
-            },
-            head: pull.head.clone(),
-            checks: SeenChecks {
-                succeeded: checks.succeeded,
-                pending: checks.pending,
-                failed: checks.failed,
-            },
-        })
-    }
-
-    fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
-        let Some(pull) = pull else { return Ok(()) };
-        if let Some(backup_id) = &update.backup_id {
-            // A backup point that cannot be read back stops the merge.
-            self.pass.backups().read_back(backup_id, None)?;
-        }
-        self.keep_baseline(&update.update_id)?;
-        let what = format!("{} {} -> {}", update.component, update.from, update.to);
-        let effect = Effect::Merge { number: pull.number, what };
-        let method = self.pass.config.pull_requests.merge_method;
-        let message = self.merge_message(pull, method)?;
-        let merged = self.effect(effect, |run| {
-            let merging = run.pass.forge.merge_when_ready(pull.number, &pull.head, method, &message);
-            Ok(run.pass.wait(merging)?)
-        });
-        let commit = match merged {
-            Ok(Some(Merging::Done { commit })) => Some(commit),
-            Ok(Some(Merging::WhenReady { reason })) => {
-                self.waiting.insert(update.update_id.clone(), reason);
-                None
-            }
-            Ok(None) => None,
-            // The state of the pull request does not allow it: looked at again by the next pass.
-            Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
-                let hint = error.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                self.waiting.insert(update.update_id.clone(), format!("{}{hint}", error.message));
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        if let Some(commit) = commit {
-            let (number, at) = (pull.number, self.pass.now);
-            if let Some(pull) = self.world.pulls.iter_mut().find(|pull| pull.number == number) {
-                pull.state = PullRequestState::Merged { commit, at };
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps how the cluster is just before a merge.
-    fn keep_baseline(&mut self, id: &str) -> Result<(), Error> {
-        let Some(baseline) = self.pass.baseline.cloned() else { return Ok(()) };
-        self.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
-            let update = state.updates.get_mut(id)?;
-            complete(update, "pre_update_validation");
-            state.baselines.insert(id.to_owned(), baseline.clone());
-            Some(
-                Transition::new("Keep how the cluster is before the merge")
-                    .because("storage, etcd and nodes are as they should be")
-                    .trailer("Update", id),
-            )
-        })
-    }
-
-    /// What is said of the merge: one commit keeps its own words, with the trailers by which it is known.
-    fn merge_message(&self, pull: &PullRequest, method: MergeMethod) -> Result<String, Error> {
-        let head: Option<Id> = pull.head.parse().ok().filter(|head| self.pass.git.has(*head));
-        match (method, head) {
-            (MergeMethod::Squash, Some(head)) => Ok(self.pass.git.commit_info(head)?.message),
-            _ => Ok(pull.title.clone()),
-        }
-    }
-
-    /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place
-    /// (`by`), and takes its branch away.
-    pub(super) fn close(
-        &mut self,
-        update: &Update,
-        pull: Option<&PullRequest>,
-        reason: &str,
-        by: Option<u64>,
-    ) -> Result<(), Error> {
-        if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
-            // First that it is the bot who closes it: a closed pull request says "not this version" otherwise.
-            let said = reason.to_owned();
-            self.record_update_as(
-                &update.update_id,
-                |update| Transition::told("Begin to close the pull request of", update),
-                |update| {
-                    update.current_phase = Some(lifecycle::CLOSING.to_owned());
-                    update.reason = Some(said.clone());
-                },
-            )?;
-            let number = pull.number;
-            let marker = format!("<!-- gitops-updater:closed {} -->", update.update_id);
-            let link = by.map(|by| format!("#{by}: ")).unwrap_or_default();
-            let body = format!("{link}{}\n\n{marker}\n", self.pass.templates_prose(reason));
-            self.effect(Effect::Comment { number, what: reason.to_owned() }, |run| {
-                Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
-            })?;
-            self.effect(Effect::Close { number, reason: reason.to_owned() }, |run| {
-                Ok(run.pass.wait(run.pass.forge.close(number))?)
-            })?;
-        }
-        let said = reason.to_owned();
-        self.record_update(&update.update_id, |update| {
-            if update.stage == Stage::Proposed {
-                update.stage = Stage::Abandoned;
-                update.reason = Some(said.clone());
-                update.current_phase = None;
-            }
-        })?;
-        self.delete_branch(update)
-    }
-
-    /// Closes what was replaced, where what takes its place is open now.
-    pub(super) fn close_replaced(&mut self) -> Result<(), Error> {
-        for (update, by) in std::mem::take(&mut self.replaced) {
-            let successor = self.world.state.updates.values().find(|other| {
-                other.component == update.component
-                    && other.to == by
-                    && other.stage == Stage::Proposed
-                    && other.pull_request.is_some()
-            });
-            let Some(number) = successor.and_then(|successor| successor.pull_request) else { continue };
-            let pull = self.pull_of(&update).cloned();
-            let reason = format!("{by} takes its place");
-            if let Err(error) = self.close(&update, pull.as_ref(), &reason, Some(number)) {
-                self.failed(&update.component, error)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Campaigns are over whose updates all are, when nothing is left that would be proposed without being asked for.
-    pub(super) fn end_campaigns(&mut self, planned: &Planned) -> Result<(), Error> {
-        let mut left = planned.report.waves.iter().flat_map(|wave| &wave.steps);
-        if left.any(|step| matches!(step.gate, Approval::Auto | Approval::Review)) {
-            return Ok(());
-        }
-        let is_over = |state: &State, campaign: &str| {
-            let mut of_it = state.updates.values().filter(|update| update.campaign == campaign).peekable();
-            of_it.peek().is_some()
-                && of_it
-                    .all(|update| update.status != UpdateStatus::InProgress && update.stage != Stage::Held)
-        };
-        let open: Vec<String> = self
-            .world
-            .state
-            .campaigns
-            .values()
-            .filter(|campaign| campaign.status == UpdateStatus::InProgress)
-            .map(|campaign| campaign.campaign_id.clone())
-            .filter(|id| is_over(&self.world.state, id))
-            .collect();
-        for id in open {
-            let what = format!("End {id}");
-            self.record(what.clone(), |state: &mut State| {
-                if !is_over(state, &id) {
-                    return None;
-                }
-                let campaign = state.campaigns.get_mut(&id)?;
-                if campaign.status != UpdateStatus::InProgress {
-                    return None;
-                }
-                campaign.status = UpdateStatus::Completed;
-                campaign.current_phase = None;
-                Some(Transition::new(&what).because("every update of it is over"))
-            })?;
-        }
-        Ok(())
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Run};
+use super::{Error, Run, chain};
 use crate::app::data::{Made, Request};
 use crate::app::forge::Forge;
+use crate::app::notify::{Event, Kind};
 use crate::domain::backup::DataBackup;
+use crate::domain::notice::kind_of;
 use crate::domain::plan::{Held, Step};
 use crate::domain::state::Update;
 
@@ -28,9 +30,22 @@ impl<F: Forge> Run<'_, F> {
 
     /// Makes the backups of data that belong to an update and waits for them.
     pub(super) fn back_up_data(&mut self, update: &Update, backup_id: &str) -> Result<Made, Error> {
-        let made = self.pass.data.make(&self.request(backup_id, &update.component), self.pass.witness)?;
+        let request = self.request(backup_id, &update.component);
+        let made = self.pass.data.make(&request, self.pass.witness).map_err(Error::from);
+        let made = made.inspect_err(|error| self.tell_backup_failed(update, error))?;
         self.effects.extend(made.effects.iter().cloned());
         Ok(made)
+    }
+
+    /// Has people told that a backup failed, so that the update goes no further. A stop is no failure.
+    pub(super) fn tell_backup_failed(&self, update: &Update, error: &Error) {
+        if matches!(error, Error::Stopped(_)) {
+            return;
+        }
+        let event = Event::of_update(Kind::BackupFailed, update, self.pass.now);
+        let next = "it goes no further without its backup; the next pass tries it again".to_owned();
+        let event = Event { details: Vec::new(), ..event }.because([chain(error)]);
+        self.pass.notify.tell(event.then(error.hint()).then([next]));
     }
 
     fn request<'s>(&'s self, backup_id: &'s str, component: &'s str) -> Request<'s> {
@@ -64,10 +79,4 @@ impl<F: Forge> Run<'_, F> {
         }
         Ok(())
     }
-}
-
-/// The kind is the id's first part, or the id itself (`k3s`).
-fn kind_of(component: &str) -> &str {
-    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
-    id.split('/').next().unwrap_or(id)
 }

@@ -4,6 +4,7 @@ use super::act::{DASHBOARD, mark_verified};
 use super::{Error, UnderWay};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::domain::message::{Action as Tick, Marker};
+use crate::domain::settle::memory::is_of;
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::state::Transition;
 
@@ -100,6 +101,8 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
     if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_none()) {
         update.settling.reversal = None;
     }
+    // Where it fails again, further nodes are stopped anew.
+    update.settling.stop = None;
     update.status = update.stage.status();
     update.changed_at = now;
     update.reason = Some(format!("taken up again by {by}"));
@@ -107,14 +110,14 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
     update.settling.verdict = None;
     update.settling.judged_at = None;
     update.settling.acknowledged_by = Some(by.to_owned());
-    for remembered in state.memory.iter_mut().filter(|(judged, _)| judged.starts_with(id)).map(|(_, one)| one)
-    {
-        // What happened to nodes and data stays; what was concluded from it is concluded anew.
+    for (_, remembered) in state.memory.iter_mut().filter(|(judged, _)| is_of(judged, id)) {
+        // What happened to nodes and data stays, and when it was merged, by which Jobs are told from earlier ones; what
+        // was concluded from it is concluded anew.
         remembered.held = false;
         remembered.regressed_at = None;
         remembered.applied_since = None;
         remembered.said = None;
-        remembered.merged_at = Some(now);
+        remembered.taken_up_at = Some(now);
     }
     let update = state.updates.get(id)?;
     let subject = format!("Take {} {} up again", update.component, update.to);
@@ -165,6 +168,7 @@ fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update 
         changed_at: now,
         campaign: marker.campaign.clone(),
         component: marker.component.clone(),
+        chart: marker.chart.clone(),
         from: marker.from.clone(),
         to: marker.to.clone(),
         update_type: marker.update_type,

@@ -6,12 +6,16 @@
 
 mod act;
 mod charts;
+mod close;
 mod data;
+mod error;
 mod known;
+mod merge;
 mod propose;
 mod rolled_back;
 mod texts;
 mod under_way;
+mod unfit;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,21 +26,21 @@ use jiff::Timestamp;
 
 pub(super) use act::{complete, phase_of};
 pub use act::{delete_branch, mark_verified, may_be_verified};
+pub use error::{Error, chain};
 pub use known::{close_breaker, resume};
 pub(super) use under_way::UnderWay;
+pub use unfit::Unfit;
 
-use super::data::{DataError, DataKeeper};
-use super::effects::{Effect, Stopped, Witness};
+use super::data::DataKeeper;
+use super::effects::{Effect, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
 use super::probes::Trier;
-use super::settle::{Settled, Unfit};
 use crate::backup;
 use crate::config::Config;
-use crate::domain::edit::EditError;
-use crate::domain::message::{Action as Tick, TemplateError, Templates};
+use crate::domain::message::{Action as Tick, Templates};
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
@@ -44,100 +48,8 @@ use crate::domain::policy::window::Window;
 use crate::domain::settle::memory::Baseline;
 use crate::domain::state::{State, Update, UpdateStatus};
 use crate::repo;
-use crate::repo::write::{self, Id, NotAnId, Person, RemoteRefs, WriteRepo};
-use crate::state::{self, STATE_REF, StateStore};
-
-/// Why a pass could not go on, or one update of it could not.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Reading or moving refs.
-    #[error(transparent)]
-    Git(#[from] write::Error),
-    /// Reading or moving the state.
-    #[error(transparent)]
-    State(#[from] state::Error),
-    /// Making or reading back a backup point.
-    #[error(transparent)]
-    Backup(#[from] backup::Error),
-    /// Backing up data.
-    #[error(transparent)]
-    Data(DataError),
-    /// The forge.
-    #[error(transparent)]
-    Forge(#[from] ForgeError),
-    /// A text of the user's.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// A file that cannot be changed.
-    #[error(transparent)]
-    Edit(#[from] EditError),
-    /// A file that cannot be made anew.
-    #[error("cannot make `{file}` anew: {reason}")]
-    Generated {
-        /// Path.
-        file: String,
-        /// Why.
-        reason: String,
-    },
-    /// The base branch is not there.
-    #[error("cannot find the branch `{branch}` at {remote}")]
-    NoBase {
-        /// Its name.
-        branch: String,
-        /// The remote, without credentials.
-        remote: String,
-    },
-    /// No default branch is known.
-    #[error("cannot tell which branch pull requests are for: {remote} names no default branch")]
-    NoDefault {
-        /// The remote, without credentials.
-        remote: String,
-    },
-    /// The forge speaks of a commit by a name that is none.
-    #[error("cannot use `{text}`, which the forge gave as the name of a commit")]
-    Commit {
-        /// What it gave.
-        text: String,
-        /// Why.
-        source: NotAnId,
-    },
-    /// The branch of a step holds what somebody else committed.
-    #[error("branch `{branch}` holds commits of somebody else; it is left alone")]
-    Foreign {
-        /// Its name.
-        branch: String,
-    },
-    /// Stopped by the witness.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
-}
-
-impl Error {
-    /// What to do next, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Git(error) => error.hint(),
-            Self::State(error) => error.hint(),
-            Self::Data(error) => error.hint(),
-            Self::Backup(error) => error.hint(),
-            Self::Forge(error) => error.hint.clone(),
-            Self::NoBase { .. } | Self::NoDefault { .. } => {
-                Some("name it as `forge.base_branch` in the configuration".to_owned())
-            }
-            Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
-            _ => None,
-        }
-    }
-}
-
-impl From<DataError> for Error {
-    fn from(error: DataError) -> Self {
-        match error {
-            DataError::Stopped(stopped) => Self::Stopped(stopped),
-            error => Self::Data(error),
-        }
-    }
-}
+use crate::repo::write::{Id, Person, RemoteRefs, WriteRepo};
+use crate::state::{STATE_REF, StateStore};
 
 /// A pass over one repository.
 pub struct Pass<'a, F> {
@@ -223,23 +135,6 @@ pub struct Done {
     pub links: BTreeMap<u64, String>,
     /// Something stops every effect but recording and telling.
     pub stopped: bool,
-}
-
-impl Done {
-    /// Puts what was settled before in front.
-    pub fn join(&mut self, settled: Settled) {
-        let effects = std::mem::take(&mut self.effects);
-        self.effects = settled.effects.into_iter().chain(effects).collect();
-        let failures = std::mem::take(&mut self.failures);
-        self.failures = settled.failures.into_iter().chain(failures).collect();
-        for (id, why) in settled.waiting {
-            // Who looked at the cluster knows more of what was merged than who did not.
-            if self.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
-                self.waiting.insert(id, why);
-            }
-        }
-        self.warnings.extend(settled.blind.map(|why| format!("the cluster was not seen: {why}")));
-    }
 }
 
 /// Something that went wrong with one update.
@@ -338,7 +233,8 @@ impl<F: Forge> Pass<'_, F> {
             self.store.confirm()?;
         }
         let stopped = run.kill_switch.is_some();
-        let UnderWay { world, effects, waiting, failures, .. } = run.under_way;
+        let UnderWay { world, effects, waiting, failures, mut warnings, .. } = run.under_way;
+        warnings.extend(self.forge.warnings());
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
         let links = pulls.map(|pull| (pull.number, pull.url)).collect();
         Ok(Done {
@@ -347,7 +243,7 @@ impl<F: Forge> Pass<'_, F> {
             effects,
             waiting,
             failures,
-            warnings: self.forge.warnings(),
+            warnings,
             links,
             stopped,
         })

@@ -131,6 +131,7 @@ impl<F: Forge> Run<'_, F> {
         let branch = branch_name(&step.component, &step.to);
         let base_id = self.world.base;
         let base = base_id.to_string();
+        let chart = self.survey.subject(&step.component).and_then(|subject| subject.component.chart());
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
         let baseline = self.pass.baseline.cloned();
@@ -149,6 +150,7 @@ impl<F: Forge> Run<'_, F> {
                 changed_at: now,
                 campaign: campaign.clone(),
                 component: step.component.clone(),
+                chart: chart.clone(),
                 from: step.from.clone(),
                 to: step.to.clone(),
                 update_type: step.update_type,

@@ -29,7 +29,7 @@ impl<F: Forge> Run<'_, F> {
         let now = self.pass.now;
         for (id, said) in gone {
             self.record(format!("Record {id} as reverted"), |state: &mut State| {
-                mark_reverted(state.updates.get_mut(&id)?, &said, None, now)
+                mark_reverted(state, &id, &said, None, now)
             })?;
         }
         Ok(())

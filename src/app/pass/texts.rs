@@ -43,6 +43,7 @@ impl<F: Forge> Run<'_, F> {
             update_id: update.update_id.clone(),
             campaign: update.campaign.clone(),
             component: update.component.clone(),
+            chart: update.chart.clone(),
             from: update.from.clone(),
             to: update.to.clone(),
             update_type: update.update_type,

@@ -20,6 +20,8 @@ pub(in crate::app) struct UnderWay<'a, F> {
     /// What each update waits for, by id.
     pub(in crate::app) waiting: BTreeMap<String, String>,
     pub(in crate::app) failures: Vec<Failure>,
+    /// What did not go well and kept nothing from going on.
+    pub(in crate::app) warnings: Vec<String>,
 }
 
 impl<'a, F: Forge> UnderWay<'a, F> {
@@ -33,6 +35,7 @@ impl<'a, F: Forge> UnderWay<'a, F> {
             effects: Vec::new(),
             waiting: BTreeMap::new(),
             failures: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay, complete, mark_verified, stopped_by};
 use crate::config::{self, FILE_NAME, MAX_BYTES, Origin, Trust};
 use crate::domain::policy::circumstances::KillSwitch;
+use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::{Breaker, Evidence, Holding, Reversal, Said};
 use crate::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
 use crate::domain::state::{Quarantined, Stage, State, Update};
@@ -145,6 +146,10 @@ fn is_settling(update: &Update) -> bool {
         || (update.stage == Stage::Held && update.merge_commit.is_some())
 }
 
+fn is_held_for_a_person(update: &Update) -> bool {
+    update.stage == Stage::Held && update.settling.hold.as_ref().is_none_or(|hold| !hold.clears_itself)
+}
+
 impl<F: Forge> UnderWay<'_, F> {
     /// Everything goes on as it is: what was held for lack of evidence is rolling again.
     pub(super) fn go_on(&mut self, decision: &Decision) -> Result<(), Error> {
@@ -203,11 +208,9 @@ impl<F: Forge> UnderWay<'_, F> {
         let what = format!("Verify {} {} -> {}", update.component, update.from, update.to);
         let by = format!("the cluster: {}", decision.why());
         self.record(what, |state: &mut State| {
-            let held_for_a_person = state.updates.get(&id).is_some_and(|update| {
-                update.stage == Stage::Held
-                    && update.settling.hold.as_ref().is_none_or(|hold| !hold.clears_itself)
-            });
-            if held_for_a_person {
+            let update = state.updates.get(&id)?;
+            // Another pass may have decided otherwise by what it saw.
+            if is_held_for_a_person(update) || update.settling.reversal.is_some() {
                 return None;
             }
             mark_verified(state, &id, &by, decision.at)?;
@@ -256,10 +259,13 @@ impl<F: Forge> UnderWay<'_, F> {
         let what = format!("Decide to revert {} {} -> {}", update.component, update.from, update.to);
         let phase = format!("rolling_back_{}", crate::app::pass::phase_of(&update.component));
         self.record(what.clone(), |state: &mut State| {
-            let update = state
-                .updates
-                .get_mut(&id)
-                .filter(|update| is_settling(update) && update.settling.reversal.is_none())?;
+            // Another pass may have seen more: a node that moved, a version that is recorded, a reason to hold.
+            if state.memory.get(&id).is_some_and(Remembered::cannot_go_back) {
+                return None;
+            }
+            let update = state.updates.get_mut(&id).filter(|update| {
+                is_settling(update) && !is_held_for_a_person(update) && update.settling.reversal.is_none()
+            })?;
             update.settling.reversal = Some(Reversal {
                 decided_at: decision.at,
                 reason: decision.why(),
@@ -300,7 +306,11 @@ impl<F: Forge> UnderWay<'_, F> {
         let what = format!("Record that {} {} was {who}", update.component, update.to);
         let (id, commit) = (id.to_owned(), commit.to_owned());
         self.record(what.clone(), |state: &mut State| {
-            let update = state.updates.get_mut(&id).filter(|update| is_settling(update))?;
+            // A revert of ours that is on the branch is so, whatever another pass said of the update meanwhile.
+            let update = state
+                .updates
+                .get_mut(&id)
+                .filter(|update| is_settling(update) || (ours && update.stage == Stage::Verified))?;
             let known = update.settling.reversal.as_ref().and_then(|reversal| reversal.commit.as_ref());
             if known == Some(&commit) {
                 return None;
@@ -345,6 +355,29 @@ impl<F: Forge> UnderWay<'_, F> {
                 told = told.trailer("Circuit-Breaker", breaker.reason());
             }
             Some(told)
+        })
+    }
+
+    /// Records that a person reverted what the cluster cannot go back from by Git: it stays watched, and the version is
+    /// not proposed again.
+    pub(super) fn record_person_revert(
+        &mut self,
+        id: &str,
+        commit: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(update) = self.world.state.updates.get(id) else { return Ok(()) };
+        let short = commit.get(..7).unwrap_or(commit).to_owned();
+        let what = format!("See {} {} reverted by a person", update.component, update.to);
+        let text = format!("a person reverted it in {short}; nodes and data do not go back by Git alone");
+        self.waiting.entry(id.to_owned()).or_insert_with(|| text.clone());
+        let id = id.to_owned();
+        self.record(what.clone(), |state: &mut State| {
+            let update = state.updates.get(&id).filter(|update| is_settling(update)).cloned()?;
+            let known = state.quarantine.len();
+            quarantine(state, &update, &text, at);
+            (state.quarantine.len() != known)
+                .then(|| Transition::new(&what).because(&text).trailer("Update", &update.update_id))
         })
     }
 

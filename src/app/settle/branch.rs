@@ -2,7 +2,7 @@
 
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay};
-use crate::domain::message::Reverts;
+use crate::domain::message::{Reverts, Stops};
 use crate::domain::settle::line;
 use crate::domain::state::Update;
 use crate::repo::write::{self, CommitInfo, Id, Landed, Standing};
@@ -135,9 +135,11 @@ impl<F: Forge> UnderWay<'_, F> {
             let own = git.commits_since(Some(range.before), range.after, MOST_COMMITS)?;
             strangers.retain(|commit| own.iter().all(|own| own.id != commit.id));
         }
-        // A revert of another update of ours is no stranger's either.
+        // A revert of another update of ours is no stranger's either, and no stop of a rollout.
         strangers.retain(|commit| {
-            Reverts::parse(&commit.message).is_none_or(|id| !self.world.state.updates.contains_key(&id))
+            let stops = Stops::parse(&commit.message).map(|(id, _)| id);
+            let ours = Reverts::parse(&commit.message).or(stops);
+            ours.is_none_or(|id| !self.world.state.updates.contains_key(&id))
         });
         Ok(strangers)
     }

@@ -2,29 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::Course;
 use super::branch::OnBranch;
 use super::look::Look;
-use super::{Course, kind_of};
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
+use crate::domain::notice::kind_of;
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Merged, Seen};
-use crate::domain::settle::memory::{Baseline, Memory, Remembered};
+use crate::domain::settle::memory::{Baseline, Memory, Remembered, WAY_BACK};
 use crate::domain::settle::object::Detail;
-use crate::domain::settle::world::Sight;
+use crate::domain::settle::world::{Sight, World};
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
 
-/// What the id of an update has behind it where the judge is asked of the way back.
-const WAY_BACK: &str = "-back";
 /// Hours after which the baseline of an open pull request is taken anew though nothing in it changed.
 const BASELINE_AGE: i64 = 24;
 /// Most commits after a merge whose statuses are asked for.
 const MOST_STATUSES: usize = 10;
+/// How much the time at which was looked last may lag behind in the state while a pass looks on: what is kept more
+/// often is one commit each.
+pub(super) const SLACK: SignedDuration = SignedDuration::from_mins(3);
 
 /// An update that the judge is asked of.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ pub(super) struct Follow {
     pub(super) of_the_way_back: bool,
     /// As the judge is told of it.
     pub(super) merged: Merged,
+    /// Only its nodes are looked after: a person has the last word on it.
+    pub(super) attended: bool,
     /// Commit on the base branch before it.
     before: Option<Id>,
     /// The judge was told of it.
@@ -91,6 +95,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         match update.stage {
             Stage::Merged | Stage::Rolling => {}
             Stage::Held if clears_itself && update.merge_commit.is_some() => {}
+            Stage::Held if self.needs_care(update) => {}
             _ => return Ok(None),
         }
         let git = &self.run.pass.git;
@@ -123,6 +128,15 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 let first = merge.map(|merge| git.commit_info(merge)).transpose()?;
                 (first.and_then(|info| info.parents.first().copied()), paths)
             }
+            // Nodes and data do not go back by themselves: a person's revert is watched, too.
+            OnBranch::TakenBack { ours: false, .. } if self.cannot_go_back(id) => {
+                let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
+                let before = merge.map(|merge| git.commit_info(merge)).transpose()?;
+                let before = before.and_then(|info| info.parents.first().copied());
+                let paths =
+                    before.zip(merge).map(|(before, merge)| git.changed_paths(before, merge)).transpose()?;
+                (before, paths.unwrap_or_default())
+            }
             OnBranch::TakenBack { .. } | OnBranch::Lost => return Ok(None),
         };
         let merged = Merged {
@@ -137,7 +151,13 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             revert: Some(update.revert.safety.as_str().to_owned()),
             trials: self.trials_of(update),
         };
-        Ok(Some((id.to_owned(), Follow::new(id, false, merged, before))))
+        let attended = update.stage == Stage::Held && !clears_itself;
+        Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))
+    }
+
+    /// Whether the cluster has moved, for an update, in a way that Git cannot take back.
+    pub(super) fn cannot_go_back(&self, id: &str) -> bool {
+        self.run.world.state.memory.get(id).is_some_and(Remembered::cannot_go_back)
     }
 
     /// What the judge remembers of what it is asked.
@@ -164,7 +184,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// What is seen before Flux has fetched the merge is the best baseline there is; what was kept when the update was
     /// proposed may be days old.
     fn refresh_baselines(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
-        let fresh: Vec<String> = self
+        let fresh: Vec<(String, String)> = self
             .followed
             .iter()
             .filter(|(judged, follow)| {
@@ -172,52 +192,55 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                     && !follow.of_the_way_back
                     && !self.run.world.state.memory.contains_key(*judged)
             })
-            .map(|(judged, _)| judged.clone())
+            .map(|(judged, follow)| (judged.clone(), follow.update.clone()))
             .collect();
-        for judged in fresh {
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let now = look.judge().baseline();
+        for (judged, id) in fresh {
             let Some(merge) = self.followed.get(&judged).and_then(|one| one.merged.commit.parse().ok())
             else {
                 continue;
             };
-            if !self.is_fetched(merge, look)? {
+            // A better one is not given up for a worse one.
+            let kept = self.run.world.state.baselines.get(&id);
+            if kept.is_some_and(|kept| now.saw_less_than(kept)) {
+                continue;
+            }
+            if self.fetched(merge, look)? == Fetched::No {
                 look.forget(&judged);
             }
         }
         Ok(())
     }
 
-    /// Whether Flux has fetched a commit, or may have: any revision that it shows and that is not known to be from
-    /// before counts.
-    fn is_fetched(&self, merge: Id, look: &Look<'_>) -> Result<bool, Error> {
+    /// Whether Flux has fetched a commit: what cannot be told counts as fetched.
+    fn fetched(&mut self, merge: Id, look: &Look<'_>) -> Result<Fetched, Error> {
         let world = look.judge().world();
         if world.sees(Kind::GitRepository) != Sight::Seen || world.sees(Kind::Kustomization) != Sight::Seen {
-            return Ok(true);
+            return Ok(Fetched::Maybe);
+        }
+        let shown = shown_revisions(world);
+        // What was pushed since the branch was looked at is not here yet.
+        if shown.iter().any(|revision| !self.run.pass.git.has(revision.id)) {
+            self.run.look_at_base()?;
         }
         let git = &self.run.pass.git;
-        let mut seen_one = false;
-        for object in world.of(Kind::GitRepository).chain(world.of(Kind::Kustomization)) {
-            let revisions: [&str; 2] = match &object.detail {
-                Detail::Source(source) => {
-                    [source.artifact.as_ref().map_or("", |artifact| artifact.revision.as_str()), ""]
-                }
-                Detail::Kustomization(one) => [one.last_attempted.as_str(), one.last_applied.as_str()],
-                _ => continue,
-            };
-            for revision in revisions {
-                let Some(id) = revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok()) else {
-                    continue;
-                };
-                // A commit of another repository is not here.
-                if !git.has(id) {
-                    continue;
-                }
-                seen_one = true;
+        let own = repository_name(git.remote().shown().as_str());
+        let mut known_one = false;
+        for Revision { id, url } in shown {
+            if git.has(id) {
+                known_one = true;
                 if git.is_ancestor(merge, id)? {
-                    return Ok(true);
+                    return Ok(Fetched::Maybe);
                 }
+            } else if url.is_some_and(|url| own.is_none() || repository_name(&url) == own) {
+                // A commit of this repository that nobody can place may have come after the merge.
+                return Ok(Fetched::Maybe);
             }
         }
-        Ok(!seen_one)
+        Ok(if known_one { Fetched::No } else { Fetched::Maybe })
     }
 
     /// Tells the judge of the branch, then of the updates that it does not know of yet.
@@ -264,13 +287,20 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             asked.extend(follow.before.map(|before| before.to_string()));
             let Ok(merge) = follow.merged.commit.parse::<Id>() else { continue };
             // A commit that polling skipped has no status of its own: those after it speak for it.
-            let later = git.commits_since(Some(merge), self.run.world.base, 5_000)?;
-            asked.extend(later.iter().take(MOST_STATUSES).map(|commit| commit.id.to_string()));
+            let later = git.newest_since(Some(merge), self.run.world.base, MOST_STATUSES)?;
+            asked.extend(later.iter().map(|commit| commit.id.to_string()));
         }
         asked.sort();
         asked.dedup();
         for commit in asked {
-            let statuses = self.run.pass.wait(self.run.pass.forge.statuses(&commit))?;
+            let statuses = match self.run.pass.wait(self.run.pass.forge.statuses(&commit)) {
+                Ok(statuses) => statuses,
+                // Without them nothing is known, and the next look asks again.
+                Err(error) => {
+                    tracing::warn!(commit, error = %error, "the statuses cannot be read");
+                    continue;
+                }
+            };
             for status in statuses.iter().filter(|status| !status.context.starts_with("gitops-updater/")) {
                 look.take_status(&commit, status);
             }
@@ -287,7 +317,14 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         }
         self.check_branches(look.wall())?;
         self.introduce(look)?;
-        self.remember(look)
+        if let Err(error) = self.remember(look, SLACK) {
+            if matches!(error, Error::Stopped(_)) {
+                return Err(error);
+            }
+            // It is kept at the next look, or at the end.
+            tracing::warn!(error = %error, "what was seen cannot be kept now");
+        }
+        Ok(())
     }
 
     /// Keeps the baseline of what is proposed, so that one from before the merge is there whoever merges it.
@@ -296,17 +333,37 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             return Ok(());
         }
         let baseline = look.judge().baseline();
-        let is_old = |known: &Baseline| {
+        let is_better = |known: &Baseline| {
             let age = known.taken_at.zip(baseline.taken_at).map(|(known, now)| now.duration_since(known));
-            Baseline { taken_at: None, ..known.clone() } != Baseline { taken_at: None, ..baseline.clone() }
-                || age.is_none_or(|age| age.as_hours() >= BASELINE_AGE)
+            let is_old = Baseline { taken_at: None, ..known.clone() }
+                != Baseline { taken_at: None, ..baseline.clone() }
+                || age.is_none_or(|age| age.as_hours() >= BASELINE_AGE);
+            // One that saw more is not given up for one that saw less.
+            is_old && !baseline.saw_less_than(known)
         };
+        let State { updates, baselines, .. } = &self.run.world.state;
+        let proposed = updates.values().filter(|update| update.stage == Stage::Proposed);
+        let wanted: Vec<String> = proposed
+            .filter(|update| baselines.get(&update.update_id).is_none_or(is_better))
+            .map(|update| update.update_id.clone())
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        // What was merged while the cluster was listed may be part of what was seen.
+        let before = self.run.world.base;
+        self.run.look_at_base()?;
+        if self.run.world.base != before {
+            tracing::info!("the base branch moved while the cluster was looked at: it is no baseline");
+            return Ok(());
+        }
         self.run.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
             let State { updates, baselines, .. } = state;
             let mut changed = false;
-            for update in updates.values().filter(|update| update.stage == Stage::Proposed) {
-                if baselines.get(&update.update_id).is_none_or(is_old) {
-                    baselines.insert(update.update_id.clone(), baseline.clone());
+            for id in &wanted {
+                let is_open = updates.get(id).is_some_and(|update| update.stage == Stage::Proposed);
+                if is_open && baselines.get(id).is_none_or(is_better) {
+                    baselines.insert(id.clone(), baseline.clone());
                     changed = true;
                 }
             }
@@ -314,8 +371,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         })
     }
 
-    /// Keeps what the next pass must know.
-    pub(super) fn remember(&mut self, look: &Look<'_>) -> Result<(), Error> {
+    /// Keeps what the next pass must know, where it differs from what is kept by more than `slack` of the time at which
+    /// was looked.
+    pub(super) fn remember(&mut self, look: &Look<'_>, slack: SignedDuration) -> Result<(), Error> {
         if self.is_remote() {
             return Ok(());
         }
@@ -323,27 +381,88 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let followed: Vec<(String, String)> =
             self.followed.iter().map(|(judged, follow)| (judged.clone(), follow.update.clone())).collect();
         self.run.record("Remember what was seen".to_owned(), |state: &mut State| {
-            let before = (state.memory.clone(), state.baselines.clone());
+            let mut changed = false;
             for (judged, id) in &followed {
                 let Some(remembered) = memory.updates.get(judged) else { continue };
                 let mut remembered = remembered.clone();
                 if let Some(baseline) = remembered.baseline.take() {
-                    state.baselines.insert(id.clone(), baseline);
+                    let kept = state.baselines.get(id);
+                    // Another pass may have kept a better one.
+                    if kept.is_none_or(|kept| *kept != baseline && !baseline.saw_less_than(kept)) {
+                        state.baselines.insert(id.clone(), baseline);
+                        changed = true;
+                    }
                 }
-                if remembered != Remembered::default() {
-                    state.memory.insert(judged.clone(), remembered);
+                if remembered == Remembered::default() {
+                    continue;
+                }
+                let known = state.memory.get(judged);
+                let joined = match known {
+                    Some(known) => remembered.joined(known),
+                    None => remembered,
+                };
+                if known.is_none_or(|known| !known.is_about(&joined, slack)) {
+                    state.memory.insert(judged.clone(), joined);
+                    changed = true;
                 }
             }
-            forget_what_is_over(state);
-            ((&state.memory, &state.baselines) != (&before.0, &before.1))
-                .then(|| Transition::new("Remember what was seen"))
+            changed |= forget_what_is_over(state);
+            changed.then(|| Transition::new("Remember what was seen"))
         })
     }
 }
 
+/// Whether Flux has fetched a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fetched {
+    /// Everything that it shows is from before.
+    No,
+    /// It has, or nobody can tell.
+    Maybe,
+}
+
+/// A revision that Flux shows.
+struct Revision {
+    id: Id,
+    /// The repository, where it is a source's own; a Kustomization may follow any.
+    url: Option<String>,
+}
+
+fn shown_revisions(world: &World) -> Vec<Revision> {
+    let id = |revision: &str| revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok());
+    let mut shown = Vec::new();
+    for object in world.of(Kind::GitRepository).chain(world.of(Kind::Kustomization)) {
+        match &object.detail {
+            Detail::Source(source) => {
+                let revision = source.artifact.as_ref().and_then(|artifact| id(&artifact.revision));
+                shown.extend(revision.map(|id| Revision { id, url: Some(source.url.clone()) }));
+            }
+            Detail::Kustomization(one) => {
+                let revisions = [&one.last_attempted, &one.last_applied].into_iter();
+                shown.extend(revisions.filter_map(|text| id(text)).map(|id| Revision { id, url: None }));
+            }
+            _ => {}
+        }
+    }
+    shown
+}
+
+/// The last two parts of a repository's address, by which it is told from others whatever the protocol:
+/// `ssh://git@host/owner/name.git` and `https://host/owner/name` are one. `None` for a folder, which says nothing.
+fn repository_name(url: &str) -> Option<String> {
+    if !url.contains("://") && !url.contains('@') {
+        return None;
+    }
+    let path = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
+    let mut parts = path.rsplit(['/', ':']).filter(|part| !part.is_empty());
+    let name = parts.next()?;
+    Some(format!("{}/{name}", parts.next()?).to_lowercase())
+}
+
 /// What is over is not looked at again.
-fn forget_what_is_over(state: &mut State) {
+fn forget_what_is_over(state: &mut State) -> bool {
     let State { updates, memory, baselines, .. } = state;
+    let before = memory.len() + baselines.len();
     let stage = |id: &str| updates.get(id).map(|update| update.stage);
     memory.retain(|judged, _| {
         let id = judged.strip_suffix(WAY_BACK).unwrap_or(judged);
@@ -352,10 +471,18 @@ fn forget_what_is_over(state: &mut State) {
     baselines.retain(|id, _| {
         matches!(stage(id), Some(Stage::Proposed | Stage::Merged | Stage::Rolling | Stage::Held))
     });
+    memory.len() + baselines.len() != before
 }
 
 impl Follow {
     fn new(update: &str, of_the_way_back: bool, merged: Merged, before: Option<Id>) -> Self {
-        Self { update: update.to_owned(), of_the_way_back, merged, before, introduced: false }
+        Self {
+            update: update.to_owned(),
+            of_the_way_back,
+            merged,
+            attended: false,
+            before,
+            introduced: false,
+        }
     }
 }

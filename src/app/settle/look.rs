@@ -61,6 +61,8 @@ pub(super) struct Look<'a> {
     said: BTreeMap<String, Judgement>,
     next_poll: Instant,
     poll_every: Duration,
+    /// The first listing was given up before its end: what it had not told by then is not known until it ends.
+    late: bool,
     /// Why the cluster is not seen at all.
     pub(super) blind: Option<String>,
     /// The first failure to write the recording.
@@ -94,6 +96,7 @@ impl<'a> Look<'a> {
             said: BTreeMap::new(),
             next_poll: begun + with.poll_every,
             poll_every: with.poll_every,
+            late: false,
             blind: None,
             unrecorded: None,
         };
@@ -150,7 +153,13 @@ impl<'a> Look<'a> {
             tracing::warn!("the first listing is not complete");
             // What was not told by now is not known: nothing may be concluded from its absence.
             self.at(Moment(0), Seen::View { back: false, kinds: None }, None);
+            self.late = true;
         }
+    }
+
+    /// Whether the cluster is seen now, as far as the account may look.
+    pub(super) fn sees(&self) -> bool {
+        self.blind.is_none() && self.watch.is_some() && !self.late
     }
 
     pub(super) fn begun(&self) -> Instant {
@@ -296,7 +305,11 @@ impl<'a> Look<'a> {
         for _ in 0..BATCH {
             match next {
                 Some(Looked::Seen(seen, json)) => self.take(*seen, json.map(|json| *json)),
-                Some(Looked::Complete) => {}
+                Some(Looked::Complete) => {
+                    if std::mem::take(&mut self.late) {
+                        self.take(Seen::View { back: true, kinds: None }, None);
+                    }
+                }
                 None => {
                     self.watch = None;
                     self.take(Seen::View { back: false, kinds: None }, None);

@@ -11,6 +11,7 @@ mod follow;
 mod look;
 mod recover;
 mod revert;
+mod stop_rollout;
 mod tell;
 mod trials;
 
@@ -30,7 +31,7 @@ use self::trials::Trying;
 use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
-use super::pass::{Error, Failure, Pass, UnderWay, World};
+use super::pass::{Done, Error, Failure, Pass, UnderWay, Unfit, World};
 use crate::domain::plan::RevertSafety;
 use crate::domain::rule::Rule;
 use crate::domain::rule::health::{health_for, runbook_for};
@@ -88,51 +89,44 @@ pub struct Settled {
     pub baseline: Option<Baseline>,
     /// Why nothing may be merged as the cluster is; `None` where there is no way to it.
     pub unfit: Option<Unfit>,
+    /// What did not go well and kept nothing from going on, such as a commit status that the forge refused.
+    pub warnings: Vec<String>,
     /// Why the cluster was not seen.
     pub blind: Option<String>,
     /// Why the recording is not whole.
     pub unrecorded: Option<std::io::Error>,
 }
 
-/// Why nothing may be merged by the state of the cluster (storage, etcd and nodes).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unfit {
-    anything: Vec<String>,
-    /// What restarts nodes.
-    nodes: Vec<String>,
-    longhorn: Vec<String>,
+impl Settled {
+    /// Puts what was settled in front of what was done after it.
+    pub fn put_before(self, done: &mut Done) {
+        done.effects.splice(..0, self.effects);
+        done.failures.splice(..0, self.failures);
+        for (id, why) in self.waiting {
+            // Who looked at the cluster knows more of what was merged than who did not.
+            if done.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                done.waiting.insert(id, why);
+            }
+        }
+        done.warnings.extend(self.warnings);
+        done.warnings.extend(self.blind.map(|why| format!("the cluster was not seen: {why}")));
+    }
 }
 
-impl Unfit {
-    fn seen(world: &world::World) -> Self {
-        let why = |moves| {
-            let concerns = prechecks(world, &HealthSettings::default(), moves);
-            concerns
-                .into_iter()
-                .map(|concern| match concern.object {
-                    Some(object) => format!("{object}: {}", concern.text),
-                    None => concern.text,
-                })
-                .collect()
-        };
-        Self {
-            anything: why(Moves::default()),
-            nodes: why(Moves { nodes: true, drains: true, longhorn: false }),
-            longhorn: why(Moves { longhorn: true, ..Moves::default() }),
-        }
-    }
-
-    /// Why a component may not be merged now; `None` where nothing speaks against it.
-    pub fn of(&self, component: &str) -> Option<String> {
-        let why = match kind_of(component) {
-            "k3s" => &self.nodes,
-            "longhorn" => &self.longhorn,
-            _ => &self.anything,
-        };
-        let first = why.first()?;
-        let more = why.len() - 1;
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        Some(format!("the cluster must be in order before a merge: {first}{more}"))
+/// Why nothing may be merged as the cluster is.
+fn unfit(world: &world::World) -> Unfit {
+    let why = |moves| {
+        let concerns = prechecks(world, &HealthSettings::default(), moves);
+        let told = concerns.into_iter().map(|concern| match concern.object {
+            Some(object) => format!("{object}: {}", concern.text),
+            None => concern.text,
+        });
+        told.collect()
+    };
+    Unfit {
+        anything: why(Moves::default()),
+        nodes: why(Moves { nodes: true, drains: true, longhorn: false }),
+        longhorn: why(Moves { longhorn: true, ..Moves::default() }),
     }
 }
 
@@ -171,6 +165,7 @@ impl<F: Forge> Pass<'_, F> {
             acted: BTreeMap::new(),
             followed: BTreeMap::new(),
             told: BTreeSet::new(),
+            back: BTreeSet::new(),
             deferred: BTreeMap::new(),
             trying: Trying::default(),
         };
@@ -189,6 +184,8 @@ struct Course<'a, 'p, F, C> {
     followed: BTreeMap<String, Follow>,
     /// Commits of the base branch that the judge was told of.
     told: BTreeSet<String>,
+    /// Updates that were taken back, or replaced, and of which the judge says that the cluster follows.
+    back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     deferred: BTreeMap<String, (Moment, Decision)>,
     /// Trials that are under way.
@@ -200,6 +197,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let begun = self.run.pass.now;
         self.check_branches(begun)?;
         self.go_on_reverting(begun)?;
+        self.go_on_stopping()?;
         self.followed = self.find_followed()?;
         self.remove_volumes()?;
         self.try_open()?;
@@ -213,7 +211,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let mut settings = self.settle.settings.clone();
         for follow in self.followed.values() {
             let Merged { component, kind, .. } = &follow.merged;
-            let rule = health_for(self.settle.rules, component, None).map(|(rule, _)| rule);
+            let update = self.run.world.state.updates.get(&follow.update);
+            let chart = update.and_then(|update| update.chart.as_deref());
+            let rule = health_for(self.settle.rules, component, chart).map(|(rule, _)| rule);
             let own = self.run.pass.config.validation.own(component, kind, rule);
             settings.components.insert(component.clone(), own);
         }
@@ -231,11 +231,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let deadline = look.begun() + self.wait();
         self.keep_baselines(&look)?;
         self.introduce(&mut look)?;
-        self.remember(&look)?;
+        self.remember(&look, SignedDuration::ZERO)?;
         loop {
             self.act_upon(&mut look)?;
+            self.look_after_nodes(&look)?;
             let lingers = self.settle.recorder.is_some() && self.settle.wait.is_some();
-            if self.followed.is_empty() && !lingers {
+            if self.followed.values().all(|follow| follow.attended) && !lingers {
                 break;
             }
             self.start_trials(&look, deadline)?;
@@ -248,33 +249,35 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 News::Stop => return Err(Stopped.into()),
                 News::Deadline => {
                     self.act_upon(&mut look)?;
+                    self.look_after_nodes(&look)?;
                     break;
                 }
             }
         }
-        self.remember(&look)?;
+        self.remember(&look, SignedDuration::ZERO)?;
         self.remove_volumes()?;
         self.tell_all()?;
         Ok(self.settled(Some(look)))
     }
 
     fn settled(self, look: Option<Look<'_>>) -> Settled {
-        let UnderWay { world, effects, waiting, failures, .. } = self.run;
+        let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
             anything: vec!["it does not answer".to_owned()],
             nodes: vec!["it does not answer".to_owned()],
             longhorn: vec!["it does not answer".to_owned()],
         };
-        let sees = look.as_ref().is_some_and(|look| look.blind.is_none()) && self.settle.cluster.is_some();
+        let sees = look.as_ref().is_some_and(Look::sees);
         Settled {
             state: world.state,
             effects,
             waiting,
             failures,
+            warnings,
             outcomes: self.outcomes,
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
-                Some(look) if sees => Some(Unfit::seen(look.judge().world())),
+                Some(look) if sees => Some(unfit(look.judge().world())),
                 _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
                 _ => None,
             },
@@ -290,7 +293,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         let by_default = || match self.settle.cluster {
             None => Duration::ZERO,
             Some(_) => {
-                let needs = self.followed.values().map(|follow| {
+                let needs = self.followed.values().filter(|follow| !follow.attended).map(|follow| {
                     let Merged { component, kind, .. } = &follow.merged;
                     // Once for Flux to apply it, once to watch it.
                     let window = settings.window(component, kind);
@@ -306,6 +309,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     fn act_upon(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
         for judgement in look.said() {
             let Some(follow) = self.followed.get(&judgement.update).cloned() else { continue };
+            if follow.attended {
+                continue;
+            }
             let at = look.wall_at(judgement.t);
             let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, at);
             let code = judgement.reasons.first().map(|reason| reason.code.clone()).unwrap_or_default();
@@ -346,6 +352,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         if let Err(error) = self.act(decision, judged, look) {
             if decision.action == Action::Revert {
                 self.outcomes.insert(decision.update.clone(), Outcome::RevertFailed);
+                self.run.tell_revert_failed(&decision.update, &error, decision.at);
             }
             self.followed.remove(judged);
             self.run.failed(component, error)?;
@@ -361,9 +368,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         };
         self.recover(decision, &kind, decision.at)?;
         let update = self.run.world.state.updates.get(&decision.update);
-        let Some(recovery) = update.and_then(|update| update.settling.recovery.clone()) else {
-            return Ok(false);
-        };
+        // Nobody waits for what the cluster did not take.
+        let recovery = update.and_then(|update| update.settling.recovery.clone());
+        let Some(recovery) = recovery.filter(|recovery| !recovery.done.is_empty()) else { return Ok(false) };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
         let until =
@@ -402,7 +409,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 }
                 self.outcomes.insert(id, self.undecided(decision));
             }
-            Action::Hold => self.hold(decision, judged)?,
+            Action::Hold => {
+                // What was seen of nodes and data must be known to whoever takes it up again.
+                self.remember(look, SignedDuration::ZERO)?;
+                self.hold(decision, judged)?;
+            }
             Action::Revert if decision.of_the_way_back => {
                 let text = "the revert did not bring the cluster back".to_owned();
                 self.hold(&decision.held("not_back", text), judged)?;
@@ -410,6 +421,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             Action::Revert if self.is_recovering(decision, judged, look)? => {}
             Action::Revert => self.revert(decision, judged, Some(look))?,
             Action::None => {
+                self.back.insert(id.clone());
                 self.followed.remove(judged);
                 self.outcomes.insert(id.clone(), Outcome::Over);
                 self.run.look_at_base()?;
@@ -420,11 +432,33 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                         && update.settling.reversal.is_none()
                 });
                 if ours {
-                    self.run.record_superseded(decision)?;
+                    self.supersede(decision, judged)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The cluster shows another version than the one that was merged. Where Git still asks for that one, it comes
+    /// again, and somebody has to look on.
+    fn supersede(&mut self, decision: &Decision, judged: &str) -> Result<(), Error> {
+        let update = self.run.world.state.updates.get(&decision.update).cloned();
+        let stands = match update.map(|update| self.run.on_branch(&update)).transpose()? {
+            Some(OnBranch::Landed { changed, .. }) => changed.is_empty(),
+            _ => false,
+        };
+        if !stands {
+            return self.run.record_superseded(decision);
+        }
+        let text = format!("{}; the base branch asks for the new version still", decision.why());
+        let mut held = decision.held("contradicts_git", text);
+        held.clears_itself = true;
+        self.hold(&held, judged)
+    }
+
+    /// Whether the judge has seen the cluster go back, in this pass.
+    fn is_back(&self, id: &str) -> bool {
+        self.back.contains(id)
     }
 
     /// Whether there is no way to the cluster.
@@ -505,6 +539,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             }
             if let Err(error) = self.revert(&decision, &update.update_id, None) {
                 self.outcomes.insert(update.update_id.clone(), Outcome::RevertFailed);
+                self.run.tell_revert_failed(&update.update_id, &error, now);
                 self.run.failed(&update.component, error)?;
             }
         }
@@ -529,6 +564,15 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         for update in merged {
             let id = &update.update_id;
             let done = match self.run.on_branch(&update) {
+                // Git is back, and nodes or data are not: it is over when the cluster has gone back, too.
+                Ok(OnBranch::TakenBack { commit, ours: false })
+                    if update.settling.reversal.is_none() && self.cannot_go_back(id) && !self.is_back(id) =>
+                {
+                    match self.run.record_person_revert(id, &commit.to_string(), now) {
+                        Ok(()) => continue,
+                        Err(error) => Err(error),
+                    }
+                }
                 Ok(OnBranch::TakenBack { commit, ours }) => {
                     // A person may merge a revert of ours under other words.
                     let ours = ours || update.settling.reversal.is_some();
@@ -549,7 +593,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
 
     fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = runbook_for(self.settle.rules, &update.component, None)
+        let runbook = runbook_for(self.settle.rules, &update.component, update.chart.as_deref())
             .or_else(|| (update.stage == Stage::Held).then(|| RUNBOOK.to_owned()));
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),
@@ -592,10 +636,4 @@ const RUNBOOK: &str = "\
 /// The health checks, with the patience that each has of its own.
 pub fn checks() -> Checks {
     Box::new(|world| health::findings(world, &HealthSettings::default()))
-}
-
-/// The kind of a component: its id's first part, or the id itself (`k3s`).
-pub fn kind_of(component: &str) -> &str {
-    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
-    id.split('/').next().unwrap_or(id)
 }

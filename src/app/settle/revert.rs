@@ -10,10 +10,13 @@ use jiff::Timestamp;
 use super::act::Decision;
 use super::branch::OnBranch;
 use crate::app::effects::Effect;
-use crate::app::forge::{BranchCommit, CommitFile, Forge, NewPullRequest, PullRequest, PullRequestState};
+use crate::app::forge::{
+    BranchCommit, CommitFile, Forge, ForgeErrorClass, NewPullRequest, PullRequest, PullRequestState,
+};
 use crate::app::pass::{Error, UnderWay};
 use crate::config::RevertBy;
 use crate::domain::message::{Reverts, branch_name, neutral};
+use crate::domain::settle::memory::Remembered;
 use crate::domain::state::Update;
 use crate::repo::write::{self, EntryKind, Id, Landed, Merged, RefUpdate, Words};
 
@@ -49,12 +52,6 @@ impl<F: Forge> UnderWay<'_, F> {
                 return Ok(Taken::Stopped);
             }
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
-            // Whatever was decided, and by whichever pass: what another one has seen since comes first.
-            let care = self.world.state.memory.get(&id);
-            if care.is_some_and(|seen| seen.node_touched || seen.longhorn_recorded) {
-                let text = "not reverted: the cluster has moved to the new version in part, and cannot go back by Git";
-                return Ok(Taken::Held(decision.held("moved", text.to_owned())));
-            }
             let (landed, paths, changed) = match self.on_branch(&update)? {
                 OnBranch::TakenBack { commit, ours } => {
                     self.record_taken_back(&id, &commit.to_string(), ours, now)?;
@@ -71,6 +68,17 @@ impl<F: Forge> UnderWay<'_, F> {
                 }
                 OnBranch::Landed { landed, paths, changed } => (landed, paths, changed),
             };
+            if self.world.state.memory.get(&id).is_some_and(Remembered::cannot_go_back) {
+                let text = "not reverted: the cluster has moved to the new version in part, and cannot go back by Git";
+                return Ok(Taken::Held(decision.held("moved", text.to_owned())));
+            }
+            // Many failures in a row have a cause that no revert removes.
+            if update.settling.reversal.is_none()
+                && let Some(breaker) = &self.world.state.breaker
+            {
+                let text = format!("not reverted: the circuit breaker is open, because {}", breaker.reason());
+                return Ok(Taken::Held(decision.held("circuit_breaker", text)));
+            }
             if !changed.is_empty()
                 && let Some(stranger) = self.strangers(&update, landed, &paths)?.first()
             {
@@ -92,9 +100,9 @@ impl<F: Forge> UnderWay<'_, F> {
             self.decide_reversal(decision)?;
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
             let Some(reversal) = update.settling.reversal.clone() else {
-                return Ok(Taken::Held(
-                    decision.held("no_longer_settling", "somebody else has ended it".to_owned()),
-                ));
+                // Another pass has ended it, or has a reason to hold it that this one has not seen.
+                let text = "not reverted: another pass has decided otherwise meanwhile".to_owned();
+                return Ok(Taken::Held(decision.held("decided_otherwise", text)));
             };
             let by_pull_request =
                 self.pass.config.validation.revert_by == RevertBy::PullRequest || reversal.branch.is_some();
@@ -149,8 +157,18 @@ impl<F: Forge> UnderWay<'_, F> {
         let effect = Effect::Revert { branch: branch.clone(), what };
         let name = format!("refs/heads/{branch}");
         let done = self.effect(effect, |run| {
-            if let Some(commit) = run.revert_through_forge(&branch, base, tree, &message, Some(base))? {
-                return Ok(Pushing::Pushed(commit));
+            match run.revert_through_forge(&branch, base, tree, &message, Some(base)) {
+                Ok(Some(commit)) => return Ok(Pushing::Pushed(commit)),
+                Ok(None) => {}
+                Err(Error::Forge(error)) => match error.class {
+                    ForgeErrorClass::Conflict => return Ok(Pushing::Moved),
+                    // A protected branch: 403 without the right to pass it, 422 by a rule of the repository.
+                    ForgeErrorClass::Denied { .. } | ForgeErrorClass::Permanent => {
+                        return Ok(Pushing::Refused(error.to_string()));
+                    }
+                    _ => return Err(error.into()),
+                },
+                Err(error) => return Err(error),
             }
             let words = Words { message: &message, author: &run.pass.author, time };
             let commit = run.pass.git.commit_tree(tree, &[base], words)?;
@@ -173,7 +191,7 @@ impl<F: Forge> UnderWay<'_, F> {
 
     /// The branch moved to a commit that the forge makes and signs, where that was chosen; `None` where it was not, or
     /// the change is one that the forge's API does not take.
-    fn revert_through_forge(
+    pub(super) fn revert_through_forge(
         &self,
         branch: &str,
         base: Id,
@@ -225,6 +243,9 @@ impl<F: Forge> UnderWay<'_, F> {
         let pull = match open {
             Some(pull) => Some(pull),
             None => {
+                if let Some(held) = self.foreign_branch(update, &branch, decision)? {
+                    return Ok(Taken::Held(held));
+                }
                 self.push_revert_branch(update, landed, tree, &branch, &title)?;
                 self.open_revert(update, &branch, &title)?
             }
@@ -243,6 +264,23 @@ impl<F: Forge> UnderWay<'_, F> {
             self.waiting.insert(id, format!("the revert is proposed in #{number}; a person has to merge it"));
         }
         Ok(Taken::Proposed)
+    }
+
+    /// Somebody's commits on the branch that the revert would be proposed from are left alone.
+    fn foreign_branch(
+        &self,
+        update: &Update,
+        branch: &str,
+        decision: &Decision,
+    ) -> Result<Option<Decision>, Error> {
+        let name = format!("refs/heads/{branch}");
+        let refs = self.pass.git.fetch(|known| known == name)?;
+        let Some(found) = refs.branch(branch) else { return Ok(None) };
+        if !self.is_foreign(update, found)? {
+            return Ok(None);
+        }
+        let text = format!("not reverted: the branch `{branch}` has commits of somebody else");
+        Ok(Some(decision.held("foreign_branch", text)))
     }
 
     fn push_revert_branch(

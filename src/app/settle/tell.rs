@@ -1,9 +1,17 @@
-//! Tells the forge what became of a merged update: commit status, label and comment.
+//! Tells the forge what became of a merged update: commit status, label and comment. People are told of a revert that
+//! failed as well, because the record of the update does not say so.
+//!
+//! What is decided is recorded before anything is told, so that nothing that the forge refuses here is a failure of
+//! settling: it is a warning, the rest is told all the same, and the next pass tries it again.
+
+use jiff::Timestamp;
 
 use crate::app::effects::Effect;
-use crate::app::forge::{CommitStatus, Forge, PullRequestChange, StatusState};
-use crate::app::pass::{Error, UnderWay};
-use crate::domain::message::settled::{self, HOLD_LABEL, Light, STATUS_CONTEXT};
+use crate::app::forge::{CommitStatus, Forge, ForgeError, PullRequestChange, StatusState};
+use crate::app::notify::{Event, Kind};
+use crate::app::pass::{Error, UnderWay, chain};
+use crate::domain::message::settled::{self, HOLD_LABEL, Light, STATUS_CONTEXT, Told};
+use crate::domain::state::Update;
 
 impl<F: Forge> UnderWay<'_, F> {
     /// Says on the forge what the record says, where it was not said yet.
@@ -14,48 +22,100 @@ impl<F: Forge> UnderWay<'_, F> {
         if update.settling.told.as_deref() == Some(told.digest.as_str()) || self.kill_switch.is_some() {
             return Ok(());
         }
-        if let Some(commit) = update.merge_commit.clone() {
-            let status = CommitStatus {
-                state: match told.light {
-                    Light::Pending => StatusState::Pending,
-                    Light::Success => StatusState::Success,
-                    Light::Failure => StatusState::Failure,
-                },
-                context: STATUS_CONTEXT.to_owned(),
-                description: told.description.clone(),
-                url: None,
-            };
-            let effect = Effect::Status { commit: commit.clone(), what: told.description.clone() };
-            self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.set_status(&commit, &status))?))?;
+        let said = [
+            self.tell_status(&update, &told),
+            self.tell_label(&update, &told),
+            self.tell_comment(&update, &told),
+        ];
+        let mut all = true;
+        for refused in said.into_iter().filter_map(Result::err) {
+            match refused {
+                Error::Forge(error) => {
+                    all = false;
+                    self.not_told(&update.component, &error);
+                }
+                error => return Err(error),
+            }
         }
-        if let Some(pull) = self.pull_of(&update).cloned() {
-            let number = pull.number;
-            let has = pull.labels.iter().any(|label| label.eq_ignore_ascii_case(HOLD_LABEL));
-            if has != told.label {
-                let labels = vec![HOLD_LABEL.to_owned()];
-                let (change, what) = match told.label {
-                    true => (
-                        PullRequestChange { add_labels: labels, ..PullRequestChange::default() },
-                        format!("add the label `{HOLD_LABEL}`"),
-                    ),
-                    false => (
-                        PullRequestChange { remove_labels: labels, ..PullRequestChange::default() },
-                        format!("remove the label `{HOLD_LABEL}`"),
-                    ),
-                };
-                self.change(&pull, change, &what)?;
-                self.relabel(number, told.label);
-            }
-            if let Some(body) = &told.comment {
-                let marker = settled::marker(id);
-                self.effect(Effect::Comment { number, what: told.description.clone() }, |run| {
-                    Ok(run.pass.wait(run.pass.forge.comment(number, &marker, body))?)
-                })?;
-            }
+        if !all {
+            return Ok(());
         }
         // Last, so that a pass that was killed before says it again; all of it may be said twice.
         let digest = told.digest;
         self.record_update(id, |update| update.settling.told = Some(digest.clone()))
+    }
+
+    fn tell_status(&mut self, update: &Update, told: &Told) -> Result<(), Error> {
+        let Some(commit) = update.merge_commit.clone() else { return Ok(()) };
+        let status = CommitStatus {
+            state: match told.light {
+                Light::Pending => StatusState::Pending,
+                Light::Success => StatusState::Success,
+                Light::Failure => StatusState::Failure,
+            },
+            context: STATUS_CONTEXT.to_owned(),
+            description: told.description.clone(),
+            url: None,
+        };
+        let effect = Effect::Status { commit: commit.clone(), what: told.description.clone() };
+        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.set_status(&commit, &status))?)).map(drop)
+    }
+
+    fn tell_label(&mut self, update: &Update, told: &Told) -> Result<(), Error> {
+        let Some(pull) = self.pull_of(update).cloned() else { return Ok(()) };
+        let has = pull.labels.iter().any(|label| label.eq_ignore_ascii_case(HOLD_LABEL));
+        if has == told.label {
+            return Ok(());
+        }
+        let labels = vec![HOLD_LABEL.to_owned()];
+        let (change, what) = match told.label {
+            true => (
+                PullRequestChange { add_labels: labels, ..PullRequestChange::default() },
+                format!("add the label `{HOLD_LABEL}`"),
+            ),
+            false => (
+                PullRequestChange { remove_labels: labels, ..PullRequestChange::default() },
+                format!("remove the label `{HOLD_LABEL}`"),
+            ),
+        };
+        self.change(&pull, change, &what)?;
+        self.relabel(pull.number, told.label);
+        Ok(())
+    }
+
+    fn tell_comment(&mut self, update: &Update, told: &Told) -> Result<(), Error> {
+        let Some(number) = self.pull_of(update).map(|pull| pull.number) else { return Ok(()) };
+        let Some(body) = &told.comment else { return Ok(()) };
+        let marker = settled::marker(&update.update_id);
+        let effect = Effect::Comment { number, what: told.description.clone() };
+        self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.comment(number, &marker, body))?)).map(drop)
+    }
+
+    fn not_told(&mut self, component: &str, error: &ForgeError) {
+        tracing::warn!(component, reason = %error, "the forge was not told");
+        let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let warning = format!("{component}: {error}{hint}");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// Has people told that an update was to be reverted and could not be. A stop is no failure.
+    pub(super) fn tell_revert_failed(&mut self, id: &str, error: &Error, at: Timestamp) {
+        let Some(update) = self.world.state.updates.get(id).filter(|_| !matches!(error, Error::Stopped(_)))
+        else {
+            return;
+        };
+        let event = Event::of_update(Kind::RevertFailed, update, at);
+        let event = Event { details: Vec::new(), ..event }
+            .because([chain(error)])
+            .because(update.reason.iter().cloned())
+            .then(error.hint())
+            .then([format!(
+                "the next pass tries it again; or take it back yourself: gitops-updater rollback {}",
+                update.component
+            )]);
+        self.pass.notify.tell(event);
     }
 
     fn relabel(&mut self, number: u64, add: bool) {

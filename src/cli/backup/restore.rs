@@ -11,15 +11,16 @@ use crate::app::cluster::{Cluster as _, ErrorClass, Resource};
 use crate::app::forge::{Forge as _, NewPullRequest};
 use crate::backup::{self, Restored, Scope};
 use crate::cli::GlobalArgs;
+use crate::cli::connection::connect;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
-use crate::cli::plan::connect;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::cluster::{Access, Live};
 use crate::domain::backup::BackupPoint;
 use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
 use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, etcd_steps, volume_beside};
+use crate::domain::notice::kind_of;
 use crate::domain::settle::kind::Kind;
 use crate::report::clean;
 
@@ -160,8 +161,7 @@ async fn files(
             Scope::Tree
         } else {
             let named = |component: &&String| {
-                let kind = component.rsplit_once(':').map_or(component.as_str(), |(_, id)| id);
-                let kind = kind.split('/').next().unwrap_or(kind);
+                let kind = kind_of(component);
                 selectors.iter().any(|selector| selector.matches(component, kind))
             };
             let components: Vec<String> = point.components.keys().filter(named).cloned().collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::harm::refuse;
-use super::{Error, RollbackArgs, refuse_when_stopped};
+use super::{Error, RollbackArgs, no_branch, refuse_when_stopped};
 use crate::app::effects::Effect;
 use crate::app::rollback::mark_reverted;
 use crate::cli::GlobalArgs;
@@ -17,6 +17,7 @@ use crate::cli::opened::runtime;
 use crate::cli::workplace::Workplace;
 use crate::domain::component::{Component, UpdateType};
 use crate::domain::message::{GoingBack, Trailers, branch_name, reverted_updates};
+use crate::domain::notice::kind_of;
 use crate::domain::plan::{Revert, RevertSafety};
 use crate::domain::rollback::{Sight, Way, answer, revert_of};
 use crate::domain::select::step_type;
@@ -162,7 +163,7 @@ fn base(place: &Workplace, args: &RollbackArgs) -> Result<(String, Id), CommandE
         (Some(own), Some(fetched)) if place.repo.is_ancestor(own, fetched)? => fetched,
         (Some(own), _) => own,
         (None, Some(fetched)) => fetched,
-        (None, None) => return Err(CommandError::failed(Error::Branch(branch))),
+        (None, None) => return Err(no_branch(branch)),
     };
     Ok((branch, tip))
 }
@@ -196,7 +197,7 @@ fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Tar
         let Some(trailers) = &target.trailers else { continue };
         let is_meant = args.component.as_ref().is_none_or(|selector| {
             selector.text() == trailers.component
-                || selector.matches(&trailers.component, kind(&trailers.component))
+                || selector.matches(&trailers.component, kind_of(&trailers.component))
         });
         if is_meant && !reverted.contains(&trailers.update_id) {
             return Ok(Some(target));
@@ -208,6 +209,7 @@ fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Tar
 fn of_commit(place: &Workplace, info: &CommitInfo) -> Result<Target, CommandError> {
     let before = info.parents.first().copied().ok_or_else(|| {
         CommandError::failed(format!("cannot revert `{}`: nothing comes before it", info.id.short()))
+            .hint("name a later commit with `--commit`; in a shallow clone, fetch more of the history first")
     })?;
     let mut trailers = Trailers::parse(&info.message);
     if let (None, Some(second)) = (&trailers, info.parents.get(1))
@@ -216,11 +218,6 @@ fn of_commit(place: &Workplace, info: &CommitInfo) -> Result<Target, CommandErro
         trailers = Trailers::parse(&place.repo.commit_info(*second)?.message);
     }
     Ok(Target { landed: Landed { before, after: info.id }, commit: info.id, trailers })
-}
-
-fn kind(component: &str) -> &str {
-    let id = component.rsplit_once(':').map_or(component, |(_, id)| id);
-    id.split('/').next().unwrap_or(id)
 }
 
 /// What a person should know; refuses what does harm that was not taken on. The cluster is not asked.
@@ -250,7 +247,7 @@ fn notes(
     );
     let way = Way {
         component: &trailers.component,
-        kind: component.map_or_else(|| kind(&trailers.component), |known| known.kind.as_str()),
+        kind: component.map_or_else(|| kind_of(&trailers.component), |known| known.kind.as_str()),
         from: &trailers.to,
         to: &trailers.from,
         update_type,
@@ -296,8 +293,7 @@ fn record(place: &Workplace, target: &Target, back: &GoingBack, commit: Option<I
                 update_id: Some(trailers.update_id.clone()),
             });
         }
-        let update = state.updates.get_mut(&trailers.update_id);
-        let transition = update.and_then(|update| mark_reverted(update, &said, commit.as_deref(), now));
+        let transition = mark_reverted(state, &trailers.update_id, &said, commit.as_deref(), now);
         transition.or_else(|| {
             (!is_known).then(|| {
                 Transition::new(format!("Do not propose {} {} again", trailers.component, trailers.to))

@@ -17,7 +17,8 @@ use crate::repo::write::Id;
 pub(super) fn version(component: &Component) -> Result<&str, CommandError> {
     match &component.given {
         Given::Exact(text) => Ok(text),
-        _ => Err(CommandError::failed(Error::NoVersion(component.id.clone()))),
+        _ => Err(CommandError::failed(Error::NoVersion(component.id.clone()))
+            .hint("`--backup ID` brings the files back as a backup point has them")),
     }
 }
 
@@ -39,7 +40,8 @@ fn component<'f>(found: &'f Found, selector: &Selector) -> Result<&'f Component,
         several => Err(CommandError::failed(Error::Several {
             selector: selector.text().to_owned(),
             ids: several.iter().map(|component| component.id.clone()).collect(),
-        })),
+        })
+        .hint("name one of them")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every pin keeps the form in which it is written. Only the bytes of versions, and of the digests that stand
 //! beside them, ever change; [`Draft`] writes them and reads the result back.
 
+pub mod concurrency;
 mod diff;
 mod draft;
 mod error;

@@ -1,5 +1,7 @@
 //! Trailers of commits, by which a commit of ours is known.
 
+use jiff::Timestamp;
+
 use super::hidden::{decoded, encoded};
 use crate::domain::state::Update;
 
@@ -82,21 +84,17 @@ impl Reverts<'_> {
     /// The first line.
     pub fn title(&self) -> String {
         let Update { component, from, to, .. } = self.update;
-        let line =
-            |text: &str| -> String { text.chars().filter(|letter| !letter.is_control()).take(120).collect() };
         format!("Revert \"{}: {} -> {}\"", line(component), line(from), line(to))
     }
 
     /// The whole message. The sentence in it is the one that Git itself writes.
     pub fn message(&self) -> String {
-        let reason: String = self
-            .reason
-            .chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter })
-            .take(2_000)
-            .collect();
-        let mut text =
-            format!("{}\n\n{}\n\nThis reverts commit {}.\n\n", self.title(), reason.trim(), self.commit);
+        let mut text = format!(
+            "{}\n\n{}\n\nThis reverts commit {}.\n\n",
+            self.title(),
+            paragraph(self.reason),
+            self.commit
+        );
         text.push_str(&format!("{PREFIX}Reverts: {}\n", encoded(&self.update.update_id)));
         text.push_str(&format!("{PREFIX}Component: {}\n", encoded(&self.update.component)));
         text
@@ -111,11 +109,65 @@ impl Reverts<'_> {
     }
 }
 
+/// The commit by which a rollout is stopped: its Plans take no further node.
+#[derive(Debug, Clone, Copy)]
+pub struct Stops<'a> {
+    /// The update.
+    pub update: &'a Update,
+    /// When it was decided: another decision is another commit.
+    pub decided_at: Timestamp,
+    /// Why, for people.
+    pub reason: &'a str,
+}
+
+impl Stops<'_> {
+    /// The first line.
+    pub fn title(&self) -> String {
+        let Update { component, to, .. } = self.update;
+        format!("Stop the rollout of {} {}", line(component), line(to))
+    }
+
+    /// The whole message.
+    pub fn message(&self) -> String {
+        let mut text = format!(
+            "{}\n\n{}\n\nWith concurrency 0 no further node is changed; the version stays as it is. Revert this \
+             commit to go on.\n\n",
+            self.title(),
+            paragraph(self.reason)
+        );
+        text.push_str(&format!("{PREFIX}Stops: {} {}\n", encoded(&self.update.update_id), self.decided_at));
+        text.push_str(&format!("{PREFIX}Component: {}\n", encoded(&self.update.component)));
+        text
+    }
+
+    /// The update whose rollout a commit says it stops, and when that was decided.
+    pub fn parse(message: &str) -> Option<(String, Timestamp)> {
+        let lines = message.lines().skip(1);
+        let values = lines.filter_map(|line| line.trim().strip_prefix(PREFIX)?.strip_prefix("Stops:"));
+        let (id, decided_at) = values.last()?.trim().rsplit_once(' ')?;
+        Some((decoded(id.trim())?, decided_at.parse().ok()?))
+    }
+}
+
+/// A part of a first line.
+fn line(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(120).collect()
+}
+
+fn paragraph(text: &str) -> String {
+    let text: String =
+        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(2_000).collect();
+    text.trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::lifecycle::tests::update;
+    use crate::domain::plan::Approval;
+    use crate::domain::state::Stage;
 
     #[test]
     fn trailers_are_found_below_other_text() {
@@ -133,6 +185,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn decision_to_stop_is_found_in_its_commit(id in "\\PC{1,40}", reason in "\\PC{0,80}|(\n|\r|Gitops-Updater-Stops: x)*") {
+            let mut update = update(Stage::Held, None, Approval::Review);
+            update.update_id = id.clone();
+            let decided_at: Timestamp = "2026-11-21T12:00:00.25Z".parse().unwrap();
+            let message = Stops { update: &update, decided_at, reason: &reason }.message();
+            prop_assert_eq!(Stops::parse(&message), Some((id, decided_at)));
+            prop_assert_eq!(Reverts::parse(&message), None);
+            prop_assert_eq!(message.lines().next().unwrap(), "Stop the rollout of helm/apps/podinfo 6.7.1");
+        }
+
         #[test]
         fn every_value_is_read_as_it_was(component in "\\PC{1,40}", to in "\\PC{1,40}") {
             let trailers = Trailers { component, to, ..Trailers::default() };

@@ -21,6 +21,9 @@ pub struct Marker {
     pub campaign: String,
     /// Component id.
     pub component: String,
+    /// Name of its chart, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<String>,
     /// Version before.
     pub from: String,
     /// Version after.
@@ -108,6 +111,7 @@ mod tests {
             update_id: "update-20261121-100000".to_owned(),
             campaign: "campaign-20261121-100000".to_owned(),
             component: text.to_owned(),
+            chart: Some(text.to_owned()),
             from: "1.0.0".to_owned(),
             to: text.to_owned(),
             update_type: UpdateType::Minor,

@@ -132,6 +132,7 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
         }
         text.push_str("\n</details>\n");
     }
+    text.push_str(&nodes(update));
     if update.stage == Stage::Held {
         text.push_str(&next_step(update));
         if let Some(runbook) = runbook {
@@ -151,6 +152,44 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
         }
     }
     text.push_str(&format!("\n{}\n", marker(&update.update_id)));
+    text
+}
+
+/// What was done about the nodes of a k3s update.
+fn nodes(update: &Update) -> String {
+    let mut text = String::new();
+    if let Some(stop) = &update.settling.stop {
+        text.push_str(&format!("\n**Rollout**: {}\n\n", prose(&stop.words(), MAX_CELL)));
+        for (plan, before) in &stop.plans {
+            text.push_str(&format!("- Plan {}, concurrency {before} before\n", code(plan)));
+        }
+        for refused in &stop.refused {
+            text.push_str(&format!("- not stopped in Git: {}\n", prose(refused, MAX_CELL)));
+        }
+        if !stop.refused.is_empty() {
+            text.push_str(
+                "\nWhat is not stopped in Git is stopped by hand: suspend the Kustomization that applies the Plan, and set its \
+                 `concurrency` to 0 in the cluster.\n",
+            );
+        }
+        if update.stage == Stage::Held && (stop.commit.is_some() || stop.pull_request.is_some()) {
+            text.push_str(&format!(
+                "\nThe controller says `Complete` while the rollout is stopped; that proves nothing. To go on, revert the commit \
+                 that stopped it, then say `gitops-updater verify --resume` {}.\n",
+                code(&update.update_id)
+            ));
+        }
+    }
+    if !update.settling.uncordoned.is_empty() {
+        text.push_str("\n**Nodes that were let have pods again**\n\n");
+        for (node, noted) in &update.settling.uncordoned {
+            let outcome = match &noted.refused {
+                Some(refused) => format!("not done: {}", prose(refused, MAX_CELL)),
+                None => format!("Job {} had left it cordoned", code(&noted.job)),
+            };
+            text.push_str(&format!("- {}: {outcome}\n", code(node)));
+        }
+    }
     text
 }
 

@@ -40,6 +40,7 @@ fn marker(step: &Step) -> Marker {
         update_id: "update-20261121-100000".to_owned(),
         campaign: "campaign-20261121-095000".to_owned(),
         component: step.component.clone(),
+        chart: None,
         from: step.from.clone(),
         to: step.to.clone(),
         update_type: step.update_type,

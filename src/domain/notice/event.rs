@@ -291,13 +291,6 @@ impl Event {
         self
     }
 
-    /// With another urgency than usual.
-    #[must_use]
-    pub fn as_urgent_as(mut self, severity: Severity) -> Self {
-        self.severity = severity;
-        self
-    }
-
     /// Kind of the component (`helm` of `staging:helm/apps/podinfo`); `None` where it is about none.
     pub fn component_kind(&self) -> Option<&str> {
         self.subject.as_ref().map(|subject| kind_of(&subject.component))

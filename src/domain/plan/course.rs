@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::input::{ApiUse, Input};
 use super::subject::Subject;
-use crate::domain::component::{Given, UpdateType};
+use crate::domain::component::{Given, UpdateType, bare_id};
 use crate::domain::policy::{Admission, Considered, Hold};
 use crate::domain::report::Status;
 use crate::domain::rule::Rule;
@@ -121,7 +121,7 @@ impl<'a> Course<'a> {
 
     /// The id without the name of a cluster before it.
     pub(super) fn bare_id(&self) -> &'a str {
-        self.id().split_once(':').map_or(self.id(), |(_, id)| id)
+        bare_id(self.id())
     }
 
     /// Index of the newest version.

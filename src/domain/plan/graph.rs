@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::input::Dependency;
 use super::{PlanReport, RevertSafety};
+use crate::domain::component::bare_id;
 
 /// Languages in which a graph is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +113,7 @@ pub fn graph(plan: &PlanReport, dependencies: &[Dependency]) -> Graph {
 
 /// What everything in the cluster stands on.
 fn touches(id: &str) -> Option<&'static str> {
-    match id.split_once(':').map_or(id, |(_, id)| id) {
+    match bare_id(id) {
         "k3s" => Some("every node"),
         "flux" => Some("everything that Flux applies"),
         "longhorn" => Some("every volume"),

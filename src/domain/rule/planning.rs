@@ -135,22 +135,16 @@ impl About {
 
     /// Whether the component is one of the charts or images.
     pub fn names(&self, component: &Component) -> bool {
-        let Ok(upstream) = &component.upstream else { return false };
-        match upstream {
-            UpstreamRef::HelmChart { chart, .. } => self.names_chart(chart),
-            UpstreamRef::Oci { repository, chart: true, .. } => {
-                self.names_chart(repository.rsplit('/').next().unwrap_or(repository))
-            }
-            UpstreamRef::Oci { registry, repository, chart: false } => {
+        if let Some(chart) = component.chart() {
+            return self.charts.contains(&chart);
+        }
+        match &component.upstream {
+            Ok(UpstreamRef::Oci { registry, repository, chart: false }) => {
                 let whole = format!("/{registry}/{repository}");
                 self.images.iter().any(|image| whole.ends_with(&format!("/{image}")))
             }
             _ => false,
         }
-    }
-
-    fn names_chart(&self, chart: &str) -> bool {
-        self.charts.iter().any(|wanted| wanted == chart)
     }
 }
 

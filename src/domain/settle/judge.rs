@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::case::{Case, Opinion};
+use super::cordon::LeftCordoned;
 use super::finding::Finding;
 use super::line::{Line, Merged, Moment, Seen};
 use super::memory::{Baseline, Memory, Remembered};
 use super::object::Object;
 use super::settings::{Own, Settings};
+use super::stop::RollingPlan;
 use super::symptoms;
 use super::verdict::Judgement;
 use super::world::World;
@@ -142,6 +144,26 @@ impl Judge {
         if self.cases.is_empty() {
             self.tick = None;
         }
+    }
+
+    /// Plans of an update that go on to further nodes though nodes failed, or though it is `held` for a person; empty
+    /// where nothing is to be stopped.
+    pub fn rollout_to_stop(&self, update: &str, held: bool) -> Vec<RollingPlan> {
+        let Some((case, opinion)) = self.cases.get(update) else { return Vec::new() };
+        case.rollout_to_stop(&self.world, opinion.as_ref(), held)
+    }
+
+    /// The Plans of a k3s update as they are now; empty where they are not seen.
+    pub fn plans(&self, update: &str) -> Vec<RollingPlan> {
+        self.cases.get(update).map(|(case, _)| case.plans(&self.world)).unwrap_or_default()
+    }
+
+    /// Nodes that an update of k3s has left cordoned, though they are back.
+    pub fn left_cordoned(&self, update: &str) -> Vec<LeftCordoned> {
+        self.cases
+            .get(update)
+            .map(|(case, _)| case.left_cordoned(&self.world, &self.settings))
+            .unwrap_or_default()
     }
 
     /// What is wrong now, as a baseline of what comes.

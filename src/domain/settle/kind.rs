@@ -83,6 +83,8 @@ pub enum Kind {
     LonghornBackupTarget,
     /// k3s' `ETCDSnapshotFile`.
     EtcdSnapshotFile,
+    /// `Event`: a signal, on which no judgement rests.
+    Event,
 }
 
 /// How a kind is asked for.
@@ -159,9 +161,21 @@ kinds! {
     LonghornSetting: "longhorn.io" ["v1beta2", "v1beta1"], "Setting", "settings", true;
     LonghornBackupTarget: "longhorn.io" ["v1beta2", "v1beta1"], "BackupTarget", "backuptargets", true;
     EtcdSnapshotFile: "k3s.cattle.io" ["v1"], "ETCDSnapshotFile", "etcdsnapshotfiles", false;
+    Event: "" ["v1"], "Event", "events", true;
 }
 
 impl Kind {
+    /// The kinds on which judgements rest: all but [`Event`](Self::Event), which is not missed when it is out of sight.
+    pub const JUDGED: &[Self] = match Self::ALL.split_last() {
+        Some((Self::Event, judged)) => judged,
+        _ => Self::ALL,
+    };
+
+    /// What of the kind is asked for, as a field selector; `None` = everything.
+    pub fn field_selector(self) -> Option<&'static str> {
+        (self == Self::Event).then_some("type=Warning")
+    }
+
     /// The kind of an object with these `apiVersion` and `kind`; the version does not matter.
     pub fn of(api_version: &str, kind: &str) -> Option<Self> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
@@ -208,6 +222,12 @@ mod tests {
         assert_eq!(Kind::of("v1", "Node"), Some(Kind::Node));
         assert_eq!(Kind::of("longhorn.io/v1beta2", "Node"), Some(Kind::LonghornNode));
         assert_eq!(Kind::of("kustomize.config.k8s.io/v1beta1", "Kustomization"), None);
+    }
+
+    #[test]
+    fn no_judgement_rests_on_events() {
+        assert_eq!(Kind::JUDGED.len() + 1, Kind::ALL.len());
+        assert!(!Kind::JUDGED.contains(&Kind::Event));
     }
 
     #[test]

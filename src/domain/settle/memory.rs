@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Finding, Subject};
+use super::finding::{Category, Finding, Subject};
 use super::verdict::{Action, Verdict};
 
 /// Everything that the judge remembers.
@@ -16,6 +16,14 @@ pub struct Memory {
     /// By update id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub updates: BTreeMap<String, Remembered>,
+}
+
+/// What the id of an update has behind it where the judge is asked of the way back.
+pub const WAY_BACK: &str = "-back";
+
+/// Whether the judge's id is that of an update, or of its way back.
+pub fn is_of(judged: &str, update: &str) -> bool {
+    judged.strip_suffix(WAY_BACK).unwrap_or(judged) == update
 }
 
 /// What is remembered of one update.
@@ -29,6 +37,10 @@ pub struct Remembered {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub merged_at: Option<Timestamp>,
+    /// When a person took it up again: patience begins anew there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub taken_up_at: Option<Timestamp>,
     /// A node was touched: a k3s update is never reverted any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub node_touched: bool,
@@ -61,9 +73,59 @@ pub struct Remembered {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(with = "BTreeMap<String, String>")]
     pub tried: BTreeMap<String, Timestamp>,
+    /// Until when it was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub seen_until: Option<Timestamp>,
+    /// Seconds since `applied_since` in which nobody looked, between two passes.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unwatched: u64,
     /// What was said last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<Said>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Remembered {
+    /// Whether the cluster has moved in a way that Git cannot take back.
+    pub fn cannot_go_back(&self) -> bool {
+        self.node_touched || self.longhorn_recorded
+    }
+
+    /// What was seen now, with what another pass has recorded meanwhile: what happened to nodes and data stays, whoever
+    /// saw it, and of two times of a failure the earlier counts.
+    pub fn joined(mut self, recorded: &Self) -> Self {
+        self.node_touched |= recorded.node_touched;
+        self.longhorn_recorded |= recorded.longhorn_recorded;
+        self.nodes_moved.extend(recorded.nodes_moved.iter().cloned());
+        self.merged_at = earlier(self.merged_at, recorded.merged_at);
+        self.taken_up_at = self.taken_up_at.max(recorded.taken_up_at);
+        self.blind_until = self.blind_until.max(recorded.blind_until);
+        self
+    }
+
+    /// Whether the next pass would judge by the other as by this one: times at which it was looked at last may differ
+    /// by less than `slack`.
+    pub fn is_about(&self, other: &Self, slack: jiff::SignedDuration) -> bool {
+        let close = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+            (Some(one), Some(other)) => one.duration_since(other).abs() < slack,
+            (one, other) => one == other,
+        };
+        let rest = |one: &Self| Self { seen_until: None, blind_until: None, ..one.clone() };
+        close(self.seen_until, other.seen_until)
+            && close(self.blind_until, other.blind_until)
+            && rest(self) == rest(other)
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// A verdict and an action.
@@ -85,9 +147,9 @@ pub struct Baseline {
     pub taken_at: Option<Timestamp>,
     /// What was wrong.
     pub findings: Vec<Finding>,
-    /// What could not be looked at, for people.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub not_observed: Vec<String>,
+    /// Kinds that could not be looked at, by their labels.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub not_observed: BTreeSet<String>,
     /// Nodes that were cordoned.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub cordoned: BTreeSet<String>,
@@ -100,6 +162,17 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// Whether what is wrong now could have been seen then, too. Where it could not, nobody knows whether it is new.
+    pub fn could_see(&self, finding: &Finding) -> bool {
+        let of_pods = finding.category == Category::Applications && self.not_observed.contains("Pod");
+        !of_pods && !self.not_observed.contains(&finding.subject.kind)
+    }
+
+    /// Whether another baseline saw a kind that this one did not.
+    pub fn saw_less_than(&self, other: &Self) -> bool {
+        !self.not_observed.is_subset(&other.not_observed)
+    }
+
     /// Whether a finding is new: nothing was wrong with its subject, or it was less bad.
     pub fn is_new(&self, finding: &Finding) -> bool {
         !self.findings.iter().any(|old| old.subject == finding.subject && old.severity >= finding.severity)
@@ -108,5 +181,87 @@ impl Baseline {
     /// Whether anything was wrong with an object.
     pub fn had(&self, subject: &Subject) -> bool {
         self.findings.iter().any(|old| &old.subject == subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::settle::finding::Severity;
+    use rstest::rstest;
+
+    fn at(time: &str) -> Option<Timestamp> {
+        Some(format!("2026-11-21T{time}Z").parse().unwrap())
+    }
+
+    #[rstest]
+    #[case("update-20261121-100000", true)]
+    #[case("update-20261121-100000-back", true)]
+    #[case("update-20261121-100000-2", false)]
+    #[case("update-20261121-100000-2-back", false)]
+    fn an_id_is_no_prefix_of_another(#[case] judged: &str, #[case] is: bool) {
+        assert_eq!(is_of(judged, "update-20261121-100000"), is);
+    }
+
+    #[test]
+    fn what_happened_stays_whoever_saw_it() {
+        let recorded = Remembered {
+            merged_at: at("10:00:00"),
+            node_touched: true,
+            nodes_moved: BTreeSet::from(["n1".to_owned()]),
+            longhorn_recorded: true,
+            blind_until: at("11:00:00"),
+            held: true,
+            ..Remembered::default()
+        };
+        let seen = Remembered {
+            merged_at: at("10:00:05"),
+            nodes_moved: BTreeSet::from(["n2".to_owned()]),
+            applied_since: at("11:30:00"),
+            ..Remembered::default()
+        };
+        let joined = seen.joined(&recorded);
+        assert!(joined.node_touched && joined.longhorn_recorded && joined.cannot_go_back());
+        assert_eq!(joined.nodes_moved.len(), 2);
+        assert_eq!((joined.merged_at, joined.blind_until), (at("10:00:00"), at("11:00:00")));
+        assert_eq!(joined.applied_since, at("11:30:00"), "what was seen last counts for what is now");
+        assert!(!joined.held);
+    }
+
+    #[rstest]
+    #[case::looked_a_little_longer(|one: &mut Remembered| one.seen_until = at("10:02:00"), true)]
+    #[case::looked_much_longer(|one: &mut Remembered| one.seen_until = at("10:03:00"), false)]
+    #[case::lost_sight(|one: &mut Remembered| one.blind_until = at("10:00:00"), false)]
+    #[case::a_node_moved(|one: &mut Remembered| one.node_touched = true, false)]
+    fn only_times_may_differ(#[case] change: fn(&mut Remembered), #[case] about: bool) {
+        let known = Remembered { seen_until: at("10:00:00"), ..Remembered::default() };
+        let mut seen = known.clone();
+        change(&mut seen);
+        assert_eq!(known.is_about(&seen, jiff::SignedDuration::from_mins(3)), about);
+    }
+
+    #[rstest]
+    #[case::everything_was_seen(&[], Category::Applications, "Deployment", true)]
+    #[case::its_kind_was_not(&["Deployment"], Category::Applications, "Deployment", false)]
+    #[case::pods_were_not(&["Pod"], Category::Applications, "Deployment", false)]
+    #[case::pods_tell_nothing_of_nodes(&["Pod"], Category::Infrastructure, "Node", true)]
+    fn what_nobody_could_see_then_is_not_new(
+        #[case] unseen: &[&str],
+        #[case] category: Category,
+        #[case] kind: &str,
+        #[case] could: bool,
+    ) {
+        let not_observed = unseen.iter().map(|kind| (*kind).to_owned()).collect();
+        let baseline = Baseline { not_observed, ..Baseline::default() };
+        let finding = Finding {
+            check: "any".to_owned(),
+            category,
+            subject: Subject { kind: kind.to_owned(), namespace: String::new(), name: "n".to_owned() },
+            reason: String::new(),
+            message: String::new(),
+            severity: Severity::Failing,
+        };
+        assert_eq!(baseline.could_see(&finding), could);
+        assert_eq!(baseline.saw_less_than(&Baseline::default()), !unseen.is_empty());
     }
 }

@@ -5,6 +5,7 @@
 
 mod case;
 mod commits;
+pub mod cordon;
 pub mod finding;
 pub mod health;
 pub mod judge;
@@ -18,10 +19,12 @@ mod radius;
 mod readiness;
 pub mod record;
 pub mod recording;
+pub mod redact;
 mod rollout;
 mod safety;
 pub mod settings;
 mod statuses;
+pub mod stop;
 mod symptoms;
 pub mod verdict;
 mod window;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::super::component::bare_id;
 use super::commits::commit_of;
 use super::finding::{Category, Finding, Severity, Subject};
 use super::kind::Kind;
@@ -84,7 +85,7 @@ impl Radius {
 
     fn find_objects(&mut self, world: &World, update: &Merged) {
         // Where several clusters are described, the cluster stands before the id.
-        let id = update.component.split_once(':').map_or(update.component.as_str(), |(_, id)| id);
+        let id = bare_id(&update.component);
         let mut parts = id.splitn(3, '/');
         match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
             ("helm", Some(namespace), Some(name)) => {

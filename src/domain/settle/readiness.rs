@@ -9,6 +9,7 @@ use super::commits::commit_of;
 use super::kind::Kind;
 use super::object::{Condition, CrossReference, Detail, HelmRelease, Kustomization, Object, title};
 use super::radius::{or, same_version};
+use super::redact::redacted;
 use super::verdict::Reason;
 use super::world::{Sight, World};
 
@@ -381,9 +382,12 @@ fn snake(word: &str) -> String {
     text
 }
 
-/// A message of the cluster, cut to what a report can show.
+/// A message of the cluster, cut to what a report can show, without what is likely to be a secret.
 pub(super) fn bounded(message: &str) -> String {
     const LONGEST: usize = 300;
+    // More than is shown: a secret may only be known by what stands behind the cut.
+    let message: String = message.chars().take(8 * LONGEST).collect();
+    let message = redacted(&message);
     let line: String = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
     if line.chars().count() <= LONGEST {
         return line.trim().to_owned();

@@ -43,6 +43,12 @@ pub struct Settling {
     /// What was tried before a revert, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
+    /// Nodes that it left cordoned and that were let have pods again, each once.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub uncordoned: BTreeMap<String, Uncordoned>,
+    /// Set from the decision on that no further node is to follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<RolloutStop>,
     /// Set from the decision to take it back on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reversal: Option<Reversal>,
@@ -125,6 +131,90 @@ pub struct Recovery {
     pub at: Timestamp,
     /// What was done, such as `reset HelmRelease/apps/demo`.
     pub done: Vec<String>,
+    /// What the cluster did not take, each with why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
+}
+
+/// A node that a Job of an update left cordoned, and that pods were let onto again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Uncordoned {
+    /// When.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+    /// The Job that had cordoned it, as `namespace/name`.
+    pub job: String,
+    /// Why it was not done after all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refused: Option<String>,
+}
+
+/// No further node is to follow: the Plans get the concurrency 0 in Git.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutStop {
+    /// When it was decided; the commit carries this time, so that it is the same whoever makes it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub decided_at: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// The Plans, as `namespace/name`, each with the concurrency that it had.
+    pub plans: BTreeMap<String, i64>,
+    /// Plans that cannot be stopped in Git, each with why.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
+    /// Branch of the pull request that proposes it, where it is not pushed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub branch: Option<String>,
+    /// Number of that pull request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pull_request: Option<u64>,
+    /// Commit of the base branch as of which it is stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
+    /// When the cluster was seen to have it: every one of the Plans takes no further node.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub in_force_at: Option<Timestamp>,
+}
+
+impl RolloutStop {
+    /// Whether there is nothing left to do about it.
+    pub fn is_over(&self) -> bool {
+        self.in_force_at.is_some() || (self.plans.len() == self.refused.len())
+    }
+
+    /// Whether Git has still to be changed.
+    pub fn is_due(&self) -> bool {
+        self.commit.is_none() && self.in_force_at.is_none() && self.plans.len() > self.refused.len()
+    }
+
+    /// How far it is, for people.
+    pub fn words(&self) -> String {
+        let short = |commit: &str| commit.get(..7).unwrap_or(commit).to_owned();
+        let by = match (&self.commit, self.pull_request) {
+            (Some(commit), _) if self.in_force_at.is_some() => {
+                format!("no further node follows: stopped as of {}", short(commit))
+            }
+            (Some(commit), _) => format!(
+                "no further node follows when Flux has applied {}, which stops the rollout",
+                short(commit)
+            ),
+            (None, _) if self.in_force_at.is_some() => {
+                "no further node follows: its Plans are stopped".to_owned()
+            }
+            (None, Some(number)) => {
+                format!("further nodes follow until #{number}, which stops them, is merged")
+            }
+            (None, None) if self.refused.is_empty() => "further nodes are to be stopped".to_owned(),
+            (None, None) => "further nodes may follow: the rollout cannot be stopped in Git".to_owned(),
+        };
+        match self.refused.first() {
+            Some(refused) => format!("{by}; not stopped in Git: {refused}"),
+            None => by,
+        }
+    }
 }
 
 /// The way back.

@@ -199,7 +199,7 @@ mod tests {
     #[rstest]
     #[case::another_line(r#"{"t": 1, "later": {}}"#)]
     #[case::another_kind(
-        r#"{"t": 1, "type": "ADDED", "object": {"apiVersion": "v1", "kind": "Event", "metadata": 5}}"#
+        r#"{"t": 1, "type": "ADDED", "object": {"apiVersion": "v1", "kind": "Lease", "metadata": 5}}"#
     )]
     #[case::another_change(r#"{"t": 1, "type": "BOOKMARK", "object": {"apiVersion": "v1", "kind": "Node"}}"#)]
     #[case::another_view(r#"{"t": 1, "view": "blurred"}"#)]

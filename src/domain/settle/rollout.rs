@@ -9,6 +9,7 @@ use super::memory::{Baseline, Remembered};
 use super::object::{Detail, Job, Node, Object, Plan};
 use super::radius::{Radius, same_version};
 use super::readiness::{Failure, State, Then, bounded, reason, unseen};
+use super::stop;
 use super::verdict::Reason;
 use super::world::World;
 
@@ -18,10 +19,10 @@ pub(super) const KINDS: [Kind; 3] = [Kind::Plan, Kind::Node, Kind::Job];
 /// Deadline of a Job where neither it nor its Plan says one, in seconds: what the shipped configuration has.
 const DEADLINE: i64 = 900;
 
-const PLAN_LABEL: &str = "plan.upgrade.cattle.io/";
-const JOB_PLAN: &str = "upgrade.cattle.io/plan";
-const JOB_NODE: &str = "upgrade.cattle.io/node";
-const JOB_VERSION: &str = "upgrade.cattle.io/version";
+pub(super) const PLAN_LABEL: &str = "plan.upgrade.cattle.io/";
+pub(super) const JOB_PLAN: &str = "upgrade.cattle.io/plan";
+pub(super) const JOB_NODE: &str = "upgrade.cattle.io/node";
+pub(super) const JOB_VERSION: &str = "upgrade.cattle.io/version";
 
 /// Since when something of a rollout lasts, by what it is.
 #[derive(Debug, Clone, Default)]
@@ -127,6 +128,16 @@ pub(super) fn progress(
         if !same_version(&plan.latest_version, version) {
             wait(reason("not_applied", title(), "its version is not resolved yet"));
             continue;
+        }
+        let rolling = stop::rolling(world, object, plan, version);
+        if rolling.concurrency <= 0 && !rolling.to_go.is_empty() {
+            // It says `Complete` all the same.
+            let nodes = rolling.to_go.join(", ");
+            wait(reason(
+                "rollout_stopped",
+                title(),
+                format!("its concurrency is 0: {nodes} will not follow"),
+            ));
         }
         match object.condition("Complete") {
             Some(complete) if complete.is_false() && complete.reason == "JobFailed" => {

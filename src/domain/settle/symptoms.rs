@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Category, Finding, Severity, Subject};
-use super::health::restarts;
+use super::health::{EVENTS, restarts};
 use super::kind::Kind;
 use super::memory::Baseline;
 use super::object::{Container, ContainerState, Detail, Object, Pod};
 use super::radius::{Radius, WORKLOADS, released_by};
 use super::readiness::{bounded, rollout, speaks_of};
 use super::rollout::nodes;
-use super::world::World;
+use super::world::{Sight, World};
 
 /// Everything of it now.
 pub(super) fn symptoms(world: &World) -> Vec<Finding> {
@@ -62,11 +62,17 @@ pub(super) fn symptoms(world: &World) -> Vec<Finding> {
 
 /// A baseline as far as the judge itself looks.
 pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
+    // A warning before the merge excuses nothing after it, and its count changes with every look.
+    findings.retain(|finding| finding.check != EVENTS);
     findings.extend(symptoms(world));
     Baseline {
         taken_at: Some(world.wall()),
         findings,
-        not_observed: Vec::new(),
+        not_observed: Kind::JUDGED
+            .iter()
+            .filter(|kind| !matches!(world.sees(**kind), Sight::Seen | Sight::Absent))
+            .map(|kind| kind.label())
+            .collect(),
         cordoned: nodes(world)
             .filter(|(_, node)| node.unschedulable)
             .map(|(name, _)| name.to_owned())
@@ -110,6 +116,10 @@ pub(super) fn evidence(world: &World, radius: &Radius, baseline: &Baseline) -> O
         let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
         radius.has(world, &subject) && !baseline.had(&subject)
     };
+    // What nobody could see before proves nothing.
+    if baseline.not_observed.contains(&Kind::Pod.label()) {
+        return None;
+    }
     let ((kind, namespace, name), reason) = broken(world, touched).into_iter().next()?;
     Some((Subject { kind: kind.label(), namespace, name }, reason))
 }

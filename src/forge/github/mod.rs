@@ -13,6 +13,7 @@ mod issues;
 mod jwt;
 mod kept;
 mod merging;
+mod withdrawing;
 mod port;
 mod pulls;
 mod refusal;

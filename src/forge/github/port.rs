@@ -76,6 +76,14 @@ impl Forge for GithubForge {
         self.merge_or_ask_for_it(number, head, method, message).await
     }
 
+    async fn will_merge(&self, pull: &PullRequest) -> ForgeResult<bool> {
+        Ok(self.own_wish(pull.number).await?.is_some())
+    }
+
+    async fn withdraw_merge(&self, number: Number) -> ForgeResult<()> {
+        self.withdraw_wish(number).await
+    }
+
     async fn checks(&self, commit: &str) -> ForgeResult<Checks> {
         self.count_checks(commit).await
     }

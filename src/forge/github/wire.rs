@@ -87,9 +87,18 @@ pub(super) struct Pull {
     /// What GraphQL knows it by.
     #[serde(default)]
     pub(super) node_id: Option<String>,
+    /// Who opened it.
+    #[serde(default)]
+    pub(super) user: Option<User>,
     /// There where GitHub merges it by itself.
     #[serde(default)]
-    pub(super) auto_merge: Option<serde::de::IgnoredAny>,
+    pub(super) auto_merge: Option<AutoMerge>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct AutoMerge {
+    #[serde(default)]
+    pub(super) enabled_by: Option<User>,
 }
 
 impl Pull {

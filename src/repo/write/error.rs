@@ -182,6 +182,9 @@ impl Error {
                 "another process holds it; if none runs, one was killed: remove the file ending in `.lock` below `{}`",
                 folder.display()
             )),
+            Self::Write { .. } => {
+                Some("check that the disk has room and `.git` may be written to".to_owned())
+            }
             Self::Open { source, .. } if source.message().contains("extension") => Some(
                 "a partial clone (`--filter`) cannot be written to; use a full or a shallow one".to_owned(),
             ),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use git2::{ErrorCode, ObjectType, Oid, Repository, RepositoryOpenFlags, Tree};
+use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags, Tree};
 use jiff::Timestamp;
 
 use super::http::prepare;
@@ -355,21 +355,33 @@ impl WriteRepo {
     ///
     /// A commit cannot be read, or there are more than `most` of them.
     pub fn commits_since(&self, base: Option<Id>, tip: Id, most: usize) -> Result<Vec<CommitInfo>, Error> {
-        let what = || format!("the history of `{}`", tip.short());
-        let ids: Vec<Oid> = {
-            let repository = self.lock();
-            let mut walk = repository.revwalk().map_err(Error::object(what()))?;
-            walk.set_sorting(git2::Sort::TOPOLOGICAL).map_err(Error::object(what()))?;
-            walk.push(tip.oid()).map_err(Error::object(what()))?;
-            if let Some(base) = base {
-                walk.hide(base.oid()).map_err(Error::object(what()))?;
-            }
-            walk.take(most + 1).collect::<Result<_, _>>().map_err(Error::object(what()))?
-        };
+        let ids = self.walk(base, tip, most + 1)?;
         if ids.len() > most {
-            return Err(Error::TooLarge { what: what(), limit: most });
+            let what = format!("the history of `{}`", tip.short());
+            return Err(Error::TooLarge { what, limit: most });
         }
-        ids.into_iter().map(|id| self.commit_info(id.into())).collect()
+        ids.into_iter().map(|id| self.commit_info(id)).collect()
+    }
+
+    /// The newest `most` commits that `tip` has and `base` does not, newest first.
+    ///
+    /// # Errors
+    ///
+    /// A commit cannot be read.
+    pub fn newest_since(&self, base: Option<Id>, tip: Id, most: usize) -> Result<Vec<CommitInfo>, Error> {
+        self.walk(base, tip, most)?.into_iter().map(|id| self.commit_info(id)).collect()
+    }
+
+    fn walk(&self, base: Option<Id>, tip: Id, most: usize) -> Result<Vec<Id>, Error> {
+        let what = || format!("the history of `{}`", tip.short());
+        let repository = self.lock();
+        let mut walk = repository.revwalk().map_err(Error::object(what()))?;
+        walk.set_sorting(git2::Sort::TOPOLOGICAL).map_err(Error::object(what()))?;
+        walk.push(tip.oid()).map_err(Error::object(what()))?;
+        if let Some(base) = base {
+            walk.hide(base.oid()).map_err(Error::object(what()))?;
+        }
+        walk.take(most).map(|id| id.map(Id::from)).collect::<Result<_, _>>().map_err(Error::object(what()))
     }
 
     /// The best common ancestor of two commits; `None` where they have none.

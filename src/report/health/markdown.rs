@@ -3,6 +3,7 @@
 use super::super::RenderOptions;
 use super::super::markdown::{code, prose, table_row};
 use super::{counts, headline, named, shown};
+use crate::domain::settle::health::by_reason;
 use crate::domain::settle::health::report::{Health, TriedResult};
 
 pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
@@ -47,8 +48,9 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
     }
     if !health.not_observed.is_empty() {
         lines.extend([String::new(), "Not observed:".to_owned(), String::new()]);
-        for unobserved in &health.not_observed {
-            lines.push(format!("- {}: {}", code(&unobserved.what), prose(&unobserved.reason)));
+        for (reason, kinds) in by_reason(&health.not_observed) {
+            let kinds: Vec<String> = kinds.into_iter().map(code).collect();
+            lines.push(format!("- {}: {}", kinds.join(", "), prose(&reason)));
         }
     }
     lines.join("\n") + "\n"

@@ -7,6 +7,7 @@ use super::super::clean::{self, left};
 use super::super::text::{BOLD, DIM, GREEN, RED, Screen, YELLOW};
 use super::{counts, headline, named, shown};
 use crate::domain::settle::finding::{Finding, Severity};
+use crate::domain::settle::health::by_reason;
 use crate::domain::settle::health::report::{Health, Status, TriedResult};
 
 const PLAIN: Style = Style::new();
@@ -45,17 +46,9 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
     }
     if !health.not_observed.is_empty() {
         screen.heading("Not observed");
-        // One reason often holds for many kinds.
-        let mut reasons: Vec<(&str, Vec<&str>)> = vec![];
-        for unobserved in &health.not_observed {
-            match reasons.iter_mut().find(|(reason, _)| *reason == unobserved.reason) {
-                Some((_, kinds)) => kinds.push(&unobserved.what),
-                None => reasons.push((&unobserved.reason, vec![&unobserved.what])),
-            }
-        }
-        for (reason, kinds) in reasons {
+        for (reason, kinds) in by_reason(&health.not_observed) {
             screen.wrapped(PLAIN, "  ", &clean::line(&kinds.join(", ")));
-            screen.wrapped(DIM, "    ", &clean::line(reason));
+            screen.wrapped(DIM, "    ", &clean::line(&reason));
         }
     }
     screen.into_text()

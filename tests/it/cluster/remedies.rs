@@ -1,7 +1,8 @@
 //! What may be done to a cluster before an update is taken back.
 
 use gitops_updater::app::cluster::ErrorClass;
-use gitops_updater::app::remedy::{Nudge, cordon, nudge, uncordon};
+use gitops_updater::app::remedy::{Nudge, nudge, uncordon};
+use gitops_updater::domain::settle::cordon::LeftCordoned;
 use gitops_updater::domain::settle::kind::Kind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ async fn flux_is_asked_in_the_version_that_is_served_and_only_annotations_change
     for (version, what, annotation) in [
         ("v2", Nudge::Reconcile, None),
         ("v2", Nudge::Reset, Some("reconcile.fluxcd.io/resetAt")),
-        ("v2beta2", Nudge::Force, Some("reconcile.fluxcd.io/forceAt")),
+        ("v2beta2", Nudge::Reset, Some("reconcile.fluxcd.io/resetAt")),
     ] {
         let cluster = FakeCluster::start();
         cluster.cluster().define("HelmRelease", RELEASES, true, &[version]);
@@ -42,22 +43,28 @@ async fn flux_is_asked_in_the_version_that_is_served_and_only_annotations_change
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_node_that_we_cordoned_for_this_update_is_uncordoned() {
+async fn only_a_node_that_is_as_it_was_left_is_uncordoned() {
     let cluster = FakeCluster::start();
+    let cordoned = |at: &str| {
+        let taint =
+            json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": at});
+        json!({"unschedulable": true, "taints": [taint]})
+    };
     let node = |name: &str, spec: Value| json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec});
+    cluster.cluster().put(node("left", cordoned(START)));
+    cluster.cluster().put(node("again", cordoned("2026-11-21T09:59:00Z")));
     cluster.cluster().put(node("free", json!({})));
-    cluster.cluster().put(node("theirs", json!({"unschedulable": true})));
     let live = connect(&cluster, ADMIN, None).await;
+    let left =
+        |name: &str| LeftCordoned { node: name.into(), job: "system-upgrade/apply".into(), since: now() };
     let unschedulable =
         |name: &str| cluster.cluster().get("nodes", "", name).unwrap()["spec"]["unschedulable"] == true;
 
-    assert!(cordon(&live, "free", "update-1").await.unwrap());
-    assert!(!cordon(&live, "theirs", "update-1").await.unwrap());
-    assert!(unschedulable("free"));
-    assert!(!uncordon(&live, "theirs", "update-1").await.unwrap());
-    assert!(!uncordon(&live, "free", "update-2").await.unwrap());
-    assert!(unschedulable("theirs") && unschedulable("free"));
-    assert!(uncordon(&live, "free", "update-1").await.unwrap());
-    assert!(!unschedulable("free"));
-    assert_eq!(cluster.cluster().get("nodes", "", "free").unwrap()["metadata"]["annotations"], json!({}));
+    assert!(!uncordon(&live, &left("again")).await.unwrap(), "a person cordoned it anew");
+    assert!(!uncordon(&live, &left("free")).await.unwrap());
+    assert_eq!(uncordon(&live, &left("gone")).await.unwrap_err().class, ErrorClass::NotFound);
+    assert!(unschedulable("again") && unschedulable("left"));
+    assert!(uncordon(&live, &left("left")).await.unwrap());
+    assert!(!unschedulable("left"));
+    assert!(!uncordon(&live, &left("left")).await.unwrap(), "once");
 }

@@ -149,26 +149,50 @@ fn reviewer_is_told_what_is_different_in_the_chart() {
     assert!(body.contains("things.example.com"), "a definition that is new: {body}");
 }
 
-#[test]
-fn chart_that_drops_what_objects_are_stored_as_is_held() {
+/// A definition with these versions, as YAML has them.
+fn definition(versions: &str) -> String {
+    format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{versions}]\n"
+    )
+}
+
+const OLD: &str = "{name: v1alpha1, served: true, storage: true}";
+
+#[rstest]
+#[case::version_is_gone(Some("{name: v1, served: true, storage: true}"), "v1alpha1")]
+#[case::version_is_served_no_more(
+    Some("{name: v1alpha1, served: false, storage: false}, {name: v1, served: true, storage: true}"),
+    "v1alpha1"
+)]
+#[case::definition_is_gone(None, "things.example.com")]
+fn chart_that_drops_what_objects_are_stored_as_is_held_and_never_reverted(
+    #[case] newer: Option<&str>,
+    #[case] lost: &str,
+    #[values("review", "auto")] gate: &str,
+) {
     let world = World::new();
-    let crd = |version: &str| {
-        format!(
-            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{{name: {version}, served: true, storage: true}}]\n"
-        )
-    };
-    for (version, stored) in [("6.5.0", "v1alpha1"), ("6.5.1", "v1")] {
-        let chart = super::world::chart("podinfo", version, &[("crds/things.yaml", &crd(stored))]);
+    world.configure(&format!("policy: {{semver_gates: {{patch: {gate}}}}}\n"));
+    for (version, versions) in [("6.5.0", Some(OLD)), ("6.5.1", newer)] {
+        let crd = versions.map(definition);
+        let files: Vec<(&str, &str)> = crd.iter().map(|crd| ("crds/things.yaml", crd.as_str())).collect();
+        let chart = super::world::chart("podinfo", version, &files);
         world.web.serve(&format!("/charts/podinfo-{version}.tgz"), chart);
     }
     let report = world.pass(NOW);
     assert_eq!(world.pulls(), []);
     let held = report["plan"]["held"].to_string();
-    assert!(held.contains("v1alpha1") && held.contains("things.example.com"), "{held}");
+    assert!(held.contains(lost) && held.contains("things.example.com"), "{held}");
     assert!(world.dashboard().body.contains("things.example.com"), "{}", world.dashboard().body);
-    // A person who asks for it by name has decided.
+    // A person who asks for it by name has decided that it is proposed, not that it may be reverted.
     drop(world.run(&["propose", "--component", "helm/apps/podinfo", "--now", NOW]).exited(0));
-    assert!(world.open("podinfo").body.contains("v1alpha1"));
+    let pull = world.open("podinfo");
+    assert!(pull.body.contains(lost), "{}", pull.body);
+    assert!(pull.body.contains("Do not revert the merged commit"), "{}", pull.body);
+    let status = world.run(&["status", "--format", "json"]).exited(0).json();
+    let update = &status["updates"][0];
+    assert_eq!(update["revert"]["safety"], "unsafe", "{update}");
+    assert!(update["revert"]["why"].as_str().unwrap().contains("things.example.com"), "{update}");
+    assert_eq!(update["gate"], "review", "a person merges it, whatever the policy says");
 }
 
 #[test]

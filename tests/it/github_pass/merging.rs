@@ -2,7 +2,9 @@
 
 use rstest::rstest;
 
-use super::world::{LATER, NOW, World};
+use super::world::{LATER, MUCH_LATER, NOW, World};
+use crate::support::fake_channels::HOOK_PATH;
+use crate::support::fake_forge::Account;
 
 const AUTO: &str = "policy: {semver_gates: {patch: auto}}\n";
 
@@ -126,4 +128,102 @@ fn rule_without_auto_merge_waits_for_a_person_and_says_how() {
     let waiting = report["waiting"].to_string();
     assert!(waiting.contains("approving review is required"), "{waiting}");
     assert!(waiting.contains("allow auto-merge in the settings"), "{waiting}");
+}
+
+/// A world in which GitHub was asked to merge #1 by itself, or has it in its merge queue.
+fn asked_for(by_queue: bool) -> World {
+    let world = proposed("");
+    check(&world, "success");
+    {
+        let mut github = world.forge.github();
+        github.protection.approvals = usize::from(!by_queue);
+        github.protection.by_queue = by_queue;
+        github.auto_merge_allowed = true;
+    }
+    world.pass(LATER);
+    assert!(is_asked_for(&world));
+    world
+}
+
+fn is_asked_for(world: &World) -> bool {
+    let pull = world.open("podinfo").pull.unwrap();
+    pull.is_queued || pull.auto_merge.is_some()
+}
+
+/// Effects of a pass on the pull request.
+fn withdrawals(world: &World) -> Vec<String> {
+    let effects = world.effects(LATER);
+    effects.into_iter().filter(|effect| effect.contains("must not merge it by itself now")).collect()
+}
+
+#[rstest]
+fn maintenance_takes_back_what_github_was_asked_to_merge(#[values(false, true)] by_queue: bool) {
+    let world = asked_for(by_queue);
+    let enable = ["maintenance", "enable", "--reason", "moving house", "--now", LATER];
+    drop(world.run(&enable).exited(0));
+    let dry = world.run(&["run", "--dry-run", "--now", LATER]).exited(0);
+    assert!(dry.stdout.contains("must not merge it by itself now"), "{dry}");
+    assert!(is_asked_for(&world), "a dry run changes nothing");
+    let withdrawn = withdrawals(&world);
+    assert!(withdrawn.len() == 1 && withdrawn[0].contains("moving house"), "{withdrawn:?}");
+    assert!(!is_asked_for(&world));
+    world.quiet(LATER);
+    // When it is over, it is asked for again.
+    drop(world.run(&["maintenance", "disable", "--now", LATER]).exited(0));
+    world.pass(LATER);
+    assert!(is_asked_for(&world));
+}
+
+#[rstest]
+fn kill_switch_takes_back_what_github_was_asked_to_merge_and_does_nothing_else(
+    #[values(false, true)] by_queue: bool,
+) {
+    let mut world = asked_for(by_queue);
+    world.variables.push(("GITOPS_UPDATER_DISABLE", "1".to_owned()));
+    world.forge.writes();
+    assert_eq!(world.effects(LATER).len(), 1);
+    assert_eq!(world.forge.writes(), ["POST /graphql"]);
+    assert!(!is_asked_for(&world));
+    world.quiet(LATER);
+}
+
+#[test]
+fn closed_window_takes_back_what_github_was_asked_to_merge() {
+    let world = asked_for(false);
+    drop(world.run(&["run", "--now", LATER, "--maintenance-window", "0 2 * * 6 1h UTC"]).exited(0));
+    assert!(!is_asked_for(&world));
+}
+
+#[rstest]
+fn what_a_person_asked_github_to_merge_stays(#[values(false, true)] by_queue: bool) {
+    let world = asked_for(by_queue);
+    world.forge.github().issue(1).pull.as_mut().unwrap().asked_by = Some(Account::person(7, "alice"));
+    drop(world.run(&["maintenance", "enable", "--now", LATER]).exited(0));
+    assert_eq!(withdrawals(&world), [""; 0]);
+    assert!(is_asked_for(&world));
+}
+
+#[test]
+fn backup_that_stops_a_merge_is_told_once() {
+    let world = World::new();
+    let channels = world.channels();
+    let url = channels.url(HOOK_PATH);
+    world.configure(&format!(
+        "{AUTO}notifications: {{channels: {{ops: {{type: webhook, url: '{url}', at_least: warning}}}}}}\n"
+    ));
+    world.pass(NOW);
+    check(&world, "success");
+    for name in world.refs().iter().filter(|name| name.starts_with("refs/gitops-updater/backups/")) {
+        world.git().run(["update-ref", "-d", name.split(' ').next().unwrap()]);
+    }
+    for now in [LATER, MUCH_LATER] {
+        drop(world.run(&["run", "--now", now]).exited(1));
+        let arrived = channels.arrived();
+        let kinds: Vec<_> =
+            arrived.iter().map(|message| message.body["events"][0]["kind"].to_string()).collect();
+        assert_eq!(kinds, ["\"backup_failed\""], "{arrived:?}");
+        let message = arrived[0].body.to_string();
+        assert!(message.contains("helm/apps/podinfo") && message.contains("cannot read back"), "{message}");
+    }
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
 }

@@ -9,7 +9,9 @@ use gitops_updater::domain::state::Stage;
 use gitops_updater::repo::write::{Person, Remote, WriteRepo};
 use gitops_updater::state::{StateStore, Transition};
 
-use super::world::{LATER, MUCH_LATER, NOW, World};
+use super::world::{LATER, MUCH_LATER, NOW, TOKEN, World};
+use crate::support::fake_channels::{FakeChannels, HOOK_PATH};
+use crate::support::fake_forge::{Account, Answer, Fault, Level};
 
 /// A merged update whose revert is decided, as a pass leaves it that is killed right after; returns the merge commit.
 fn decided(world: &World, method: &str) -> String {
@@ -35,6 +37,16 @@ fn decided(world: &World, method: &str) -> String {
     });
     changed.unwrap();
     merge
+}
+
+/// Nobody may push to the base branch.
+fn protect(world: &World) {
+    let hook = world.bare.join("hooks/pre-receive");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    let script = "#!/bin/sh\nwhile read old new name; do\n  if [ \"$name\" = refs/heads/main ]; then\n    \
+                  echo 'error: GH006: Protected branch update failed for refs/heads/main.' >&2\n    exit 1\n  fi\ndone\n";
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 fn version(world: &World) -> String {
@@ -64,12 +76,7 @@ fn revert_is_pushed_and_said_on_the_merge_commit_and_its_pull_request() {
 fn revert_is_proposed_where_the_branch_is_protected() {
     let world = World::new();
     decided(&world, "squash");
-    let hook = world.bare.join("hooks/pre-receive");
-    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    let script = "#!/bin/sh\nwhile read old new name; do\n  if [ \"$name\" = refs/heads/main ]; then\n    \
-                  echo 'error: GH006: Protected branch update failed for refs/heads/main.' >&2\n    exit 1\n  fi\ndone\n";
-    std::fs::write(&hook, script).unwrap();
-    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    protect(&world);
     drop(world.run(&["verify", "--now", LATER]).exited(21));
     assert_eq!(version(&world), "version: 6.5.1 # kept", "nothing was pushed");
     let proposed = world.open("revert");
@@ -82,4 +89,89 @@ fn revert_is_proposed_where_the_branch_is_protected() {
     assert_eq!(version(&world), "version: 6.5.0 # kept");
     let state = world.git().run(["show", "refs/gitops-updater/state:quarantine.yaml"]);
     assert!(state.contains("6.5.1"), "{state}");
+}
+
+/// A token that may do all but write statuses, as the README once had it.
+fn without_statuses(world: &World) {
+    let mut account = Account::bot(41_898_282, "github-actions[bot]");
+    account.permissions.insert("statuses", Level::Read);
+    world.forge.github().account(TOKEN, account);
+}
+
+#[test]
+fn refused_status_keeps_neither_label_nor_comment_from_a_held_update() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(NOW);
+    world.hold("helm/apps/podinfo", "HelmRelease/apps/podinfo: UpgradeFailed");
+    without_statuses(&world);
+    let told = world.run(&["run", "--now", LATER]).exited(0);
+    assert!(told.stdout.contains("Take note") && told.stdout.contains("statuses: write"), "{told}");
+    let number = world.pulls().into_iter().find(|(_, name, _)| name.contains("podinfo")).unwrap().0;
+    let labels = world.forge.github().issue(number).labels.clone();
+    assert!(labels.iter().any(|label| label == "gitops-updater/hold"), "{labels:?}");
+    let comments = |world: &World| {
+        let github = world.forge.github();
+        let of_it = github.comments.iter().filter(|comment| comment.issue == number);
+        of_it.map(|comment| comment.body.clone()).collect::<Vec<_>>()
+    };
+    let said = comments(&world);
+    assert!(said.iter().any(|body| body.contains("UpgradeFailed")), "{said:?}");
+    // The status alone is tried again, and is there as soon as it may be.
+    world.forge.writes();
+    drop(world.run(&["run", "--now", LATER]).exited(0));
+    let writes = world.forge.writes();
+    assert!(writes.len() == 1 && writes[0].contains("/statuses/"), "{writes:?}");
+    world.forge.github().account(TOKEN, Account::bot(41_898_282, "github-actions[bot]"));
+    let told = world.run(&["run", "--now", LATER]).exited(0);
+    assert!(!told.stdout.contains("Take note"), "{told}");
+    assert_eq!(comments(&world), said);
+    world.quiet(LATER);
+}
+
+#[test]
+fn revert_is_made_and_is_no_failure_where_nothing_may_be_said_of_it() {
+    let world = World::new();
+    decided(&world, "squash");
+    without_statuses(&world);
+    let path = "/comments";
+    world.forge.fail(Fault::instead(
+        "POST",
+        path,
+        Answer::refuse(403, "Resource not accessible by integration"),
+    ));
+    let told = world.run(&["verify", "--now", LATER]).exited(21);
+    assert_eq!(world.forge.faults_left(), 0);
+    assert!(told.stdout.contains("Take note (2)") && !told.stdout.contains("Failed"), "{told}");
+    assert_eq!(version(&world), "version: 6.5.0 # kept");
+}
+
+#[test]
+fn revert_that_failed_is_told_once_at_once() {
+    let world = World::new();
+    let channels = world.channels();
+    decided(&world, "merge");
+    world.configure(&format!(
+        "notifications: {{channels: {{ops: {{type: webhook, url: '{}', at_least: critical}}}}}}\n",
+        channels.url(HOOK_PATH)
+    ));
+    protect(&world);
+    let refusal = || Fault::instead("POST", "/pulls", Answer::refuse(422, "Validation Failed"));
+    let kinds = |channels: &FakeChannels| {
+        let arrived = channels.arrived();
+        arrived
+            .iter()
+            .map(|message| message.body["events"][0]["kind"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        world.forge.fail(refusal());
+        drop(world.run(&["run", "--now", LATER]).exited(22));
+        assert_eq!(kinds(&channels), ["revert_failed"]);
+    }
+    let message = channels.arrived().remove(0).body;
+    assert!(message.to_string().contains("helm/apps/podinfo"), "{message}");
+    assert!(message.to_string().contains("gitops-updater rollback"), "{message}");
+    assert_eq!(version(&world), "version: 6.5.1 # kept");
 }

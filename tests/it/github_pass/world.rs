@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::support::fake_channels::FakeChannels;
 use crate::support::fake_forge::{Account, FakeForge, Issue, PullState, VirtualTime};
 use crate::support::fake_upstream::FakeUpstream;
 use crate::support::git::Git;
@@ -68,7 +69,7 @@ pub(super) struct World {
     /// The environment of the program.
     pub(super) variables: Vec<(&'static str, String)>,
     /// Where the servers run; they end with it.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 /// What lies on `main` of every world, with a bare repository that has it. Made once: programs take longer than copies.
@@ -123,13 +124,18 @@ impl World {
             bare,
             published: Vec::new(),
             variables: vec![("GITHUB_TOKEN", TOKEN.to_owned())],
-            _runtime: runtime,
+            runtime,
         };
         world.publish("podinfo", &["6.5.0", "6.5.1"]);
         world.publish("website", &["1.0.0", "1.1.0"]);
         world.publish("legacy", &["1.0.0", "2.0.0"]);
         world.configure("");
         world
+    }
+
+    /// Somewhere to send messages to, for as long as this world is there.
+    pub(super) fn channels(&self) -> FakeChannels {
+        self.runtime.block_on(FakeChannels::start())
     }
 
     /// Publishes these versions of a chart, and no others.

@@ -120,11 +120,9 @@ fn watch_outlives_a_broken_configuration() {
     assert!(field(&mut log, "failed", "error").contains("configuration"));
     sandbox.write(".gitops-updater.yaml", "forge: {kind: local}\n");
     sandbox.git().commit_all("Mend it");
-    loop {
-        if field(&mut log, "until the next pass", "failures") == "0" {
-            break;
-        }
-    }
+    // A pass may have begun before.
+    let mended = (0..5).any(|_| field(&mut log, "until the next pass", "failures") == "0");
+    assert!(mended, "it fails as before");
     running.signal("INT");
     assert_eq!(running.exit_code(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! What is right when, for every recording of the corpus, as its README says.
+//! What is right when, for every recording, as the README of its folder says.
 
 use super::{Says, WINDOW};
 use Says::{Complete, Doubt, Healthy, Hold, Revert, Unknown};
@@ -81,6 +81,11 @@ pub(super) fn expected(name: &str) -> Vec<Row> {
         }
         "k3s-plan-job-fails" => vec![(4.3, WAIT), (34.423, HOLD)],
         "k3s-plan-reverted-old-jobs-kept" => vec![(4.2, WAIT), (21.531, HOLD)],
+        "chart-upgrade-healthy" => vec![(10.0, WAIT), (30.01, GOOD)],
+        // A person takes it back.
+        "chart-upgrade-fails" => vec![(10.0, WAIT), (40.0, REVERT), (60.0, WAIT), (80.0, GOOD)],
+        "k3s-node-stays-away" => vec![(10.0, WAIT), (46.0 + window, AWAY), (46.0 + window + 10.0, HOLD)],
+        "longhorn-fails-after-recording" => vec![(10.0, WAIT), (90.0, HOLD)],
         _ => panic!("no table for the recording `{name}`"),
     }
 }

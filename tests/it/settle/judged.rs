@@ -20,7 +20,7 @@ const NEW: &str = "6.5.1";
 const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 
 /// Windows of seconds, so that stories may be short.
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings {
         sample: Duration::from_secs(1),
         settle: Duration::from_secs(2),
@@ -31,7 +31,7 @@ fn settings() -> Settings {
 }
 
 /// A merged update, and the commits before and after it.
-fn merged() -> (Settling, String, String) {
+pub(super) fn merged() -> (Settling, String, String) {
     let settling = Settling::merged(MergeMethod::Merge);
     let merge = settling.main();
     let base = settling.world.git.run(["rev-parse", "main^1"]);
@@ -56,7 +56,7 @@ fn watch(
     Ok((settled, asked))
 }
 
-fn look(settling: &Settling, story: &Story, wait: u64) -> Settled {
+pub(super) fn look(settling: &Settling, story: &Story, wait: u64) -> Settled {
     let (settled, _) = watch(settling, story, wait, &Recording::default(), LATER).unwrap();
     assert!(settled.failures.is_empty(), "{:?}", settled.failures);
     settled
@@ -73,7 +73,7 @@ fn healthy(base: &str, merge: &str) -> Story {
     story
 }
 
-fn failing(base: &str, merge: &str) -> Story {
+pub(super) fn failing(base: &str, merge: &str) -> Story {
     let mut story = Story::begin(base, OLD);
     story
         .source(5.0, merge)
@@ -171,6 +171,19 @@ fn pass_that_ends_early_leaves_what_the_next_one_goes_on_with() {
     story.source(0.0, &merge);
     look(&settling, &story, 600);
     assert_eq!(settling.update().stage, Stage::Verified);
+}
+
+#[test]
+fn hours_between_two_passes_are_no_part_of_the_window() {
+    let (settling, base, merge) = merged();
+    look(&settling, &healthy(&base, &merge), 18);
+    let mut story = Story::begin(&merge, NEW);
+    story.source(0.0, &merge);
+    let at = |wait, now| watch(&settling, &story, wait, &Recording::default(), now).unwrap();
+    let (settled, _) = at(10, MUCH_LATER);
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Undecided, "fourteen seconds of twenty were seen");
+    let (settled, _) = at(20, "2026-11-21T14:00:00Z");
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Over);
 }
 
 #[test]

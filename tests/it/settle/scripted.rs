@@ -14,6 +14,8 @@ pub(super) struct Scripted {
     lines: Vec<Value>,
     /// Seconds of the recording at which the watch begins.
     from: f64,
+    /// What happens elsewhere while everything is listed.
+    pub(super) meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
     /// What was asked of it.
     pub(super) asked: Mutex<Vec<String>>,
 }
@@ -21,7 +23,7 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, asked: Mutex::default() }
+        Self { lines, from, meanwhile: None, asked: Mutex::default() }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -53,6 +55,9 @@ fn looked(line: &Value) -> Option<Looked> {
 
 impl Cluster for Scripted {
     async fn watch(&self, _: &Scope) -> Result<Watch, ClusterError> {
+        if let Some(meanwhile) = &self.meanwhile {
+            meanwhile();
+        }
         let (send, seen) = tokio::sync::mpsc::channel(64);
         let lines = self.lines.clone();
         let from = self.from;
@@ -88,7 +93,9 @@ impl Cluster for Scripted {
     }
 
     async fn get(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<Value, ClusterError> {
-        Err(missing(&format!("get {}/{name}", kind.kind)))
+        let is_it = |object: &&Value| object["kind"] == *kind.kind && object["metadata"]["name"] == *name;
+        let found = self.lines.iter().rev().filter_map(|line| line.get("object")).find(is_it);
+        found.cloned().ok_or_else(|| missing(&format!("get {}/{name}", kind.kind)))
     }
 
     async fn list(&self, _: &Resource, _: Option<&str>, _: &str) -> Result<Vec<Value>, ClusterError> {

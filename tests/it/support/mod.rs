@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod broken;
+pub(crate) mod corpus;
 pub(crate) mod fake_channels;
 pub(crate) mod fake_cluster;
 pub(crate) mod fake_forge;

@@ -16,6 +16,7 @@ fn update(id: &str, stage: Stage) -> Update {
         changed_at: "2026-11-21T10:00:00Z".parse().unwrap(),
         campaign: "campaign-1".to_owned(),
         component: format!("helm/apps/{id}"),
+        chart: None,
         from: "1.0.0".to_owned(),
         to: "1.1.0".to_owned(),
         update_type: UpdateType::Minor,

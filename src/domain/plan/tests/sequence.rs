@@ -24,6 +24,7 @@ fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Upda
         changed_at: day("2026-11-20"),
         campaign: "campaign-20261120-100000".to_owned(),
         component: component.to_owned(),
+        chart: None,
         from: "0.9.0".to_owned(),
         to: to.to_owned(),
         update_type: UpdateType::Minor,

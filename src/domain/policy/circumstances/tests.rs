@@ -43,6 +43,7 @@ fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Upda
         changed_at: at("2026-11-01T00:00:00Z"),
         campaign: "campaign".to_owned(),
         component: component.to_owned(),
+        chart: None,
         from: "1.0.0".to_owned(),
         to: to.to_owned(),
         update_type: UpdateType::Patch,

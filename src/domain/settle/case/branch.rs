@@ -8,6 +8,7 @@ use super::super::readiness::reason;
 use super::super::verdict::Reason;
 use super::super::world::World;
 use super::{Case, short};
+use crate::domain::message::Stops;
 
 /// Whose the branch is now.
 pub(super) enum Standing {
@@ -44,6 +45,8 @@ impl Case {
                     taken_back = None;
                     placed = &commit.id;
                 }
+                // It leaves the version as it is.
+                _ if Stops::parse(&commit.message).is_some() => {}
                 _ if shares(commit, &self.update) => touched = Some(&commit.id),
                 _ => {}
             }
@@ -89,13 +92,19 @@ impl Case {
 
     /// A commit after ours in the same files that does not take it back.
     pub(super) fn foreign(&self, world: &World) -> Option<String> {
-        world
-            .commits()
-            .since(&self.update.commit)
-            .find(|commit| {
-                shares(commit, &self.update) && !reverts(commit, &self.update.commit, &self.update.id)
-            })
-            .map(|commit| commit.id.clone())
+        let mut stops: Vec<&str> = Vec::new();
+        for commit in world.commits().since(&self.update.commit).filter(|commit| shares(commit, &self.update))
+        {
+            // A rollout that we stopped, and that a person lets go on, is nobody's other work.
+            if Stops::parse(&commit.message).is_some() {
+                stops.push(&commit.id);
+            } else if !reverts(commit, &self.update.commit, &self.update.id)
+                && !stops.iter().any(|stop| reverts(commit, stop, ""))
+            {
+                return Some(commit.id.clone());
+            }
+        }
+        None
     }
 }
 

@@ -1,10 +1,12 @@
 //! One merged update, from its merge to the end: what is remembered of it and what is to be said of it now.
 
 mod branch;
+mod nodes;
 mod trials;
 mod weigh;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::finding::{Finding, Severity, Subject};
 use super::kind::Kind;
@@ -28,6 +30,9 @@ use weigh::Weight;
 /// Most reasons that are told.
 const REASONS: usize = 10;
 
+/// What of an update is its way from node to node.
+const ROLLOUT: &str = "rollout";
+
 /// Kinds on which every judgement of Flux rests.
 const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
 
@@ -36,6 +41,7 @@ const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
 pub(super) struct Case {
     pub(super) update: Merged,
     pub(super) remembered: Remembered,
+    /// Since when patience counts: the merge, or when a person took it up again.
     merged: Moment,
     radius: Radius,
     tries: BTreeMap<String, Try>,
@@ -48,9 +54,11 @@ pub(super) struct Case {
     regressed: Vec<Reason>,
     /// What the last sample found.
     bad: Vec<Reason>,
-    /// What the last sample found that is dangerous, and not of this update.
+    /// What the last sample found that is dangerous and not of this update, or may have been there before.
     elsewhere: Vec<Reason>,
     held: Vec<Reason>,
+    /// Nodes failed on their way, when it was looked last.
+    rollout_failed: bool,
 }
 
 /// The tries of one object to get to the new version.
@@ -92,7 +100,14 @@ impl Opinion {
 
 impl Case {
     pub(super) fn new(update: Merged, remembered: Remembered, world: &World) -> Self {
-        let merged = remembered.merged_at.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
+        let since = remembered.taken_up_at.max(remembered.merged_at);
+        let merged = since.map_or(world.now(), |at| world.moment_of(at).min(world.now()));
+        let mut remembered = remembered;
+        if remembered.applied_since.is_some() {
+            // What happened between two passes nobody saw.
+            let gap = remembered.seen_until.map(|until| world.wall().duration_since(until).as_secs());
+            remembered.unwatched += gap.and_then(|gap| u64::try_from(gap).ok()).unwrap_or_default();
+        }
         let applied_since = remembered.applied_since.map(|at| world.moment_of(at).min(world.now()));
         // An earlier pass saw it fail, and its end may have come before it could do anything about it.
         let regressed = remembered.regressed_at.map(|at| {
@@ -116,6 +131,7 @@ impl Case {
             bad: Vec::new(),
             elsewhere: Vec::new(),
             held: Vec::new(),
+            rollout_failed: false,
         }
     }
 
@@ -131,7 +147,9 @@ impl Case {
         let new =
             |finding: &&Finding| finding.severity >= Severity::Failing && is_new(world, baseline, finding);
         let at = self.remembered.merged_at;
-        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = findings().filter(new).partition(|finding| {
+        let (new, unknown): (Vec<&Finding>, Vec<&Finding>) =
+            findings().filter(new).partition(|finding| baseline.could_see(finding));
+        let (ours, others): (Vec<&Finding>, Vec<&Finding>) = new.into_iter().partition(|finding| {
             self.blame(finding).map_or_else(
                 || {
                     settings.counts(&self.update.component, &finding.check)
@@ -150,15 +168,14 @@ impl Case {
             reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
         };
         self.bad = ours.iter().map(tell).collect();
+        let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
         let unsure = |finding: &Finding| self.blame(finding) == Some(Blame::Unsure);
-        let told = others.iter().filter(|finding| is_critical(finding) || unsure(finding)).map(|finding| {
-            let mut told = tell(finding);
-            if unsure(finding) {
-                told.text.push_str("; nobody can say how it was before the merge");
-            }
-            told
-        });
-        self.elsewhere = told.collect();
+        self.elsewhere = others
+            .iter()
+            .filter(|finding| is_critical(finding) || unsure(finding))
+            .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
+            .map(tell)
+            .collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
@@ -167,6 +184,7 @@ impl Case {
 
     /// What is to be said now.
     pub(super) fn look(&mut self, world: &World, settings: &Settings) -> Opinion {
+        self.remembered.seen_until = Some(world.wall());
         self.radius.widen(world, &self.update);
         self.note(world);
         self.note_trials(world, settings);
@@ -214,7 +232,8 @@ impl Case {
     /// The update was taken back: the cluster is watched until it is back, too.
     fn look_back(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
         let from = self.update.from.clone();
-        if self.update.kind == "k3s" && self.remembered.node_touched {
+        let moved = self.remembered.cannot_go_back();
+        if self.update.kind == "k3s" && moved {
             let failed = match self.progress(world, settings, &from) {
                 State::Failing(failure) => Some(failure.reason),
                 _ => None,
@@ -236,12 +255,11 @@ impl Case {
             }
         }
         self.regressed.clear();
-        // Nodes do not go back by themselves: somebody must see to it until they have.
-        let action = if self.update.kind == "k3s" && self.remembered.node_touched {
-            Action::Wait
-        } else {
-            Action::None
-        };
+        // Nodes and data do not go back by themselves: somebody must see to it until they have.
+        let action = if moved { Action::Wait } else { Action::None };
+        if self.update.kind == "longhorn" && moved && !failing.is_empty() {
+            return self.hold(Verdict::Inconclusive, failing);
+        }
         if !failing.is_empty() {
             return Opinion::new(Verdict::Unknown, action, failing);
         }
@@ -272,6 +290,7 @@ impl Case {
                 State::Failing(failure) => failures.push((title, failure)),
             }
         }
+        self.rollout_failed = failures.iter().any(|(title, _)| title == ROLLOUT);
         if !unseen.is_empty() {
             self.unsettle();
             self.remembered.blind_until = Some(world.wall());
@@ -290,6 +309,7 @@ impl Case {
             self.unsettle();
         } else if self.applied_since.is_none() {
             self.applied_since = Some(world.now());
+            self.remembered.unwatched = 0;
             self.window.restart();
         }
         let mut doubts = Vec::new();
@@ -347,7 +367,7 @@ impl Case {
         }
         if self.update.kind == "k3s" {
             let state = self.progress(world, settings, version);
-            states.push(("rollout".to_owned(), state));
+            states.push((ROLLOUT.to_owned(), state));
         }
         if states.is_empty() {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
@@ -530,6 +550,8 @@ impl Case {
         let component = &self.update.component;
         let length = settings.settle(component) + settings.window(component, &self.update.kind);
         let Some(from) = self.settled_from(world) else { return Trend::Good };
+        // The window is time that somebody looked.
+        let length = length.saturating_add(Duration::from_secs(self.remembered.unwatched));
         self.window.trend(settings, from, length, world.now())
     }
 
@@ -537,7 +559,7 @@ impl Case {
     fn settled_from(&self, world: &World) -> Option<Moment> {
         let applied = self.applied_since?;
         let disturbed = world.disturbed().unwrap_or(applied);
-        let sighted = world.blind_until(Kind::ALL, applied).unwrap_or(applied);
+        let sighted = world.blind_until(Kind::JUDGED, applied).unwrap_or(applied);
         Some(applied.max(disturbed).max(sighted))
     }
 
@@ -552,6 +574,7 @@ impl Case {
     fn unsettle(&mut self) {
         self.applied_since = None;
         self.remembered.applied_since = None;
+        self.remembered.unwatched = 0;
         self.window.restart();
         self.bad.clear();
         self.elsewhere.clear();

@@ -10,7 +10,7 @@ use super::super::settings::Settings;
 use super::super::symptoms::evidence;
 use super::super::verdict::Reason;
 use super::super::world::World;
-use super::{Case, KINDS, short};
+use super::{Case, KINDS, ROLLOUT, short};
 
 /// What a failure weighs.
 pub(super) enum Weight {
@@ -41,7 +41,7 @@ impl Case {
                 "it fails, and nobody knows how it was before",
             ));
         };
-        if self.update.kind == "k3s" && title == "rollout" {
+        if self.update.kind == "k3s" && title == ROLLOUT {
             // A node may still come back; until one has moved, that settles it.
             return if why.code == "node_away" && self.remembered.nodes_moved.is_empty() {
                 Weight::Doubtful(why)

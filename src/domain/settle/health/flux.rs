@@ -1,26 +1,13 @@
 //! Flux objects: sources, Kustomizations, HelmReleases, and what the Flux Operator has.
 
 use super::look::{Look, Wrong, said, subject, word};
+use super::observed::kinds;
 use crate::domain::settle::finding::{Category, Severity};
-use crate::domain::settle::kind::Kind;
 use crate::domain::settle::object::{Condition, Detail, Object};
 
-const KINDS: [Kind; 10] = [
-    Kind::GitRepository,
-    Kind::OciRepository,
-    Kind::Bucket,
-    Kind::HelmRepository,
-    Kind::HelmChart,
-    Kind::ExternalArtifact,
-    Kind::Kustomization,
-    Kind::HelmRelease,
-    Kind::FluxInstance,
-    Kind::ResourceSet,
-];
-
 pub(super) fn check(look: &mut Look<'_>) {
-    for kind in KINDS {
-        for object in look.of(kind) {
+    for kind in kinds(Category::Flux) {
+        for object in look.of(*kind) {
             if suspended(object) {
                 look.wrong(
                     subject(object),

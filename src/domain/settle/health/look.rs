@@ -8,6 +8,7 @@ use super::HealthSettings;
 use crate::domain::settle::finding::{Category, Finding, Severity, Subject};
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::object::{Condition, Object};
+use crate::domain::settle::redact::redacted;
 use crate::domain::settle::world::{Sight, World};
 
 /// Longest message, in bytes; conditions may hold whole logs.
@@ -70,7 +71,7 @@ impl<'w> Look<'w> {
             subject,
             reason: wrong.reason.to_owned(),
             severity: wrong.severity,
-            message: line(&wrong.message),
+            message: line(&redacted(&wrong.message)),
         });
     }
 

@@ -6,6 +6,7 @@
 
 mod admission;
 mod compare;
+mod events;
 mod flux;
 mod longhorn;
 mod look;
@@ -22,12 +23,13 @@ mod storage;
 mod workloads;
 
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use compare::{Comparison, compare};
-pub use observed::{Unobserved, not_observed};
+pub use events::EVENTS;
+pub use observed::{MISSING_RIGHT, Unobserved, by_reason, not_observed};
 pub use owner::restarts;
 pub use precheck::{Concern, Moves, prechecks};
 pub use probes::API_SERVER;
@@ -138,6 +140,7 @@ pub fn findings_since(
     longhorn::check(&mut look);
     network::check(&mut look);
     workloads::check(&mut look, restarts);
+    events::check(&mut look);
     probes::check(&mut look);
     look.finish()
 }

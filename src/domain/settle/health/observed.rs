@@ -19,6 +19,30 @@ pub struct Unobserved {
     pub reason: String,
 }
 
+/// How the part of a reason begins that says which right is missing; it is another for each kind.
+pub const MISSING_RIGHT: &str = "grant the account";
+
+/// What could not be looked at, by reason, in the order in which each is first told. Where the account lacks a right of
+/// many kinds, that is one reason.
+pub fn by_reason(unobserved: &[Unobserved]) -> Vec<(String, Vec<&str>)> {
+    let is_denied = |one: &Unobserved| one.reason.contains(MISSING_RIGHT);
+    let many = unobserved.iter().filter(|one| is_denied(one)).count() > 1;
+    let mut reasons: Vec<(String, Vec<&str>)> = vec![];
+    for one in unobserved {
+        let reason = match is_denied(one) && many {
+            true => format!(
+                "the API server answered 403: {MISSING_RIGHT} get, list and watch of these, as the component `observe` of deploy/ does"
+            ),
+            false => one.reason.clone(),
+        };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, what)) => what.push(&one.what),
+            None => reasons.push((reason, vec![&one.what])),
+        }
+    }
+    reasons
+}
+
 /// Kinds that the checks of a category look at.
 pub(super) fn kinds(category: Category) -> &'static [Kind] {
     match category {

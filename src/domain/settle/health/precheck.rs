@@ -166,10 +166,8 @@ fn before_longhorn(look: &Look<'_>) -> Vec<Concern> {
 
 /// What would have to be looked at, and cannot be.
 fn unseen(world: &World, moves: Moves) -> Vec<Concern> {
-    let mut wanted = vec![Kind::Node];
-    if moves.longhorn || moves.nodes {
-        wanted.push(Kind::LonghornVolume);
-    }
+    // Storage must be in order before anything is merged; where Longhorn is absent, there is nothing to look at.
+    let mut wanted = vec![Kind::Node, Kind::LonghornVolume];
     if moves.longhorn {
         wanted.extend([Kind::LonghornEngine, Kind::LonghornSetting]);
     }

@@ -10,16 +10,16 @@ use crate::domain::settle::object::Object;
 use crate::domain::settle::world::World;
 
 /// The moment of every look.
-pub(super) const NOW: &str = "2026-11-21T12:00:00Z";
+pub(in crate::domain::settle) const NOW: &str = "2026-11-21T12:00:00Z";
 
 /// A time so many minutes before the look.
-pub(super) fn before(minutes: i64) -> String {
+pub(in crate::domain::settle) fn before(minutes: i64) -> String {
     let now: jiff::Timestamp = NOW.parse().unwrap();
     (now - jiff::SignedDuration::from_mins(minutes)).to_string()
 }
 
 /// A world that sees every kind.
-pub(super) fn world(objects: &[Value]) -> World {
+pub(in crate::domain::settle) fn world(objects: &[Value]) -> World {
     let watching = Kind::ALL.iter().map(|kind| kind.label()).collect();
     world_of(Header { watching, started_at: NOW.to_owned(), ..Header::default() }, objects)
 }

@@ -1,8 +1,7 @@
-//! Flux' objects, and Plans of the system-upgrade-controller.
+//! Flux' sources, Kustomizations and instances.
 
 use serde::Deserialize;
 
-use super::core::{RawSelector, Selector};
 use super::{Condition, Detail, has_conditions, or_default};
 
 /// What a Flux source has: GitRepository, OCIRepository, Bucket, HelmRepository, HelmChart, ExternalArtifact.
@@ -108,62 +107,6 @@ impl InventoryEntry {
     }
 }
 
-/// What a HelmRelease has.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct HelmRelease {
-    /// Reconciling is suspended.
-    pub suspend: bool,
-    /// `spec.chart.spec.chart`.
-    pub chart: String,
-    /// `spec.chart.spec.version`.
-    pub version: String,
-    /// `spec.chart.spec.sourceRef`.
-    pub source_ref: Option<CrossReference>,
-    /// `spec.chartRef`.
-    pub chart_ref: Option<CrossReference>,
-    /// `spec.dependsOn`.
-    pub depends_on: Vec<CrossReference>,
-    /// `spec.targetNamespace`.
-    pub target_namespace: String,
-    /// `spec.releaseName`.
-    pub release_name: String,
-    /// `spec.timeout`, as written.
-    pub timeout: String,
-    /// How often a failed upgrade is tried again before the controller gives up; `None` for ever.
-    pub retries: Option<i64>,
-    /// The HelmChart made for it, as `namespace/name`.
-    pub helm_chart: String,
-    /// Releases, the newest first.
-    pub history: Vec<Release>,
-    /// Chart version that was tried last.
-    pub last_attempted_revision: String,
-    /// Generation that was tried last.
-    pub last_attempted_generation: Option<i64>,
-    /// Failures since the last success or change.
-    pub failures: i64,
-    /// Objects of the release.
-    pub inventory: Vec<InventoryEntry>,
-    /// Answer to the last request to reconcile.
-    pub last_handled_reconcile_at: String,
-}
-
-/// An entry of the history of a HelmRelease.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Release {
-    /// Number in Helm's storage.
-    pub version: i64,
-    /// Helm's word: `deployed`, `failed`, `superseded`, …
-    pub status: String,
-    /// Version of the chart, with the digest behind `+` where it came from an OCIRepository.
-    pub chart_version: String,
-    /// Name of the chart.
-    pub chart_name: String,
-    /// `appVersion` of the chart.
-    #[serde(deserialize_with = "or_default")]
-    pub app_version: String,
-}
-
 /// What a FluxInstance or a ResourceSet has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FluxInstance {
@@ -173,29 +116,6 @@ pub struct FluxInstance {
     pub last_applied: String,
     /// Objects that it applied.
     pub inventory: Vec<InventoryEntry>,
-}
-
-/// What a Plan has.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plan {
-    /// `spec.version`.
-    pub version: String,
-    /// `spec.channel`.
-    pub channel: String,
-    /// `spec.concurrency`.
-    pub concurrency: i64,
-    /// Nodes are cordoned or drained before.
-    pub cordons: bool,
-    /// Which nodes.
-    pub selector: Selector,
-    /// `spec.jobActiveDeadlineSecs`, in seconds.
-    pub deadline_seconds: Option<i64>,
-    /// Resolved version with `-` for `+`.
-    pub latest_version: String,
-    /// Value of the label on nodes whose Job succeeded.
-    pub latest_hash: String,
-    /// Names of nodes that are being changed.
-    pub applying: Vec<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -301,7 +221,7 @@ pub(super) struct KustomizationStatus {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Inventory {
+pub(super) struct Inventory {
     #[serde(deserialize_with = "or_default")]
     entries: Vec<RawEntry>,
 }
@@ -313,7 +233,7 @@ struct RawEntry {
 }
 
 impl Inventory {
-    fn read(self) -> Vec<InventoryEntry> {
+    pub(super) fn read(self) -> Vec<InventoryEntry> {
         self.entries.iter().filter_map(|entry| InventoryEntry::parse(&entry.id)).collect()
     }
 }
@@ -332,117 +252,6 @@ pub(super) fn kustomization(spec: KustomizationSpec, status: &mut KustomizationS
         last_applied: std::mem::take(&mut status.last_applied_revision),
         last_attempted: std::mem::take(&mut status.last_attempted_revision),
         last_applied_origin: std::mem::take(&mut status.last_applied_origin_revision),
-        inventory: std::mem::take(&mut status.inventory).read(),
-        last_handled_reconcile_at: std::mem::take(&mut status.last_handled_reconcile_at),
-    }))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct HelmReleaseSpec {
-    #[serde(deserialize_with = "or_default")]
-    suspend: bool,
-    #[serde(deserialize_with = "or_default")]
-    chart: ChartTemplate,
-    chart_ref: Option<CrossReference>,
-    #[serde(deserialize_with = "or_default")]
-    depends_on: Vec<CrossReference>,
-    #[serde(deserialize_with = "or_default")]
-    target_namespace: String,
-    #[serde(deserialize_with = "or_default")]
-    release_name: String,
-    #[serde(deserialize_with = "or_default")]
-    timeout: String,
-    #[serde(deserialize_with = "or_default")]
-    upgrade: HelmAction,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct HelmAction {
-    #[serde(deserialize_with = "or_default")]
-    remediation: Remediation,
-    #[serde(deserialize_with = "or_default")]
-    strategy: ActionStrategy,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Remediation {
-    #[serde(deserialize_with = "or_default")]
-    retries: i64,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ActionStrategy {
-    #[serde(deserialize_with = "or_default")]
-    name: String,
-}
-
-impl HelmAction {
-    fn retries(&self) -> Option<i64> {
-        // helm-controller: a negative number is without end, and so is this strategy.
-        (self.remediation.retries >= 0 && self.strategy.name != "RetryOnFailure")
-            .then_some(self.remediation.retries)
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct ChartTemplate {
-    #[serde(deserialize_with = "or_default")]
-    spec: ChartSpec,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-struct ChartSpec {
-    #[serde(deserialize_with = "or_default")]
-    chart: String,
-    #[serde(deserialize_with = "or_default")]
-    version: String,
-    source_ref: Option<CrossReference>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct HelmReleaseStatus {
-    #[serde(deserialize_with = "or_default")]
-    conditions: Vec<Condition>,
-    observed_generation: Option<i64>,
-    #[serde(deserialize_with = "or_default")]
-    helm_chart: String,
-    #[serde(deserialize_with = "or_default")]
-    history: Vec<Release>,
-    #[serde(deserialize_with = "or_default")]
-    last_attempted_revision: String,
-    last_attempted_generation: Option<i64>,
-    #[serde(deserialize_with = "or_default")]
-    failures: i64,
-    #[serde(deserialize_with = "or_default")]
-    inventory: Inventory,
-    #[serde(deserialize_with = "or_default")]
-    last_handled_reconcile_at: String,
-}
-
-pub(super) fn helm_release(spec: HelmReleaseSpec, status: &mut HelmReleaseStatus) -> Detail {
-    Detail::HelmRelease(Box::new(HelmRelease {
-        suspend: spec.suspend,
-        chart: spec.chart.spec.chart,
-        version: spec.chart.spec.version,
-        source_ref: spec.chart.spec.source_ref,
-        chart_ref: spec.chart_ref,
-        depends_on: spec.depends_on,
-        target_namespace: spec.target_namespace,
-        release_name: spec.release_name,
-        timeout: spec.timeout,
-        retries: spec.upgrade.retries(),
-        helm_chart: std::mem::take(&mut status.helm_chart),
-        history: std::mem::take(&mut status.history),
-        last_attempted_revision: std::mem::take(&mut status.last_attempted_revision),
-        last_attempted_generation: status.last_attempted_generation,
-        failures: status.failures,
         inventory: std::mem::take(&mut status.inventory).read(),
         last_handled_reconcile_at: std::mem::take(&mut status.last_handled_reconcile_at),
     }))
@@ -482,49 +291,4 @@ pub(super) fn flux_instance(spec: FluxInstanceSpec, status: &mut FluxInstanceSta
     }))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PlanSpec {
-    #[serde(deserialize_with = "or_default")]
-    version: String,
-    #[serde(deserialize_with = "or_default")]
-    channel: String,
-    #[serde(deserialize_with = "or_default")]
-    concurrency: i64,
-    #[serde(deserialize_with = "or_default")]
-    cordon: bool,
-    drain: Option<serde::de::IgnoredAny>,
-    #[serde(deserialize_with = "or_default")]
-    node_selector: RawSelector,
-    job_active_deadline_secs: Option<i64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PlanStatus {
-    #[serde(deserialize_with = "or_default")]
-    conditions: Vec<Condition>,
-    observed_generation: Option<i64>,
-    #[serde(deserialize_with = "or_default")]
-    latest_version: String,
-    #[serde(deserialize_with = "or_default")]
-    latest_hash: String,
-    #[serde(deserialize_with = "or_default")]
-    applying: Vec<String>,
-}
-
-pub(super) fn plan(spec: PlanSpec, status: &mut PlanStatus) -> Detail {
-    Detail::Plan(Box::new(Plan {
-        version: spec.version,
-        channel: spec.channel,
-        concurrency: spec.concurrency,
-        cordons: spec.cordon || spec.drain.is_some(),
-        selector: spec.node_selector.into(),
-        deadline_seconds: spec.job_active_deadline_secs,
-        latest_version: std::mem::take(&mut status.latest_version),
-        latest_hash: std::mem::take(&mut status.latest_hash),
-        applying: std::mem::take(&mut status.applying),
-    }))
-}
-
-has_conditions!(SourceStatus, KustomizationStatus, HelmReleaseStatus, FluxInstanceStatus, PlanStatus);
+has_conditions!(SourceStatus, KustomizationStatus, FluxInstanceStatus);

@@ -42,6 +42,7 @@ impl Selector {
                 "spec.nodeName" => "/spec/nodeName",
                 "status.phase" => "/status/phase",
                 "involvedObject.name" => "/involvedObject/name",
+                "type" => "/type",
                 _ => return Err(Answer::bad_request(format!("field label not supported: {name}"))),
             };
             selector.fields.push((pointer, value.to_owned(), equal));

@@ -211,11 +211,23 @@ impl Github {
             let viewer = json!({"login": caller.account.login, "databaseId": caller.account.id});
             return Ok(Answer::new(200, json!({"data": {"viewer": viewer}})));
         }
-        if query.contains("enablePullRequestAutoMerge") || query.contains("enqueuePullRequest") {
+        if query.contains("mergeQueueEntry") {
+            let entry = self.queue_entry(body["variables"]["id"].as_str().unwrap());
+            return Ok(Answer::new(200, json!({"data": {"node": entry}})));
+        }
+        let asks = ["enablePullRequestAutoMerge", "enqueuePullRequest"];
+        let withdraws = ["disablePullRequestAutoMerge", "dequeuePullRequest"];
+        let is_one_of = |names: [&str; 2]| names.iter().any(|name| query.contains(name));
+        if is_one_of(asks) || is_one_of(withdraws) {
             let (kind, words) = if caller.account.may("contents", Level::Write)
                 && caller.account.may("pull_requests", Level::Write)
             {
-                match self.merge_later(query, &body["variables"]["input"]) {
+                let input = &body["variables"]["input"];
+                let done = match is_one_of(asks) {
+                    true => self.merge_later(query, input, &caller.account),
+                    false => self.merge_not(query, input),
+                };
+                match done {
                     Ok(()) => {
                         return Ok(Answer::new(200, json!({"data": {"done": {"clientMutationId": null}}})));
                     }

@@ -102,6 +102,7 @@ impl Github {
             approvals: Vec::new(),
             auto_merge: None,
             is_queued: false,
+            asked_by: None,
         });
         Ok(Answer::new(201, self.pull_json(&self.issues[&number])))
     }
@@ -202,17 +203,47 @@ impl Github {
         Ok(Answer::new(200, json!({"sha": sha, "merged": true, "message": words})))
     }
 
-    /// `enablePullRequestAutoMerge` and `enqueuePullRequest`.
-    pub(super) fn merge_later(&mut self, query: &str, input: &Value) -> Result<(), (&'static str, String)> {
+    /// The pull request that GraphQL knows by this id.
+    fn pull_by_node(&self, id: &str) -> Result<(u64, Pull), (&'static str, String)> {
+        let number: Option<u64> = id.strip_prefix("PR_").and_then(|id| id.parse().ok());
+        let found = number.and_then(|number| Some((number, self.issues.get(&number)?.pull.clone()?)));
+        found.ok_or(("NOT_FOUND", format!("Could not resolve to a node with the global id of '{id}'")))
+    }
+
+    /// What GraphQL tells of a pull request's place in the merge queue; a bot's login is without `[bot]` there.
+    pub(super) fn queue_entry(&self, id: &str) -> Value {
+        let Ok((number, pull)) = self.pull_by_node(id) else { return Value::Null };
+        let login = |account: &Account| json!({"login": account.login.trim_end_matches("[bot]")});
+        let entry = pull.is_queued.then(|| json!({"enqueuer": pull.asked_by.as_ref().map(login)}));
+        json!({"author": login(&self.issues[&number].author), "mergeQueueEntry": entry})
+    }
+
+    /// `disablePullRequestAutoMerge` and `dequeuePullRequest`.
+    pub(super) fn merge_not(&mut self, query: &str, input: &Value) -> Result<(), (&'static str, String)> {
         let refused = |words: &str| Err(("UNPROCESSABLE", words.to_owned()));
-        let id = input["pullRequestId"].as_str().unwrap_or_default();
-        let number = id.strip_prefix("PR_").and_then(|id| id.parse().ok());
-        let Some(pull) =
-            number.and_then(|number| self.issues.get(&number)).and_then(|issue| issue.pull.clone())
-        else {
-            return Err(("NOT_FOUND", format!("Could not resolve to a node with the global id of '{id}'")));
-        };
-        let number = number.unwrap();
+        let is_queue = query.contains("dequeuePullRequest");
+        let id = input[if is_queue { "id" } else { "pullRequestId" }].as_str().unwrap_or_default();
+        let (number, pull) = self.pull_by_node(id)?;
+        if is_queue && !pull.is_queued {
+            return refused("Pull request is not in the merge queue");
+        }
+        if !is_queue && pull.auto_merge.is_none() {
+            return refused("Can't disable auto-merge for this pull request.");
+        }
+        let pull = self.issue(number).pull.as_mut().unwrap();
+        (pull.auto_merge, pull.is_queued, pull.asked_by) = (None, false, None);
+        Ok(())
+    }
+
+    /// `enablePullRequestAutoMerge` and `enqueuePullRequest`.
+    pub(super) fn merge_later(
+        &mut self,
+        query: &str,
+        input: &Value,
+        caller: &Account,
+    ) -> Result<(), (&'static str, String)> {
+        let refused = |words: &str| Err(("UNPROCESSABLE", words.to_owned()));
+        let (number, pull) = self.pull_by_node(input["pullRequestId"].as_str().unwrap_or_default())?;
         if input["expectedHeadOid"].as_str().is_some_and(|sha| sha != pull.head_sha) {
             return refused("Head branch is out of date. Review and try the merge again.");
         }
@@ -227,7 +258,8 @@ impl Github {
             if !only_queue {
                 return refused("Pull request is not ready to be queued");
             }
-            self.issue(number).pull.as_mut().unwrap().is_queued = true;
+            let pull = self.issue(number).pull.as_mut().unwrap();
+            (pull.is_queued, pull.asked_by) = (true, Some(caller.clone()));
             return Ok(());
         }
         let method = input["mergeMethod"].as_str().unwrap_or("MERGE");
@@ -243,7 +275,8 @@ impl Github {
         if self.forbidden_methods.contains(&method.to_lowercase().as_str()) && !self.protection.by_queue {
             return refused("Pull request merge method is not allowed");
         }
-        self.issue(number).pull.as_mut().unwrap().auto_merge = Some(method.to_lowercase());
+        let pull = self.issue(number).pull.as_mut().unwrap();
+        (pull.auto_merge, pull.asked_by) = (Some(method.to_lowercase()), Some(caller.clone()));
         Ok(())
     }
 
@@ -370,6 +403,7 @@ impl Github {
             approvals: Vec::new(),
             auto_merge: None,
             is_queued: false,
+            asked_by: None,
         });
         number
     }
@@ -381,7 +415,9 @@ impl Github {
         let repository = |id: Option<u64>| id.map(|id| json!({"id": id, "full_name": "acme/home-ops"}));
         json!({
             "node_id": format!("PR_{}", issue.number),
-            "auto_merge": pull.auto_merge.as_ref().map(|method| json!({"merge_method": method})),
+            "auto_merge": pull.auto_merge.as_ref().map(|method| json!({
+                "merge_method": method, "enabled_by": pull.asked_by.as_ref().map(Account::to_json),
+            })),
             "number": issue.number, "title": issue.title, "body": issue.body, "draft": pull.draft,
             "html_url": format!("https://github.com/{}/{}/pull/{}", self.owner, self.name, issue.number),
             "state": if issue.open { "open" } else { "closed" }, "user": issue.author.to_json(),

@@ -40,6 +40,8 @@ pub(crate) struct Pull {
     /// GitHub merges it when it can; by this method.
     pub(crate) auto_merge: Option<String>,
     pub(crate) is_queued: bool,
+    /// Who asked for either.
+    pub(crate) asked_by: Option<Account>,
 }
 
 /// An issue, or what a pull request has of one.

@@ -198,8 +198,10 @@ fn most_of_our_own_yaml_is_read_cut_off_anywhere_too() {
 /// The corpus is no part of the project; where it is missing, there is nothing to compare.
 #[test]
 fn three_of_four_documents_of_the_corpus_are_read() {
-    let corpus = std::env::var_os("GITOPS_UPDATER_CORPUS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
+    let Some(corpus) = std::env::var_os("GITOPS_UPDATER_CORPUS").map(PathBuf::from) else {
+        println!("skipped: no corpus; set GITOPS_UPDATER_CORPUS");
+        return;
+    };
     let (read, all) = compare_folder(&corpus, &|_| Ok(()));
     println!("`{}`: {read} of {all} documents", corpus.display());
     assert!(read * 4 >= all * 3, "only {read} of {all} documents");

@@ -3,27 +3,23 @@
 //! Nothing is remembered between passes but what the endpoint shows: each one opens the repository, reads the
 //! configuration and asks the state anew, as if the program had just been started.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::GlobalArgs;
-use super::access::Access;
-use super::error::{CommandError, ErrorKind, Outcome};
-use super::output::replace;
-use super::run::{PassArgs, Passed, RunArgs, go};
-use super::serve::{self, Board};
-use super::stop::Stop;
-use super::workplace::git_credentials;
-use crate::app::notify::Delivered;
+use super::pass::{PassArgs, go};
+use super::trace::Trace;
 use crate::app::ports::Clock as _;
+use crate::cli::error::{CommandError, ErrorKind, Outcome};
+use crate::cli::output::replace;
+use crate::cli::serve::{self, Board};
+use crate::cli::stop::Stop;
+use crate::cli::{GlobalArgs, opened};
 use crate::clock::AnyClock;
-use crate::config::{self, Config};
-use crate::metrics::{self, Numbers, Result as Ended, Totals, push};
-use crate::upstream::credentials::Credentials;
+use crate::config;
+use crate::metrics::{self, Result as Ended, push};
 
 /// The longest pause after failures, unless the interval is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -35,80 +31,16 @@ const JITTER: f64 = 0.1;
 pub(super) struct AgainArgs {
     /// Make one pass after the other until SIGTERM
     #[arg(long)]
-    watch: bool,
+    pub(super) watch: bool,
 
     /// Time from the end of a pass to the next, such as `10m`; a tenth more or less, and longer after failures
     #[arg(long, value_name = "DURATION", value_parser = config::duration, default_value = "10m")]
     #[arg(requires = "watch", env = "GITOPS_UPDATER_INTERVAL", hide_env = true)]
-    interval: Duration,
+    pub(super) interval: Duration,
 
     /// Answer `/metrics`, `/healthz` and `/readyz` here, such as `0.0.0.0:8080`
     #[arg(long, value_name = "ADDRESS", requires = "watch", env = "GITOPS_UPDATER_LISTEN", hide_env = true)]
-    listen: Option<SocketAddr>,
-}
-
-/// What is measured of one pass.
-#[derive(Default)]
-pub(super) struct Trace {
-    phases: Vec<(&'static str, Duration)>,
-    numbers: Option<Numbers>,
-    notifications: BTreeMap<String, [u64; 2]>,
-    gateway: Option<(config::Metrics, Credentials)>,
-}
-
-impl Trace {
-    /// Does `work` and remembers how long it took.
-    pub(super) fn time<T>(&mut self, phase: &'static str, work: impl FnOnce() -> T) -> T {
-        let span = tracing::info_span!("phase", name = phase).entered();
-        let begin = Instant::now();
-        let done = work();
-        let took = begin.elapsed();
-        drop(span);
-        tracing::debug!(
-            phase,
-            elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "phase ended"
-        );
-        self.phases.push((phase, took));
-        done
-    }
-
-    /// Remembers where numbers are sent to.
-    pub(super) fn settings(&mut self, config: &Config) -> Result<(), CommandError> {
-        let access = Access::from_environment(&config.upstreams, None);
-        self.gateway = Some((config.metrics.clone(), git_credentials(config, &access)?));
-        Ok(())
-    }
-
-    /// Counts what a pass came to.
-    pub(super) fn count(&mut self, delivered: &Delivered, passed: &Passed) {
-        let Passed { done, report, .. } = passed;
-        let failures = done.failures.iter().map(|failure| failure.component.as_str());
-        let now = report.update_report.timestamp;
-        self.numbers = Some(Numbers::of(report, &done.plan, &done.state, failures, done.stopped, now));
-        for (channel, sent) in &delivered.sent {
-            self.notifications.entry(channel.clone()).or_default()[0] += *sent as u64;
-        }
-        for (channel, (failed, _)) in &delivered.failed {
-            self.notifications.entry(channel.clone()).or_default()[1] += *failed as u64;
-        }
-    }
-
-    fn into(self, totals: &mut Totals) {
-        totals.phases = self.phases;
-        if let Some(numbers) = self.numbers {
-            totals.numbers = Some(numbers);
-        }
-        for (channel, [sent, failed]) in self.notifications {
-            let entry = totals.notifications.entry(channel).or_default();
-            entry[0] += sent;
-            entry[1] += failed;
-        }
-    }
-}
-
-pub(super) fn run(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    if args.again.watch { watch(args, global) } else { once(&args.pass, global, false) }
+    pub(super) listen: Option<SocketAddr>,
 }
 
 /// One pass.
@@ -137,8 +69,8 @@ fn make(
         trace.into(&mut totals);
         match &outcome {
             Ok(Outcome::Incomplete) => totals.ended(AnyClock::System.now(), Ended::Incomplete),
-            // Asked to stop: it neither failed nor came to its end.
-            Ok(Outcome::Stopped(_)) => {}
+            // It neither failed nor came to its end.
+            Ok(Outcome::Stopped(_) | Outcome::NotItsTurn) => {}
             Ok(_) => totals.ended(AnyClock::System.now(), Ended::Ok),
             Err(_) => totals.ended(AnyClock::System.now(), Ended::Failed),
         }
@@ -151,7 +83,7 @@ fn make(
         tracing::error!(file = %file.display(), reason = %error, "metrics could not be written");
     }
     if let Some((config::Metrics { push: Some(url), job }, credentials)) = gateway {
-        let pushed = super::opened::runtime().map(|runtime| {
+        let pushed = opened::runtime().map(|runtime| {
             runtime.block_on(async {
                 tokio::select! {
                     pushed = push::push(&url, &job, &text, &credentials) => pushed,
@@ -168,8 +100,8 @@ fn make(
 }
 
 /// Passes until a signal.
-fn watch(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    let interval = args.again.interval;
+pub(super) fn run(args: &PassArgs, again: &AgainArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    let interval = again.interval;
     if interval.is_zero() {
         return Err(CommandError::usage("no time at all between passes").hint("use `--interval 10m`"));
     }
@@ -178,13 +110,13 @@ fn watch(args: &RunArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     // Three pauses, and an hour for a pass that has much to do.
     let patience = longest(interval).saturating_mul(3).saturating_add(LONGEST_PAUSE);
     let board = Board::new(clock.now(), patience);
-    if let Some(address) = args.again.listen {
+    if let Some(address) = again.listen {
         serve::start(address, board.clone(), clock)?;
     }
-    let runtime = super::opened::runtime()?;
+    let runtime = opened::runtime()?;
     let mut failures = 0;
     loop {
-        match make(&args.pass, global, false, &stop, &board) {
+        match make(args, global, false, &stop, &board) {
             Ok(Outcome::Stopped(_)) => return Ok(Outcome::Done),
             Ok(_) => failures = 0,
             // The command line does not change from pass to pass.

@@ -1,0 +1,50 @@
+//! Settling what was merged, by the configuration and the rules of the base branch.
+
+use super::ingredients::{Ingredients, Nothing, failed};
+use crate::app::effects::Witness;
+use crate::app::notify::Gathered;
+use crate::app::rules::rules_of;
+use crate::app::settle::Settled;
+use crate::cli::GlobalArgs;
+use crate::cli::error::CommandError;
+use crate::cli::opened::{configuration, configuration_of_base};
+use crate::cli::settle::{Seen, SettleArgs, trier};
+use crate::cli::stop::Stop;
+use crate::cli::workplace::Workplace;
+use crate::domain::policy::circumstances::KillSwitch;
+use crate::repo;
+
+/// How merged updates are settled, by the configuration of the base branch.
+pub(in crate::cli) struct Settling<'a> {
+    pub(in crate::cli) args: &'a SettleArgs,
+    pub(in crate::cli) path: &'a std::path::Path,
+    pub(in crate::cli) global: &'a GlobalArgs,
+    pub(in crate::cli) place: &'a Workplace,
+    pub(in crate::cli) runtime: &'a tokio::runtime::Runtime,
+    pub(in crate::cli) seen: &'a Seen,
+    pub(in crate::cli) stop: &'a Stop,
+}
+
+impl Settling<'_> {
+    /// Settles what was merged and is selected, by update id and component.
+    pub(in crate::cli) fn settle(
+        &self,
+        witness: Box<dyn Witness + '_>,
+        gathered: &Gathered,
+        selected: &dyn Fn(&str, &str) -> bool,
+    ) -> Result<Settled, CommandError> {
+        let Self { args, path, global, place, runtime, seen, stop } = *self;
+        let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
+        let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+        let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
+        let config = configuration(path, global, &repository)?;
+        let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
+        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+            ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
+        }
+        // What is wrong with a rule is said by the survey of the same revision.
+        let (registry, _) = rules_of(&repository);
+        ingredients.trials = trier(&config, seen, registry.rules(), place.clock)?;
+        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
+    }
+}

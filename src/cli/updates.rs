@@ -1,0 +1,32 @@
+//! Updates that are named on the command line.
+
+use super::error::CommandError;
+use crate::domain::near::near;
+use crate::domain::state::{State, Update};
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no update `{0}`")]
+struct Unknown(String);
+
+/// The update with this id, or the ids that may have been meant: those like it, and those of the component that was
+/// named in its place.
+pub(super) fn update<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
+    if let Some(update) = state.updates.get(id) {
+        return Ok(update);
+    }
+    let of_component = |update: &&Update| update.component == id;
+    let mut like: Vec<&Update> = state.updates.values().filter(of_component).collect();
+    // The newest is the one that people speak of.
+    like.sort_by_key(|update| std::cmp::Reverse(update.started_at));
+    if like.is_empty() {
+        let ids = near(id, state.updates.keys().map(String::as_str));
+        like = ids.into_iter().filter_map(|id| state.updates.get(id)).collect();
+    }
+    let named = |update: &Update| format!("`{}` ({} {})", update.update_id, update.component, update.to);
+    let like: Vec<String> = like.into_iter().take(3).map(named).collect();
+    let error = CommandError::failed(Unknown(id.to_owned()));
+    Err(match like.as_slice() {
+        [] => error.hint("`gitops-updater status` lists them"),
+        like => error.hint(format!("did you mean {}?", like.join(" or "))),
+    })
+}
