@@ -18,8 +18,8 @@ use crate::app::forge::Forge;
 use crate::app::pass::{Error as PassError, Pass, World};
 use crate::app::probes::{NoTrials, Tester, Trier};
 use crate::app::settle::{self, Recorder, Settle, Settled};
-use crate::cluster::{self, Access, Live, LiveOptions, Reducer};
 use crate::clock::AnyClock;
+use crate::cluster::{self, Access, Live, LiveOptions, Reducer};
 use crate::config::{Config, duration};
 use crate::domain::rule::Rule;
 use crate::domain::settle::line::Line;
@@ -92,8 +92,7 @@ pub(super) fn trier<'a>(
     if seen.live.is_none() || validation.trials().names().is_empty() {
         return Ok(Box::new(NoTrials));
     }
-    let outside =
-        Here::new(&validation.trials(), clock, environment::read).map_err(CommandError::failed)?;
+    let outside = Here::new(&validation.trials(), clock, environment::read).map_err(CommandError::failed)?;
     Ok(Box::new(Tester { cluster: seen.live.as_ref(), outside, clock, validation, rules: rules.to_vec() }))
 }
 
@@ -122,6 +121,7 @@ impl SettleArgs {
         stop: &Stop,
         rules: &[Rule],
         selected: &dyn Fn(&str, &str) -> bool,
+        proposes: bool,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
             Some(path) => Some(recording_at(path)?),
@@ -133,6 +133,7 @@ impl SettleArgs {
                 cluster: seen.live.as_ref(),
                 away: seen.away.as_deref(),
                 wait: self.wait,
+                proposes,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
                 stop: &|| {

@@ -172,3 +172,25 @@ impl Witness for Stoppable<'_> {
         self.inner.after(effect)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::effects::Acting;
+
+    #[test]
+    fn pass_that_lost_its_turn_does_nothing_more_but_record() {
+        let (_asking, asked) = watch::channel(None);
+        let (losing, lost) = watch::channel(false);
+        let stop = Stop { asked, lost: None }.or_lost(lost);
+        let witness = Stoppable { inner: Box::new(Acting), stop: &stop };
+        let push = Effect::Push { branch: "main".to_owned(), what: "something".to_owned() };
+        assert_eq!(witness.before(&push), Ok(Go::Do));
+        losing.send_replace(true);
+        assert_eq!(witness.before(&push), Err(Stopped));
+        assert_eq!(witness.before(&Effect::Record { what: "it".to_owned() }), Ok(Go::Do));
+        assert!(stop.is_lost() && stop.asked().is_none());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(stop.wait());
+    }
+}

@@ -131,6 +131,7 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
         runtime: &runtime,
         seen: &seen,
         stop: &stop,
+        proposes: false,
     };
     let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {

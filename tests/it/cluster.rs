@@ -8,6 +8,7 @@ mod facts;
 mod fake;
 mod leases;
 mod remedies;
+mod turns;
 mod watching;
 
 use std::time::Duration;

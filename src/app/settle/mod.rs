@@ -8,6 +8,7 @@
 mod act;
 mod branch;
 mod follow;
+mod land;
 mod look;
 mod recover;
 mod revert;
@@ -58,6 +59,8 @@ pub struct Settle<'a, C> {
     pub away: Option<&'a str>,
     /// How long this pass looks on at most; `None` = as long as the windows of what it looks at.
     pub wait: Option<Duration>,
+    /// Something may be proposed afterwards: how the cluster is before that has to be known.
+    pub proposes: bool,
     /// Windows and thresholds.
     pub settings: Settings,
     /// The health checks.
@@ -203,7 +206,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         self.try_open()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
         let away = self.settle.away.map(str::to_owned);
-        let wants_baseline = open && self.settle.cluster.is_some();
+        let wants_baseline = (open || self.settle.proposes) && self.settle.cluster.is_some();
         if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
             self.tell_all()?;
             return Ok(self.settled(None));
@@ -260,6 +263,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Ok(self.settled(Some(look)))
     }
 
+    /// `look` is `None` where nobody had to look at the cluster.
     fn settled(self, look: Option<Look<'_>>) -> Settled {
         let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
@@ -278,8 +282,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
                 Some(look) if sees => Some(unfit(look.judge().world())),
-                _ if self.settle.cluster.is_some() || self.settle.away.is_some() => Some(away()),
-                _ => None,
+                // It was asked, or would have been, and did not answer.
+                Some(_) if self.settle.cluster.is_some() => Some(away()),
+                _ => self.settle.away.map(|_| away()),
             },
             blind: look.as_ref().and_then(|look| look.blind.clone()),
             unrecorded: look.and_then(|look| look.unrecorded),

@@ -9,19 +9,16 @@ use jiff::Timestamp;
 
 use super::act::Decision;
 use super::branch::OnBranch;
+use super::land::{Landing, Pushing};
 use crate::app::effects::Effect;
-use crate::app::forge::{
-    BranchCommit, CommitFile, Forge, ForgeErrorClass, NewPullRequest, PullRequest, PullRequestState,
-};
+use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
 use crate::config::RevertBy;
 use crate::domain::message::{Reverts, branch_name, neutral};
 use crate::domain::settle::memory::Remembered;
 use crate::domain::state::Update;
-use crate::repo::write::{self, EntryKind, Id, Landed, Merged, RefUpdate, Words};
+use crate::repo::write::{Id, Landed, Merged};
 
-/// Most bytes of a file that is committed through a forge's API.
-const FILE_LIMIT: usize = 64 << 20;
 /// How often a revert is made anew on a base branch that moved meanwhile.
 const MOST_ATTEMPTS: usize = 5;
 /// Longest reason in a pull request, in characters.
@@ -149,76 +146,16 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 
     fn push_revert(&mut self, update: &Update, landed: Landed, tree: Id) -> Result<Pushing, Error> {
-        let Some(reversal) = &update.settling.reversal else { return Ok(Pushing::LeftOut) };
-        let (base, branch) = (self.world.base, self.world.base_branch.clone());
-        let message = self.words(update, landed);
-        let time = reversal.decided_at;
-        let what = Reverts { update, commit: "", reason: "" }.title();
-        let effect = Effect::Revert { branch: branch.clone(), what };
-        let name = format!("refs/heads/{branch}");
-        let done = self.effect(effect, |run| {
-            match run.revert_through_forge(&branch, base, tree, &message, Some(base)) {
-                Ok(Some(commit)) => return Ok(Pushing::Pushed(commit)),
-                Ok(None) => {}
-                Err(Error::Forge(error)) => match error.class {
-                    ForgeErrorClass::Conflict => return Ok(Pushing::Moved),
-                    // A protected branch: 403 without the right to pass it, 422 by a rule of the repository.
-                    ForgeErrorClass::Denied { .. } | ForgeErrorClass::Permanent => {
-                        return Ok(Pushing::Refused(error.to_string()));
-                    }
-                    _ => return Err(error.into()),
-                },
-                Err(error) => return Err(error),
-            }
-            let words = Words { message: &message, author: &run.pass.author, time };
-            let commit = run.pass.git.commit_tree(tree, &[base], words)?;
-            match run.pass.git.push(&[RefUpdate::replace(&name, Some(base), commit)]) {
-                Ok(_) => Ok(Pushing::Pushed(commit.to_string())),
-                Err(error) if error.lost_race() => Ok(Pushing::Moved),
-                Err(error @ write::Error::Refused { .. }) => Ok(Pushing::Refused(error.to_string())),
-                Err(error) => Err(error.into()),
-            }
-        })?;
-        let done = done.unwrap_or(Pushing::LeftOut);
-        if let Pushing::Pushed(commit) = &done
-            && let Ok(commit) = commit.parse::<Id>()
-        {
-            self.world.base = commit;
-            self.world.refs.refs.insert(format!("refs/heads/{branch}"), commit);
-        }
-        Ok(done)
+        let Some(landing) = self.landing(update, landed, tree) else { return Ok(Pushing::LeftOut) };
+        let effect = Effect::Revert { branch: self.world.base_branch.clone(), what: landing.title.clone() };
+        self.push_to_base(effect, &landing)
     }
 
-    /// The branch moved to a commit that the forge makes and signs, where that was chosen; `None` where it was not, or
-    /// the change is one that the forge's API does not take.
-    pub(super) fn revert_through_forge(
-        &self,
-        branch: &str,
-        base: Id,
-        tree: Id,
-        message: &str,
-        seen: Option<Id>,
-    ) -> Result<Option<String>, Error> {
-        if !self.pass.config.commits.through_api {
-            return Ok(None);
-        }
-        let words = Words { message, author: &self.pass.author, time: self.pass.now };
-        let made = self.pass.git.commit_tree(tree, &[base], words)?;
-        let mut files = Vec::new();
-        for path in self.pass.git.changed_paths(base, made)? {
-            let Some(content) = self.pass.git.read_file(made, &path, FILE_LIMIT)? else { return Ok(None) };
-            let entry = self.pass.git.entry(made, &path)?;
-            let executable = entry.is_some_and(|entry| entry.kind == EntryKind::Executable);
-            files.push(CommitFile { path, content, executable });
-        }
-        let commit = BranchCommit {
-            branch: branch.to_owned(),
-            base: base.to_string(),
-            files,
-            message: message.to_owned(),
-            seen: seen.map(|seen| seen.to_string()),
-        };
-        Ok(self.pass.wait(self.pass.forge.commit(&commit))?)
+    /// The revert as it goes to a branch.
+    fn landing(&self, update: &Update, landed: Landed, tree: Id) -> Option<Landing> {
+        let time = update.settling.reversal.as_ref()?.decided_at;
+        let title = Reverts { update, commit: "", reason: "" }.title();
+        Some(Landing { tree, title, message: self.words(update, landed), time })
     }
 
     /// Proposes the revert in a pull request, once.
@@ -246,7 +183,9 @@ impl<F: Forge> UnderWay<'_, F> {
                 if let Some(held) = self.foreign_branch(update, &branch, decision)? {
                     return Ok(Taken::Held(held));
                 }
-                self.push_revert_branch(update, landed, tree, &branch, &title)?;
+                if let Some(landing) = self.landing(update, landed, tree) {
+                    self.push_landing(&branch, &landing)?;
+                }
                 self.open_revert(update, &branch, &title)?
             }
         };
@@ -283,40 +222,12 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(Some(decision.held("foreign_branch", text)))
     }
 
-    fn push_revert_branch(
-        &mut self,
-        update: &Update,
-        landed: Landed,
-        tree: Id,
-        branch: &str,
-        title: &str,
-    ) -> Result<(), Error> {
-        let name = format!("refs/heads/{branch}");
-        let refs = self.pass.git.fetch(|known| known == name)?;
-        let found = refs.branch(branch);
-        let base = self.world.base;
-        let message = self.words(update, landed);
-        let time = update.settling.reversal.as_ref().map_or(self.pass.now, |reversal| reversal.decided_at);
-        let effect = Effect::Push { branch: branch.to_owned(), what: title.to_owned() };
-        self.effect(effect, |run| {
-            if run.revert_through_forge(branch, base, tree, &message, found)?.is_some() {
-                return Ok(());
-            }
-            let words = Words { message: &message, author: &run.pass.author, time };
-            let commit = run.pass.git.commit_tree(tree, &[base], words)?;
-            run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
-            Ok(())
-        })
-        .map(drop)
-    }
-
     fn open_revert(
         &mut self,
         update: &Update,
         branch: &str,
         title: &str,
     ) -> Result<Option<PullRequest>, Error> {
-        let settings = &self.pass.config.pull_requests;
         let reason = update.settling.reversal.as_ref().map_or("", |reversal| reversal.reason.as_str());
         let merged = update.pull_request.map(|number| format!(" (#{number})")).unwrap_or_default();
         let body = format!(
@@ -328,27 +239,6 @@ impl<F: Forge> UnderWay<'_, F> {
             neutral::code(&update.from),
             neutral::prose(reason, MAX_REASON)
         );
-        let new = NewPullRequest {
-            branch: branch.to_owned(),
-            base: self.world.base_branch.clone(),
-            title: title.to_owned(),
-            body,
-            labels: settings.labels.clone(),
-            reviewers: settings.reviewers.clone(),
-            assignees: settings.assignees.clone(),
-            draft: false,
-        };
-        let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
-        let opened = self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
-        self.world.pulls.extend(opened.clone());
-        Ok(opened)
+        self.open_landing(branch, title, body)
     }
-}
-
-enum Pushing {
-    Pushed(String),
-    Moved,
-    Refused(String),
-    /// By the witness.
-    LeftOut,
 }

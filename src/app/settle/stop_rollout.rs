@@ -11,9 +11,11 @@ use jiff::Timestamp;
 
 use super::Course;
 use super::branch::OnBranch;
+use super::land::{Landing, Pushing};
+use super::look::Look;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
-use crate::app::forge::{Forge, NewPullRequest, PullRequestState};
+use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
 use crate::config::{self, RevertBy};
 use crate::domain::edit::concurrency::{self, Stopping, Wanted};
@@ -23,10 +25,8 @@ use crate::domain::notice::kind_of;
 use crate::domain::settle::record::RolloutStop;
 use crate::domain::settle::stop::RollingPlan;
 use crate::domain::state::{Stage, State, Update};
-use crate::repo::write::{self, Change, EntryKind, Id, RefUpdate, Words};
+use crate::repo::write::{self, Change, EntryKind, Id};
 use crate::state::Transition;
-
-use super::look::Look;
 
 /// Most files of a repository that are looked through.
 const MOST_FILES: usize = 50_000;
@@ -162,11 +162,18 @@ impl<F: Forge> UnderWay<'_, F> {
                     }
                 });
             }
-            let tree = self.stopped_tree(&stopping)?;
+            let stops = Stops { update: &update, decided_at: stop.decided_at, reason: &stop.reason };
+            let landing = Landing {
+                tree: self.stopped_tree(&stopping)?,
+                title: stops.title(),
+                message: stops.message(),
+                time: stop.decided_at,
+            };
             if self.pass.config.validation.revert_by == RevertBy::PullRequest || stop.branch.is_some() {
-                return self.propose_stop(&update, &stop, tree);
+                return self.propose_stop(&update, &stop, &landing);
             }
-            match self.push_stop(&update, &stop, tree)? {
+            let effect = Effect::Stop { branch: self.world.base_branch.clone(), what: landing.title.clone() };
+            match self.push_to_base(effect, &landing)? {
                 Pushing::Pushed(commit) => {
                     return self.note_stop(id, |stop| stop.commit = Some(commit.clone()));
                 }
@@ -174,7 +181,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 Pushing::Moved => {}
                 Pushing::Refused(why) => {
                     tracing::info!(component = update.component, reason = why, "proposed instead of pushed");
-                    return self.propose_stop(&update, &stop, tree);
+                    return self.propose_stop(&update, &stop, &landing);
                 }
             }
         }
@@ -337,37 +344,15 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
-    fn push_stop(&mut self, update: &Update, stop: &RolloutStop, tree: Id) -> Result<Pushing, Error> {
-        let (base, branch) = (self.world.base, self.world.base_branch.clone());
-        let stops = Stops { update, decided_at: stop.decided_at, reason: &stop.reason };
-        let message = stops.message();
-        let name = format!("refs/heads/{branch}");
-        let effect = Effect::Stop { branch: branch.clone(), what: stops.title() };
-        let done = self.effect(effect, |run| {
-            if let Some(commit) = run.revert_through_forge(&branch, base, tree, &message, Some(base))? {
-                return Ok(Pushing::Pushed(commit));
-            }
-            let words = Words { message: &message, author: &run.pass.author, time: stop.decided_at };
-            let commit = run.pass.git.commit_tree(tree, &[base], words)?;
-            match run.pass.git.push(&[RefUpdate::replace(&name, Some(base), commit)]) {
-                Ok(_) => Ok(Pushing::Pushed(commit.to_string())),
-                Err(error) if error.lost_race() => Ok(Pushing::Moved),
-                Err(error @ write::Error::Refused { .. }) => Ok(Pushing::Refused(error.to_string())),
-                Err(error) => Err(error.into()),
-            }
-        })?;
-        let done = done.unwrap_or(Pushing::LeftOut);
-        if let Pushing::Pushed(commit) = &done
-            && let Ok(commit) = commit.parse::<Id>()
-        {
-            self.world.base = commit;
-            self.world.refs.refs.insert(name, commit);
-        }
-        Ok(done)
+    /// Records why none of the Plans is stopped in Git.
+    fn refuse_stop(&mut self, id: &str, why: &str) -> Result<(), Error> {
+        self.note_stop(id, |stop| {
+            stop.refused = stop.plans.keys().map(|key| format!("{key}: {why}")).collect();
+        })
     }
 
     /// Proposes it in a pull request, once.
-    fn propose_stop(&mut self, update: &Update, stop: &RolloutStop, tree: Id) -> Result<(), Error> {
+    fn propose_stop(&mut self, update: &Update, stop: &RolloutStop, landing: &Landing) -> Result<(), Error> {
         let id = update.update_id.as_str();
         let decided = stop.decided_at;
         let branch =
@@ -377,15 +362,21 @@ impl<F: Forge> UnderWay<'_, F> {
         let closed = found.iter().find(|pull| pull.state == PullRequestState::Closed);
         if let (None, Some(closed)) = (open, closed) {
             let why = format!("a person closed #{}, which proposed it", closed.number);
-            return self.note_stop(id, |stop| {
-                stop.refused = stop.plans.keys().map(|key| format!("{key}: {why}")).collect();
-            });
+            return self.refuse_stop(id, &why);
         }
         let number = match open {
             Some(open) => Some(open.number),
             None => {
-                self.push_stop_branch(update, stop, tree, &branch)?;
-                self.open_stop(update, stop, &branch)?
+                let name = format!("refs/heads/{branch}");
+                let refs = self.pass.git.fetch(|known| known == name)?;
+                if let Some(head) = refs.branch(&branch)
+                    && self.is_foreign(update, head)?
+                {
+                    let why = format!("the branch `{branch}` has commits of somebody else");
+                    return self.refuse_stop(id, &why);
+                }
+                self.push_landing(&branch, landing)?;
+                self.open_stop(update, stop, &branch, &landing.title)?
             }
         };
         self.note_stop(id, |stop| {
@@ -399,35 +390,13 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(())
     }
 
-    fn push_stop_branch(
+    fn open_stop(
         &mut self,
         update: &Update,
         stop: &RolloutStop,
-        tree: Id,
         branch: &str,
-    ) -> Result<(), Error> {
-        let name = format!("refs/heads/{branch}");
-        let refs = self.pass.git.fetch(|known| known == name)?;
-        let found = refs.branch(branch);
-        let base = self.world.base;
-        let stops = Stops { update, decided_at: stop.decided_at, reason: &stop.reason };
-        let message = stops.message();
-        let effect = Effect::Push { branch: branch.to_owned(), what: stops.title() };
-        self.effect(effect, |run| {
-            if run.revert_through_forge(branch, base, tree, &message, found)?.is_some() {
-                return Ok(());
-            }
-            let words = Words { message: &message, author: &run.pass.author, time: stop.decided_at };
-            let commit = run.pass.git.commit_tree(tree, &[base], words)?;
-            run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
-            Ok(())
-        })
-        .map(drop)
-    }
-
-    fn open_stop(&mut self, update: &Update, stop: &RolloutStop, branch: &str) -> Result<Option<u64>, Error> {
-        let settings = &self.pass.config.pull_requests;
-        let stops = Stops { update, decided_at: stop.decided_at, reason: &stop.reason };
+        title: &str,
+    ) -> Result<Option<u64>, Error> {
         let body = format!(
             "The rollout of {} {} went wrong:\n\n> {}\n\nMerging this gives its Plans the concurrency 0, so that no further \
              node follows; Jobs that run end as they would, and the version stays. Revert it later to go on, and say \
@@ -437,20 +406,7 @@ impl<F: Forge> UnderWay<'_, F> {
             neutral::prose(&stop.reason, MAX_REASON),
             neutral::code(&update.update_id),
         );
-        let new = NewPullRequest {
-            branch: branch.to_owned(),
-            base: self.world.base_branch.clone(),
-            title: stops.title(),
-            body,
-            labels: settings.labels.clone(),
-            reviewers: settings.reviewers.clone(),
-            assignees: settings.assignees.clone(),
-            draft: false,
-        };
-        let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
-        let opened = self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
-        self.world.pulls.extend(opened.clone());
-        Ok(opened.map(|pull| pull.number))
+        Ok(self.open_landing(branch, title, body)?.map(|pull| pull.number))
     }
 }
 
@@ -461,12 +417,4 @@ const BEGINS_ANEW: &str =
 fn wanted(key: &str, concurrency: i64) -> Option<Wanted> {
     let (namespace, name) = key.split_once('/')?;
     Some(Wanted { namespace: namespace.to_owned(), name: name.to_owned(), concurrency })
-}
-
-enum Pushing {
-    Pushed(String),
-    Moved,
-    Refused(String),
-    /// By the witness.
-    LeftOut,
 }

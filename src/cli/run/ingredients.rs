@@ -40,7 +40,6 @@ pub(super) struct Ingredients<'a> {
     pub(super) selected: Selects<'a>,
     pub(super) by_name: bool,
     data: Box<dyn DataKeeper + 'a>,
-    /// Who tries the cluster around updates.
     pub(super) trials: Box<dyn Trier + 'a>,
     pub(super) stopped: Option<KillSwitch>,
     gathered: &'a Gathered,

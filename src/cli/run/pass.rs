@@ -171,6 +171,7 @@ impl<'a> At<'a> {
             runtime,
             seen: &seen,
             stop: self.stop,
+            proposes: true,
         };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
         let settled = trace
@@ -188,8 +189,7 @@ impl<'a> At<'a> {
         let mut ingredients = self.ingredients(&config, gathered, &seen)?;
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
-        let (registry, _) = rules_of(&repository);
-        ingredients.trials = settle::trier(&config, &seen, registry.rules(), place.clock)?;
+        ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
         if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));

@@ -8,7 +8,7 @@ use crate::app::settle::Settled;
 use crate::cli::GlobalArgs;
 use crate::cli::error::CommandError;
 use crate::cli::opened::{configuration, configuration_of_base};
-use crate::cli::settle::{Seen, SettleArgs, trier};
+use crate::cli::settle::{self, Seen, SettleArgs};
 use crate::cli::stop::Stop;
 use crate::cli::workplace::Workplace;
 use crate::domain::policy::circumstances::KillSwitch;
@@ -23,6 +23,8 @@ pub(in crate::cli) struct Settling<'a> {
     pub(in crate::cli) runtime: &'a tokio::runtime::Runtime,
     pub(in crate::cli) seen: &'a Seen,
     pub(in crate::cli) stop: &'a Stop,
+    /// Something may be proposed afterwards.
+    pub(in crate::cli) proposes: bool,
 }
 
 impl Settling<'_> {
@@ -33,7 +35,7 @@ impl Settling<'_> {
         gathered: &Gathered,
         selected: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Settled, CommandError> {
-        let Self { args, path, global, place, runtime, seen, stop } = *self;
+        let Self { args, path, global, place, runtime, seen, stop, proposes } = *self;
         let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
         let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
         let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
@@ -44,7 +46,8 @@ impl Settling<'_> {
         }
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
-        ingredients.trials = trier(&config, seen, registry.rules(), place.clock)?;
-        args.settle(&ingredients.pass(&Nothing, &Nothing), world, seen, stop, registry.rules(), selected)
+        ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
+        let pass = ingredients.pass(&Nothing, &Nothing);
+        args.settle(&pass, world, seen, stop, registry.rules(), selected, proposes)
     }
 }

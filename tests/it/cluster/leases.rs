@@ -122,7 +122,7 @@ fn thief(cluster: &FakeCluster) {
         let renewed = |lease: &serde_json::Value| {
             lease["spec"]["renewTime"].as_str() != lease["spec"]["acquireTime"].as_str()
         };
-        if written.object.as_ref().is_some_and(renewed) {
+        if written.object.as_deref().is_some_and(renewed) {
             cluster
                 .change(LEASES, "default", "bot", |lease| lease["spec"]["holderIdentity"] = json!("thief"));
         }

@@ -13,8 +13,8 @@ use gitops_updater::state::Transition;
 use super::judged::{failing, look, merged, settings};
 use super::scripted::Scripted;
 use super::story::{Release, Story};
-use super::world::{LATER, Settling, settle};
-use crate::pass::world::Recording;
+use super::world::{LATER, Settling, settle, settle_before};
+use crate::pass::world::{Recording, World};
 
 const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 
@@ -163,4 +163,43 @@ fn baseline_that_saw_more_is_not_given_up() {
     });
     done.unwrap();
     assert_eq!(settling.state().baselines[&open.update_id], known);
+}
+
+#[test]
+fn pass_that_proposes_for_the_first_time_looks_at_the_cluster_before() {
+    let world = World::new();
+    let story = Story::begin(&world.git.run(["rev-parse", "main"]), "6.5.0");
+    let cluster = Scripted::of(&story.text(), 0.0);
+    let looked = |proposes| {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let settled = world.with_pass(&Recording::default(), LATER, &runtime, |pass| {
+            settle_before(pass, Some(&cluster), Some(Duration::ZERO), settings(), proposes)
+        });
+        settled.unwrap()
+    };
+    assert!(looked(true).baseline.is_some());
+    let settled = looked(false);
+    assert!(settled.baseline.is_none() && settled.unfit.is_none(), "nobody had to look");
+}
+
+#[test]
+fn update_that_nobody_saw_before_its_merge_is_good_where_nothing_is_wrong_now() {
+    let (settling, _, merge) = merged();
+    let mut story = Story::begin(&merge, "6.5.1");
+    story.source(0.0, &merge);
+    let settled = look(&settling, &story, 600);
+    assert!(settling.state().baselines.is_empty());
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Over);
+    assert_eq!(settling.update().stage, Stage::Verified);
+}
+
+#[test]
+fn what_is_wrong_and_may_have_been_before_the_merge_is_held_and_not_reverted() {
+    let (settling, _, merge) = merged();
+    let mut story = Story::begin(&merge, "6.5.1");
+    story.source(0.0, &merge).unavailable(0.0, "apps", "podinfo");
+    let settled = look(&settling, &story, 600);
+    assert_eq!(settled.outcomes[&settling.id], Outcome::HeldUnknown);
+    assert_eq!(settling.main(), merge);
 }

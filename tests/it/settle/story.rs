@@ -127,6 +127,20 @@ impl Story {
         }))
     }
 
+    /// A Deployment of the release that has no pod.
+    pub(super) fn unavailable(&mut self, t: f64, namespace: &str, name: &str) -> &mut Self {
+        self.add(
+            t,
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"name": name, "namespace": namespace, "uid": self.uid, "generation": 1, "labels": {
+                    "helm.toolkit.fluxcd.io/name": "podinfo", "helm.toolkit.fluxcd.io/namespace": "apps"}},
+                "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}},
+                "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1},
+            }),
+        )
+    }
+
     /// Sight is lost or comes back.
     pub(super) fn view(&mut self, t: f64, back: bool) -> &mut Self {
         self.lines.push(json!({"t": t, "view": if back { "back" } else { "lost" }, "kinds": null}));

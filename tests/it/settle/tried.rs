@@ -226,12 +226,14 @@ impl Merged {
                     cluster: Some(&cluster),
                     away: None,
                     wait: Some(Duration::from_secs(wait)),
+                    proposes: false,
                     settings: settings(),
                     checks: &settle::checks,
                     stop: &|| Box::pin(std::future::pending()),
                     recorder: None,
                     selected: &|_, _| true,
                     rules: &[],
+                    proposes: false,
                 },
             )
         })

@@ -146,6 +146,17 @@ pub(super) fn settle(
     wait: Option<std::time::Duration>,
     settings: Settings,
 ) -> Result<Settled, Error> {
+    settle_before(pass, cluster, wait, settings, false)
+}
+
+/// Settles; `proposes` = something may be proposed afterwards.
+pub(super) fn settle_before(
+    pass: &Pass<'_, LocalForge>,
+    cluster: Option<&Scripted>,
+    wait: Option<std::time::Duration>,
+    settings: Settings,
+    proposes: bool,
+) -> Result<Settled, Error> {
     let world = pass.observe()?;
     let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
     pass.settle(
@@ -154,6 +165,7 @@ pub(super) fn settle(
             cluster,
             away: None,
             wait,
+            proposes,
             settings,
             checks: &|| Box::new(|_| Vec::new()),
             stop: &|| Box::pin(std::future::pending()),

@@ -141,7 +141,7 @@ impl Case {
         if world.now() < from.after(settings.settle(&self.update.component)) {
             return;
         }
-        let Some(baseline) = &self.remembered.baseline else { return };
+        let Some(baseline) = &self.remembered.baseline else { return self.sample_alone(world, findings) };
         let restarted = restarted(world, baseline);
         let findings = || findings.iter().chain(&restarted);
         let new =
@@ -158,28 +158,40 @@ impl Case {
                 |blame| blame == Blame::Ours,
             )
         });
-        let tell = |finding: &&Finding| {
-            let Subject { kind, namespace, name } = &finding.subject;
-            let title = if namespace.is_empty() {
-                format!("{kind}/{name}")
-            } else {
-                format!("{kind}/{namespace}/{name}")
-            };
-            reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
-        };
-        self.bad = ours.iter().map(tell).collect();
-        let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
+        self.bad = ours.iter().copied().map(told).collect();
         let unsure = |finding: &Finding| self.blame(finding) == Some(Blame::Unsure);
-        self.elsewhere = others
-            .iter()
-            .filter(|finding| is_critical(finding) || unsure(finding))
-            .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
-            .map(tell)
-            .collect();
+        let touched = |finding: &Finding| self.radius.covers(world, &self.update, at, finding);
+        let doubtful = others.iter().filter(|finding| unsure(finding)).chain(
+            unknown.iter().filter(|finding| is_critical(finding) || touched(finding) || unsure(finding)),
+        );
+        let doubtful = doubtful.map(|finding| {
+            let mut told = told(finding);
+            told.text.push_str("; nobody can say how it was before the merge");
+            told
+        });
+        let dangerous = others.iter().filter(|finding| is_critical(finding) && !unsure(finding));
+        self.elsewhere = dangerous.copied().map(told).chain(doubtful).collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
         }
+    }
+
+    /// A sample where nobody saw the cluster before the merge: nothing that is wrong is known to be new, and where
+    /// nothing is wrong with what is touched, that is as good.
+    fn sample_alone(&mut self, world: &World, findings: &[Finding]) {
+        let at = self.remembered.merged_at;
+        let counts = |finding: &&Finding| {
+            finding.severity >= Severity::Failing
+                && self.blame(finding).map_or_else(
+                    || is_critical(finding) || self.radius.covers(world, &self.update, at, finding),
+                    |blame| matches!(blame, Blame::Ours | Blame::Unsure),
+                )
+        };
+        let wrong: Vec<Reason> = findings.iter().filter(counts).map(told).collect();
+        self.bad = wrong;
+        self.elsewhere.clear();
+        self.window.add(!self.bad.is_empty());
     }
 
     /// What is to be said now.
@@ -496,7 +508,10 @@ impl Case {
                 Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
             }
             Trend::Failed if self.remembered.baseline.is_none() => {
-                Opinion::new(Verdict::Inconclusive, Action::Hold, bad())
+                let mut reasons = bad();
+                let text = "nobody saw the cluster before the merge, so nobody knows what is new";
+                reasons.push(reason("no_baseline", None, text));
+                Opinion::new(Verdict::Inconclusive, Action::Hold, reasons)
             }
             Trend::Failed => {
                 self.regressed = bad();
@@ -579,6 +594,14 @@ impl Case {
         self.bad.clear();
         self.elsewhere.clear();
     }
+}
+
+/// A finding as a reason.
+fn told(finding: &Finding) -> Reason {
+    let Subject { kind, namespace, name } = &finding.subject;
+    let title =
+        if namespace.is_empty() { format!("{kind}/{name}") } else { format!("{kind}/{namespace}/{name}") };
+    reason(&finding.check, Some(title), format!("{}: {}", finding.reason, finding.message))
 }
 
 /// Longhorn's own record of its version.

@@ -82,6 +82,10 @@ impl Case {
                     let text = format!("`{name}` was not tried since everything is applied");
                     (1, reason("trial_not_observed", object, text))
                 }
+                Some((_, result)) if result.ok == Some(false) => {
+                    let text = format!("`{name}` does not go well: {}", result.detail);
+                    (0, reason("trial_failing", object, text))
+                }
                 Some(_) => {
                     let text = format!("the window is over; `{name}` is tried once more");
                     (2, reason("trial_pending", object, text))
