@@ -404,7 +404,8 @@ fn update(component: &str) -> Update {
 #[test]
 fn rules_say_which_updates_storage_and_network_are_tried_for() {
     let network = NetworkSpec { names: vec!["a".to_owned()], pods: false };
-    let validation = Validation { network: Some(network), storage: Some(STORAGE), ..Validation::default() };
+    let mut validation = Validation::default();
+    (validation.network, validation.storage) = (Some(network), Some(STORAGE));
     let cluster = Simulated::new(&[], |_, _| {});
     let tried = with_rules(&validation, Some(&cluster));
     assert!(tried[0].contains("network/dns"), "{tried:?}");
