@@ -70,6 +70,7 @@ impl Checker<'_> {
                 RawRevertBy::Push => RevertBy::Push,
                 RawRevertBy::PullRequest => RevertBy::PullRequest,
             }),
+            reconcile: raw.reconcile.unwrap_or(defaults.reconcile),
             stop_rollouts: raw.stop_rollouts.unwrap_or(defaults.stop_rollouts),
             probes,
             pods: self.pods(&key(&top, "pods"), raw.pods),

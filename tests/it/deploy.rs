@@ -7,6 +7,8 @@ use gitops_updater::domain::settle::kind::Kind;
 use serde::Deserialize as _;
 use serde_yaml::Value;
 
+use crate::support::sandbox::Sandbox;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
 }
@@ -84,7 +86,7 @@ fn every_kustomization_names_files_that_are_there_and_every_file_is_named() {
         let is_template = file.file_name().unwrap() == "secret.example.yaml";
         assert_eq!(named.contains(&file.canonicalize().unwrap()), !is_template, "{}", file.display());
     }
-    assert!(folders.len() >= 6, "{folders:?}");
+    assert!(folders.len() >= 5, "{folders:?}");
 }
 
 /// Rules of all roles of a component: groups and resources by verb.
@@ -118,6 +120,53 @@ fn every_kind_that_is_watched_may_be_read_and_nothing_else() {
         let missing: Vec<_> = wanted.difference(&allowed).collect();
         let more: Vec<_> = allowed.difference(&wanted).collect();
         assert!(missing.is_empty() && more.is_empty(), "{verb}: missing {missing:?}, more {more:?}");
+    }
+}
+
+/// What changes a cluster is in components of their own, with the verbs that the program uses and no others.
+#[test]
+fn rights_to_change_something_are_those_that_are_used() {
+    let of = |component: &str| -> Vec<String> {
+        let rules = rules(component).into_iter();
+        rules
+            .flat_map(|(verb, resources)| {
+                resources.into_iter().map(move |(group, resource)| format!("{verb} {resource}.{group}"))
+            })
+            .collect()
+    };
+    let leases = ["create", "get", "update"].map(|verb| format!("{verb} leases.coordination.k8s.io"));
+    assert_eq!(of("lease"), leases);
+    assert_eq!(of("uncordon"), ["get nodes.", "patch nodes."]);
+    let nudged = of("reconcile");
+    assert!(
+        nudged.iter().all(|right| right.starts_with("patch ") && right.contains(".toolkit.fluxcd.io")),
+        "{nudged:?}"
+    );
+    for kind in [Kind::HelmRelease, Kind::Kustomization] {
+        let right = format!("patch {}.{}", kind.api().plural, kind.api().group);
+        assert!(nudged.contains(&right), "{right}");
+    }
+}
+
+/// An overlay grants what the defaults of the configuration need: recoveries are none by default.
+#[test]
+fn overlays_change_nothing_but_their_own_lease() {
+    for overlay in ["cronjob", "watch"] {
+        let file = folder().join("overlays").join(overlay).join("kustomization.yaml");
+        let components = texts(&documents(&file)[0]["components"]);
+        let names: BTreeSet<&str> = components.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
+        assert!(names.is_superset(&["lease", "observe"].into()), "{overlay}: {names:?}");
+        for changing in [
+            "reconcile",
+            "uncordon",
+            "probes",
+            "longhorn-backups",
+            "etcd-snapshots",
+            "export",
+            "export-secrets",
+        ] {
+            assert!(!names.contains(changing), "{overlay}: {changing}");
+        }
     }
 }
 
@@ -239,5 +288,125 @@ fn template_of_the_secret_holds_none() {
     let (_, secret) = objects().into_iter().find(|(_, object)| kind(object) == "Secret").unwrap();
     for (name, value) in secret["stringData"].as_mapping().unwrap() {
         assert_eq!(value.as_str(), Some(""), "{name:?}");
+    }
+}
+
+#[test]
+fn base_without_an_account_makes_its_passes_without_the_cluster() {
+    let sandbox = Sandbox::with_empty_repo();
+    sandbox.write(".gitops-updater.yaml", "forge: {kind: local}\n").write("a.yaml", "a: 1\n");
+    sandbox.git().commit_all("Start");
+    for arguments in [&["run", "--offline"][..], &["plan", "--offline"]] {
+        let mut command = sandbox.command(arguments);
+        command.env("KUBERNETES_SERVICE_HOST", "192.0.2.1").env("KUBERNETES_SERVICE_PORT", "443");
+        drop(sandbox.finish(command).exited(0));
+    }
+}
+
+/// Permissions that the client asks for or names where one is missing, by name, the highest of each.
+fn needed() -> BTreeMap<String, String> {
+    let mut needed: BTreeMap<String, String> = BTreeMap::new();
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/forge/github");
+    let mut folders = vec![client];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            let text = std::fs::read_to_string(&entry).unwrap();
+            for quoted in text.split('"') {
+                let Some((name, level @ ("read" | "write"))) = quoted.split_once(": ") else { continue };
+                if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+                    continue;
+                }
+                let known = needed.entry(name.to_owned()).or_insert_with(|| level.to_owned());
+                if level == "write" {
+                    level.clone_into(known);
+                }
+            }
+        }
+    }
+    // Every token may read it, and no workflow can ask for it.
+    needed.remove("metadata");
+    // For commits that change workflow files, which none of ours does; it is named where GitHub asks for it.
+    needed.remove("workflows");
+    needed
+}
+
+/// Permissions of lines such as `contents: write`, of those that the client knows.
+fn documented(text: &str, prefix: &str) -> BTreeMap<String, String> {
+    let known = needed();
+    let words = text.split(|letter: char| letter == '\n' || letter == '`' || letter == ',');
+    let pairs = words.filter_map(|part| {
+        let part = part.split('#').next().unwrap_or_default().trim();
+        let (name, level) = part.strip_prefix(prefix)?.split_once(": ")?;
+        known.contains_key(name).then(|| (name.to_owned(), level.trim().to_owned()))
+    });
+    pairs.collect()
+}
+
+/// The first part of `text` from the line that has `from` up to the one that has `to`.
+#[track_caller]
+fn part<'t>(text: &'t str, from: &str, to: &str) -> &'t str {
+    let begin = text.find(from).unwrap_or_else(|| panic!("`{from}` is missing")) + from.len();
+    let rest = &text[begin..];
+    &rest[..rest.find(to).unwrap_or_else(|| panic!("`{to}` is missing"))]
+}
+
+/// A status that may not be written, or a label, is found out only when an update is held.
+#[test]
+fn documented_permissions_are_those_that_the_client_asks_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let needed = needed();
+    assert_eq!(needed.len(), 5, "{needed:?}");
+    let readme = read("README.md");
+    let on_github = part(&readme, "### On GitHub", "\n### ");
+    assert_eq!(
+        documented(part(on_github, "permissions:\n      ", "steps:"), ""),
+        needed,
+        "README, the job's token"
+    );
+    assert_eq!(
+        documented(part(on_github, "private-key:", "- uses:"), "permission-"),
+        needed,
+        "README, the App"
+    );
+    let action = read("action.yml");
+    assert_eq!(documented(part(&action, "`run` needs", "the other commands"), ""), needed, "action.yml");
+    let secret = read("deploy/secret.example.yaml");
+    assert_eq!(
+        documented(part(&secret, "The token needs", "apiVersion"), ""),
+        needed,
+        "deploy/secret.example.yaml"
+    );
+}
+/// Where what a component gives the rights for is done: a file, and what it says there.
+const USES: [(&str, &str, &str); 8] = [
+    ("etcd-snapshots", "src/app/data/mod.rs", "etcd::obstacle("),
+    ("export", "src/app/data/export.rs", "all_in(self.cluster, &resource"),
+    ("export-secrets", "src/app/data/export.rs", "secrets("),
+    ("lease", "src/cli/run/pass.rs", "lease::take("),
+    ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
+    ("probes", "src/cli/health.rs", "probes::inside("),
+    ("reconcile", "src/app/settle/mod.rs", "self.recover("),
+    ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
+];
+
+/// A right that nothing needs is one that only an intruder uses.
+#[test]
+fn each_component_that_gives_rights_gives_them_for_something_that_is_done() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let roles = objects().into_iter().filter(|(_, object)| matches!(kind(object), "Role" | "ClusterRole"));
+    let components: BTreeSet<String> = roles
+        .map(|(file, _)| file.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
+        .filter(|component| component != "observe")
+        .collect();
+    let used: BTreeSet<String> = USES.iter().map(|(component, ..)| (*component).to_owned()).collect();
+    assert_eq!(components, used, "what gives rights, and what is known to use some");
+    for (component, file, call) in USES {
+        let text = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(text.contains(call), "{component}: `{call}` is not in {file}");
     }
 }

@@ -165,6 +165,20 @@ fn what_the_account_may_not_read_is_not_healthy() {
 }
 
 #[test]
+fn account_that_may_read_nothing_is_told_so_once() {
+    let cluster = cluster(vec![node("n1", "True", NOW), deployment("web", 0)]);
+    cluster.account("bot", Account::nobody("bot"));
+    for format in ["text", "markdown"] {
+        let shown = sandbox(&cluster, "bot").run(["health", "--exit-code", "--format", format]).exited(13);
+        assert_eq!(shown.stdout.matches("403").count(), 1, "{}", shown.stdout);
+        for kind in ["Node", "Pod", "Deployment"] {
+            assert!(shown.stdout.contains(kind), "{kind}: {}", shown.stdout);
+        }
+        assert!(shown.stdout.lines().count() < 20, "{}", shown.stdout);
+    }
+}
+
+#[test]
 fn unready_api_server_is_critical() {
     let cluster = cluster(vec![node("n1", "True", NOW)]);
     for (name, passes) in &mut cluster.cluster().readiness {

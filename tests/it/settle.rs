@@ -6,6 +6,7 @@
 mod branch;
 mod built;
 mod careful;
+mod charts;
 mod judged;
 mod nodes;
 mod reverting;

@@ -33,7 +33,7 @@ pub use unfit::Unfit;
 
 use super::data::DataKeeper;
 use super::effects::{Effect, Witness};
-use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
@@ -226,7 +226,21 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        run.write_dashboard(&planned)?;
+        let written = if self.by_name {
+            // What one person named for once is no news for everybody.
+            let mut of_all = run.plan_for_all();
+            run.tell_held(&mut of_all.report);
+            run.write_dashboard(&of_all)
+        } else {
+            run.write_dashboard(&planned)
+        };
+        match written {
+            Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
+                run.warnings.push(format!("the dashboard is as another run left it: {error}"));
+            }
+            Err(error) => run.failed("dashboard", error)?,
+            Ok(()) => {}
+        }
         run.prune()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
@@ -324,6 +338,12 @@ impl<F: Forge> Run<'_, F> {
         let steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
         asked.extend(steps.filter(|step| self.is_selected(step)).map(|step| step.id.clone()));
         self.plan_with(&updates, &asked)
+    }
+
+    /// The plan as it is where nobody has named anything.
+    fn plan_for_all(&self) -> Planned {
+        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
+        self.plan_with(&updates, &self.asked_steps())
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {

@@ -13,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Course;
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
@@ -209,7 +209,7 @@ async fn confirmed(trier: &dyn Trier, order: Order) -> Vec<Trial> {
     first.into_iter().map(again).collect()
 }
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Tries what is open and was not tried for a while. While something is rolling, nothing is learned by it.
     pub(super) fn try_open(&mut self) -> Result<(), Error> {
         if self.settle.cluster.is_none() || !self.followed.is_empty() {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::component::bare_id;
 use crate::domain::state::Update;
 
 /// Most bytes of one detail line that are kept.
@@ -307,8 +308,8 @@ impl Event {
 
 /// The kind of a component, as its id has it (`[cluster:]kind[/…]`).
 pub fn kind_of(component: &str) -> &str {
-    let first = component.split('/').next().unwrap_or(component);
-    first.rsplit(':').next().unwrap_or(first)
+    let id = bare_id(component);
+    id.split('/').next().unwrap_or(id)
 }
 
 fn bounded(lines: &mut Vec<String>, more: impl IntoIterator<Item = String>) {

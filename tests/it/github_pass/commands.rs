@@ -190,3 +190,24 @@ fn remote_that_is_no_github_is_told_of_and_used_when_it_is_named() {
     assert!(!output.stderr.contains("keeps them there"), "{output}");
     assert!(refs(&origin).contains("refs/gitops-updater/pulls/1/meta"), "{}", refs(&origin));
 }
+
+#[test]
+fn update_that_is_not_there_is_answered_with_the_ids_that_may_be_meant() {
+    let world = World::new();
+    world.pass(NOW);
+    let id = world.update_id("helm/apps/podinfo");
+    let typo = id.replace("update-2026", "update-2062");
+    let commands: [&[&str]; 4] =
+        [&["verify", "--accept"], &["verify", "--resume"], &["verify", "--update"], &["acknowledge"]];
+    for command in commands {
+        for wrong in [typo.as_str(), "helm/apps/podinfo"] {
+            let arguments: Vec<&str> = command.iter().copied().chain([wrong, "--now", LATER]).collect();
+            let told = world.run(&arguments).exited(1);
+            assert!(told.stderr.contains(&format!("there is no update `{wrong}`")), "{told}");
+            let meant = format!("did you mean `{id}` (helm/apps/podinfo 6.5.1)?");
+            assert!(told.stderr.contains(&meant), "{told}");
+        }
+        let arguments: Vec<&str> = command.iter().copied().chain(["x", "--now", LATER]).collect();
+        assert!(world.run(&arguments).exited(1).stderr.contains("`gitops-updater status` lists them"));
+    }
+}

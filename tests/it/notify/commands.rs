@@ -76,7 +76,7 @@ async fn channel_without_its_secret_is_said_and_the_others_work() {
     snapshot!(output, @r"
     exit_code: 1
     ----- stdout -----
-    audit: not sent: `$GITOPS_UPDATER_NOTIFY_AUDIT_SECRET` is not set
+    audit: not sent: cannot read the key of channel `audit`: `$GITOPS_UPDATER_NOTIFY_AUDIT_SECRET` is not set; set it, or name a file with `secret_file`
     ops: sent
     ----- stderr -----
     ");

@@ -84,7 +84,8 @@ pub(super) fn expected(name: &str) -> Vec<Row> {
         "chart-upgrade-healthy" => vec![(10.0, WAIT), (30.01, GOOD)],
         // A person takes it back.
         "chart-upgrade-fails" => vec![(10.0, WAIT), (40.0, REVERT), (60.0, WAIT), (80.0, GOOD)],
-        "k3s-node-stays-away" => vec![(10.0, WAIT), (46.0 + window, AWAY), (46.0 + window + 10.0, HOLD)],
+        // The second node is away for the settle time and two windows before it is given up.
+        "k3s-node-stays-away" => vec![(10.0, WAIT), (46.0 + window, AWAY), (46.0 + 2.0 * window + 5.0, HOLD)],
         "longhorn-fails-after-recording" => vec![(10.0, WAIT), (90.0, HOLD)],
         _ => panic!("no table for the recording `{name}`"),
     }

@@ -64,7 +64,7 @@ fn longer_windows_never_make_a_verdict_wrong() {
             let also = |_, _, says: Says| match says {
                 Says::Unknown => true,
                 // Five seconds are less than a restart takes; the right verdict is only said earlier.
-                Says::Doubt | Says::Hold => seconds == 5 && name.starts_with("k3s-plan"),
+                Says::Doubt | Says::Hold => seconds == 5 && name.starts_with("k3s-"),
                 _ => false,
             };
             failures.extend(

@@ -233,7 +233,6 @@ impl Merged {
                     recorder: None,
                     selected: &|_, _| true,
                     rules: &[],
-                    proposes: false,
                 },
             )
         })
