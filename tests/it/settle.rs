@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod branch;
+<<<<<<< HEAD
+=======
+mod built;
+>>>>>>> trials
 mod careful;
 mod charts;
 mod judged;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use gitops_updater::domain::settle::kind::Kind;
 use serde_json::{Value, json};
 
 use crate::support::fake_cluster::{ADMIN, FakeCluster};
@@ -25,6 +26,7 @@ fn merged(cluster: &FakeCluster) -> (Sandbox, String) {
 
 /// Flux at a commit.
 fn flux(cluster: &FakeCluster, commit: &str) {
+    cluster.cluster().define_known(&[Kind::GitRepository, Kind::Kustomization]);
     let revision = format!("main@sha1:{commit}");
     let ready = json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "observedGeneration": 1,
         "lastTransitionTime": "2026-11-21T09:00:00Z"}]);
