@@ -4,10 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod branch;
-<<<<<<< HEAD
-=======
 mod built;
->>>>>>> trials
 mod careful;
 mod charts;
 mod judged;
