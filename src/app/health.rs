@@ -83,9 +83,7 @@ pub async fn glance<C: Cluster, K: Clock>(
 impl Glance {
     /// Takes the result of a trial in.
     pub fn take(&mut self, trial: &Trial) {
-        if let Some(probe) = trial.seen() {
-            self.world.take(Line { t: Moment(0), seen: Seen::Probe(probe) });
-        }
+        self.world.take(Line { t: Moment(0), seen: Seen::Probe(trial.seen()) });
     }
 }
 

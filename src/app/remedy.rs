@@ -8,7 +8,7 @@ use crate::domain::settle::cordon::{CORDONED, LeftCordoned};
 use crate::domain::settle::kind::Kind;
 
 /// Flux reconciles an object when the value changes (fluxcd/pkg `apis/meta`, `ReconcileRequestAnnotation`).
-const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+pub const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// With the same value as the request: the count of failures begins anew (helm-controller `helmreleases.md`).
 const RESET_AT: &str = "reconcile.fluxcd.io/resetAt";
 

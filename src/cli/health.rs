@@ -220,7 +220,7 @@ async fn in_cluster(
     let mut tried = probes::inside(&bench, trials).await;
     if let Some(spec) = &trials.storage {
         let result = match probes::storage_before(&bench, spec).await {
-            Ok(kept) => probes::storage_after(&bench, Some(&kept)).await,
+            Ok(kept) => probes::storage_after(&bench, &kept).await,
             Err(tried) => tried,
         };
         tried.push(Trial { name: "storage".to_owned(), tried: result });

@@ -11,16 +11,20 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
 
 use super::connection::not_connected;
+use super::environment;
 use super::error::{CommandError, Outcome};
 use super::stop::Stop;
 use crate::app::forge::Forge;
 use crate::app::pass::{Error as PassError, Pass, World};
+use crate::app::probes::{NoTrials, Tester, Trier};
 use crate::app::settle::{self, Recorder, Settle, Settled};
+use crate::clock::AnyClock;
 use crate::cluster::{self, Access, Live, LiveOptions, Reducer};
-use crate::config::duration;
+use crate::config::{Config, duration};
 use crate::domain::rule::Rule;
 use crate::domain::settle::line::Line;
 use crate::domain::settle::recording;
+use crate::probe::Here;
 
 /// How merged updates are looked at.
 #[derive(Debug, Args)]
@@ -75,6 +79,21 @@ impl Seen {
             Err(error) => Err(not_connected(error)),
         }
     }
+}
+
+/// Who tries the cluster before and after updates, where there is a way to it.
+pub(super) fn trier<'a>(
+    config: &'a Config,
+    seen: &'a Seen,
+    rules: &[Rule],
+    clock: AnyClock,
+) -> Result<Box<dyn Trier + 'a>, CommandError> {
+    let validation = &config.validation;
+    if seen.live.is_none() || validation.trials().names().is_empty() {
+        return Ok(Box::new(NoTrials));
+    }
+    let outside = Here::new(&validation.trials(), clock, environment::read).map_err(CommandError::failed)?;
+    Ok(Box::new(Tester { cluster: seen.live.as_ref(), outside, clock, validation, rules: rules.to_vec() }))
 }
 
 /// Writes a recording.

@@ -39,6 +39,8 @@ pub(super) struct RawValidation {
     /// What counts where no cluster can be reached: `statuses` (commit statuses that Flux's notification-controller
     /// writes to the forge, for what they cover) or `nothing`. Default: `statuses`.
     pub(super) without_cluster: Option<RawWithoutCluster>,
+    /// Whether Flux is asked to fetch a merge, or a revert, at once, instead of at its interval. Default: `false`.
+    pub(super) reconcile: Option<bool>,
     /// What is tried, once, before a revert: `reconcile` (ask Flux to reconcile), `reset_release` (reset a HelmRelease
     /// whose retries ran out), `uncordon` (a node that is back on the new version and that the upgrade's own Job left
     /// cordoned; also where the update is held). Default: none.
@@ -279,6 +281,9 @@ pub(super) struct RawStorage {
     pub(super) size: Option<String>,
     /// Data that is written, such as `16MiB`. Default: `16MiB`, at most `1GiB`.
     pub(super) data: Option<String>,
+    /// Whether the volume, which must be one of Longhorn's, is also backed up before an update, and its backup restored
+    /// into a new volume after it; `health --try` does not. Default: `false`.
+    pub(super) restore: Option<bool>,
 }
 
 /// A Job of your own.

@@ -70,6 +70,7 @@ impl Checker<'_> {
                 RawRevertBy::Push => RevertBy::Push,
                 RawRevertBy::PullRequest => RevertBy::PullRequest,
             }),
+            reconcile: raw.reconcile.unwrap_or(defaults.reconcile),
             stop_rollouts: raw.stop_rollouts.unwrap_or(defaults.stop_rollouts),
             probes,
             pods: self.pods(&key(&top, "pods"), raw.pods),
@@ -328,7 +329,12 @@ impl Checker<'_> {
         if let Some(class) = &raw.storage_class {
             self.checked(&key(path, "storage_class"), object_name(class));
         }
-        StorageSpec { storage_class: raw.storage_class.clone(), size, data }
+        StorageSpec {
+            storage_class: raw.storage_class.clone(),
+            size,
+            data,
+            restore: raw.restore.unwrap_or_default(),
+        }
     }
 
     fn test_job(&mut self, path: &Path, raw: RawTestJob) -> Option<TestJob> {

@@ -32,6 +32,8 @@ pub struct Validation {
     pub cap: Duration,
     /// Commit statuses count where no cluster can be reached.
     pub statuses: bool,
+    /// Flux is asked to fetch a merge, or a revert, at once.
+    pub reconcile: bool,
     /// What is tried, once, before a revert.
     pub recovery: BTreeSet<Recovery>,
     /// How a revert is made.
@@ -67,6 +69,7 @@ impl Default for Validation {
             state_changes: 3,
             cap: Duration::from_secs(7200),
             statuses: true,
+            reconcile: false,
             recovery: BTreeSet::new(),
             revert_by: RevertBy::Push,
             stop_rollouts: true,

@@ -27,8 +27,8 @@ const BASELINES: &str = "baselines/";
 const MEMORY: &str = "memory/";
 const BREAKER: &str = "breaker.yaml";
 
-/// Most bytes of one file.
-const FILE_LIMIT: usize = 256 << 10;
+/// Most bytes of one file: the baseline of a large cluster in which much is wrong has some hundred thousand.
+const FILE_LIMIT: usize = 2 << 20;
 /// Most files of the tree.
 const MOST_FILES: usize = 20_000;
 
@@ -159,18 +159,18 @@ pub(super) fn changes(old: &State, new: &State) -> Result<BTreeMap<String, Chang
     entries(BASELINES, &old.baselines, &new.baselines, &mut changes)?;
     entries(MEMORY, &old.memory, &new.memory, &mut changes)?;
     if old.breaker != new.breaker {
-        let change = new.breaker.as_ref().map_or(Ok(Change::Delete), written)?;
+        let change = new.breaker.as_ref().map_or(Ok(Change::Delete), |one| written(BREAKER, one))?;
         changes.insert(BREAKER.to_owned(), change);
     }
     if old.quarantine != new.quarantine {
-        changes.insert(QUARANTINE.to_owned(), written(&new.quarantine)?);
+        changes.insert(QUARANTINE.to_owned(), written(QUARANTINE, &new.quarantine)?);
     }
     if old.maintenance != new.maintenance {
-        let change = new.maintenance.as_ref().map_or(Ok(Change::Delete), written)?;
+        let change = new.maintenance.as_ref().map_or(Ok(Change::Delete), |one| written(MAINTENANCE, one))?;
         changes.insert(MAINTENANCE.to_owned(), change);
     }
     if old.told != new.told {
-        let change = if new.told.is_empty() { Change::Delete } else { written(&new.told)? };
+        let change = if new.told.is_empty() { Change::Delete } else { written(TOLD, &new.told)? };
         changes.insert(TOLD.to_owned(), change);
     }
     Ok(changes)
@@ -194,7 +194,9 @@ fn entries<T: PartialEq + Serialize>(
         if !is_id(id) {
             return Err(Error::Id { id: id.clone() });
         }
-        changes.insert(format!("{folder}{id}.yaml"), written(entry)?);
+        let path = format!("{folder}{id}.yaml");
+        let change = written(&path, entry)?;
+        changes.insert(path, change);
     }
     for id in old.keys().filter(|id| !new.contains_key(*id)) {
         changes.insert(format!("{folder}{id}.yaml"), Change::Delete);
@@ -202,7 +204,10 @@ fn entries<T: PartialEq + Serialize>(
     Ok(())
 }
 
-fn written<T: Serialize>(value: &T) -> Result<Change, Error> {
+fn written<T: Serialize>(path: &str, value: &T) -> Result<Change, Error> {
     let text = serde_yaml::to_string(value).map_err(|source| Error::Unwritable { source })?;
+    if text.len() > FILE_LIMIT {
+        return Err(Error::TooLarge { path: path.to_owned(), size: text.len(), limit: FILE_LIMIT });
+    }
     Ok(Change::Write(text.into_bytes()))
 }

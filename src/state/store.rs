@@ -19,6 +19,8 @@ pub const SEEN_REF: &str = "refs/gitops-updater/state-seen";
 
 /// Most transitions of a chain that are walked through.
 const LONGEST_CHAIN: usize = 200_000;
+/// How often a chain that looks rewritten is looked at.
+const LOOKS: usize = 3;
 /// How often a transition is made anew after somebody else was faster.
 const MOST_ATTEMPTS: usize = 30;
 /// Trailer of the transition by which a person takes a rewritten chain for right.
@@ -65,6 +67,16 @@ pub enum Error {
     Unwritable {
         /// What was wrong.
         source: serde_yaml::Error,
+    },
+    /// A file would be too large to be read again.
+    #[error("cannot keep `{path}` in the state: it would have {size} bytes, and {limit} are read")]
+    TooLarge {
+        /// The file.
+        path: String,
+        /// Its size, in bytes.
+        size: usize,
+        /// The most that is read, in bytes.
+        limit: usize,
     },
     /// Others were faster again and again.
     #[error("cannot record the transition: others were faster {MOST_ATTEMPTS} times")]
@@ -196,14 +208,34 @@ impl StateStore {
     ///
     /// The remote cannot be asked, or the state is of another schema.
     pub fn load(&self) -> Result<Loaded, Error> {
-        let refs = self.repo.fetch(|name| name == STATE_REF || name == SEEN_REF)?;
+        let (refs, history) = self.look()?;
         let tip = refs.refs.get(STATE_REF).copied();
-        let history = self.history(&refs, tip)?;
         let (state, broken) = match tip {
             Some(tip) => files::read(&self.repo, tip)?,
             None => Default::default(),
         };
         Ok(Loaded { state, tip, history, broken, refs })
+    }
+
+    /// The refs, and whether the chain holds what it is known to have had. Refs are read one after the other, and other
+    /// runs move them meanwhile: what looks rewritten is looked at again.
+    fn look(&self) -> Result<(RemoteRefs, History), Error> {
+        for _ in 1..LOOKS {
+            let (refs, history) = self.look_once()?;
+            if history == History::Intact {
+                return Ok((refs, history));
+            }
+        }
+        self.look_once()
+    }
+
+    fn look_once(&self) -> Result<(RemoteRefs, History), Error> {
+        // What is remembered first was there before what is fetched after it.
+        let own = self.repo.own_ref(&self.tracking_ref())?;
+        let refs = self.repo.fetch(|name| name == STATE_REF || name == SEEN_REF)?;
+        let tip = refs.refs.get(STATE_REF).copied();
+        let history = self.history(&refs, own, tip)?;
+        Ok((refs, history))
     }
 
     /// Makes a transition. `decide` changes the state and says why, or returns `None` where there is nothing to be
@@ -317,7 +349,8 @@ impl StateStore {
         let History::Rewritten { .. } = loaded.history else { return Ok(None) };
         let mut transition =
             Transition::new("Accept the rewritten state").because(format!("accepted by {by}"));
-        for lost in self.witnesses(&loaded.refs)? {
+        let own = self.repo.own_ref(&self.tracking_ref())?;
+        for lost in witnesses(&loaded.refs, own) {
             if !self.holds(loaded.tip, lost)? {
                 transition = transition.trailer(ACCEPTS, lost.to_string());
             }
@@ -338,20 +371,13 @@ impl StateStore {
         Ok(Some(commit))
     }
 
-    fn history(&self, refs: &RemoteRefs, tip: Option<Id>) -> Result<History, Error> {
-        for seen in self.witnesses(refs)? {
+    fn history(&self, refs: &RemoteRefs, own: Option<Id>, tip: Option<Id>) -> Result<History, Error> {
+        for seen in witnesses(refs, own) {
             if !self.holds(tip, seen)? && !self.is_accepted(tip, seen)? {
                 return Ok(History::Rewritten { seen });
             }
         }
         Ok(History::Intact)
-    }
-
-    fn witnesses(&self, refs: &RemoteRefs) -> Result<Vec<Id>, Error> {
-        let mut witnesses: Vec<Id> = refs.refs.get(SEEN_REF).copied().into_iter().collect();
-        witnesses.extend(self.repo.own_ref(&self.tracking_ref())?);
-        witnesses.dedup();
-        Ok(witnesses)
     }
 
     /// Whether the chain that ends in `tip` has `seen`.
@@ -396,4 +422,11 @@ impl StateStore {
             tracing::debug!(reason = %error, "the clone does not remember the state");
         }
     }
+}
+
+/// What the chain is known to have had: at the remote, and in this clone.
+fn witnesses(refs: &RemoteRefs, own: Option<Id>) -> Vec<Id> {
+    let mut witnesses: Vec<Id> = refs.refs.get(SEEN_REF).copied().into_iter().chain(own).collect();
+    witnesses.dedup();
+    witnesses
 }

@@ -10,4 +10,5 @@ mod nodes;
 mod reverting;
 mod scripted;
 mod story;
+mod tried;
 mod world;

@@ -45,6 +45,11 @@ impl World {
         Arc::new(WriteRepo::open(&self.folder.path().join(name), Remote::path(self.bare.dir())).unwrap())
     }
 
+    /// A clone that is there already, as another run of the same machine opens it.
+    fn again(&self, name: &str) -> Arc<WriteRepo> {
+        Arc::new(WriteRepo::open(&self.folder.path().join(name), Remote::path(self.bare.dir())).unwrap())
+    }
+
     fn store(&self, name: &str) -> StateStore {
         StateStore::new(self.clone(name), Person::bot())
     }

@@ -64,6 +64,7 @@ impl<F: Forge> Run<'_, F> {
         };
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
+        let hold = hold.or_else(|| self.unwritten(update));
         if let (Some(reason), Some(seen), Some(pull)) = (&hold, &seen, &pull) {
             self.withdraw_merge(update, pull, seen, reason)?;
         }

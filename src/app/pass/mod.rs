@@ -33,10 +33,11 @@ pub use unfit::Unfit;
 
 use super::data::DataKeeper;
 use super::effects::{Effect, Witness};
-use super::forge::{Dashboard, Forge, ForgeError, PullRequest};
+use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::probes::Trier;
 use crate::backup;
 use crate::config::Config;
 use crate::domain::message::{Action as Tick, Templates};
@@ -74,6 +75,8 @@ pub struct Pass<'a, F> {
     pub charts: &'a dyn Charts,
     /// Backs up data.
     pub data: &'a dyn DataKeeper,
+    /// Tries the cluster before and after updates.
+    pub trials: &'a dyn Trier,
     /// Set while every effect but recording is stopped.
     pub kill_switch: Option<KillSwitch>,
     /// Windows of the command line, in place of those of the configuration.
@@ -223,13 +226,14 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        if self.by_name {
-            // What one person named for once is no news for everybody.
-            let mut of_all = run.plan_for_all();
-            run.tell_held(&mut of_all.report);
-            run.write_dashboard(&of_all)?;
-        } else {
-            run.write_dashboard(&planned)?;
+        // What one person named for once is no news for everybody.
+        let of_all = self.by_name.then(|| run.plan_for_all());
+        match run.write_dashboard(of_all.as_ref().unwrap_or(&planned)) {
+            Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
+                run.warnings.push(format!("the dashboard is as another run left it: {error}"));
+            }
+            Err(error) => run.failed("dashboard", error)?,
+            Ok(()) => {}
         }
         run.prune()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
@@ -333,7 +337,9 @@ impl<F: Forge> Run<'_, F> {
     /// The plan as it is where nobody has named anything.
     fn plan_for_all(&self) -> Planned {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        self.plan_with(&updates, &self.asked_steps())
+        let mut planned = self.plan_with(&updates, &self.asked_steps());
+        self.tell_held(&mut planned.report);
+        planned
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {

@@ -11,6 +11,7 @@ use crate::app::effects::Effect;
 use crate::app::forge::{
     BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
 };
+use crate::app::hour::Hour;
 use crate::app::plan::Planned;
 use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
@@ -135,8 +136,15 @@ impl<F: Forge> Run<'_, F> {
         let step = step.clone();
         let what = format!("Propose {} {} -> {}", step.component, step.from, step.to);
         let baseline = self.pass.baseline.cloned();
+        let (config, survey, windows) = (self.pass.config, self.survey, self.pass.windows);
+        let kill_switch = self.kill_switch;
         self.record(what, |state: &mut State| {
             if found(state, &step).is_some() {
+                return None;
+            }
+            // Another pass may have used up what limits allow meanwhile.
+            let hour = Hour { now, config, survey, state, windows, kill_switch };
+            if !hour.holds(&step, &[]).is_empty() {
                 return None;
             }
             let campaign = campaign(state, &order, now);
@@ -194,6 +202,7 @@ impl<F: Forge> Run<'_, F> {
         comparison: &Comparison,
     ) -> Result<(), Error> {
         self.back_up(update)?;
+        self.try_before(std::slice::from_ref(&update.update_id))?;
         let written = self.texts(update, step, planned, &comparison.sections)?;
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;

@@ -9,14 +9,17 @@ mod inside;
 mod job;
 mod network;
 mod pod;
+mod restore;
 mod storage;
+mod tester;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use job::{JobError, read_job, run_job};
-pub use storage::{Kept, storage_after, storage_before};
+pub use storage::{storage_after, storage_before, storage_read, storage_removed};
+pub use tester::{NoTrials, Order, Tester, Trier, Work};
 
 use std::fmt::Write as _;
 
@@ -62,14 +65,14 @@ impl Trial {
         Self { name: name.into(), tried }
     }
 
-    /// What the judge and the recorder are told; `None` where it was not tried.
-    pub fn seen(&self) -> Option<Probe> {
+    /// What the judge and the recorder are told.
+    pub fn seen(&self) -> Probe {
         let (ok, detail) = match &self.tried {
-            Tried::Good(detail) => (true, detail),
-            Tried::Bad(detail) => (false, detail),
-            Tried::Not(_) => return None,
+            Tried::Good(detail) => (Some(true), detail),
+            Tried::Bad(detail) => (Some(false), detail),
+            Tried::Not(detail) => (None, detail),
         };
-        Some(Probe { name: self.name.clone(), ok, detail: detail.clone() })
+        Probe { name: self.name.clone(), ok, detail: detail.clone() }
     }
 }
 
@@ -107,10 +110,13 @@ impl<C: Cluster, K: Clock + Sync> Bench<'_, C, K> {
         name
     }
 
+    fn after(&self, while_: std::time::Duration) -> Timestamp {
+        let while_ = SignedDuration::try_from(while_).unwrap_or(SignedDuration::from_hours(1));
+        self.clock.now().checked_add(while_).unwrap_or(Timestamp::MAX)
+    }
+
     fn expires(&self, after: std::time::Duration) -> String {
-        let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::from_hours(1));
-        let at: Timestamp = self.clock.now().checked_add(after).unwrap_or(Timestamp::MAX);
-        at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        written_time(self.after(after))
     }
 }
 
@@ -163,6 +169,11 @@ pub async fn sweep<C: Cluster>(cluster: &C, namespace: &str, now: Timestamp) -> 
 fn expired(object: &Value, now: Timestamp) -> Option<bool> {
     let text = object.pointer("/metadata/annotations")?.get(EXPIRES)?.as_str()?;
     Some(text.parse::<Timestamp>().ok()? <= now)
+}
+
+/// A time as annotations have it.
+fn written_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn name_of(object: &Value) -> Option<&str> {

@@ -328,6 +328,8 @@ fn stage(pod: &Value) -> Stage {
         | "InvalidImageName"
         | "ErrImageNeverPull"
         | "RegistryUnavailable" => Stage::Pulling(said),
+        // Volumes are mounted before the sandbox is made (kubelet; Kubernetes, "Pod lifecycle"): what is left is the image.
+        _ if is(pod, "PodReadyToStartContainers", "True") => Stage::Pulling(said),
         _ => Stage::Starting(said),
     }
 }

@@ -6,18 +6,19 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::pod::{self, Ended, Limits, Task};
-use super::{Bench, EXPIRES, LABEL, Tried, not};
+use super::{Bench, EXPIRES, LABEL, Tried, not, written_time};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::StorageSpec;
 use crate::domain::settle::kind::Kind;
+use crate::domain::settle::record::KeptVolume;
 
 /// Longest time until the claim is bound (what Kubernetes and Longhorn need on a busy node).
 const BIND: Duration = Duration::from_secs(120);
 /// Longest time until the volume is attached and mounted.
-const ATTACH: Duration = Duration::from_secs(180);
+pub(super) const ATTACH: Duration = Duration::from_secs(180);
 /// Longest time for writing or reading.
-const READ: Duration = Duration::from_secs(60);
+pub(super) const READ: Duration = Duration::from_secs(60);
 /// Longest time until volume and claim are gone.
 const GONE: Duration = Duration::from_secs(120);
 /// How long a volume that nobody comes back for is kept: longer than any update is watched.
@@ -34,21 +35,10 @@ sync
 printf 'sha256 %s\n' "$(sha256sum /data/probe | cut -d ' ' -f 1)"
 "#;
 
-const READ_BACK: &str = r#"
+pub(super) const READ_BACK: &str = r#"
 set -eu
 printf 'sha256 %s\n' "$(sha256sum /data/probe | cut -d ' ' -f 1)"
 "#;
-
-/// A volume that waits to be read back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    /// Name of the claim.
-    pub claim: String,
-    /// Checksum of what was written.
-    pub sha256: String,
-    /// The node that wrote it.
-    pub node: String,
-}
 
 /// Writes a volume and keeps it. Repeated for the same purpose, it finds what was written.
 ///
@@ -59,7 +49,7 @@ pub struct Kept {
 pub async fn storage_before<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
     spec: &StorageSpec,
-) -> Result<Kept, Tried> {
+) -> Result<KeptVolume, Tried> {
     let claim = bench.name("storage");
     let (resource, namespace) =
         (Resource::of(Kind::PersistentVolumeClaim), Some(bench.pods.namespace.as_str()));
@@ -67,7 +57,7 @@ pub async fn storage_before<C: Cluster, K: Clock + Sync>(
         Ok(_) => {}
         Err(error) if error.class == ErrorClass::Conflict => {
             if let Some(kept) = kept(bench, &claim).await.map_err(|error| not(&error))? {
-                return Ok(kept);
+                return kept_on(bench, kept).await;
             }
         }
         Err(error) => return Err(not(&error)),
@@ -83,7 +73,7 @@ async fn write<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
     spec: &StorageSpec,
     claim: &str,
-) -> Result<Kept, Tried> {
+) -> Result<KeptVolume, Tried> {
     let name = bench.name("writes");
     let mebibytes = spec.data.div_ceil(1 << 20).max(1);
     let task = Task {
@@ -94,44 +84,74 @@ async fn write<C: Cluster, K: Clock + Sync>(
         ..Task::default()
     };
     let (sha256, node) = checksum(bench, pod::run(bench, &task, LIMITS).await, claim, "written").await?;
-    let said = json!({"metadata": {"annotations": {CHECKSUM: sha256, WRITER: node}}});
+    let kept = KeptVolume {
+        namespace: bench.pods.namespace.clone(),
+        claim: claim.to_owned(),
+        sha256,
+        node,
+        until: bench.after(KEPT),
+        backup: None,
+    };
+    note(bench, &kept).await
+}
+
+/// Notes on the claim what was written, so that whoever comes next finds it.
+async fn note<C: Cluster, K: Clock + Sync>(
+    bench: &Bench<'_, C, K>,
+    kept: &KeptVolume,
+) -> Result<KeptVolume, Tried> {
+    let said = json!({"metadata": {"annotations": {
+        CHECKSUM: kept.sha256, WRITER: kept.node, EXPIRES: written_time(kept.until),
+    }}});
     let (resource, namespace) =
         (Resource::of(Kind::PersistentVolumeClaim), Some(bench.pods.namespace.as_str()));
-    bench.cluster.patch(&resource, namespace, claim, &said).await.map_err(|error| not(&error))?;
-    Ok(Kept { claim: claim.to_owned(), sha256, node })
+    bench.cluster.patch(&resource, namespace, &kept.claim, &said).await.map_err(|error| not(&error))?;
+    Ok(kept.clone())
+}
+
+/// Keeps what was written for as long as if it were written now.
+async fn kept_on<C: Cluster, K: Clock + Sync>(
+    bench: &Bench<'_, C, K>,
+    kept: KeptVolume,
+) -> Result<KeptVolume, Tried> {
+    note(bench, &KeptVolume { until: bench.after(KEPT), ..kept }).await
 }
 
 const LIMITS: Limits = Limits { scheduled: BIND, started: ATTACH, finished: READ };
 
+/// Reads the volume back on another node and compares. It stays for another time.
+pub async fn storage_read<C: Cluster, K: Clock + Sync>(
+    bench: &Bench<'_, C, K>,
+    wanted: &KeptVolume,
+) -> Tried {
+    if wanted.until <= bench.clock.now() {
+        return Tried::Not(format!(
+            "the claim {} was kept until {} for anybody to remove",
+            wanted.claim,
+            written_time(wanted.until)
+        ));
+    }
+    let resource = Resource::of(Kind::PersistentVolumeClaim);
+    match bench.cluster.get(&resource, Some(&bench.pods.namespace), &wanted.claim).await {
+        Ok(claim) if claim.pointer("/metadata/deletionTimestamp").is_some() => {
+            Tried::Not(format!("somebody is removing the claim {}", wanted.claim))
+        }
+        Ok(_) => read_back(bench, wanted, &wanted.sha256).await,
+        // An object that is not there says nothing about what storage does with data.
+        Err(error) if error.class == ErrorClass::NotFound => {
+            Tried::Not(format!("somebody has removed the claim {}", wanted.claim))
+        }
+        Err(error) => not(&error),
+    }
+}
+
 /// Reads the volume back on another node, compares, and removes it.
-///
-/// `None` for `kept` where this run does not know it: the cluster is asked.
 pub async fn storage_after<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
-    wanted: Option<&Kept>,
+    wanted: &KeptVolume,
 ) -> Tried {
-    let claim = bench.name("storage");
-    let known = match kept(bench, &claim).await {
-        Ok(Some(kept)) => kept,
-        Ok(None) => {
-            pod::remove(bench, Kind::PersistentVolumeClaim, &claim).await;
-            return Tried::Not("nothing was written before the update".to_owned());
-        }
-        Err(error) if error.class == ErrorClass::NotFound && wanted.is_some() => {
-            return Tried::Bad(format!("the claim {claim}, written before the update, is gone"));
-        }
-        Err(error) if error.class == ErrorClass::NotFound => {
-            return Tried::Not("nothing was written before the update".to_owned());
-        }
-        Err(error) => return not(&error),
-    };
-    let expected = wanted.map_or(known.sha256.as_str(), |kept| kept.sha256.as_str());
-    let tried = read_back(bench, &known, expected).await;
-    if matches!(tried, Tried::Not(_)) {
-        // It is kept for another try; what nobody comes back for is swept up later.
-        return tried;
-    }
-    match (tried, removed(bench, &known.claim).await) {
+    let tried = storage_read(bench, wanted).await;
+    match (tried, storage_removed(bench, &wanted.claim).await) {
         (Tried::Good(_), Err(tried)) => tried,
         (tried, _) => tried,
     }
@@ -139,7 +159,7 @@ pub async fn storage_after<C: Cluster, K: Clock + Sync>(
 
 async fn read_back<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
-    known: &Kept,
+    known: &KeptVolume,
     expected: &str,
 ) -> Tried {
     let elsewhere = pod::usable_nodes(bench.cluster).await.iter().any(|node| *node != known.node);
@@ -166,7 +186,7 @@ async fn read_back<C: Cluster, K: Clock + Sync>(
 }
 
 /// The checksum that a Pod printed, and its node; or what became of the volume instead.
-async fn checksum<C: Cluster, K: Clock + Sync>(
+pub(super) async fn checksum<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
     ended: Ended,
     claim: &str,
@@ -208,19 +228,34 @@ async fn bound<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, claim: &str
 async fn kept<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
     claim: &str,
-) -> Result<Option<Kept>, ClusterError> {
+) -> Result<Option<KeptVolume>, ClusterError> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
     let object = bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await?;
     let said = |name: &str| object.pointer("/metadata/annotations")?.get(name)?.as_str().map(str::to_owned);
     let dying = object.pointer("/metadata/deletionTimestamp").is_some();
-    Ok(match (said(CHECKSUM), said(WRITER)) {
-        (Some(sha256), Some(node)) if !dying => Some(Kept { claim: claim.to_owned(), sha256, node }),
+    let until = said(EXPIRES).and_then(|text| text.parse().ok());
+    Ok(match (said(CHECKSUM), said(WRITER), until) {
+        (Some(sha256), Some(node), Some(until)) if !dying => Some(KeptVolume {
+            namespace: bench.pods.namespace.clone(),
+            claim: claim.to_owned(),
+            sha256,
+            node,
+            until,
+            backup: None,
+        }),
         _ => None,
     })
 }
 
 /// Removes the claim and waits until its volume, and Longhorn's, are gone, where the StorageClass says so.
-async fn removed<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, claim: &str) -> Result<(), Tried> {
+///
+/// # Errors
+///
+/// Something of it is still there after a while.
+pub async fn storage_removed<C: Cluster, K: Clock + Sync>(
+    bench: &Bench<'_, C, K>,
+    claim: &str,
+) -> Result<(), Tried> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
     let object = bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await;
     let volume = object
@@ -258,7 +293,7 @@ async fn removed<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, claim: &s
 }
 
 /// Whether an object goes in time. What may not be read is not said to be there.
-async fn gone<C: Cluster, K: Clock + Sync>(
+pub(super) async fn gone<C: Cluster, K: Clock + Sync>(
     bench: &Bench<'_, C, K>,
     resource: &Resource,
     namespace: Option<&str>,

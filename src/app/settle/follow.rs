@@ -11,17 +11,12 @@ use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
 use crate::domain::notice::kind_of;
-use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Merged, Seen};
-use crate::domain::settle::memory::{Baseline, Memory, Remembered, WAY_BACK};
-use crate::domain::settle::object::Detail;
-use crate::domain::settle::world::{Sight, World};
+use crate::domain::settle::memory::{Memory, Remembered, WAY_BACK};
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
 
-/// Hours after which the baseline of an open pull request is taken anew though nothing in it changed.
-const BASELINE_AGE: i64 = 24;
 /// Most commits after a merge whose statuses are asked for.
 const MOST_STATUSES: usize = 10;
 /// How much the time at which was looked last may lag behind in the state while a pass looks on: what is kept more
@@ -42,7 +37,7 @@ pub(super) struct Follow {
     /// Commit on the base branch before it.
     before: Option<Id>,
     /// The judge was told of it.
-    introduced: bool,
+    pub(super) introduced: bool,
 }
 
 impl<F: Forge> UnderWay<'_, F> {
@@ -117,6 +112,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 files,
                 // There is no way back from the way back.
                 revert: Some("unsafe".to_owned()),
+                trials: self.trials_of(update),
             };
             return Ok(Some((merged.id.clone(), Follow::new(id, true, merged, before))));
         }
@@ -148,6 +144,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             commit: update.merge_commit.clone().unwrap_or_default(),
             files,
             revert: Some(update.revert.safety.as_str().to_owned()),
+            trials: self.trials_of(update),
         };
         let attended = update.stage == Stage::Held && !clears_itself;
         Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))
@@ -171,7 +168,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Memory { updates: remembered.collect() }
     }
 
-    fn merged_at(&self, follow: &Follow) -> Option<Timestamp> {
+    pub(super) fn merged_at(&self, follow: &Follow) -> Option<Timestamp> {
         let update = self.run.world.state.updates.get(&follow.update)?;
         match follow.of_the_way_back {
             true => update.settling.reversal.as_ref().and_then(|reversal| reversal.made_at),
@@ -179,73 +176,12 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         }
     }
 
-    /// What is seen before Flux has fetched the merge is the best baseline there is; what was kept when the update was
-    /// proposed may be days old.
-    fn refresh_baselines(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
-        let fresh: Vec<(String, String)> = self
-            .followed
-            .iter()
-            .filter(|(judged, follow)| {
-                !follow.introduced
-                    && !follow.of_the_way_back
-                    && !self.run.world.state.memory.contains_key(*judged)
-            })
-            .map(|(judged, follow)| (judged.clone(), follow.update.clone()))
-            .collect();
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let now = look.judge().baseline();
-        for (judged, id) in fresh {
-            let Some(merge) = self.followed.get(&judged).and_then(|one| one.merged.commit.parse().ok())
-            else {
-                continue;
-            };
-            // A better one is not given up for a worse one.
-            let kept = self.run.world.state.baselines.get(&id);
-            if kept.is_some_and(|kept| now.saw_less_than(kept)) {
-                continue;
-            }
-            if self.fetched(merge, look)? == Fetched::No {
-                look.forget(&judged);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether Flux has fetched a commit: what cannot be told counts as fetched.
-    fn fetched(&mut self, merge: Id, look: &Look<'_>) -> Result<Fetched, Error> {
-        let world = look.judge().world();
-        if world.sees(Kind::GitRepository) != Sight::Seen || world.sees(Kind::Kustomization) != Sight::Seen {
-            return Ok(Fetched::Maybe);
-        }
-        let shown = shown_revisions(world);
-        // What was pushed since the branch was looked at is not here yet.
-        if shown.iter().any(|revision| !self.run.pass.git.has(revision.id)) {
-            self.run.look_at_base()?;
-        }
-        let git = &self.run.pass.git;
-        let own = repository_name(git.remote().shown().as_str());
-        let mut known_one = false;
-        for Revision { id, url } in shown {
-            if git.has(id) {
-                known_one = true;
-                if git.is_ancestor(merge, id)? {
-                    return Ok(Fetched::Maybe);
-                }
-            } else if url.is_some_and(|url| own.is_none() || repository_name(&url) == own) {
-                // A commit of this repository that nobody can place may have come after the merge.
-                return Ok(Fetched::Maybe);
-            }
-        }
-        Ok(if known_one { Fetched::No } else { Fetched::Maybe })
-    }
-
     /// Tells the judge of the branch, then of the updates that it does not know of yet.
     pub(super) fn introduce(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
         self.tell_commits(look)?;
         self.tell_statuses(look)?;
         self.refresh_baselines(look)?;
+        self.ask_to_fetch(look)?;
         for follow in self.followed.values_mut().filter(|follow| !follow.introduced) {
             follow.introduced = true;
             look.take(Seen::Update(follow.merged.clone()), None);
@@ -325,50 +261,6 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Ok(())
     }
 
-    /// Keeps the baseline of what is proposed, so that one from before the merge is there whoever merges it.
-    pub(super) fn keep_baselines(&mut self, look: &Look<'_>) -> Result<(), Error> {
-        if self.settle.cluster.is_none() || look.blind.is_some() {
-            return Ok(());
-        }
-        let baseline = look.judge().baseline();
-        let is_better = |known: &Baseline| {
-            let age = known.taken_at.zip(baseline.taken_at).map(|(known, now)| now.duration_since(known));
-            let is_old = Baseline { taken_at: None, ..known.clone() }
-                != Baseline { taken_at: None, ..baseline.clone() }
-                || age.is_none_or(|age| age.as_hours() >= BASELINE_AGE);
-            // One that saw more is not given up for one that saw less.
-            is_old && !baseline.saw_less_than(known)
-        };
-        let State { updates, baselines, .. } = &self.run.world.state;
-        let proposed = updates.values().filter(|update| update.stage == Stage::Proposed);
-        let wanted: Vec<String> = proposed
-            .filter(|update| baselines.get(&update.update_id).is_none_or(is_better))
-            .map(|update| update.update_id.clone())
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        // What was merged while the cluster was listed may be part of what was seen.
-        let before = self.run.world.base;
-        self.run.look_at_base()?;
-        if self.run.world.base != before {
-            tracing::info!("the base branch moved while the cluster was looked at: it is no baseline");
-            return Ok(());
-        }
-        self.run.record("Keep how the cluster is before the merge".to_owned(), |state: &mut State| {
-            let State { updates, baselines, .. } = state;
-            let mut changed = false;
-            for id in &wanted {
-                let is_open = updates.get(id).is_some_and(|update| update.stage == Stage::Proposed);
-                if is_open && baselines.get(id).is_none_or(is_better) {
-                    baselines.insert(id.clone(), baseline.clone());
-                    changed = true;
-                }
-            }
-            changed.then(|| Transition::new("Keep how the cluster is before the merge"))
-        })
-    }
-
     /// Keeps what the next pass must know, where it differs from what is kept by more than `slack` of the time at which
     /// was looked.
     pub(super) fn remember(&mut self, look: &Look<'_>, slack: SignedDuration) -> Result<(), Error> {
@@ -408,53 +300,6 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             changed.then(|| Transition::new("Remember what was seen"))
         })
     }
-}
-
-/// Whether Flux has fetched a commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fetched {
-    /// Everything that it shows is from before.
-    No,
-    /// It has, or nobody can tell.
-    Maybe,
-}
-
-/// A revision that Flux shows.
-struct Revision {
-    id: Id,
-    /// The repository, where it is a source's own; a Kustomization may follow any.
-    url: Option<String>,
-}
-
-fn shown_revisions(world: &World) -> Vec<Revision> {
-    let id = |revision: &str| revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok());
-    let mut shown = Vec::new();
-    for object in world.of(Kind::GitRepository).chain(world.of(Kind::Kustomization)) {
-        match &object.detail {
-            Detail::Source(source) => {
-                let revision = source.artifact.as_ref().and_then(|artifact| id(&artifact.revision));
-                shown.extend(revision.map(|id| Revision { id, url: Some(source.url.clone()) }));
-            }
-            Detail::Kustomization(one) => {
-                let revisions = [&one.last_attempted, &one.last_applied].into_iter();
-                shown.extend(revisions.filter_map(|text| id(text)).map(|id| Revision { id, url: None }));
-            }
-            _ => {}
-        }
-    }
-    shown
-}
-
-/// The last two parts of a repository's address, by which it is told from others whatever the protocol:
-/// `ssh://git@host/owner/name.git` and `https://host/owner/name` are one. `None` for a folder, which says nothing.
-fn repository_name(url: &str) -> Option<String> {
-    if !url.contains("://") && !url.contains('@') {
-        return None;
-    }
-    let path = url.trim_end_matches('/').trim_end_matches(".git").trim_end_matches('/');
-    let mut parts = path.rsplit(['/', ':']).filter(|part| !part.is_empty());
-    let name = parts.next()?;
-    Some(format!("{}/{name}", parts.next()?).to_lowercase())
 }
 
 /// What is over is not looked at again.

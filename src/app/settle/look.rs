@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::trials::Trying;
 use crate::app::cluster::{Cluster, Looked, Scope, Watch};
 use crate::domain::settle::judge::{Checks, Judge};
 use crate::domain::settle::kind::Kind;
@@ -165,9 +166,14 @@ impl<'a> Look<'a> {
         self.begun
     }
 
-    pub(super) fn now(&self) -> Moment {
+    /// Now, on the clock of the look.
+    pub(super) fn instant_now(&self) -> Instant {
         // Between two looks nobody drives the clock; it has not gone back since the last.
-        let since = Instant::now().max(self.last).duration_since(self.begun);
+        Instant::now().max(self.last)
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        let since = self.instant_now().duration_since(self.begun);
         Moment(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -241,13 +247,23 @@ impl<'a> Look<'a> {
     }
 
     /// Looks on until something is said, it is time to poll, or the time is over.
-    pub(super) async fn on(&mut self, deadline: Instant, stop: LocalBoxFuture<'_, ()>) -> News {
-        let news = self.news(deadline, stop).await;
+    pub(super) async fn on(
+        &mut self,
+        deadline: Instant,
+        stop: LocalBoxFuture<'_, ()>,
+        trying: &mut Trying<'_>,
+    ) -> News {
+        let news = self.news(deadline, stop, trying).await;
         self.last = Instant::now();
         news
     }
 
-    async fn news(&mut self, deadline: Instant, mut stop: LocalBoxFuture<'_, ()>) -> News {
+    async fn news(
+        &mut self,
+        deadline: Instant,
+        mut stop: LocalBoxFuture<'_, ()>,
+        trying: &mut Trying<'_>,
+    ) -> News {
         loop {
             let timer = self.judge.next_timer().map(|moment| self.instant(moment));
             let watched = self.watch.is_some();
@@ -256,12 +272,23 @@ impl<'a> Look<'a> {
                 () = &mut stop => return News::Stop,
                 looked = async { match &mut self.watch { Some(watch) => watch.seen.recv().await, None => None } },
                     if watched => self.looked(looked),
-                () = sleep_until(timer.unwrap_or(deadline)), if timer.is_some() => self.advance(),
+                () = sleep_until(timer.unwrap_or(deadline)), if timer.is_some() => {
+                    self.advance();
+                    if Instant::now() < deadline && trying.is_due(&self.judge, Instant::now()) {
+                        return News::Said;
+                    }
+                }
+                tried = trying.next(), if trying.is_running() => {
+                    for trial in tried {
+                        self.take(Seen::Probe(trial.seen()), None);
+                    }
+                }
                 () = sleep_until(self.next_poll) => {
                     self.next_poll = Instant::now() + self.poll_every;
                     return News::Poll;
                 }
-                () = sleep_until(deadline) => {
+                // What is being tried then is waited for: it ends in its own time.
+                () = sleep_until(deadline), if !trying.is_running() => {
                     self.advance();
                     return News::Deadline;
                 }

@@ -7,6 +7,7 @@
 
 mod act;
 mod branch;
+mod fetch;
 mod follow;
 mod land;
 mod look;
@@ -14,6 +15,7 @@ mod recover;
 mod revert;
 mod stop_rollout;
 mod tell;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use self::follow::Follow;
 pub use self::look::Recorder;
 use self::look::{Begin, Look, News};
 use self::revert::Taken;
+use self::trials::Trying;
 use super::cluster::Cluster;
 use super::effects::{Effect, Stopped};
 use super::forge::Forge;
@@ -168,6 +171,7 @@ impl<F: Forge> Pass<'_, F> {
             told: BTreeSet::new(),
             back: BTreeSet::new(),
             deferred: BTreeMap::new(),
+            trying: Trying::default(),
         };
         course.go()
     }
@@ -188,6 +192,8 @@ struct Course<'a, 'p, F, C> {
     back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     deferred: BTreeMap<String, (Moment, Decision)>,
+    /// Trials that are under way.
+    trying: Trying<'p>,
 }
 
 impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
@@ -197,6 +203,8 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         self.go_on_reverting(begun)?;
         self.go_on_stopping()?;
         self.followed = self.find_followed()?;
+        self.remove_volumes()?;
+        self.try_open()?;
         let open = self.run.world.state.updates.values().any(|update| update.stage == Stage::Proposed);
         let away = self.settle.away.map(str::to_owned);
         let wants_baseline = (open || self.settle.proposes) && self.settle.cluster.is_some();
@@ -235,7 +243,9 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             if self.followed.values().all(|follow| follow.attended) && !lingers {
                 break;
             }
-            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)())) {
+            self.start_trials(&look, deadline)?;
+            let trying = &mut self.trying;
+            match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)(), trying)) {
                 News::Said => {}
                 // What waits for its time is acted upon when the loop comes round.
                 News::Poll => self.poll(&mut look)?,
@@ -249,6 +259,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
             }
         }
         self.remember(&look, SignedDuration::ZERO)?;
+        self.remove_volumes()?;
         self.tell_all()?;
         Ok(self.settled(Some(look)))
     }

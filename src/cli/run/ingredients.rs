@@ -7,6 +7,7 @@ use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::notify::Gathered;
 use crate::app::pass::{self, Pass, Unfit};
 use crate::app::plan::{Charts, Generator};
+use crate::app::probes::{NoTrials, Trier};
 use crate::cli::error::CommandError;
 use crate::cli::settle::Seen;
 use crate::cli::stop::{Stop, Stoppable};
@@ -39,6 +40,7 @@ pub(super) struct Ingredients<'a> {
     pub(super) selected: Selects<'a>,
     pub(super) by_name: bool,
     data: Box<dyn DataKeeper + 'a>,
+    pub(super) trials: Box<dyn Trier + 'a>,
     pub(super) stopped: Option<KillSwitch>,
     gathered: &'a Gathered,
     /// How the cluster is now.
@@ -80,6 +82,7 @@ impl<'a> Ingredients<'a> {
             selected: Box::new(|_, _| true),
             by_name: false,
             data,
+            trials: Box::new(NoTrials),
             stopped: kill_switch(config),
             gathered,
             baseline: None,
@@ -105,6 +108,7 @@ impl<'a> Ingredients<'a> {
             generator,
             charts,
             data: self.data.as_ref(),
+            trials: self.trials.as_ref(),
             kill_switch: self.stopped,
             windows: self.windows,
             accepted: BTreeMap::new(),

@@ -16,6 +16,7 @@ use crate::app::named;
 use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
 use crate::app::pass::chain;
 use crate::app::plan::{self, Planning};
+use crate::app::rules::rules_of;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::generate::Looker;
 use crate::cli::lease;
@@ -188,6 +189,7 @@ impl<'a> At<'a> {
         let mut ingredients = self.ingredients(&config, gathered, &seen)?;
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
+        ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
         if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));

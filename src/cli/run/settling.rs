@@ -8,7 +8,7 @@ use crate::app::settle::Settled;
 use crate::cli::GlobalArgs;
 use crate::cli::error::CommandError;
 use crate::cli::opened::{configuration, configuration_of_base};
-use crate::cli::settle::{Seen, SettleArgs};
+use crate::cli::settle::{self, Seen, SettleArgs};
 use crate::cli::stop::Stop;
 use crate::cli::workplace::Workplace;
 use crate::domain::policy::circumstances::KillSwitch;
@@ -46,6 +46,7 @@ impl Settling<'_> {
         }
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
+        ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
         let pass = ingredients.pass(&Nothing, &Nothing);
         args.settle(&pass, world, seen, stop, registry.rules(), selected, proposes)
     }

@@ -176,6 +176,12 @@ impl Judge {
         (self.checks)(&self.world)
     }
 
+    /// Names of what is to be tried now for an update; `None` while it is not the time for any of it.
+    pub fn wants_tried(&self, update: &str) -> Option<Vec<&str>> {
+        let (case, _) = self.cases.get(update)?;
+        case.wanted(&self.world, &self.settings)
+    }
+
     /// What is known now.
     pub fn world(&self) -> &World {
         &self.world

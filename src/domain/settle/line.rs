@@ -180,6 +180,10 @@ pub struct Merged {
     /// How safe it is to go back (`safe`, `conditional`, `unsafe`), as planned; what the kind says where it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revert: Option<String>,
+    /// What is tried for it, by the name of its results, and whether that went well before the merge: `None` where
+    /// nobody could say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trials: BTreeMap<String, Option<bool>>,
 }
 
 /// A probe's result.
@@ -187,8 +191,8 @@ pub struct Merged {
 pub struct Probe {
     /// Its name.
     pub name: String,
-    /// Whether it went well.
-    pub ok: bool,
+    /// Whether it went well; `None` where it could not be tried, which says nothing about the cluster.
+    pub ok: Option<bool>,
     /// For people.
     #[serde(default)]
     pub detail: String,

@@ -76,6 +76,10 @@ pub struct Remembered {
     /// Seconds since `applied_since` in which nobody looked, between two passes.
     #[serde(skip_serializing_if = "is_zero")]
     pub unwatched: u64,
+    /// What was tried and went well since everything is applied, and when, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub tried: BTreeMap<String, Timestamp>,
     /// What was said last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<Said>,

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::health::{HealthSettings, findings};
 use super::judge::Judge;
 use super::memory::Memory;
 use super::recording::read;
 use super::settings::{Settings, Windows};
 use super::verdict::{Action, Judgement, Verdict};
+use super::world::World;
 
 const BASE: &str = "1111111111111111111111111111111111111111";
 const MERGE: &str = "2222222222222222222222222222222222222222";
@@ -34,7 +36,11 @@ impl Stage {
             windows: Windows::all(Duration::from_secs(6)),
             ..Settings::default()
         };
-        let judge = Judge::new(settings, Box::new(|_| Vec::new()), Timestamp::UNIX_EPOCH, Memory::default());
+        let tried = |world: &World| {
+            let all = findings(world, &HealthSettings::default());
+            all.into_iter().filter(|finding| finding.subject.kind == "Probe").collect()
+        };
+        let judge = Judge::new(settings, Box::new(tried), Timestamp::UNIX_EPOCH, Memory::default());
         let mut stage = Self { judge, t: 0.0, lost: false, missed: Vec::new(), said: Vec::new() };
         let watching = [
             "GitRepository",
@@ -57,7 +63,7 @@ impl Stage {
         stage.tell(json!({"commit": {"id": MERGE, "parents": [BASE], "files": ["apps/x.yaml"]}}));
         stage
             .tell(json!({"update": {"id": "u", "component": component, "kind": kind, "from": from, "to": to,
-            "base": BASE, "commit": MERGE, "files": ["apps/x.yaml"]}}));
+            "base": BASE, "commit": MERGE, "files": ["apps/x.yaml"], "trials": {"network/dns": true}}}));
         stage.pass(0.5);
         stage
     }
@@ -135,6 +141,7 @@ enum Happens {
     Job { node: usize, failed: bool },
     Release(&'static str),
     Recorded(bool),
+    Tried(Option<bool>),
 }
 
 fn common() -> impl Strategy<Value = Happens> {
@@ -146,6 +153,7 @@ fn common() -> impl Strategy<Value = Happens> {
             .prop_map(Happens::Flux),
         1 => Just(Happens::Foreign),
         1 => Just(Happens::TakenBack),
+        2 => any::<Option<bool>>().prop_map(Happens::Tried),
     ]
 }
 
@@ -241,6 +249,7 @@ fn play(stage: &mut Stage, happens: &Happens) {
         }
         Happens::Job { node, failed } => stage.change(job(*node, *failed)),
         Happens::Release(reason) => stage.change(release("1.11.0", reason)),
+        Happens::Tried(ok) => stage.tell(json!({"probe": {"name": "network/dns", "ok": ok}})),
         Happens::Recorded(new) => stage.change(setting(if *new { "v1.11.0" } else { "v1.10.1" })),
     }
     // Everything has a time of its own.

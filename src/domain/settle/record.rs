@@ -37,6 +37,9 @@ pub struct Settling {
     /// Set while it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Holding>,
+    /// What was tried in the cluster before the merge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trials: Option<TrialsBefore>,
     /// What was tried before a revert, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery: Option<Recovery>,
@@ -62,6 +65,50 @@ impl Settling {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// What was tried in the cluster before a merge: what is tried after it is compared with that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialsBefore {
+    /// When.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub at: Timestamp,
+    /// How it went, by name.
+    pub results: BTreeMap<String, TrialResult>,
+    /// The volume that was written, until it is removed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub volume: Option<KeptVolume>,
+}
+
+/// How a trial went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialResult {
+    /// Whether it went well; null where it could not be tried.
+    pub ok: Option<bool>,
+    /// What was seen, for people.
+    pub detail: String,
+}
+
+/// A volume that was written and waits to be read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeptVolume {
+    /// Namespace of its claim.
+    pub namespace: String,
+    /// Name of its claim.
+    pub claim: String,
+    /// SHA-256 of what was written, in hexadecimal digits.
+    pub sha256: String,
+    /// The node that wrote it.
+    pub node: String,
+    /// When anybody may remove it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub until: Timestamp,
+    /// Name of its Longhorn backup and of the snapshot of that, where one was made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backup: Option<String>,
 }
 
 /// A hold after the merge.

@@ -169,7 +169,7 @@ mod tests {
     #[case::update(Seen::Update(Merged { id: "u".into(), component: "k3s".into(), revert: Some("safe".into()), ..Merged::default() }))]
     #[case::lost(Seen::View { back: false, kinds: None })]
     #[case::back(Seen::View { back: true, kinds: Some(vec!["Node".into()]) })]
-    #[case::probe(Seen::Probe(Probe { name: "dns".into(), ok: false, detail: "no answer".into() }))]
+    #[case::probe(Seen::Probe(Probe { name: "dns".into(), ok: Some(false), detail: "no answer".into() }))]
     #[case::status(Seen::Status(CommitStatus {
         sha: "a".into(), context: "kustomization/apps/1a2b3c4d".into(), state: "success".into(), description: String::new(),
     }))]

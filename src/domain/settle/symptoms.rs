@@ -1,7 +1,7 @@
 //! What is plainly wrong with what an update touches, as far as the judge itself needs it: Flux' own objects, workloads
 //! and the pods behind them. The health checks look further.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Category, Finding, Severity, Subject};
 use super::health::{EVENTS, restarts};
@@ -60,25 +60,37 @@ pub(super) fn symptoms(world: &World) -> Vec<Finding> {
     found
 }
 
-/// A baseline as far as the judge itself looks.
+/// Most findings of a baseline, and most owners whose restarts it has.
+const MOST_KEPT: usize = 2_000;
+
+/// A baseline as far as the judge itself looks. It says what was wrong, not how it was told.
 pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
     // A warning before the merge excuses nothing after it, and its count changes with every look.
     findings.retain(|finding| finding.check != EVENTS);
     findings.extend(symptoms(world));
+    findings.sort_by(|a, b| (b.severity, a.key()).cmp(&(a.severity, b.key())));
+    findings.dedup_by(|a, b| a.key() == b.key());
+    for finding in &mut findings {
+        finding.message.clear();
+    }
+    let unseen =
+        Kind::JUDGED.iter().filter(|kind| !matches!(world.sees(**kind), Sight::Seen | Sight::Absent));
+    let mut not_observed: BTreeSet<String> = unseen.map(|kind| kind.label()).collect();
+    // What has no room is as if nobody had seen it.
+    not_observed.extend(findings.drain(findings.len().min(MOST_KEPT)..).map(|finding| finding.subject.kind));
+    let mut restarts: Vec<(String, i64)> = restarts(world).into_iter().collect();
+    restarts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    restarts.truncate(MOST_KEPT);
     Baseline {
         taken_at: Some(world.wall()),
         findings,
-        not_observed: Kind::JUDGED
-            .iter()
-            .filter(|kind| !matches!(world.sees(**kind), Sight::Seen | Sight::Absent))
-            .map(|kind| kind.label())
-            .collect(),
+        not_observed,
         cordoned: nodes(world)
             .filter(|(_, node)| node.unschedulable)
             .map(|(name, _)| name.to_owned())
             .collect(),
         kubelets: nodes(world).map(|(name, node)| (name.to_owned(), node.kubelet_version.clone())).collect(),
-        restarts: restarts(world),
+        restarts: restarts.into_iter().collect(),
     }
 }
 
@@ -219,5 +231,43 @@ fn finding(check: &str, category: Category, object: &Object, reason: &str, messa
         reason: reason.to_owned(),
         severity: Severity::Failing,
         message: bounded(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::settle::health::testing::world;
+    use serde_json::json;
+
+    #[test]
+    fn baseline_of_a_cluster_in_which_everything_is_wrong_is_bounded_and_says_so() {
+        let found = |number: usize| Finding {
+            check: "job_succeeds".to_owned(),
+            category: Category::Applications,
+            subject: Subject {
+                kind: "Job".to_owned(),
+                namespace: "a".repeat(63),
+                name: format!("{}-{number}", "n".repeat(60)),
+            },
+            reason: "BackoffLimitExceeded".to_owned(),
+            severity: Severity::Failing,
+            message: "x".repeat(300),
+        };
+        let pods: Vec<_> = (0..5_000)
+            .map(|number| {
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p{number}"), "namespace": "a", "uid": "u"},
+                    "spec": {"containers": [{"name": "c", "image": "i"}]}, "status": {"phase": "Running", "containerStatuses": [{"name": "c", "ready": true, "restartCount": number % 7 + 1, "state": {"running": {}}}]}})
+            })
+            .collect();
+        let world = world(&pods);
+        let kept = baseline(&world, (0..2_000).map(found).collect());
+        assert!(!kept.not_observed.contains("Job"), "all of it has room");
+        let kept = baseline(&world, (0..9_000).map(found).collect());
+        assert_eq!((kept.findings.len(), kept.restarts.len()), (MOST_KEPT, MOST_KEPT));
+        assert!(kept.not_observed.contains("Job"), "what has no room is not known");
+        assert!(kept.restarts.values().all(|count| *count >= 4), "the most restarts are kept");
+        let size = serde_yaml::to_string(&kept).unwrap().len();
+        assert!(size < 1 << 20, "{size}");
     }
 }

@@ -28,7 +28,7 @@ pub struct World {
     outages: Vec<Outage>,
     commits: Commits,
     statuses: BTreeMap<(String, String), CommitStatus>,
-    probes: BTreeMap<String, Probe>,
+    probes: BTreeMap<String, (Moment, Probe)>,
     disturbed: Option<Moment>,
     /// What was said of objects at this very moment, by the number of its version.
     at_once: BTreeMap<(Kind, String, String), u64>,
@@ -87,7 +87,7 @@ impl World {
             Seen::Commit(commit) => self.commits.add(commit),
             Seen::View { back, kinds } => self.view(back, kinds.as_deref()),
             Seen::Probe(probe) => {
-                self.probes.insert(probe.name.clone(), probe);
+                self.probes.insert(probe.name.clone(), (self.now, probe));
             }
             Seen::Status(status) => {
                 if self.statuses.len() < STATUSES {
@@ -200,7 +200,12 @@ impl World {
 
     /// The last result of every probe.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
-        self.probes.values()
+        self.probes.values().map(|(_, probe)| probe)
+    }
+
+    /// The last result of a probe, and when it came.
+    pub fn probe(&self, name: &str) -> Option<(Moment, &Probe)> {
+        self.probes.get(name).map(|(at, probe)| (*at, probe))
     }
 
     /// Commit statuses of a commit.

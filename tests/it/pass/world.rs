@@ -11,6 +11,7 @@ use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
 use gitops_updater::app::plan::{self, Charts, Generator};
 use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
+use gitops_updater::app::probes::{NoTrials, Trier};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::{self, Config, Origin, Trust};
 use gitops_updater::domain::chart_diff::{Comparison, UserValues};
@@ -25,32 +26,10 @@ use gitops_updater::state::StateStore;
 use jiff::Timestamp;
 
 use crate::support::git::Git;
+use crate::support::manifests::{SOURCE, release};
 use crate::support::scripted_cluster::ScriptedCluster;
 
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
-
-const SOURCE: &str = "\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmRepository
-metadata: {name: example, namespace: apps}
-spec: {url: https://charts.example.com}
-";
-
-fn release(name: &str, version: &str) -> String {
-    format!(
-        "\
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: {name}, namespace: apps}}
-spec:
-  chart:
-    spec:
-      chart: {name}
-      version: {version} # kept
-      sourceRef: {{kind: HelmRepository, name: example}}
-"
-    )
-}
 
 /// What the charts' repository publishes.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +92,8 @@ pub(crate) struct World {
     pub(crate) config: String,
     /// The cluster, where there is a way to one.
     pub(crate) cluster: Option<ScriptedCluster>,
+    /// What is tried around updates.
+    pub(crate) trials: Option<Box<dyn Trier>>,
 }
 
 impl World {
@@ -121,14 +102,14 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let git = Git::init(folder.path().join("repo"));
         git.write("source.yaml", SOURCE)
-            .write("podinfo.yaml", release("podinfo", "6.5.0"))
-            .write("website.yaml", release("website", "1.0.0"));
+            .write("podinfo.yaml", release("podinfo", "6.5.0", ""))
+            .write("website.yaml", release("website", "1.0.0", ""));
         git.commit_all("Start");
         let published = Published(BTreeMap::from([
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new(), cluster: None }
+        Self { _folder: folder, git, published, config: String::new(), cluster: None, trials: None }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -209,6 +190,7 @@ impl World {
             generator: &NoGenerator,
             charts: &NoGenerator,
             data: data.as_ref(),
+            trials: self.trials.as_deref().unwrap_or(&NoTrials),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
             windows: None,
             accepted: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gitops_updater::app::effects::Witness;
 use gitops_updater::app::forge::{CommitStatus, Forge as _, MergeMethod, PullRequest};
 use gitops_updater::app::pass::{Error, Pass};
+use gitops_updater::app::probes::Trier;
 use gitops_updater::app::settle::{Settle, Settled};
 use gitops_updater::domain::settle::record::Reversal;
 use gitops_updater::domain::settle::settings::Settings;
@@ -37,8 +38,14 @@ impl Settling {
     }
 
     pub(super) fn merged_with(method: MergeMethod, config: &str) -> Self {
+        Self::merged_by(method, config, None)
+    }
+
+    /// The same, with somebody who tries the cluster around updates.
+    pub(super) fn merged_by(method: MergeMethod, config: &str, trials: Option<Box<dyn Trier>>) -> Self {
         let mut world = World::new();
         world.config = config.to_owned();
+        world.trials = trials;
         world.run();
         let number = world.pulls().iter().find(|pull| pull.1.contains("podinfo")).unwrap().0;
         let forge = world.forge();

@@ -322,3 +322,47 @@ fn looking_at_the_state_writes_nothing() {
     fresh.confirm().unwrap();
     assert!(clone.run(["for-each-ref"]).contains("refs/remotes/gitops-updater/state-"));
 }
+
+#[test]
+fn runs_side_by_side_in_one_clone_are_no_rewriting() {
+    let world = world();
+    let mover = world.store("one");
+    mover.change(time(), propose("longhorn")).unwrap();
+    let looker = StateStore::new(world.again("one"), Person::bot());
+    std::thread::scope(|scope| {
+        let moving = scope.spawn(move || {
+            for minute in 0..40 {
+                let until = time() + jiff::SignedDuration::from_mins(minute);
+                mover
+                    .change(time(), |state| {
+                        state.maintenance = Some(Maintenance {
+                            reason: None,
+                            by: "jane".to_owned(),
+                            since: time(),
+                            until: Some(until),
+                        });
+                        Some(Transition::new("Go on with the maintenance"))
+                    })
+                    .unwrap();
+                mover.confirm().unwrap();
+            }
+        });
+        while !moving.is_finished() {
+            assert_eq!(looker.load().unwrap().history, History::Intact);
+        }
+    });
+}
+
+#[test]
+fn file_that_could_not_be_read_again_is_not_written() {
+    let world = world();
+    let store = world.store("one");
+    let result = store.change(time(), |state| {
+        propose("longhorn")(state)?;
+        let update = state.updates.values_mut().next()?;
+        update.reason = Some("x".repeat(3 << 20));
+        Some(Transition::of(update))
+    });
+    assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
+    assert_eq!(store.load().unwrap().tip, None);
+}

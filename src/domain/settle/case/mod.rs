@@ -2,6 +2,7 @@
 
 mod branch;
 mod nodes;
+mod trials;
 mod weigh;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use super::verdict::{Action, Reason, Verdict};
 use super::window::{Trend, Window};
 use super::world::{Sight, World};
 use branch::Standing;
+use trials::Blame;
 use weigh::Weight;
 
 /// Most reasons that are told.
@@ -148,18 +150,27 @@ impl Case {
         let (new, unknown): (Vec<&Finding>, Vec<&Finding>) =
             findings().filter(new).partition(|finding| baseline.could_see(finding));
         let (ours, others): (Vec<&Finding>, Vec<&Finding>) = new.into_iter().partition(|finding| {
-            settings.counts(&self.update.component, &finding.check)
-                || self.radius.covers(world, &self.update, at, finding)
+            self.blame(finding).map_or_else(
+                || {
+                    settings.counts(&self.update.component, &finding.check)
+                        || self.radius.covers(world, &self.update, at, finding)
+                },
+                |blame| blame == Blame::Ours,
+            )
         });
         self.bad = ours.iter().copied().map(told).collect();
-        let touched = |finding: &&&Finding| self.radius.covers(world, &self.update, at, finding);
-        self.elsewhere = others
-            .iter()
-            .filter(|finding| is_critical(finding))
-            .chain(unknown.iter().filter(|finding| is_critical(finding) || touched(finding)))
-            .copied()
-            .map(told)
-            .collect();
+        let unsure = |finding: &Finding| self.blame(finding) == Some(Blame::Unsure);
+        let touched = |finding: &Finding| self.radius.covers(world, &self.update, at, finding);
+        let doubtful = others.iter().filter(|finding| unsure(finding)).chain(
+            unknown.iter().filter(|finding| is_critical(finding) || touched(finding) || unsure(finding)),
+        );
+        let doubtful = doubtful.map(|finding| {
+            let mut told = told(finding);
+            told.text.push_str("; nobody can say how it was before the merge");
+            told
+        });
+        let dangerous = others.iter().filter(|finding| is_critical(finding) && !unsure(finding));
+        self.elsewhere = dangerous.copied().map(told).chain(doubtful).collect();
         self.window.add(!self.bad.is_empty());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
@@ -185,6 +196,7 @@ impl Case {
         self.remembered.seen_until = Some(world.wall());
         self.radius.widen(world, &self.update);
         self.note(world);
+        self.note_trials(world, settings);
         if !self.held.is_empty() || self.remembered.held {
             let verdict = self.remembered.said.map_or(Verdict::Inconclusive, |said| said.verdict);
             let reasons = if self.held.is_empty() {
@@ -521,7 +533,7 @@ impl Case {
             }
             Trend::Passed => {
                 let text = "applied, and nothing was worse than before for the whole window";
-                match self.not_observed(world) {
+                match self.not_observed(world).or_else(|| self.not_tried(world, settings)) {
                     Some(why) => Opinion::new(Verdict::Unknown, Action::Wait, vec![why]),
                     None => {
                         Opinion::new(Verdict::Healthy, Action::Complete, vec![reason("healthy", None, text)])

@@ -13,6 +13,10 @@ use url::Url;
 pub const DEFAULT_IMAGE: &str = "docker.io/library/busybox:1.37";
 /// Namespace of the small Pods where none is configured.
 pub const DEFAULT_NAMESPACE: &str = "gitops-updater";
+/// First part of the name of results about the volume that is written and read back.
+pub const STORAGE: &str = "storage";
+/// First part of the name of results about the volume that is restored from a backup.
+pub const RESTORE: &str = "restore";
 /// The name that every Pod of a cluster can resolve.
 pub const CLUSTER_NAME: &str = "kubernetes.default.svc";
 
@@ -123,6 +127,8 @@ pub struct StorageSpec {
     pub size: u64,
     /// Bytes that are written.
     pub data: u64,
+    /// Whether the volume is backed up by Longhorn, and the backup restored into a new volume after the update.
+    pub restore: bool,
 }
 
 /// A Job of the user.
@@ -168,14 +174,24 @@ impl Trials {
     /// Names of everything that is tried, as results carry them.
     pub fn names(&self) -> BTreeSet<String> {
         let fixed = [
-            self.network.as_ref().map(|_| "network/dns"),
+            self.network.as_ref().filter(|network| !network.names.is_empty()).map(|_| "network/dns"),
             self.network.as_ref().filter(|network| network.pods).map(|_| "network/pods"),
-            self.storage.as_ref().map(|_| "storage"),
+            self.storage.as_ref().map(|_| STORAGE),
+            self.storage.as_ref().filter(|storage| storage.restore).map(|_| RESTORE),
             self.test_job.as_ref().map(|_| "test_job"),
             self.command.as_ref().map(|_| "command"),
         ];
         let named = self.probes.iter().map(|probe| format!("probe/{}", probe.name));
         fixed.into_iter().flatten().map(str::to_owned).chain(named).collect()
+    }
+
+    /// The same for one update: it has a volume of its own.
+    pub fn names_for(&self, update: &str) -> BTreeSet<String> {
+        let named = self.names().into_iter().map(|name| match name.as_str() {
+            STORAGE | RESTORE => format!("{name}/{update}"),
+            _ => name,
+        });
+        named.collect()
     }
 
     /// Whether anything of it needs a cluster.

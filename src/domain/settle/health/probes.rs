@@ -1,16 +1,17 @@
 //! What was tried beside looking.
 
 use super::look::{Look, Wrong, named};
+use super::probe::{RESTORE, STORAGE};
 use crate::domain::settle::finding::{Category, Severity};
 
 /// Name of the result that says what the API server answers to `/readyz`.
 pub const API_SERVER: &str = "apiserver";
 
 pub(super) fn check(look: &mut Look<'_>) {
-    for probe in look.world.probes().filter(|probe| !probe.ok) {
+    for probe in look.world.probes().filter(|probe| probe.ok == Some(false)) {
         let (check, category, severity) = match probe.name.as_str() {
             API_SERVER => ("apiserver_ready", Category::Infrastructure, Severity::Critical),
-            "storage" => ("storage_probe", Category::Storage, Severity::Failing),
+            name if is_of_storage(name) => ("storage_probe", Category::Storage, Severity::Failing),
             "test_job" => ("test_job", Category::Custom, Severity::Failing),
             "command" => ("command", Category::Custom, Severity::Failing),
             name if name.starts_with("network/") => ("network_probe", Category::Network, Severity::Failing),
@@ -23,4 +24,9 @@ pub(super) fn check(look: &mut Look<'_>) {
             Wrong { check, category, severity, reason: "ProbeFailed", message: probe.detail.clone() },
         );
     }
+}
+
+/// Whether a result is about a volume: the one of `health --try`, or that of an update.
+fn is_of_storage(name: &str) -> bool {
+    name.split('/').next().is_some_and(|first| first == STORAGE || first == RESTORE)
 }

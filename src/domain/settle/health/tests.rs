@@ -272,7 +272,7 @@ fn api_service(status: &str, local: bool) -> Value {
 fn probes_that_failed_are_told(#[case] name: &str, #[case] category: Category, #[case] severity: Severity) {
     let mut world = world(&[]);
     let mut say = |ok| {
-        let probe = Probe { name: name.to_owned(), ok, detail: "refused".to_owned() };
+        let probe = Probe { name: name.to_owned(), ok: Some(ok), detail: "refused".to_owned() };
         world.take(Line { t: Moment(1), seen: Seen::Probe(probe) });
         findings(&world, &HealthSettings::default())
     };

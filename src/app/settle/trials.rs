@@ -1,0 +1,493 @@
+//! Trials around an update: made before its merge, made again when it is applied and when its window is over, and told
+//! to the judge as they end.
+//!
+//! What takes minutes runs while the pass looks on. Nothing of it is ever started while the kill switch is on. What went
+//! badly is tried once more before it counts; what could not be tried is told as that, and tried again after a while.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::Course;
+use super::look::Look;
+use crate::app::cluster::Cluster;
+use crate::app::effects::Effect;
+use crate::app::forge::Forge;
+use crate::app::pass::{Error, UnderWay};
+use crate::app::probes::{Order, Trial, Tried, Trier, Work, read_job};
+use crate::domain::settle::health::probe::{RESTORE, STORAGE, Trials, Vantage};
+use crate::domain::settle::judge::Judge;
+use crate::domain::settle::record::{KeptVolume, TrialResult, TrialsBefore};
+use crate::domain::state::{Stage, State, Update};
+use crate::state::Transition;
+
+/// Hours after which what is open is tried again.
+const OLD: i64 = 24;
+/// The same where not everything went well.
+const OLD_IF_BAD: i64 = 1;
+/// Minutes for which what was tried for one update counts for another one, too.
+const SHARED: i64 = 10;
+/// Time until what went badly is tried again.
+const AFTER_BAD: Duration = Duration::from_secs(300);
+/// Time until what could not be tried is tried again; it doubles each time.
+const AFTER_NOT: Duration = Duration::from_secs(60);
+/// The longest it becomes.
+const AFTER_NOT_AT_MOST: Duration = Duration::from_secs(600);
+/// Largest manifest of a test Job, in bytes.
+const MANIFEST: usize = 256 << 10;
+
+/// What is tried in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Asked from where the program runs, in every sample.
+    Here,
+    Inside,
+    Storage,
+    Restore,
+    Job,
+    Command,
+}
+
+/// What is tried for an update, in the groups that are tried in one go, with the names of the results.
+fn groups(trials: &Trials, update: &str) -> Vec<(Group, Trials, BTreeSet<String>)> {
+    let of = |from| trials.probes.iter().filter(|probe| probe.from == from).cloned().collect();
+    let none = || Trials { pods: trials.pods.clone(), ..Trials::default() };
+    let storage = trials.storage.clone();
+    let parts = [
+        (Group::Here, Trials { probes: of(Vantage::Here), ..none() }),
+        (Group::Inside, Trials { probes: of(Vantage::Cluster), network: trials.network.clone(), ..none() }),
+        (Group::Storage, Trials { storage: storage.clone(), ..none() }),
+        (Group::Restore, Trials { storage: storage.filter(|storage| storage.restore), ..none() }),
+        (Group::Job, Trials { test_job: trials.test_job.clone(), ..none() }),
+        (Group::Command, Trials { command: trials.command.clone(), ..none() }),
+    ];
+    parts
+        .into_iter()
+        .map(|(group, part)| {
+            let mut names = part.names_for(update);
+            let first = match group {
+                Group::Storage => Some(STORAGE),
+                Group::Restore => Some(RESTORE),
+                _ => None,
+            };
+            names.retain(|name| first.is_none_or(|first| name.split('/').next() == Some(first)));
+            (group, part, names)
+        })
+        .filter(|(_, _, names)| !names.is_empty())
+        .collect()
+}
+
+/// Something that is to be tried now.
+struct Due {
+    group: Group,
+    /// Update id.
+    update: String,
+    trials: Trials,
+    names: BTreeSet<String>,
+    volume: Option<KeptVolume>,
+}
+
+/// What is tried for an update that is watched.
+struct Around {
+    update: String,
+    trials: Trials,
+    volume: Option<KeptVolume>,
+}
+
+/// Trials under way while a pass looks on.
+#[derive(Default)]
+pub(super) struct Trying<'a> {
+    /// By the id that the judge knows an update by.
+    around: BTreeMap<String, Around>,
+    running: FuturesUnordered<LocalBoxFuture<'a, Vec<Trial>>>,
+    /// Names of what is being tried.
+    busy: BTreeSet<String>,
+    /// Not to be tried before this time, and how long was waited for that.
+    later: BTreeMap<String, (Instant, Duration)>,
+    /// When addresses are asked from here again.
+    ask_at: Option<Instant>,
+}
+
+impl<'a> Trying<'a> {
+    /// Whether anything is being tried.
+    pub(super) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// The next results.
+    pub(super) async fn next(&mut self) -> Vec<Trial> {
+        let ended = self.running.next().await.unwrap_or_default();
+        let now = Instant::now();
+        for trial in &ended {
+            self.busy.remove(&trial.name);
+            match &trial.tried {
+                Tried::Good(_) => _ = self.later.remove(&trial.name),
+                Tried::Bad(_) => _ = self.later.insert(trial.name.clone(), (now + AFTER_BAD, AFTER_NOT)),
+                Tried::Not(reason) => {
+                    tracing::warn!(name = trial.name, reason, "could not be tried");
+                    let before = self.later.get(&trial.name).map(|(_, pause)| *pause * 2);
+                    let pause = before.unwrap_or(AFTER_NOT).min(AFTER_NOT_AT_MOST);
+                    self.later.insert(trial.name.clone(), (now + pause, pause));
+                }
+            }
+        }
+        ended
+    }
+
+    /// Whether anything is to be tried now.
+    pub(super) fn is_due(&self, judge: &Judge, now: Instant) -> bool {
+        !self.due(judge, now).is_empty()
+    }
+
+    fn due(&self, judge: &Judge, now: Instant) -> Vec<Due> {
+        let mut taken = self.busy.clone();
+        let mut due = Vec::new();
+        for (judged, around) in &self.around {
+            let Some(wanted) = judge.wants_tried(judged) else { continue };
+            for (group, trials, names) in groups(&around.trials, &around.update) {
+                let is_due = match group {
+                    // In every sample, whatever they said before.
+                    Group::Here => self.ask_at.is_none_or(|at| at <= now),
+                    _ => {
+                        names.iter().any(|name| wanted.contains(&name.as_str()))
+                            && !names.iter().any(|name| self.later.get(name).is_some_and(|(at, _)| *at > now))
+                    }
+                };
+                if is_due && names.is_disjoint(&taken) {
+                    taken.extend(names.iter().cloned());
+                    let (update, volume) = (around.update.clone(), around.volume.clone());
+                    due.push(Due { group, update, trials, names, volume });
+                }
+            }
+        }
+        due
+    }
+
+    fn start(&mut self, names: BTreeSet<String>, trial: LocalBoxFuture<'a, Vec<Trial>>) {
+        self.busy.extend(names.iter().cloned());
+        self.running.push(Box::pin(async move {
+            let mut ended = trial.await;
+            ended.retain(|trial| names.contains(&trial.name));
+            // Whoever waits for a name is told of it in any case.
+            for name in names {
+                if ended.iter().all(|trial| trial.name != name) {
+                    ended.push(not(name, "nothing was said of it"));
+                }
+            }
+            ended
+        }));
+    }
+
+    fn start_not(&mut self, names: BTreeSet<String>, why: &'static str) {
+        self.start(names, Box::pin(async move { Vec::from([not(String::new(), why)]) }));
+    }
+}
+
+fn not(name: String, why: &str) -> Trial {
+    Trial { name, tried: Tried::Not(why.to_owned()) }
+}
+
+/// Does a piece of work, and what went badly of it once more: only what goes badly twice did.
+async fn confirmed(trier: &dyn Trier, order: Order) -> Vec<Trial> {
+    let is_bad = |trial: &Trial| matches!(trial.tried, Tried::Bad(_));
+    let first = trier.work(order.clone()).await;
+    if !first.iter().any(is_bad) {
+        return first;
+    }
+    let second = trier.work(order).await;
+    let again = |trial: Trial| match second.iter().find(|other| other.name == trial.name) {
+        Some(other) if is_bad(&trial) => other.clone(),
+        _ => trial,
+    };
+    first.into_iter().map(again).collect()
+}
+
+impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+    /// Tries what is open and was not tried for a while. While something is rolling, nothing is learned by it.
+    pub(super) fn try_open(&mut self) -> Result<(), Error> {
+        if self.settle.cluster.is_none() || !self.followed.is_empty() {
+            return Ok(());
+        }
+        let updates = self.run.world.state.updates.values();
+        let open = updates.filter(|update| {
+            update.stage == Stage::Proposed && (self.settle.selected)(&update.update_id, &update.component)
+        });
+        let open: Vec<String> = open.map(|update| update.update_id.clone()).collect();
+        self.run.try_before(&open)
+    }
+
+    /// What the judge is told to expect: everything that is tried for an update, and how it went before.
+    pub(super) fn trials_of(&self, update: &Update) -> BTreeMap<String, Option<bool>> {
+        let before = update.settling.trials.as_ref().map(|before| &before.results);
+        let names = self.run.pass.trials.trials(&update.component).names_for(&update.update_id);
+        let known = |name: &String| before.and_then(|results| results.get(name)).and_then(|result| result.ok);
+        names
+            .into_iter()
+            .map(|name| {
+                let ok = known(&name);
+                (name, ok)
+            })
+            .collect()
+    }
+
+    /// Begins what is to be tried now. Nothing is begun after `deadline`; what is under way then is waited for.
+    pub(super) fn start_trials(&mut self, look: &Look<'_>, deadline: Instant) -> Result<(), Error> {
+        if self.settle.cluster.is_none() {
+            return Ok(());
+        }
+        let trier = self.run.pass.trials;
+        let updates = &self.run.world.state.updates;
+        let around = self.followed.iter().filter_map(|(judged, follow)| {
+            let update = updates.get(&follow.update)?;
+            let volume = update.settling.trials.as_ref().and_then(|before| before.volume.clone());
+            let trials = trier.trials(&update.component);
+            Some((judged.clone(), Around { update: follow.update.clone(), trials, volume }))
+        });
+        self.trying.around = around.filter(|(_, around)| !around.trials.names().is_empty()).collect();
+        let now = look.instant_now();
+        if now >= deadline {
+            return Ok(());
+        }
+        for due in self.trying.due(look.judge(), now) {
+            self.start_trial(due, now)?;
+        }
+        Ok(())
+    }
+
+    fn start_trial(&mut self, due: Due, now: Instant) -> Result<(), Error> {
+        let trier = self.run.pass.trials;
+        let Due { group, update, trials, names, volume } = due;
+        if group == Group::Here {
+            // Less than a sample: the next timer of the judge may come a little early, and is to find it due.
+            self.trying.ask_at = Some(now + self.settle.settings.sample / 2);
+            self.trying.start(names, trier.ask(trials));
+            return Ok(());
+        }
+        let work = match (group, volume) {
+            (Group::Storage | Group::Restore, None) => {
+                self.trying.start_not(names, "nothing was written before the update");
+                return Ok(());
+            }
+            (Group::Storage, Some(volume)) => Work::ReadBack(volume),
+            (Group::Restore, Some(volume)) => Work::Restore(volume),
+            (Group::Job, _) => match self.run.job(&trials) {
+                Ok(work) => work,
+                Err(tried) => {
+                    let told = names.iter().map(|name| Trial { name: name.clone(), tried: tried.clone() });
+                    let told: Vec<Trial> = told.collect();
+                    self.trying.start(names, Box::pin(async move { told }));
+                    return Ok(());
+                }
+            },
+            (Group::Command, _) => Work::Command,
+            (Group::Inside | Group::Here, _) => Work::Inside,
+        };
+        if self.run.is_stopped()? {
+            self.trying.start_not(names, "everything is stopped by the kill switch");
+            return Ok(());
+        }
+        let what = format!("try {}", list(&names));
+        match self.run.effect(Effect::Ask { what }, |_| Ok(()))? {
+            Some(()) => {
+                let order = Order { work, update, trials };
+                self.trying.start(names, Box::pin(confirmed(trier, order)));
+            }
+            None => self.trying.start_not(names, "a dry run tries nothing"),
+        }
+        Ok(())
+    }
+
+    /// Removes the volumes of updates that are over.
+    pub(super) fn remove_volumes(&mut self) -> Result<(), Error> {
+        if self.settle.cluster.is_none() {
+            return Ok(());
+        }
+        let over = |stage| matches!(stage, Stage::Verified | Stage::Reverted | Stage::Abandoned);
+        let updates = self.run.world.state.updates.values().filter(|update| over(update.stage));
+        let kept: Vec<(String, KeptVolume)> = updates
+            .filter_map(|update| {
+                Some((update.update_id.clone(), update.settling.trials.as_ref()?.volume.clone()?))
+            })
+            .collect();
+        for (id, volume) in kept {
+            if self.run.is_stopped()? {
+                return Ok(());
+            }
+            let what = format!("remove the volume {}/{} of a trial", volume.namespace, volume.claim);
+            let removed = self.run.effect(Effect::Ask { what }, |run| {
+                Ok(run.pass.wait(run.pass.trials.remove(id.clone(), volume.clone())))
+            })?;
+            match removed {
+                Some(Err(Tried::Good(why) | Tried::Bad(why) | Tried::Not(why))) => {
+                    tracing::warn!(
+                        reason = why,
+                        "the volume of a trial is not removed; the next pass tries again"
+                    );
+                }
+                Some(Ok(())) => {
+                    self.run.record_update_as(
+                        &id,
+                        |update| Transition::told("Note that the trial volume is removed of", update),
+                        |update| {
+                            if let Some(before) = &mut update.settling.trials {
+                                before.volume = None;
+                            }
+                        },
+                    )?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether what is open is to be tried, by what is known of it.
+fn is_due(known: Option<&TrialsBefore>, names: &BTreeSet<String>, now: Timestamp) -> bool {
+    let Some(known) = known else { return true };
+    let is_whole = names.iter().all(|name| known.results.contains_key(name));
+    let is_good = known.results.values().all(|result| result.ok == Some(true));
+    let hours = now.duration_since(known.at).as_hours();
+    !is_whole || hours >= if is_good { OLD } else { OLD_IF_BAD }
+}
+
+fn result(trial: &Trial) -> TrialResult {
+    let seen = trial.seen();
+    TrialResult { ok: seen.ok, detail: seen.detail }
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// Tries how the cluster is before the merge of updates that are open, where nobody did, or it is long ago. What
+    /// cannot be tried stops nothing.
+    pub(in crate::app) fn try_before(&mut self, ids: &[String]) -> Result<(), Error> {
+        for id in ids {
+            let Some(update) = self.world.state.updates.get(id) else { continue };
+            let trials = self.pass.trials.trials(&update.component);
+            let names = trials.names_for(id);
+            if names.is_empty() || !is_due(update.settling.trials.as_ref(), &names, self.pass.now) {
+                continue;
+            }
+            let what = format!("try {} before {} {}", list(&names), update.component, update.to);
+            if self.is_stopped()? {
+                return Ok(());
+            }
+            let (id, trials) = (id.clone(), trials.clone());
+            let tried = self.effect(Effect::Ask { what }, |run| run.tried_before(&id, &trials))?;
+            if let Some((results, volume)) = tried {
+                self.record_trials(&id, &names, &results, volume)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tried_before(
+        &self,
+        id: &str,
+        trials: &Trials,
+    ) -> Result<(BTreeMap<String, TrialResult>, Option<KeptVolume>), Error> {
+        let (trier, wait) = (self.pass.trials, |trial| self.pass.wait(trial));
+        let mut results = self.shared_results();
+        let mut kept = None;
+        for (group, trials, names) in groups(trials, id) {
+            if names.iter().all(|name| results.contains_key(name)) {
+                continue;
+            }
+            // Whoever wants the pass to end need not wait for the rest.
+            self.pass.witness.before(&Effect::Ask { what: format!("try {}", list(&names)) })?;
+            let order = |work, trials| Order { work, update: id.to_owned(), trials };
+            let told = match group {
+                Group::Here => wait(trier.ask(trials)),
+                Group::Inside => wait(trier.work(order(Work::Inside, trials))),
+                Group::Storage => {
+                    let (volume, told) = self.pass.wait(trier.write(id.to_owned(), trials));
+                    kept = volume;
+                    told
+                }
+                // It is made with the volume.
+                Group::Restore => Vec::new(),
+                Group::Job => match self.job(&trials) {
+                    Ok(work) => wait(trier.work(order(work, trials))),
+                    Err(tried) => Vec::from([Trial { name: "test_job".to_owned(), tried }]),
+                },
+                Group::Command => wait(trier.work(order(Work::Command, trials))),
+            };
+            results.extend(told.iter().map(|trial| (trial.name.clone(), result(trial))));
+        }
+        Ok((results, kept))
+    }
+
+    /// What was tried for others just now, but for what is an update's own.
+    fn shared_results(&self) -> BTreeMap<String, TrialResult> {
+        let known = self.world.state.updates.values().filter_map(|update| update.settling.trials.as_ref());
+        let fresh = known.filter(|known| self.pass.now.duration_since(known.at).as_mins() < SHARED);
+        let is_own = |name: &str| matches!(name.split('/').next(), Some(STORAGE | RESTORE));
+        fresh
+            .flat_map(|known| &known.results)
+            .filter(|(name, _)| !is_own(name))
+            .map(|(name, result)| (name.clone(), result.clone()))
+            .collect()
+    }
+
+    fn record_trials(
+        &mut self,
+        id: &str,
+        names: &BTreeSet<String>,
+        results: &BTreeMap<String, TrialResult>,
+        volume: Option<KeptVolume>,
+    ) -> Result<(), Error> {
+        let at = self.pass.now;
+        let result = |name: &String| {
+            let none = || TrialResult { ok: None, detail: "nothing was said of it".to_owned() };
+            (name.clone(), results.get(name).cloned().unwrap_or_else(none))
+        };
+        let results: BTreeMap<String, TrialResult> = names.iter().map(result).collect();
+        self.record("Note what was tried before the merge".to_owned(), |state: &mut State| {
+            let update = state.updates.get_mut(id).filter(|update| update.stage == Stage::Proposed)?;
+            let mut now = TrialsBefore { at, results: results.clone(), volume: volume.clone() };
+            // What was written once is there, though nobody could look at it today.
+            if let Some(known) = update.settling.trials.take()
+                && now.volume.is_none()
+                && known.volume.is_some()
+            {
+                let own = known.results.into_iter().filter(|(name, _)| name.starts_with(STORAGE));
+                now.results.extend(own);
+                now.volume = known.volume;
+            }
+            update.settling.trials = Some(now);
+            Some(Transition::told("Note what was tried before the merge of", update))
+        })
+    }
+
+    /// The user's Job, as it is on the base branch.
+    fn job(&self, trials: &Trials) -> Result<Work, Tried> {
+        let Some(spec) = &trials.test_job else { return Err(Tried::Not("there is no Job".to_owned())) };
+        let text = self.pass.git.read_file(self.world.base, &spec.manifest, MANIFEST);
+        let text = text.map_err(|error| Tried::Not(error.to_string()))?;
+        let text = text.ok_or_else(|| Tried::Not(format!("`{}` is not there", spec.manifest)))?;
+        read_job(&spec.manifest, &text).map(Work::Job).map_err(|error| Tried::Not(error.to_string()))
+    }
+
+    /// Why an update is not merged by itself: the volume that is to be read back after it is not there.
+    pub(in crate::app) fn unwritten(&self, update: &Update) -> Option<String> {
+        let name = format!("{STORAGE}/{}", update.update_id);
+        if !self.pass.trials.trials(&update.component).names_for(&update.update_id).contains(&name) {
+            return None;
+        }
+        let known = update.settling.trials.as_ref().and_then(|before| before.results.get(&name));
+        let why = match known {
+            Some(known) if known.ok == Some(true) => return None,
+            Some(known) => known.detail.as_str(),
+            None => "nobody has tried yet",
+        };
+        Some(format!("a volume must be written before the merge, to be read back after it: {why}"))
+    }
+}
