@@ -10,11 +10,12 @@ use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
-use super::workplace::{PlaceArgs, Workplace, blocking};
+use super::workplace::{PlaceArgs, Workplace, blocking, kill_switch};
 use super::{age_of, maintenance};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
 use crate::domain::notice::kind_of;
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
@@ -47,6 +48,8 @@ struct Shown<'a> {
     /// Newest transition; null before the first.
     state: Option<String>,
     now: Timestamp,
+    /// Key or variable of the kill switch, where the configuration of this clone or the environment has pulled it.
+    stopped_by: Option<&'static str>,
     maintenance: Option<&'a Maintenance>,
     updates: Vec<&'a Update>,
     campaigns: Vec<&'a Campaign>,
@@ -63,7 +66,7 @@ struct Shown<'a> {
 
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    let (loaded, now, data_backups) = block_on(async {
+    let (loaded, now, switch, data_backups) = block_on(async {
         let workplace = args.place.open(global).await?;
         let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
         let accept = args.accept_rewritten;
@@ -75,7 +78,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .await?;
         let data = data_backups(&workplace, &loaded).await;
-        Ok((loaded, now, data))
+        Ok((loaded, now, kill_switch(&workplace.config), data))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -94,6 +97,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         schema: "gitops-updater/status/v1",
         state: loaded.tip.map(|tip| tip.to_string()),
         now,
+        stopped_by: switch.map(KillSwitch::by),
         maintenance: loaded.state.maintenance.as_ref(),
         updates,
         campaigns: loaded.state.campaigns.values().collect(),
@@ -108,7 +112,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         problems: loaded.problems(),
         data_backups,
     };
-    form::write(global, &shown, || text(&shown, &loaded, global.verbose > 0))?;
+    form::write(global, &shown, || text(&shown, &loaded, switch, global.verbose > 0))?;
     // Told after what could be read: nothing is built on such a state, and a script should notice.
     loaded.may_build()?;
     Ok(Outcome::Done)
@@ -139,12 +143,16 @@ async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String
     found.await.unwrap_or_default()
 }
 
-fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
+fn text(shown: &Shown<'_>, loaded: &Loaded, switch: Option<KillSwitch>, verbose: bool) -> String {
     let mut lines = vec![match (&shown.state, loaded.history) {
         (Some(tip), _) => format!("state {} ({STATE_REF})", tip.get(..10).unwrap_or(tip)),
         (None, History::Intact) => "nothing was proposed yet".to_owned(),
         (None, History::Rewritten { .. }) => format!("{STATE_REF} is gone"),
     }];
+    if let Some(switch) = switch {
+        let said = format!("everything is stopped by the kill switch; {} to go on", switch.undo());
+        lines.extend(clean::wrap(&said, WIDTH));
+    }
     lines.push(maintenance::text(shown.maintenance, shown.now));
     if let Some(breaker) = shown.breaker {
         lines.push("the circuit breaker is open:".to_owned());
@@ -241,7 +249,8 @@ fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
 
 fn row(what: &str, stage: &str, age: &str) -> String {
     let what = clean::line(what).into_owned();
-    let what = clean::left(&clean::fit(&what, WIDTH - 24), WIDTH - 24);
+    // The versions are what people look for: a line may be longer than others for them.
+    let what = clean::left(&what, WIDTH - 24);
     format!("  {what}  {stage:<10}  {age}").trim_end().to_owned()
 }
 

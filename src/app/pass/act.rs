@@ -64,7 +64,7 @@ impl<F: Forge> Run<'_, F> {
         };
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
-        let hold = hold.or_else(|| self.unwritten(update));
+        let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
         if let (Some(reason), Some(seen), Some(pull)) = (&hold, &seen, &pull) {
             self.withdraw_merge(update, pull, seen, reason)?;
         }

@@ -36,7 +36,7 @@ use super::effects::{Effect, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
-use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::plan::{self, Charts, Generator, Planned, Planning, Survey, Targets};
 use super::probes::Trier;
 use crate::backup;
 use crate::config::Config;
@@ -73,6 +73,8 @@ pub struct Pass<'a, F> {
     pub generator: &'a dyn Generator,
     /// Looks into charts.
     pub charts: &'a dyn Charts,
+    /// Says whether versions can be had.
+    pub targets: &'a dyn Targets,
     /// Backs up data.
     pub data: &'a dyn DataKeeper,
     /// Tries the cluster before and after updates.
@@ -133,8 +135,8 @@ pub struct Done {
     pub warnings: Vec<String>,
     /// Pages of pull requests, by number, where they have one.
     pub links: BTreeMap<u64, String>,
-    /// Something stops every effect but recording and telling.
-    pub stopped: bool,
+    /// What stops every effect but recording and telling.
+    pub kill_switch: Option<KillSwitch>,
 }
 
 /// Something that went wrong with one update.
@@ -240,7 +242,7 @@ impl<F: Forge> Pass<'_, F> {
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
-        let stopped = run.kill_switch.is_some();
+        let kill_switch = run.kill_switch;
         let UnderWay { world, effects, waiting, failures, mut warnings, .. } = run.under_way;
         warnings.extend(self.forge.warnings());
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
@@ -253,7 +255,7 @@ impl<F: Forge> Pass<'_, F> {
             failures,
             warnings,
             links,
-            stopped,
+            kill_switch,
         })
     }
 
@@ -356,6 +358,8 @@ impl<F: Forge> Run<'_, F> {
             situation,
             read: self.read,
             generator: self.pass.generator,
+            targets: self.pass.targets,
+            quarantine: &self.world.state.quarantine,
         }
     }
 

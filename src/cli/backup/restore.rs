@@ -14,6 +14,7 @@ use crate::cli::GlobalArgs;
 use crate::cli::connection::connect;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
+use crate::cli::switch;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::cluster::{Access, Live};
 use crate::domain::backup::BackupPoint;
@@ -123,7 +124,12 @@ pub(super) async fn run(args: &RestoreArgs, global: &GlobalArgs) -> Result<Outco
         ));
     }
     let workplace = args.place.open(global).await?;
-    if args.volume.is_none() && args.exports.is_none() && !args.etcd {
+    let restores_files = args.volume.is_none() && args.exports.is_none() && !args.etcd;
+    if args.apply || restores_files {
+        let (_, tip, _) = base(&workplace).await?;
+        switch::refuse("restore", &workplace, tip).await?;
+    }
+    if restores_files {
         return files(args, global, &workplace).await;
     }
     let (backups, id) = (workplace.backups(), args.id.clone());

@@ -77,6 +77,9 @@ fn text(told: &Told<'_>) -> String {
     lines.extend(told.whole_files.iter().map(|file| format!("  whole file: {file}")));
     lines.extend(told.left_alone.iter().map(|place| format!("  left alone: {place}")));
     match (told.effects.len(), told.dry_run) {
+        (0, _) if told.pull_request.is_some() && told.commit.is_none() => {
+            lines.push("Nothing to do: it is proposed already, and waits to be merged.".to_owned());
+        }
         (0, _) => lines.push("Nothing to do: it is done already.".to_owned()),
         (_, dry_run) => {
             lines.push(if dry_run { "Would:".to_owned() } else { "Did:".to_owned() });

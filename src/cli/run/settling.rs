@@ -37,7 +37,7 @@ impl Settling<'_> {
     ) -> Result<Settled, CommandError> {
         let Self { args, path, global, place, runtime, seen, stop, proposes } = *self;
         let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
-        let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+        let world = first.pass(&Nothing).observe().map_err(failed)?;
         let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
@@ -47,7 +47,7 @@ impl Settling<'_> {
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
         ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
-        let pass = ingredients.pass(&Nothing, &Nothing);
+        let pass = ingredients.pass(&Nothing);
         args.settle(&pass, world, seen, stop, registry.rules(), selected, proposes)
     }
 }

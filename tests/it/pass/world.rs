@@ -9,7 +9,7 @@ use gitops_updater::app::data::{DataKeeper, Keeper, NoCluster};
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
-use gitops_updater::app::plan::{self, Charts, Generator};
+use gitops_updater::app::plan::{self, Charts, Generator, Target, Targets};
 use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
 use gitops_updater::app::probes::{NoTrials, Trier};
 use gitops_updater::clock::AnyClock;
@@ -82,6 +82,13 @@ impl Generator for NoGenerator {
 impl Charts for NoGenerator {
     fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
         Ok(Comparison::default())
+    }
+}
+
+/// Whatever is listed can be had.
+impl Targets for NoGenerator {
+    fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
+        targets.iter().map(|_| Ok(())).collect()
     }
 }
 
@@ -189,6 +196,7 @@ impl World {
             runtime,
             generator: &NoGenerator,
             charts: &NoGenerator,
+            targets: &NoGenerator,
             data: data.as_ref(),
             trials: self.trials.as_deref().unwrap_or(&NoTrials),
             kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
