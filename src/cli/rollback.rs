@@ -216,7 +216,7 @@ fn refuse_when_stopped(
     };
     let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
     let of_base = repo::open(path, Some(&base.to_string())).map_err(CommandError::failed)?;
-    if !configuration_of_base(&of_base)?.enabled {
+    if !configuration_of_base(path, &of_base)?.enabled {
         return Err(by("`enabled: false` on the base branch"));
     }
     if let Some(switch) = kill_switch(&place.config) {

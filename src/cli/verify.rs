@@ -115,7 +115,6 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
             _ => named || of_component,
         }
     };
-    let path = &args.place.path;
     let stop = Stop::listen()?;
     let turn = lease::take(access.as_ref())?;
     if let Some(text) = turn.of_another() {
@@ -125,7 +124,6 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let stop = turn.stop(&stop);
     let settling = Settling {
         args: &args.settle,
-        path,
         global,
         place: &place,
         runtime: &runtime,

@@ -178,6 +178,11 @@ impl<F: Forge> Run<'_, F> {
                     step.component == *component && step.to == *version && !self.is_under_way(step)
                 })
             }
+            Tick::Rebuild { update_id } => {
+                let is_open = |update: &Update| update.stage == Stage::Proposed;
+                !self.touched.contains(update_id)
+                    && self.world.state.updates.get(update_id).is_some_and(is_open)
+            }
             _ => false,
         };
         let asked: BTreeSet<Tick> = self.ticked.iter().filter(is_waiting).cloned().collect();

@@ -8,7 +8,7 @@ use super::window::{Opening, Window, open};
 use super::{Hold, Limits};
 use crate::domain::plan::{RevertSafety, Step};
 use crate::domain::settle::record::Breaker;
-use crate::domain::state::{Maintenance, Quarantined, Stage, Update};
+use crate::domain::state::{Maintenance, Quarantined, Stage, Update, UpdateStatus};
 
 /// Who pulled the kill switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,13 @@ pub struct Circumstances<'a> {
 impl Circumstances<'_> {
     /// Why the step may not be proposed now; empty = it may. `ahead` are the steps that this run proposes before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step], windows: &[&Window]) -> Vec<Hold> {
+        // What this run has recorded since is among the updates, and counts once.
+        let is_recorded = |other: &Step| {
+            let same = |update: &&Update| update.component == other.component && update.to == other.to;
+            self.updates.iter().filter(same).any(|update| update.status == UpdateStatus::InProgress)
+        };
+        let ahead: Vec<&Step> = ahead.iter().copied().filter(|other| !is_recorded(other)).collect();
+        let ahead = ahead.as_slice();
         let about_the_version = [self.quarantined(step)];
         let about_others = [self.stopped_queue(step), self.company(step, ahead)];
         let about_the_hour =

@@ -153,6 +153,7 @@ impl Inner {
             }
             Ok(None)
         };
+        self.repo.remember_base(&new.base).map_err(|error| failed(&attempt, &error))?;
         self.create(&attempt, &record, &new.body, head, taken, |refs, thread| self.pull(refs, thread))
     }
 
