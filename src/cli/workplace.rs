@@ -177,13 +177,17 @@ impl PlaceArgs {
             _ => (Remote::own(), None),
         };
         if let (Some(elsewhere), None, false) = (&elsewhere, &forge, self.is_quiet) {
+            let name = &config.forge.remote;
+            let next = match &config.forge.api_url {
+                // The usual variables are for the usual API.
+                Some(_) => {
+                    "`forge: {token_env: NAME}` names the variable of the token for `api_url`".to_owned()
+                }
+                None => format!("`--remote {name}` or `forge: {{remote: {name}}}` keeps them there"),
+            };
             tracing::warn!(
                 remote = %crate::upstream::redact::redact_text(elsewhere),
-                "pull requests are kept in this clone alone: `{}` is not a GitHub that there is a token for; \
-                 `--remote {}` or `forge: {{remote: {}}}` keeps them there",
-                config.forge.remote,
-                config.forge.remote,
-                config.forge.remote
+                "pull requests are kept in this clone alone: `{name}` is not a GitHub that there is a token for; {next}"
             );
         }
         let repo = Arc::new(WriteRepo::open(path, remote).map_err(CommandError::from)?);

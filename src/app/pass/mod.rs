@@ -226,7 +226,15 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        match run.write_dashboard(&planned) {
+        let written = if self.by_name {
+            // What one person named for once is no news for everybody.
+            let mut of_all = run.plan_for_all();
+            run.tell_held(&mut of_all.report);
+            run.write_dashboard(&of_all)
+        } else {
+            run.write_dashboard(&planned)
+        };
+        match written {
             Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
                 run.warnings.push(format!("the dashboard is as another run left it: {error}"));
             }
@@ -330,6 +338,12 @@ impl<F: Forge> Run<'_, F> {
         let steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
         asked.extend(steps.filter(|step| self.is_selected(step)).map(|step| step.id.clone()));
         self.plan_with(&updates, &asked)
+    }
+
+    /// The plan as it is where nobody has named anything.
+    fn plan_for_all(&self) -> Planned {
+        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
+        self.plan_with(&updates, &self.asked_steps())
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {

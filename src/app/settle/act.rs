@@ -184,6 +184,7 @@ impl<F: Forge> UnderWay<'_, F> {
     /// The update is good, or the way back is.
     pub(super) fn complete(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
+        self.waiting.remove(&id);
         let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
         if decision.of_the_way_back {
             let what = format!("See {} healthy again at {}", update.component, update.from);

@@ -258,6 +258,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 }
             }
         }
+        look.ends();
         self.remember(&look, SignedDuration::ZERO)?;
         self.remove_volumes()?;
         self.tell_all()?;

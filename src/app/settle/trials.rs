@@ -224,7 +224,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// What the judge is told to expect: everything that is tried for an update, and how it went before.
     pub(super) fn trials_of(&self, update: &Update) -> BTreeMap<String, Option<bool>> {
         let before = update.settling.trials.as_ref().map(|before| &before.results);
-        let names = self.run.pass.trials.trials(&update.component).names_for(&update.update_id);
+        let names = self.run.pass.trials.trials(update).names_for(&update.update_id);
         let known = |name: &String| before.and_then(|results| results.get(name)).and_then(|result| result.ok);
         names
             .into_iter()
@@ -242,10 +242,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         }
         let trier = self.run.pass.trials;
         let updates = &self.run.world.state.updates;
-        let around = self.followed.iter().filter_map(|(judged, follow)| {
+        let followed = self.followed.iter().filter(|(_, follow)| !follow.attended);
+        let around = followed.filter_map(|(judged, follow)| {
             let update = updates.get(&follow.update)?;
             let volume = update.settling.trials.as_ref().and_then(|before| before.volume.clone());
-            let trials = trier.trials(&update.component);
+            let trials = trier.trials(update);
             Some((judged.clone(), Around { update: follow.update.clone(), trials, volume }))
         });
         self.trying.around = around.filter(|(_, around)| !around.trials.names().is_empty()).collect();
@@ -371,7 +372,7 @@ impl<F: Forge> UnderWay<'_, F> {
     pub(in crate::app) fn try_before(&mut self, ids: &[String]) -> Result<(), Error> {
         for id in ids {
             let Some(update) = self.world.state.updates.get(id) else { continue };
-            let trials = self.pass.trials.trials(&update.component);
+            let trials = self.pass.trials.trials(update);
             let names = trials.names_for(id);
             if names.is_empty() || !is_due(update.settling.trials.as_ref(), &names, self.pass.now) {
                 continue;
@@ -479,7 +480,7 @@ impl<F: Forge> UnderWay<'_, F> {
     /// Why an update is not merged by itself: the volume that is to be read back after it is not there.
     pub(in crate::app) fn unwritten(&self, update: &Update) -> Option<String> {
         let name = format!("{STORAGE}/{}", update.update_id);
-        if !self.pass.trials.trials(&update.component).names_for(&update.update_id).contains(&name) {
+        if !self.pass.trials.trials(update).names_for(&update.update_id).contains(&name) {
             return None;
         }
         let known = update.settling.trials.as_ref().and_then(|before| before.results.get(&name));

@@ -254,6 +254,7 @@ impl<'a> At<'a> {
             settled: ending,
             delivered: Delivered::default(),
             untold: None,
+            named: if self.by_name { global.components.clone() } else { Vec::new() },
         })
     }
 

@@ -9,10 +9,10 @@ use crate::app::pass::{Done, chain};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::github_actions::Actions;
-use crate::config::Config;
+use crate::config::{Config, Selector};
 use crate::domain::message::neutral;
 use crate::domain::plan::{PlanReport, Step};
-use crate::domain::report::Report;
+use crate::domain::report::{Entry, Report};
 use crate::domain::state::{Update, UpdateStatus};
 use crate::repo::printable;
 use crate::report::plan::{PlanFormat, render};
@@ -28,6 +28,8 @@ pub(super) struct Passed {
     pub(super) delivered: Delivered,
     /// Why nobody could be told anything.
     pub(super) untold: Option<String>,
+    /// What a person named to be proposed.
+    pub(super) named: Vec<Selector>,
 }
 
 /// How a pass is told.
@@ -161,6 +163,29 @@ fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
         .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
 }
 
+/// What was named, is not under way after all, and why: one for each component.
+fn not_proposed(passed: &Passed) -> Vec<(String, String)> {
+    let done = &passed.done;
+    let found = passed.report.update_report.components.iter();
+    let is_named = |id: &str, kind: &str| passed.named.iter().any(|name| name.matches(id, kind));
+    let named = found.filter(|(id, entry)| is_named(id, &entry.kind));
+    let why = |(id, entry): (&String, &Entry)| {
+        if under_way(done).any(|update| update.component == *id) {
+            return None;
+        }
+        let step = done.plan.waves.iter().flat_map(|wave| &wave.steps).find(|step| step.component == *id);
+        if let Some(step) = step {
+            let what = format!("{id} {} → {}", step.from, step.to);
+            return Some((what, step.waits_for().unwrap_or("nothing keeps it back now").to_owned()));
+        }
+        let held = done.plan.held.iter().find(|held| held.component == *id);
+        let why = held.map(|held| format!("{}: {}", held.gate, held.reason));
+        let why = why.or_else(|| entry.reason.clone()).unwrap_or_else(|| "it is up to date".to_owned());
+        Some((id.clone(), why))
+    };
+    named.filter_map(why).collect()
+}
+
 fn text(passed: &Passed, dry_run: bool) -> String {
     let done = &passed.done;
     let mut lines = Vec::new();
@@ -184,7 +209,17 @@ fn text(passed: &Passed, dry_run: bool) -> String {
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         lines.extend(reason.map(|reason| format!("    {reason}")));
     }
-    let waiting: Vec<_> = waiting_steps(done).collect();
+    let not_proposed = not_proposed(passed);
+    if !not_proposed.is_empty() {
+        lines.push(String::new());
+        lines.push(format!("Not proposed ({}):", not_proposed.len()));
+    }
+    for (what, why) in &not_proposed {
+        lines.push(format!("  {what}"));
+        lines.push(format!("    {why}"));
+    }
+    // Who named something wants to know of that.
+    let waiting: Vec<_> = waiting_steps(done).filter(|_| passed.named.is_empty()).collect();
     if !waiting.is_empty() {
         lines.push(String::new());
         lines.push(format!("Waiting ({}; `gitops-updater plan` shows all):", waiting.len()));

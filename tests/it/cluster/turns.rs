@@ -8,6 +8,7 @@ use std::time::Duration;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::role;
 use crate::support::fake_cluster::{ADMIN, Account, FakeCluster};
 use crate::support::sandbox::Sandbox;
 
@@ -49,6 +50,16 @@ fn pass_takes_the_lease_and_gives_it_back(#[case] command: &str) {
     assert_eq!(done.exit_code, 0, "{}", done.stderr);
     assert_eq!(asked(&cluster), ["GET", "POST", "PUT"]);
     assert_eq!(lease(&cluster, "default").unwrap()["spec"]["holderIdentity"], "");
+}
+
+#[test]
+fn rights_of_the_component_are_enough() {
+    let cluster = FakeCluster::start();
+    cluster.account("bot", Account::nobody("bot").bound_to(&role("lease"), Some("default")));
+    let sandbox = sandbox(&cluster, "bot");
+    let done = sandbox.run(["verify", "--cluster", "--wait", "0s"]);
+    assert_eq!(done.exit_code, 0, "{}", done.stderr);
+    assert_eq!(asked(&cluster), ["GET", "POST", "PUT"], "{}", done.stderr);
 }
 
 #[test]

@@ -220,7 +220,10 @@ impl Shown {
     fn text(&self, rollout: &Rollout) -> String {
         let tip = rollout.world.git.run(["rev-parse", "main"]);
         let mut objects = vec![source(&tip), kustomization(&tip)];
-        for (name, role, concurrency) in [("server", "server", self.concurrency), ("agent", "agent", 2)] {
+        for (name, role, concurrency) in [
+            ("server", "server", self.concurrency),
+            ("agent", "agent", if self.concurrency == 0 { 0 } else { 2 }),
+        ] {
             objects.push(json!({"apiVersion": "upgrade.cattle.io/v1", "kind": "Plan",
                 "metadata": {"name": name, "namespace": "system-upgrade", "uid": name, "generation": 1,
                     "annotations": self.annotations,

@@ -183,7 +183,10 @@ impl Case {
         let at = self.remembered.merged_at;
         let counts = |finding: &&Finding| {
             finding.severity >= Severity::Failing
-                && (is_critical(finding) || self.radius.covers(world, &self.update, at, finding))
+                && self.blame(finding).map_or_else(
+                    || is_critical(finding) || self.radius.covers(world, &self.update, at, finding),
+                    |blame| matches!(blame, Blame::Ours | Blame::Unsure),
+                )
         };
         let wrong: Vec<Reason> = findings.iter().filter(counts).map(told).collect();
         self.bad = wrong;
