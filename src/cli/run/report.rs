@@ -9,6 +9,7 @@ use crate::app::pass::{Done, chain};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::github_actions::Actions;
+use crate::cli::updates::next_for_a_person;
 use crate::config::{Config, Selector};
 use crate::domain::message::neutral;
 use crate::domain::plan::{PlanReport, Step};
@@ -208,6 +209,8 @@ fn text(passed: &Passed, dry_run: bool) -> String {
         lines.push(format!("    {}", update.update_id));
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         lines.extend(reason.map(|reason| format!("    {reason}")));
+        let said = done.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last());
+        lines.extend(next_for_a_person(update, said).map(|next| format!("    {next}")));
     }
     let not_proposed = not_proposed(passed);
     if !not_proposed.is_empty() {

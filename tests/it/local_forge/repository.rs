@@ -93,10 +93,96 @@ fn branch_that_somebody_took_away_is_made_again() {
     let sandbox = sandbox();
     drop(on(&sandbox, &["run"]));
     let git = sandbox.git();
-    let branch = git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads/gitops-updater/*podinfo*"]);
+    let branch =
+        git.run(["for-each-ref", "--format=%(refname:short)", "refs/heads/gitops-updater/*podinfo*"]);
     git.run(["branch", "--quiet", "-D", &branch]);
     drop(on(&sandbox, &["run", "--now", "2026-08-23T11:00:00Z"]));
     assert!(git.run(["show", &format!("{branch}:apps/podinfo.yaml")]).contains("6.5.1"));
     assert_eq!(pulls(&sandbox), OPEN);
     drop(on(&sandbox, &["pr", "merge", "1"]));
+}
+
+#[test]
+fn what_a_person_does_after_a_merge_is_said_with_the_id() {
+    let sandbox = sandbox();
+    drop(on(&sandbox, &["run"]));
+    drop(on(&sandbox, &["pr", "merge", "1"]));
+    let later = ["--now", "2026-08-23T11:00:00Z"];
+    let ran = on(&sandbox, &["run", later[0], later[1]]);
+    let said = ran
+        .stdout
+        .lines()
+        .find(|line| line.contains("verify --accept update-"))
+        .unwrap_or_else(|| panic!("{ran}"));
+    let id = said.split('`').nth(1).unwrap().rsplit(' ').next().unwrap();
+    for command in [&["verify"][..], &["status"]] {
+        let config = sandbox.work().with_file_name("mine.yaml");
+        let arguments = command.iter().copied().chain(later).chain(["--config", config.to_str().unwrap()]);
+        let told = sandbox.run(arguments);
+        assert!(told.stdout.replace("\n    ", " ").contains(&format!("verify --accept {id}")), "{told}");
+    }
+    drop(on(&sandbox, &["verify", "--accept", id]));
+    let told = on(&sandbox, &["status"]);
+    assert!(!told.stdout.contains("--accept"), "{told}");
+}
+
+#[test]
+fn versions_are_not_what_is_cut_off_of_a_long_row() {
+    let sandbox = sandbox();
+    let name = "a-release-whose-name-is-rather-long-for-a-row-of-a-screen";
+    sandbox.write(
+        "apps/podinfo.yaml",
+        release("podinfo", "6.5.0").replacen("name: podinfo", &format!("name: {name}"), 1),
+    );
+    sandbox.git().commit_all("Rename");
+    drop(on(&sandbox, &["run"]));
+    let told = on(&sandbox, &["status"]);
+    assert!(told.stdout.contains("\n    6.5.0 -> 6.5.1\n"), "{told}");
+    assert!(told.stdout.lines().all(|line| line.chars().count() <= 80), "{told}");
+}
+
+/// The shell makes the file before the program runs, which took it for a rule that cannot be read.
+#[test]
+fn rule_is_written_into_the_folder_of_rules_as_the_documentation_says() {
+    let sandbox = sandbox();
+    sandbox.write(".gitops-updater/rules/longhorn.yaml", "");
+    let shown = sandbox.run(["rules", "show", "longhorn", "--format", "yaml"]).exited(0);
+    assert!(shown.stdout.contains("id: longhorn"), "{shown}");
+    // Who does not ask for it is told.
+    drop(sandbox.run(["rules", "list"]).exited(3));
+    sandbox.write(".gitops-updater/rules/longhorn.yaml", "id: [\n");
+    drop(sandbox.run(["rules", "show", "longhorn"]).exited(3));
+}
+
+/// It was a folder for the work tree, and an error for a revision of the same.
+#[test]
+fn mirror_within_the_repository_answers_for_a_revision_too() {
+    let sandbox = sandbox();
+    sandbox.write("mirror/index.yaml", INDEX).write(
+        ".gitops-updater.yaml",
+        "forge: {kind: local}\nfiles: {exclude: [mirror]}\nupstreams: {map: [{from: 'https://charts.example.com', to: ./mirror}]}\n",
+    );
+    sandbox.git().commit_all("Mirror");
+    for arguments in [&["detect"][..], &["detect", "--rev", "HEAD"], &["run", "apps"]] {
+        let told = sandbox.run(arguments).exited(0);
+        assert!(told.stdout.contains("6.5.1"), "{arguments:?}: {told}");
+    }
+    drop(sandbox.run(["rollback", "helm/apps/podinfo", "--to", "6.4.0", "--dry-run"]));
+    let git = sandbox.git();
+    git.run(["clone", "--quiet", "--bare", ".", "../bare.git"]);
+    let told = sandbox.run(["detect", "../bare.git"]).exited(3);
+    assert!(told.stderr.contains("no work tree"), "{told}");
+}
+
+#[test]
+fn state_that_was_set_to_something_else_is_put_back_as_the_hint_says() {
+    let sandbox = sandbox();
+    drop(on(&sandbox, &["run"]));
+    let git = sandbox.git();
+    git.run(["update-ref", "refs/gitops-updater/state", "main"]);
+    let told = sandbox.run(["status"]).exited(1);
+    let command = "git update-ref refs/gitops-updater/state refs/gitops-updater/state-seen";
+    assert!(told.stderr.contains(command), "{told}");
+    git.run(command.split(' ').skip(1));
+    drop(on(&sandbox, &["status"]));
 }

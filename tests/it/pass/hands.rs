@@ -14,7 +14,8 @@ fn branch(world: &World) -> String {
 #[test]
 fn branch_is_written_anew_when_the_base_branch_changed_the_same_line() {
     let mut world = World::new();
-    world.config = "policy: {semver_gates: {patch: auto}}\npull_requests: {require_checks: false}\n".to_owned();
+    world.config =
+        "policy: {semver_gates: {patch: auto}}\npull_requests: {require_checks: false}\n".to_owned();
     world.published.0.insert("podinfo".to_owned(), vec!["6.5.0", "6.5.2"]);
     world.published.0.remove("website");
     world.run();
@@ -25,7 +26,11 @@ fn branch_is_written_anew_when_the_base_branch_changed_the_same_line() {
     let done = world.at("2026-11-21T12:10:00Z");
     assert_eq!(world.pulls()[0].2, "merged", "{:?}", done.waiting);
     let update = done.state.updates.values().next().unwrap();
-    assert_eq!((update.from.as_str(), update.to.as_str()), ("6.5.1", "6.5.2"), "what is left is what was there");
+    assert_eq!(
+        (update.from.as_str(), update.to.as_str()),
+        ("6.5.1", "6.5.2"),
+        "what is left is what was there"
+    );
 }
 
 #[test]
