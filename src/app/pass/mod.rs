@@ -227,15 +227,9 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        let written = if self.by_name {
-            // What one person named for once is no news for everybody.
-            let mut of_all = run.plan_for_all();
-            run.tell_held(&mut of_all.report);
-            run.write_dashboard(&of_all)
-        } else {
-            run.write_dashboard(&planned)
-        };
-        match written {
+        // What one person named for once is no news for everybody.
+        let of_all = self.by_name.then(|| run.plan_for_all());
+        match run.write_dashboard(of_all.as_ref().unwrap_or(&planned)) {
             Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
                 run.warnings.push(format!("the dashboard is as another run left it: {error}"));
             }
@@ -344,7 +338,9 @@ impl<F: Forge> Run<'_, F> {
     /// The plan as it is where nobody has named anything.
     fn plan_for_all(&self) -> Planned {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        self.plan_with(&updates, &self.asked_steps())
+        let mut planned = self.plan_with(&updates, &self.asked_steps());
+        self.tell_held(&mut planned.report);
+        planned
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {

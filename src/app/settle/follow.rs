@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Course;
 use super::branch::OnBranch;
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
@@ -61,7 +61,7 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 }
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Every update that the judge is asked of.
     pub(super) fn find_followed(&mut self) -> Result<BTreeMap<String, Follow>, Error> {
         let ids: Vec<(String, String)> = self
@@ -191,6 +191,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     }
 
     fn tell_commits(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
+        // With nobody to be judged any more, what there is of the branch would be its whole history.
+        if self.followed.is_empty() {
+            return Ok(());
+        }
         let git = &self.run.pass.git;
         let mut oldest: Option<Id> = None;
         for before in self.followed.values().filter_map(|follow| follow.before) {

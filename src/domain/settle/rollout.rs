@@ -99,6 +99,7 @@ pub(super) fn progress(
     }
     let mut pending = None;
     let mut failing = None;
+    let mut stopped = None;
     let mut wait = |reason: Reason| {
         pending.get_or_insert(reason);
     };
@@ -133,11 +134,8 @@ pub(super) fn progress(
         if rolling.concurrency <= 0 && !rolling.to_go.is_empty() {
             // It says `Complete` all the same.
             let nodes = rolling.to_go.join(", ");
-            wait(reason(
-                "rollout_stopped",
-                title(),
-                format!("its concurrency is 0: {nodes} will not follow"),
-            ));
+            let text = format!("its concurrency is 0: {nodes} will not follow");
+            stopped.get_or_insert(reason("rollout_stopped", title(), text));
         }
         match object.condition("Complete") {
             Some(complete) if complete.is_false() && complete.reason == "JobFailed" => {
@@ -162,7 +160,8 @@ pub(super) fn progress(
             ));
         }
     }
-    match (failing, pending) {
+    // Waiting for anything else is in vain then.
+    match (failing, stopped.or(pending)) {
         (Some(failure), _) => State::Failing(failure),
         (None, Some(reason)) => State::Pending(reason),
         (None, None) if any => State::Applied,
