@@ -1,5 +1,6 @@
 //! `backup`: backup points, by hand.
 
+mod going_back;
 mod restore;
 
 use clap::{Args, Subcommand};

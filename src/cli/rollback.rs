@@ -11,8 +11,9 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use self::harm::{judged, refuse};
-use self::targets::{to_backup, to_version, version};
+pub(super) use self::harm::{judged, refuse};
+use self::targets::{to_backup, to_version};
+pub(super) use self::targets::{update_to, version};
 use super::GlobalArgs;
 use super::backup::found_at;
 use super::error::{CommandError, Outcome};
@@ -125,12 +126,12 @@ enum Error {
 }
 
 /// A component that goes back, with all that is known of it.
-struct Return<'a> {
-    component: &'a Component,
-    from: String,
-    to: String,
-    update: Option<&'a Update>,
-    then: Option<(Component, Id)>,
+pub(super) struct Return<'a> {
+    pub(super) component: &'a Component,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) update: Option<&'a Update>,
+    pub(super) then: Option<(Component, Id)>,
 }
 
 /// How a command was asked for, besides what is rolled back.

@@ -19,7 +19,7 @@ struct Stopped {
 pub(super) fn by_configuration(place: &Workplace, base: Id) -> Result<Option<KillSwitch>, CommandError> {
     let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
     let of_base = repo::open(path, Some(&base.to_string())).map_err(CommandError::failed)?;
-    Ok(match configuration_of_base(&of_base)?.enabled {
+    Ok(match configuration_of_base(path, &of_base)?.enabled {
         true => kill_switch(&place.config),
         false => Some(KillSwitch::Configuration),
     })

@@ -206,7 +206,11 @@ fn open(situation: &Situation<'_>, seen: &SeenPullRequest) -> Action {
             wait(&format!("{} of the checks of pull request #{} are not done", checks.pending, seen.number))
         }
         None if checks.succeeded == 0 && !situation.checks_optional => {
-            wait(&format!("no check of pull request #{} has reported success", seen.number))
+            wait(&format!(
+                "no check of pull request #{} has reported success; `pull_requests: {{require_checks: false}}` merges \
+                 without one",
+                seen.number
+            ))
         }
         None => Action::Merge,
     }

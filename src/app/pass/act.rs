@@ -111,8 +111,13 @@ impl<F: Forge> Run<'_, F> {
                 Ok(false)
             }
             Action::HandsOff => {
-                self.waiting
-                    .insert(id, "somebody else has committed to its branch; it is left alone".to_owned());
+                let rebuild = Tick::Rebuild { update_id: id.clone() };
+                let box_waits = match self.ticked.contains(&rebuild) {
+                    true => ", and not written anew while those commits are on it",
+                    false => "",
+                };
+                let said = format!("somebody else has committed to its branch; it is left alone{box_waits}");
+                self.waiting.insert(id, said);
                 self.occupied.insert(update.component.clone(), update.to.clone());
                 Ok(false)
             }

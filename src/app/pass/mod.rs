@@ -217,6 +217,7 @@ impl<F: Forge> Pass<'_, F> {
         run.adopt()?;
         run.obey()?;
         run.record_rolled_back()?;
+        run.end_rollbacks()?;
         let mut planned = run.plan();
         let mut made_from = run.world.state.clone();
         run.take_further(&planned)?;

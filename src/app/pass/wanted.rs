@@ -84,7 +84,8 @@ impl<F: Forge> Run<'_, F> {
     }
 
     fn same_or_rebuilt(&self, step: &Step, update: &Update, head: Option<Id>, planned: &Planned) -> Wanted {
-        let Some(head) = head else { return Wanted::Same };
+        // Taken away by somebody: without it there is nothing to be merged.
+        let Some(head) = head else { return Wanted::Rebuilt };
         match self.is_at_branch(step, update, head, planned) {
             Ok(true) => Wanted::Same,
             Ok(false) => Wanted::Rebuilt,
@@ -97,12 +98,18 @@ impl<F: Forge> Run<'_, F> {
 
     /// Whether the branch holds the files as the step would write them on the base branch of today.
     fn is_at_branch(&self, step: &Step, update: &Update, head: Id, planned: &Planned) -> Result<bool, Error> {
+        let base: Option<Id> = update.base.as_deref().and_then(|base| base.parse().ok());
         for (path, bytes) in self.edited(step, planned)? {
+            // Made of other lines, it conflicts with those of today, also where the result is the same.
+            let base = base.filter(|base| *base != self.world.base && self.pass.git.has(*base));
+            let before = base.map(|base| self.pass.git.read_file(base, &path, FILE_LIMIT)).transpose()?;
+            if before.is_some_and(|before| before != (self.read)(&path).ok()) {
+                return Ok(false);
+            }
             if self.pass.git.read_file(head, &path, FILE_LIMIT)?.as_deref() != Some(bytes.as_slice()) {
                 return Ok(false);
             }
         }
-        let base: Option<Id> = update.base.as_deref().and_then(|base| base.parse().ok());
         for path in planned.changes.get(&step.id).into_iter().flat_map(|changes| &changes.generated) {
             // Made for the right version, from the file that the base branch still has.
             let at = |commit| self.pass.git.read_file(commit, path, FILE_LIMIT);

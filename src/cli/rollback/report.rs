@@ -7,7 +7,7 @@ use crate::app::rollback::{Done, Edited, Plan};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
-use crate::domain::message::neutral;
+use crate::domain::message::{left_comment, neutral};
 use crate::repo::printable;
 
 /// Longest sentence of a pull request, in characters.
@@ -126,7 +126,8 @@ pub(super) fn body(plan: &Plan, returns: &[Return<'_>], notes: &[String], edited
     text.push_str(&format!("\n{}\n", neutral::prose(&said, MAX_SENTENCE)));
     text.push_str(
         "\nThe versions that are left are in quarantine: they are not proposed again until a newer one appears, or a \
-         person clears them.\n",
+         person clears them.\n\n",
     );
-    text
+    let left = plan.left.iter().map(|left| (left.component.as_str(), left.version.as_str()));
+    text + &left_comment(left) + "\n"
 }

@@ -15,7 +15,7 @@ use crate::domain::state::{Stage, State, Update};
 use crate::repo::write::Id;
 
 /// The version that Git has.
-pub(super) fn version(component: &Component) -> Result<&str, CommandError> {
+pub(in crate::cli) fn version(component: &Component) -> Result<&str, CommandError> {
     match &component.given {
         Given::Exact(text) => Ok(text),
         _ => Err(CommandError::failed(Error::NoVersion(component.id.clone()))
@@ -47,7 +47,7 @@ fn component<'f>(found: &'f Found, selector: &Selector) -> Result<&'f Component,
 }
 
 /// The newest update that brought a version in.
-fn update_to<'s>(state: &'s State, component: &str, version: &str) -> Option<&'s Update> {
+pub(in crate::cli) fn update_to<'s>(state: &'s State, component: &str, version: &str) -> Option<&'s Update> {
     let merged = |update: &&Update| {
         matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held)
             && update.merge_commit.is_some()

@@ -165,7 +165,6 @@ impl<'a> At<'a> {
         })?;
         let settling = Settling {
             args: &args.settle,
-            path: &args.place.path,
             global,
             place,
             runtime,
@@ -182,7 +181,7 @@ impl<'a> At<'a> {
 
         // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
         let base = world.base.to_string();
-        let path = args.place.path.as_path();
+        let path = place.path.as_path();
         let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         trace.settings(&config)?;
@@ -190,7 +189,7 @@ impl<'a> At<'a> {
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
         ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
-        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        if global.config.is_some() && !configuration_of_base(path, &repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
         }

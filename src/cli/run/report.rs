@@ -10,6 +10,7 @@ use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form::WIDTH;
 use crate::cli::github_actions::Actions;
+use crate::cli::updates::next_for_a_person;
 use crate::config::Config;
 use crate::domain::message::neutral;
 use crate::domain::plan::{Held, PlanReport, Step};
@@ -242,6 +243,10 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         if let Some(reason) = reason {
             lines.put(4, reason);
+        }
+        let said = done.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last());
+        if let Some(next) = next_for_a_person(update, said) {
+            lines.put(4, &next);
         }
     }
     not_proposed(passed, &mut lines);

@@ -8,7 +8,7 @@ use super::window::{Opening, Window, open};
 use super::{Hold, Limits};
 use crate::domain::plan::{RevertSafety, Step};
 use crate::domain::settle::record::Breaker;
-use crate::domain::state::{Maintenance, Quarantined, Stage, Update};
+use crate::domain::state::{Maintenance, Quarantined, Stage, Update, UpdateStatus};
 
 /// Who pulled the kill switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,13 @@ impl Circumstances<'_> {
         if let Some(hold) = self.quarantined(step) {
             return vec![hold];
         }
+        // What this run has recorded since is among the updates, and counts once.
+        let is_recorded = |other: &Step| {
+            let same = |update: &&Update| update.component == other.component && update.to == other.to;
+            self.updates.iter().filter(same).any(|update| update.status == UpdateStatus::InProgress)
+        };
+        let ahead: Vec<&Step> = ahead.iter().copied().filter(|other| !is_recorded(other)).collect();
+        let ahead = ahead.as_slice();
         let about_others = [self.stopped_queue(step), self.company(step, ahead)];
         let about_the_hour =
             [self.at_this_hour(windows), self.open_limit(step, ahead), self.hourly_limit(ahead)];

@@ -225,3 +225,34 @@ fn unknown_component_is_named() {
     assert!(error.stderr.contains("there is no component `helm/apps/nobody`"), "{error}");
     drop(program(&updated(), &[]).exited(2));
 }
+
+/// The quarantine stayed: the version that runs was called rolled back, and its branch was there for ever.
+#[test]
+fn pull_request_to_go_back_that_is_closed_leaves_nothing_behind() {
+    let world = updated();
+    let told = program(&world, &[ID, "--reason", "orders fail", "--format", "json"]).exited(0).json();
+    let number = told["pull_request"].as_u64().unwrap();
+    let branch = world.pulls().into_iter().find(|pull| pull.0 == number).unwrap().1;
+    world.at(LAST);
+    assert!(quarantine(&world).contains("orders fail"), "it is still open");
+    let shown = Sandbox::empty().run(["status", world.dir().to_str().unwrap(), "--now", LAST]).exited(0);
+    assert!(
+        shown.stdout.contains(&format!("#{number} waits for a person: Roll helm/apps/podinfo back")),
+        "{shown}"
+    );
+    world.close(number);
+    world.at(LAST);
+    assert!(!quarantine(&world).contains("6.5.1"), "{}", quarantine(&world));
+    assert!(!world.branches().contains(&branch), "{:?}", world.branches());
+    assert_eq!(stage_of(&world), "verified");
+}
+
+#[test]
+fn branch_of_a_merged_pull_request_to_go_back_is_taken_away() {
+    let world = updated();
+    let told = program(&world, &[ID, "--format", "json"]).exited(0).json();
+    world.merge(told["pull_request"].as_u64().unwrap());
+    world.at(LAST);
+    assert!(!world.branches().iter().any(|branch| branch.contains("rollback")), "{:?}", world.branches());
+    assert!(quarantine(&world).contains("6.5.1"), "what was left stays away");
+}
