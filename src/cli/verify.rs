@@ -118,8 +118,9 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     let stop = Stop::listen()?;
     let turn = lease::take(access.as_ref())?;
     if let Some(text) = turn.of_another() {
-        tracing::warn!("{text}");
-        return Ok(Outcome::NotItsTurn);
+        tracing::error!("{text}");
+        // Whoever asked does not know whether the update is good.
+        return Ok(Outcome::Undecided);
     }
     let stop = turn.stop(&stop);
     let settling = Settling {
