@@ -102,7 +102,8 @@ impl Built {
     /// Looks on while it is open, merges it, lets Flux apply it, and looks on again.
     fn play(&self) -> CommandOutput {
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.0");
-        self.verify("0s");
+        let before = self.verify("0s");
+        assert_eq!(before.exit_code, 0, "{before}");
         let pulls = self.world.pulls();
         self.world.merge(pulls.iter().find(|pull| pull.1.contains("podinfo")).unwrap().0);
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.1");
