@@ -138,7 +138,8 @@ fn rights_to_change_something_are_those_that_are_used() {
     assert_eq!(of("lease"), leases);
     assert_eq!(of("uncordon"), ["get nodes.", "patch nodes."]);
     let restored = ["create", "delete", "get"].map(|verb| {
-        let made = ["persistentvolumes.", "backups.longhorn.io", "snapshots.longhorn.io", "volumes.longhorn.io"];
+        let made =
+            ["persistentvolumes.", "backups.longhorn.io", "snapshots.longhorn.io", "volumes.longhorn.io"];
         made.map(|resource| format!("{verb} {resource}"))
     });
     let target = "list backuptargets.longhorn.io".to_owned();
