@@ -100,14 +100,14 @@ impl Built {
     }
 
     /// Looks on while it is open, merges it, lets Flux apply it, and looks on again.
-    fn play(&self) -> CommandOutput {
+    fn play(&self, wait: &str) -> CommandOutput {
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.0");
         let before = self.verify("0s");
         assert_eq!(before.exit_code, 0, "{before}");
         let pulls = self.world.pulls();
         self.world.merge(pulls.iter().find(|pull| pull.1.contains("podinfo")).unwrap().0);
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.1");
-        self.verify("60s")
+        self.verify(wait)
     }
 
     fn update(&self) -> String {
@@ -133,7 +133,7 @@ impl Built {
 #[test]
 fn volume_and_job_are_tried_before_the_merge_and_after_it_and_nothing_is_left() {
     let built = Built::new(WRITTEN);
-    let told = built.play();
+    let told = built.play("60s");
     let update = built.update();
     assert!(update.contains("stage: verified"), "{told}\n{update}");
     let jobs = built.made("/jobs");
@@ -144,7 +144,8 @@ fn volume_and_job_are_tried_before_the_merge_and_after_it_and_nothing_is_left() 
 #[test]
 fn volume_that_is_not_what_was_written_has_the_update_reverted() {
     let built = Built::new(OTHER);
-    let told = built.play();
+    // Nobody applies the revert here: it is looked on to the end.
+    let told = built.play("20s");
     let update = built.update();
     assert!(update.contains("commit:") && update.contains("reversal:"), "{told}\n{update}");
     assert!(built.world.git.run(["show", "main:podinfo.yaml"]).contains("version: 6.5.0"));
