@@ -66,8 +66,8 @@ pub(super) struct RawValidation {
     pub(super) storage: Option<RawStorage>,
     /// A Job of your own that must succeed after every update; it is run before it, too. Default: none.
     pub(super) test_job: Option<RawTestJob>,
-    /// A program of your own that must end with 0 after every update; it is run before it, too (only in a file outside the repository, named with
-    /// `--config`). Default: none.
+    /// A program of your own that must end with 0 after every update; it is run before it, too (only in a file outside
+    /// the repository, named with `--config`). Default: none.
     pub(super) command: Option<RawCommand>,
 }
 

@@ -137,6 +137,13 @@ fn rights_to_change_something_are_those_that_are_used() {
     let leases = ["create", "get", "update"].map(|verb| format!("{verb} leases.coordination.k8s.io"));
     assert_eq!(of("lease"), leases);
     assert_eq!(of("uncordon"), ["get nodes.", "patch nodes."]);
+    let restored = ["create", "delete", "get"].map(|verb| {
+        let made =
+            ["persistentvolumes.", "backups.longhorn.io", "snapshots.longhorn.io", "volumes.longhorn.io"];
+        made.map(|resource| format!("{verb} {resource}"))
+    });
+    let target = "list backuptargets.longhorn.io".to_owned();
+    assert_eq!(of("restore-probe"), [restored.concat(), vec![target]].concat());
     let nudged = of("reconcile");
     assert!(
         nudged.iter().all(|right| right.starts_with("patch ") && right.contains(".toolkit.fluxcd.io")),
@@ -160,6 +167,7 @@ fn overlays_change_nothing_but_their_own_lease() {
             "reconcile",
             "uncordon",
             "probes",
+            "restore-probe",
             "longhorn-backups",
             "etcd-snapshots",
             "export",

@@ -151,7 +151,7 @@ pub(super) fn progress(
             {
                 let text =
                     "its Job had failed before it was taken up again; waits for the controller to go on";
-                wait(reason("taken_up", title(), text));
+                stopped.get_or_insert(reason("taken_up", title(), text));
             }
             Some(complete) if complete.is_false() && complete.reason == "JobFailed" => {
                 fail(reason("job_failed", title(), format!("a Job failed: {}", bounded(&complete.message))));

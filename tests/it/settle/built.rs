@@ -102,7 +102,8 @@ impl Built {
     /// Looks on while it is open, merges it, lets Flux apply it, and looks on again.
     fn play(&self, wait: &str) -> CommandOutput {
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.0");
-        drop(self.verify("0s"));
+        let before = self.verify("0s");
+        assert_eq!(before.exit_code, 0, "{before}");
         let pulls = self.world.pulls();
         self.world.merge(pulls.iter().find(|pull| pull.1.contains("podinfo")).unwrap().0);
         self.applied(&self.world.git.run(["rev-parse", "main"]), "6.5.1");
@@ -143,8 +144,8 @@ fn volume_and_job_are_tried_before_the_merge_and_after_it_and_nothing_is_left() 
 #[test]
 fn volume_that_is_not_what_was_written_has_the_update_reverted() {
     let built = Built::new(OTHER);
-    // Nobody applies the revert here, so this is how long it takes.
-    let told = built.play("15s");
+    // Nobody applies the revert here: it is looked on to the end.
+    let told = built.play("20s");
     let update = built.update();
     assert!(update.contains("commit:") && update.contains("reversal:"), "{told}\n{update}");
     assert!(built.world.git.run(["show", "main:podinfo.yaml"]).contains("version: 6.5.0"));
