@@ -129,8 +129,10 @@ impl<'a> Trying<'a> {
                 Tried::Good(_) => _ = self.later.remove(&trial.name),
                 Tried::Bad(_) => _ = self.later.insert(trial.name.clone(), (now + AFTER_BAD, AFTER_NOT)),
                 Tried::Not(reason) => {
-                    tracing::warn!(name = trial.name, reason, "could not be tried");
                     let before = self.later.get(&trial.name).map(|(_, pause)| *pause * 2);
+                    if before.is_none() {
+                        tracing::warn!(name = trial.name, reason, "could not be tried");
+                    }
                     let pause = before.unwrap_or(AFTER_NOT).min(AFTER_NOT_AT_MOST);
                     self.later.insert(trial.name.clone(), (now + pause, pause));
                 }
@@ -361,6 +363,11 @@ fn is_due(known: Option<&TrialsBefore>, names: &BTreeSet<String>, now: Timestamp
     !is_whole || hours >= if is_good { OLD } else { OLD_IF_BAD }
 }
 
+/// Whether a result is about an update's own volume.
+fn is_own(name: &str) -> bool {
+    matches!(name.split('/').next(), Some(STORAGE | RESTORE))
+}
+
 fn result(trial: &Trial) -> TrialResult {
     let seen = trial.seen();
     TrialResult { ok: seen.ok, detail: seen.detail }
@@ -430,7 +437,6 @@ impl<F: Forge> UnderWay<'_, F> {
     fn shared_results(&self) -> BTreeMap<String, TrialResult> {
         let known = self.world.state.updates.values().filter_map(|update| update.settling.trials.as_ref());
         let fresh = known.filter(|known| self.pass.now.duration_since(known.at).as_mins() < SHARED);
-        let is_own = |name: &str| matches!(name.split('/').next(), Some(STORAGE | RESTORE));
         fresh
             .flat_map(|known| &known.results)
             .filter(|(name, _)| !is_own(name))
@@ -459,8 +465,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 && now.volume.is_none()
                 && known.volume.is_some()
             {
-                let own = known.results.into_iter().filter(|(name, _)| name.starts_with(STORAGE));
-                now.results.extend(own);
+                now.results.extend(known.results.into_iter().filter(|(name, _)| is_own(name)));
                 now.volume = known.volume;
             }
             update.settling.trials = Some(now);
