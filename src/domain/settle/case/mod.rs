@@ -4,6 +4,8 @@ mod back;
 mod branch;
 mod forward;
 mod nodes;
+#[cfg(test)]
+mod tests;
 mod trials;
 mod watch;
 mod weigh;
