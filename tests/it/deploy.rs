@@ -86,7 +86,7 @@ fn every_kustomization_names_files_that_are_there_and_every_file_is_named() {
         let is_template = file.file_name().unwrap() == "secret.example.yaml";
         assert_eq!(named.contains(&file.canonicalize().unwrap()), !is_template, "{}", file.display());
     }
-    assert!(folders.len() >= 6, "{folders:?}");
+    assert!(folders.len() >= 5, "{folders:?}");
 }
 
 /// Rules of all roles of a component: groups and resources by verb.
