@@ -399,6 +399,7 @@ const USES: [(&str, &str, &str); 8] = [
     ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
     ("probes", "src/cli/health.rs", "probes::inside("),
     ("reconcile", "src/app/settle/mod.rs", "self.recover("),
+    ("restore-probe", "src/app/probes/tester.rs", "restore::restored("),
     ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
 ];
 

@@ -22,7 +22,7 @@ pub(super) const MUCH_LATER: &str = "2026-11-22T10:00:00Z";
 pub(super) const TOKEN: &str = "ghs_0123456789abcdefSECRET";
 
 /// A chart as it is published.
-pub(super) fn chart(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn chart(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     let about = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
     for (path, text) in [("Chart.yaml", about.as_str())].iter().chain(files) {

@@ -1,5 +1,6 @@
 //! Which repository, which part of it and which branch a command works on, without a forge.
 
+use crate::github_pass::world::chart;
 use crate::support::sandbox::{CommandOutput, Sandbox};
 
 const SOURCE: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\n\
@@ -23,6 +24,8 @@ fn sandbox() -> Sandbox {
         .write("infra/website.yaml", release("website", "1.0.0"))
         .write("infra/source.yaml", SOURCE)
         .write("../mirror/index.yaml", INDEX)
+        .write("../mirror/podinfo-6.5.1.tgz", chart("podinfo", "6.5.1", &[]))
+        .write("../mirror/website-1.1.0.tgz", chart("website", "1.1.0", &[]))
         .write("../mine.yaml", "upstreams: {map: [{from: 'https://charts.example.com', to: ./mirror}]}\n");
     sandbox.git().commit_all("Start");
     sandbox
@@ -109,17 +112,14 @@ fn what_a_person_does_after_a_merge_is_said_with_the_id() {
     drop(on(&sandbox, &["pr", "merge", "1"]));
     let later = ["--now", "2026-08-23T11:00:00Z"];
     let ran = on(&sandbox, &["run", later[0], later[1]]);
-    let said = ran
-        .stdout
-        .lines()
-        .find(|line| line.contains("verify --accept update-"))
-        .unwrap_or_else(|| panic!("{ran}"));
-    let id = said.split('`').nth(1).unwrap().rsplit(' ').next().unwrap();
+    let said = ran.said();
+    let (_, id) = said.split_once("verify --accept ").unwrap_or_else(|| panic!("{ran}"));
+    let id = id.split('`').next().unwrap();
     for command in [&["verify"][..], &["status"]] {
         let config = sandbox.work().with_file_name("mine.yaml");
         let arguments = command.iter().copied().chain(later).chain(["--config", config.to_str().unwrap()]);
         let told = sandbox.run(arguments);
-        assert!(told.stdout.replace("\n    ", " ").contains(&format!("verify --accept {id}")), "{told}");
+        assert!(told.said().contains(&format!("verify --accept {id}")), "{told}");
     }
     drop(on(&sandbox, &["verify", "--accept", id]));
     let told = on(&sandbox, &["status"]);
