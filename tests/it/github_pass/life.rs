@@ -34,7 +34,8 @@ fn first_pass_proposes_and_the_second_does_nothing() {
 
     Waiting (1; `gitops-updater plan` shows all):
       helm/apps/legacy 1.0.0 → 2.0.0
-        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo 6.5.1 is under way
+        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo
+        6.5.1 is under way
     ");
     let podinfo = world.open("podinfo");
     let pull = podinfo.pull.clone().unwrap();
@@ -261,7 +262,7 @@ fn pass_without_any_upstream_in_reach_says_so_and_fails() {
         world.web.fail("/charts/index.yaml", Fault::Status(503, vec![]));
     }
     let told = world.run(&["run", "--now", NOW]).exited(1);
-    assert!(told.stdout.contains("of 3 of 3 components nobody could say what is newer"), "{told}");
+    assert!(told.stdout.contains("Nobody could say what is newer of 3 of 3 components"), "{told}");
     assert!(told.stdout.contains("Unresolved (3)") && told.stdout.contains("helm/apps/podinfo"), "{told}");
 }
 
