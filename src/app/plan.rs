@@ -206,8 +206,7 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
                 // Others may be next then.
                 None if reached.ask(&plan, survey, planning) => {}
                 None => {
-                    plan.held.extend(reached.held(&plan));
-                    plan.held.sort_by(|one, other| one.component.cmp(&other.component));
+                    reached.tell(&mut plan);
                     let wanting = refused
                         .into_iter()
                         .filter_map(|refusal| Some((refusal.component, refusal.wanting?)))

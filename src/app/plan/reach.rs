@@ -54,7 +54,7 @@ impl Reached {
             let reason = "too many others cannot be fetched for this one to be looked at now".to_owned();
             let held = steps.iter().map(|step| (step.id.clone(), Some(hold(reason.clone()))));
             self.known.extend(held);
-            return !steps.is_empty();
+            return false;
         }
         self.rounds += 1;
         let asked: Vec<(&Step, Option<Target>)> =
@@ -85,8 +85,22 @@ impl Reached {
         self.known.get(&step.id).cloned().flatten()
     }
 
+    /// Adds to a plan what is held.
+    pub(super) fn tell(&self, plan: &mut Plan) {
+        for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps).filter(|step| step.next) {
+            // What was not asked for in the last round.
+            if let Some(hold) = self.hold(step) {
+                step.next = false;
+                step.reasons.push(format!("{}: {}", hold.gate, hold.reason));
+            }
+        }
+        let held = self.held(plan);
+        plan.held.extend(held);
+        plan.held.sort_by(|one, other| one.component.cmp(&other.component));
+    }
+
     /// The holds of the steps of a plan.
-    pub(super) fn held(&self, plan: &Plan) -> Vec<Held> {
+    fn held(&self, plan: &Plan) -> Vec<Held> {
         let steps = plan.waves.iter().flat_map(|wave| &wave.steps);
         let held = steps.filter_map(|step| {
             let hold = self.hold(step)?;

@@ -77,7 +77,8 @@ fn text(told: &Told<'_>) -> String {
     lines.extend(told.whole_files.iter().map(|file| format!("  whole file: {file}")));
     lines.extend(told.left_alone.iter().map(|place| format!("  left alone: {place}")));
     match (told.effects.len(), told.dry_run) {
-        (0, _) if told.pull_request.is_some() && told.commit.is_none() => {
+        // Only an open one is found.
+        (0, _) if told.pull_request.is_some() => {
             lines.push("Nothing to do: it is proposed already, and waits to be merged.".to_owned());
         }
         (0, _) => lines.push("Nothing to do: it is done already.".to_owned()),

@@ -184,7 +184,7 @@ fn everything_is_unresolved(report: &Report) -> bool {
     is_upstreams && asked.next().is_some_and(failed) && asked.all(failed)
 }
 
-/// Lines for people, none but those of effects wider than [`WIDTH`].
+/// Lines for people, none but those of effects and of what went wrong wider than [`WIDTH`].
 #[derive(Default)]
 struct Lines(Vec<String>);
 
@@ -206,16 +206,17 @@ impl Lines {
     }
 }
 
+/// Components of which nobody could say what is newer.
+fn unresolved(done: &Done) -> usize {
+    done.plan.held.iter().filter(|held| held.gate == UNRESOLVED).count()
+}
+
 /// The most important about what was done, or why nothing was.
 fn headline(passed: &Passed, verb: &str) -> String {
     let done = &passed.done;
-    let unresolved = done.plan.held.iter().filter(|held| held.gate == UNRESOLVED).count();
     match (done.effects.len(), done.kill_switch) {
         (0, Some(_)) => "Nothing done.".to_owned(),
-        (0, None) if unresolved > 0 => format!(
-            "Nothing done; of {unresolved} of {} components nobody could say what is newer.",
-            passed.report.update_report.components.len()
-        ),
+        (0, None) if unresolved(done) > 0 => "Nothing done.".to_owned(),
         (0, None) => "Nothing to do.".to_owned(),
         (1, _) => format!("{verb} 1 thing:"),
         (count, _) => format!("{verb} {count} things:"),
@@ -231,6 +232,11 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     lines.put(0, &headline(passed, if dry_run { "Would" } else { "Did" }));
     for effect in &done.effects {
         lines.whole(&format!("  {effect}"));
+    }
+    let unknown = unresolved(done);
+    if unknown > 0 {
+        let all = passed.report.update_report.components.len();
+        lines.put(0, &format!("Nobody could say what is newer of {unknown} of {all} components."));
     }
     let open: Vec<&Update> = under_way(done).collect();
     if !open.is_empty() {
@@ -276,16 +282,16 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
         lines.heading(&format!("Failed ({}):", done.failures.len()));
     }
     for failure in &done.failures {
-        lines.put(2, &format!("{}: {}", failure.component, chain(&failure.error)));
+        lines.whole(&format!("  {}: {}", failure.component, chain(&failure.error)));
         if let Some(hint) = failure.error.hint() {
-            lines.put(4, &format!("hint: {hint}"));
+            lines.whole(&format!("    hint: {hint}"));
         }
     }
     if !done.warnings.is_empty() {
         lines.heading(&format!("Take note ({}):", done.warnings.len()));
     }
     for warning in &done.warnings {
-        lines.put(2, warning);
+        lines.whole(&format!("  {warning}"));
     }
     for (channel, reason) in not_notified(passed) {
         lines.heading(&format!("Not told ({channel}): {reason}"));

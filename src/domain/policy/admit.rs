@@ -55,14 +55,14 @@ fn judge(
 pub fn quarantined(step: &Considered<'_>, entries: &[Quarantined]) -> Option<Hold> {
     let of_it = |text: &str| {
         let (to, entry) = (bare(step, &step.candidate.version), bare(step, text));
-        let is_older_patch = || {
+        let is_as_old = || {
             let (Some(to), Some(entry)) = (step.scheme.parse(to), step.scheme.parse(entry)) else {
                 return false;
             };
             let is_patch = matches!(to.update_type(&entry), UpdateType::Patch | UpdateType::Build);
-            to.comparable(&entry) && to < entry && is_patch
+            to == entry || to.comparable(&entry) && to < entry && is_patch
         };
-        to == entry || is_older_patch()
+        to == entry || is_as_old()
     };
     let found = entries.iter().find(|entry| entry.component == step.component && of_it(&entry.version))?;
     let reason = format!("{} is in quarantine since {}: {}", found.version, found.since, found.reason);
