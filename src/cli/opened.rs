@@ -181,7 +181,9 @@ fn configuration_of_revision(
     repository: &repo::Repo,
     prefix: &str,
 ) -> Result<Config, CommandError> {
-    let root = repository_root(path);
+    // A bare repository in the work tree of another one has nothing there.
+    let top = repo::top(path).ok().and_then(|top| top.canonicalize().ok());
+    let root = top.filter(|top| top.join(".git").symlink_metadata().is_ok());
     let in_folder = format!("{prefix}/{}", config::FILE_NAME);
     let names = if prefix.is_empty() { vec![config::FILE_NAME] } else { vec![&in_folder, config::FILE_NAME] };
     for name in names {
