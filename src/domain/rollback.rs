@@ -53,6 +53,10 @@ pub enum Answer {
     Harm(Harm),
 }
 
+/// The words by which harms are taken on.
+pub const HARMS: [&str; 4] =
+    ["nodes-stay-cordoned", "managers-crash-loop", "flux-may-not-return", "data-stays-new"];
+
 /// What would go wrong, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Harm {

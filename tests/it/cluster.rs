@@ -7,6 +7,7 @@ mod asking;
 mod facts;
 mod fake;
 mod leases;
+mod recorded;
 mod remedies;
 mod turns;
 mod watching;

@@ -398,7 +398,7 @@ const USES: [(&str, &str, &str); 9] = [
     ("lease", "src/cli/run/pass.rs", "lease::take("),
     ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
     ("probes", "src/app/probes/tester.rs", "inside(&bench"),
-    ("reconcile", "src/app/settle/mod.rs", "self.recover("),
+    ("reconcile", "src/app/settle/watching.rs", "self.recover("),
     ("restore-probe", "src/app/probes/tester.rs", "restore::backed_up("),
     ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
 ];

@@ -11,4 +11,4 @@ mod merging;
 mod people;
 mod refusals;
 mod settling;
-mod world;
+pub(crate) mod world;

@@ -9,6 +9,7 @@ mod careful;
 mod charts;
 mod judged;
 mod nodes;
+mod recovering;
 mod reverting;
 mod scripted;
 mod story;

@@ -64,7 +64,7 @@ impl<F: Forge> Run<'_, F> {
         };
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
-        let hold = hold.or_else(|| self.unwritten(update));
+        let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
         if let (Some(reason), Some(seen), Some(pull)) = (&hold, &seen, &pull) {
             self.withdraw_merge(update, pull, seen, reason)?;
         }
@@ -111,8 +111,13 @@ impl<F: Forge> Run<'_, F> {
                 Ok(false)
             }
             Action::HandsOff => {
-                self.waiting
-                    .insert(id, "somebody else has committed to its branch; it is left alone".to_owned());
+                let rebuild = Tick::Rebuild { update_id: id.clone() };
+                let box_waits = match self.ticked.contains(&rebuild) {
+                    true => ", and not written anew while those commits are on it",
+                    false => "",
+                };
+                let said = format!("somebody else has committed to its branch; it is left alone{box_waits}");
+                self.waiting.insert(id, said);
                 self.occupied.insert(update.component.clone(), update.to.clone());
                 Ok(false)
             }

@@ -115,7 +115,9 @@ impl<F: Forge> Run<'_, F> {
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
         let step = with_what_is_lost(step, &comparison);
-        self.go_through(update, &step, planned, &files, &comparison)
+        // The base branch may have moved to another version meanwhile: it is that one which is left.
+        let update = Update { from: step.from.clone(), update_type: step.update_type, ..update.clone() };
+        self.go_through(&update, &step, planned, &files, &comparison)
     }
 
     fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -217,6 +219,7 @@ impl<F: Forge> Run<'_, F> {
             |update| {
                 complete(update, "backup_creation");
                 complete(update, "proposal");
+                (update.from, update.update_type) = (step.from.clone(), step.update_type);
                 update.base = Some(base.clone());
                 update.head = head.clone().or_else(|| update.head.clone());
                 update.pull_request = number.or(update.pull_request);

@@ -418,7 +418,10 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         if self.kill_switch.is_none() {
             let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
-            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            // Folders that it names are not looked into here; a bare repository may have them, too.
+            let git = &self.pass.git;
+            let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder, repository: folder };
             let is_off = text.is_some_and(|text| {
                 let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
                 // Who cannot be understood may have meant to stop it.

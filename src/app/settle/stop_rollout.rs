@@ -110,8 +110,11 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 let plans = look.judge().rollout_to_stop(id, for_a_person);
                 if !plans.is_empty() {
                     self.run.stop_rollout(id, &plans, now)?;
-                    // Only a person lets the nodes go on.
-                    self.followed.remove(id);
+                    let update = self.run.world.state.updates.get(id);
+                    if update.is_some_and(|update| update.settling.stop.is_some()) {
+                        // Only a person lets the nodes go on.
+                        self.followed.remove(id);
+                    }
                 }
                 Ok(())
             }

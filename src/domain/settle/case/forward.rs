@@ -114,9 +114,11 @@ impl Case {
             let state = self.progress(world, settings, version);
             states.push((ROLLOUT.to_owned(), state));
         }
-        if states.is_empty() {
+        // A workload that runs says nothing of who applies it, nor of when: without that nothing is proven.
+        let is_applied = !self.radius.kustomizations.is_empty() || !self.radius.releases.is_empty();
+        if states.is_empty() || (!is_applied && !self.radius.workloads.is_empty()) {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
-                reason("not_found", None, "nothing in the cluster is known to have the version")
+                reason("not_found", None, "nothing in the cluster is known to apply the version")
             });
             states.push(("nothing".to_owned(), State::Pending(why)));
         }

@@ -4,6 +4,8 @@ mod back;
 mod branch;
 mod forward;
 mod nodes;
+#[cfg(test)]
+mod tests;
 mod trials;
 mod watch;
 mod weigh;
@@ -181,8 +183,7 @@ impl Case {
 
     fn progress(&mut self, world: &World, settings: &Settings, version: &str) -> State {
         let patience = settings.node_restart(&self.update.component, &self.update.kind);
-        let baseline = self.remembered.baseline.as_ref();
-        rollout::progress(world, &self.radius, version, baseline, &mut self.clocks, patience)
+        rollout::progress(world, &self.radius, version, &self.remembered, &mut self.clocks, patience)
     }
 
     fn had(&self, kind: Kind, namespace: &str, name: &str) -> bool {
