@@ -391,15 +391,15 @@ fn documented_permissions_are_those_that_the_client_asks_for() {
     );
 }
 /// Where what a component gives the rights for is done: a file, and what it says there.
-const USES: [(&str, &str, &str); 8] = [
+const USES: [(&str, &str, &str); 9] = [
     ("etcd-snapshots", "src/app/data/mod.rs", "etcd::obstacle("),
     ("export", "src/app/data/export.rs", "all_in(self.cluster, &resource"),
     ("export-secrets", "src/app/data/export.rs", "secrets("),
     ("lease", "src/cli/run/pass.rs", "lease::take("),
     ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
-    ("probes", "src/cli/health.rs", "probes::inside("),
-    ("reconcile", "src/app/settle/mod.rs", "self.recover("),
-    ("restore-probe", "src/app/probes/tester.rs", "restore::restored("),
+    ("probes", "src/app/probes/tester.rs", "inside(&bench"),
+    ("reconcile", "src/app/settle/watching.rs", "self.recover("),
+    ("restore-probe", "src/app/probes/tester.rs", "restore::backed_up("),
     ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
 ];
 
