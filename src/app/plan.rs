@@ -62,7 +62,7 @@ pub struct Planning<'a> {
     pub generator: &'a dyn Generator,
     /// Says whether versions can be had.
     pub targets: &'a dyn Targets,
-    /// Versions that were declined or taken back: the campaign goes without them.
+    /// Versions that were declined or reverted: the campaign goes without them.
     pub quarantine: &'a [Quarantined],
 }
 

@@ -423,7 +423,7 @@ impl<F: Forge> Rollback<'_, F> {
     }
 }
 
-/// Records that an update was taken back by a person; `None` where it is over already. Where nodes or data have moved
+/// Records that an update was reverted by a person; `None` where it is over already. Where nodes or data have moved
 /// they do not go back by Git alone: then it is not over before the cluster is seen back, and stays as it is.
 pub fn mark_reverted(
     state: &mut State,

@@ -163,7 +163,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     let notes = going.refuse_harm(&returns, &found)?;
     let made = match make(&place, args, base, &returns)? {
         // An earlier run, or a person, has taken it back already; what may be missing is the record.
-        Made::TakenBack => {
+        Made::Reverted => {
             let plan =
                 going.plan(&returns, backup_id, &base_branch, base, place.repo.commit_info(base)?.tree, None);
             let witness = witness(args);
@@ -228,7 +228,7 @@ fn refuse_when_stopped(
 
 /// What the base branch becomes.
 enum Made {
-    TakenBack,
+    Reverted,
     Tree { tree: Id, edited: Edited, commit: Option<Id> },
 }
 
@@ -250,15 +250,15 @@ fn make(
         let pull = id(&update.base).zip(id(&update.head));
         if let Some(landed) = place.repo.landed(merge, pull)? {
             let standing = place.repo.standing(landed, base)?;
-            if standing == Standing::TakenBack {
-                return Ok(Made::TakenBack);
+            if standing == Standing::Reverted {
+                return Ok(Made::Reverted);
             }
             if let Merged::Tree(tree) = place.repo.without(landed, base)? {
                 return Ok(Made::Tree { tree, edited: Edited::default(), commit: Some(landed.after) });
             }
         }
         if version(one.component).is_ok_and(|version| version == one.to) {
-            return Ok(Made::TakenBack);
+            return Ok(Made::Reverted);
         }
     }
     let backs: Vec<Back<'_>> = returns

@@ -101,7 +101,7 @@ pub fn revert_of(rules: &[Rule], component: &Component, update: UpdateType) -> R
         Some(entry) => Revert { safety: entry.safety, why: entry.why.clone() },
         None => Revert {
             safety: RevertSafety::Conditional,
-            why: "no rule says whether this can be taken back".to_owned(),
+            why: "no rule says whether this can be reverted".to_owned(),
         },
     }
 }

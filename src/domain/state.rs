@@ -222,7 +222,7 @@ impl Stage {
 
 impl Update {
     /// Whether it is held, and a step must wait for that. A hold stops the queue; one that clears itself, of what could
-    /// be taken back without harm, stops its own component and what depends on it, which is for the planner to see.
+    /// be reverted without harm, stops its own component and what depends on it, which is for the planner to see.
     pub fn hold_stops(&self, step: &Step) -> bool {
         let stops_no_other = self.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself)
             && self.revert.safety == RevertSafety::Safe

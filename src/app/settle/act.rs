@@ -253,7 +253,7 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
-    /// Records that it was decided to take an update back, and why.
+    /// Records that it was decided to revert an update, and why.
     pub(super) fn decide_reversal(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
         let Some(update) = self.world.state.updates.get(&id) else { return Ok(()) };
@@ -292,9 +292,9 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
-    /// Records that an update is taken back by `commit`: its version goes into quarantine, and too many reverts stop
-    /// everything. What a person took back is over; after a revert of ours the cluster is watched.
-    pub(super) fn record_taken_back(
+    /// Records that an update is reverted by `commit`: its version goes into quarantine, and too many reverts stop
+    /// everything. What a person reverted is over; after a revert of ours the cluster is watched.
+    pub(super) fn record_reverted(
         &mut self,
         id: &str,
         commit: &str,
@@ -335,14 +335,14 @@ impl<F: Forge> UnderWay<'_, F> {
                 complete(update, "revert");
             } else {
                 update.stage = Stage::Reverted;
-                update.reason = Some(format!("a person took it back in {short}"));
+                update.reason = Some(format!("a person reverted it in {short}"));
                 update.current_phase = None;
                 update.settling.hold = None;
             }
             update.status = update.stage.status();
             update.changed_at = at;
             let update = update.clone();
-            let why = because.unwrap_or_else(|| "a person took it back".to_owned());
+            let why = because.unwrap_or_else(|| "a person reverted it".to_owned());
             quarantine(state, &update, &format!("{who} in {short}: {why}"), at);
             if ours {
                 trip(state, at);

@@ -20,7 +20,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         look: Option<&mut Look<'_>>,
     ) -> Result<(), Error> {
         let id = decision.update.clone();
-        let taken = self.run.take_back(decision, decision.at)?;
+        let taken = self.run.revert_in_git(decision, decision.at)?;
         self.followed.remove(judged);
         match taken {
             Taken::Back => {
@@ -94,7 +94,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             let id = &update.update_id;
             let done = match self.run.on_branch(&update) {
                 // Git is back, and nodes or data are not: it is over when the cluster has gone back, too.
-                Ok(OnBranch::TakenBack { commit, ours: false })
+                Ok(OnBranch::Reverted { commit, ours: false })
                     if update.settling.reversal.is_none() && self.cannot_go_back(id) && !self.is_back(id) =>
                 {
                     match self.run.record_person_revert(id, &commit.to_string(), now) {
@@ -102,10 +102,10 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                         Err(error) => Err(error),
                     }
                 }
-                Ok(OnBranch::TakenBack { commit, ours }) => {
+                Ok(OnBranch::Reverted { commit, ours }) => {
                     // A person may merge a revert of ours under other words.
                     let ours = ours || update.settling.reversal.is_some();
-                    self.run.record_taken_back(id, &commit.to_string(), ours, now)
+                    self.run.record_reverted(id, &commit.to_string(), ours, now)
                 }
                 Ok(OnBranch::Lost) => self.run.record_lost(id, now),
                 Ok(OnBranch::Landed { .. } | OnBranch::Unclear { .. }) => continue,

@@ -1,4 +1,4 @@
-//! What follows a merge: look on until it is good, take it back, or hold it for a person.
+//! What follows a merge: look on until it is good, revert it, or hold it for a person.
 //!
 //! Pull requests that were merged are recorded; what the base branch, the cluster and the forge show of them goes to the
 //! judge; and what the judge says is carried out. Everything that the next pass must know is in the state, so that a
@@ -115,9 +115,9 @@ pub enum Outcome {
     HeldUnknown,
     /// It regressed and is held for a person.
     HeldRegressed,
-    /// It regressed, and was taken back or is proposed to be.
+    /// It regressed, and was reverted or is proposed to be.
     Reverted,
-    /// It regressed, and taking it back failed.
+    /// It regressed, and reverting it failed.
     RevertFailed,
 }
 

@@ -1,4 +1,4 @@
-//! What is tried in the cluster, once, before an update is taken back, where the user chose it; and nodes that an
+//! What is tried in the cluster, once, before an update is reverted, where the user chose it; and nodes that an
 //! upgrade left cordoned.
 //!
 //! Only what is known to be safe, and only on objects that the judge named: Flux is asked to reconcile again, a

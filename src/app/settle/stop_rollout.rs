@@ -230,7 +230,7 @@ impl<F: Forge> UnderWay<'_, F> {
             ..Stopping::default()
         };
         let paths = match self.on_branch(update)? {
-            OnBranch::TakenBack { .. } | OnBranch::Lost => return Ok(None),
+            OnBranch::Reverted { .. } | OnBranch::Lost => return Ok(None),
             OnBranch::Unclear { paths, .. } => paths,
             OnBranch::Landed { landed, paths, changed } => {
                 let stranger = match changed.is_empty() {

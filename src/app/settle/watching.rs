@@ -33,7 +33,7 @@ const NO_ANSWER: &str = "no_answer_in_time";
 /// What a person does about a component that no rule speaks of.
 const RUNBOOK: &str = "\
 1. Look at the objects above: their events, and the logs of their pods.
-2. Repair forwards by a commit, or take the change back with `git revert` where nothing has been migrated.
+2. Repair forwards by a commit, or revert the change with `git revert` where nothing has been migrated.
 ";
 
 /// Settling under way.
@@ -47,7 +47,7 @@ pub(super) struct Watching<'a, 'p, F, C> {
     pub(super) followed: BTreeMap<String, Follow>,
     /// Commits of the base branch that the judge was told of.
     pub(super) told: BTreeSet<String>,
-    /// Updates that were taken back, or replaced, and of which the judge says that the cluster follows.
+    /// Updates that were reverted, or replaced, and of which the judge says that the cluster follows.
     pub(super) back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     pub(super) deferred: BTreeMap<String, (Moment, Decision)>,

@@ -73,7 +73,7 @@ pub(super) fn to_version<'a>(
     let from = version(component)?.to_owned();
     let update = update_to(state, id, &from);
     let Some(to) = args.to.clone().or_else(|| update.map(|update| update.from.clone())) else {
-        // What an earlier run has taken back is found by what it recorded before.
+        // What an earlier run has reverted is found by what it recorded before.
         let newest = state
             .updates
             .values()

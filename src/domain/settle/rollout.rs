@@ -53,7 +53,7 @@ impl Clocks {
     }
 }
 
-/// Records what cannot be taken back: that a node was touched, and which have moved.
+/// Records what cannot be reverted: that a node was touched, and which have moved.
 pub(super) fn note(world: &World, update: &Merged, radius: &Radius, remembered: &mut Remembered) {
     // The same Jobs and versions may have been there before.
     let before = |node: &str| {
@@ -293,7 +293,7 @@ impl Nodes<'_> {
     }
 }
 
-/// A Plan that says it is complete, though a node that it selects runs another version: it was taken back.
+/// A Plan that says it is complete, though a node that it selects runs another version: it was reverted.
 pub(super) fn contradiction(world: &World, radius: &Radius) -> Option<Reason> {
     let mut all_complete = None;
     let mut other = None;

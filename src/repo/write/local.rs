@@ -2,7 +2,7 @@
 //!
 //! A branch that is checked out in a work tree is moved only where that work tree has no changes, and then the work tree
 //! follows, as Git's `receive.denyCurrentBranch=updateInstead` has it: to leave it behind would make the next commit of
-//! whoever works there take the change back.
+//! whoever works there revert the change.
 
 use std::io::Write as _;
 use std::path::Path;

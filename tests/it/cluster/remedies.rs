@@ -1,4 +1,4 @@
-//! What may be done to a cluster before an update is taken back.
+//! What may be done to a cluster before an update is reverted.
 
 use gitops_updater::app::cluster::ErrorClass;
 use gitops_updater::app::remedy::{Nudge, nudge, uncordon};

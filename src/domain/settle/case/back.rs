@@ -8,7 +8,7 @@ use super::super::world::World;
 use super::{Case, Opinion};
 
 impl Case {
-    /// The update was taken back: the cluster is watched until it is back, too.
+    /// The update was reverted: the cluster is watched until it is back, too.
     pub(super) fn look_back(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
         let from = self.update.from.clone();
         let moved = self.remembered.cannot_go_back();
@@ -24,7 +24,7 @@ impl Case {
             }
         }
         let states = self.states(world, settings, commit, &from);
-        let mut waits = vec![reason("reverted", None, "it was taken back; the cluster is on its way")];
+        let mut waits = vec![reason("reverted", None, "it was reverted; the cluster is on its way")];
         let mut failing = Vec::new();
         for (_, state) in states {
             match state {
@@ -45,7 +45,7 @@ impl Case {
         if waits.len() > 1 {
             return Opinion::new(Verdict::Unknown, action, waits);
         }
-        let text = format!("it was taken back, and {from} is in place again");
+        let text = format!("it was reverted, and {from} is in place again");
         Opinion::new(Verdict::Healthy, Action::None, vec![reason("reverted", None, text)])
     }
 }

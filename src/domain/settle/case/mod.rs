@@ -169,7 +169,7 @@ impl Case {
         opinion
     }
 
-    /// Records what cannot be taken back.
+    /// Records what cannot be reverted.
     fn note(&mut self, world: &World) {
         if self.update.kind == "k3s" {
             rollout::note(world, &self.update, &self.radius, &mut self.remembered);
