@@ -101,7 +101,7 @@ fn a_pull_request_is_merged_by_a_person() {
     ----- stderr -----
     ");
     snapshot!(sandbox.git_graph("main"), @r"
-    *   [commit] (HEAD -> main) Merge pull request #1 from gitops-updater/k3s
+    *   [commit] (HEAD -> main, refs/gitops-updater/base) Merge pull request #1 from gitops-updater/k3s
     |\
     | * [commit] (gitops-updater/k3s, refs/gitops-updater/pulls/1/head) k3s: v1.33.4+k3s1 -> v1.33.5+k3s1
     |/
