@@ -256,6 +256,13 @@ pub trait Forge: Sync {
         body: &str,
     ) -> impl Future<Output = ForgeResult<()>> + Send;
 
+    /// The comment of ours that holds `marker`, as it is stored; `None` where there is none.
+    fn own_comment(
+        &self,
+        number: Number,
+        marker: &str,
+    ) -> impl Future<Output = ForgeResult<Option<String>>> + Send;
+
     /// Closes a pull request without merging it. Closing a closed one is no error.
     fn close(&self, number: Number) -> impl Future<Output = ForgeResult<()>> + Send;
 

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::domain::plan::{PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
+use crate::domain::policy::verdicts::Verdict;
 use crate::domain::policy::window::Window;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 
@@ -36,9 +37,17 @@ impl Hour<'_> {
         self.circumstances(&updates).holds(step, ahead, &self.windows(&step.component))
     }
 
-    /// Why nothing of a component may be proposed or merged now.
-    pub fn stops(&self, component: &str) -> Option<Hold> {
-        self.circumstances(&[]).at_this_hour(&self.windows(component))
+    /// Why the pull request of an update may not be merged now.
+    pub fn merge_hold(&self, update: &Update) -> Option<Hold> {
+        let updates: Vec<Update> = self.state.updates.values().cloned().collect();
+        self.circumstances(&updates).before_merge(update, &self.windows(&update.component))
+    }
+
+    /// What the hour and what is under way say about a step whose record, if there is one, is `own`.
+    pub fn verdicts(&self, step: &Step, own: &str) -> Vec<Verdict> {
+        let others = self.state.updates.values().filter(|update| update.update_id != own);
+        let updates: Vec<Update> = others.cloned().collect();
+        self.circumstances(&updates).verdicts(step, &self.windows(&step.component))
     }
 
     /// Takes `next` from the steps of a plan that would not be proposed together with those before them, or are

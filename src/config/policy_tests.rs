@@ -142,7 +142,7 @@ limits: {open_pull_requests: 1, per_hour: 2, concurrency: 3}
 forge: {kind: local, remote: upstream, base_branch: release/1.x, api_url: 'https://ghes.example/api/v3/', app: {id: 7, installation: 9}}
 pull_requests: {labels: [], reviewers: [jane, acme/ops], assignees: ['renovate[bot]'], draft: true, merge_method: squash, require_checks: false, templates: {title: '{{ component }}'}}
 commits: {name: Jane Doe, email: jane@example.com}
-dashboard: {enabled: false, title: Updates}
+dashboard: {enabled: false, title: Updates, template: '{{ problems }}'}
 backup: {keep_last: 3, keep_for: 1w}
 ",
     );
@@ -166,7 +166,14 @@ backup: {keep_last: 3, keep_for: 1w}
     assert!(config.pull_requests.labels.is_empty() && config.pull_requests.draft);
     assert_eq!(config.pull_requests.merge_method, MergeMethod::Squash);
     assert_eq!(config.commits.email, "jane@example.com");
-    assert_eq!(config.dashboard, Dashboard { enabled: false, title: "Updates".to_owned() });
+    assert_eq!(
+        config.dashboard,
+        Dashboard {
+            enabled: false,
+            title: "Updates".to_owned(),
+            template: Some("{{ problems }}".to_owned())
+        }
+    );
     assert_eq!(config.backup, Backup { keep_last: 3, keep_for: Duration::from_secs(604_800) });
 }
 

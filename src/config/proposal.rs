@@ -149,11 +149,13 @@ pub struct Dashboard {
     pub enabled: bool,
     /// Title of the issue.
     pub title: String,
+    /// Body of the issue in place of the built-in one, in the language of Jinja; its syntax has been checked.
+    pub template: Option<String>,
 }
 
 impl Default for Dashboard {
     fn default() -> Self {
-        Self { enabled: true, title: "GitOps updates".to_owned() }
+        Self { enabled: true, title: "GitOps updates".to_owned(), template: None }
     }
 }
 

@@ -128,13 +128,16 @@ pub(super) struct RawCommits {
 
 /// The issue that lists everything pending, held and open.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default, expecting = "a mapping with `enabled` and `title`")]
+#[serde(deny_unknown_fields, default, expecting = "a mapping with `enabled`, `title` and `template`")]
 #[schemars(rename = "Dashboard")]
 pub(super) struct RawDashboard {
     /// Whether it is written. Default: `true`.
     pub(super) enabled: Option<bool>,
     /// Title of the issue. Default: `GitOps updates`.
     pub(super) title: Option<String>,
+    /// Template of its body in the language of Jinja. What it prints of `checkbox`, `rebuild`, `accept` and `retry` are the
+    /// boxes that people tick. Default: the built-in one.
+    pub(super) template: Option<String>,
 }
 
 /// Backup points.

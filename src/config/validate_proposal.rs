@@ -220,7 +220,16 @@ impl Checker<'_> {
             }
             fine
         });
-        Dashboard { enabled: raw.enabled.unwrap_or(defaults.enabled), title: title.unwrap_or(defaults.title) }
+        let template = raw.template.and_then(|text| {
+            let path = key(&key(&[], "dashboard"), "template");
+            self.checked(&path, template_syntax(&text))?;
+            Some(text)
+        });
+        Dashboard {
+            enabled: raw.enabled.unwrap_or(defaults.enabled),
+            title: title.unwrap_or(defaults.title),
+            template,
+        }
     }
 
     pub(super) fn backup(&mut self, raw: &RawBackup) -> Backup {

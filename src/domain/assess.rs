@@ -180,10 +180,20 @@ fn fill(
         if entry.changelog_url.is_none() {
             entry.changelog_url.clone_from(&target.notes_url);
         }
-        let advisories = advisories(&selection);
+        let advisories = advisories(&selection.between);
         entry.security_update = security_update(&selection, &advisories);
         entry.security_advisories = advisories.into_iter().collect();
-        entry.breaking_changes = breaking_changes(component, wish, &entry, &selection, target);
+        let from = entry.resolves_to.as_deref().or(entry.current_version.as_deref()).unwrap_or_default();
+        let way = Way {
+            component,
+            tag_prefix: wish.tag_prefix.as_deref(),
+            update_type: entry.update_type,
+            from,
+            current: selection.current,
+            target,
+            between: &selection.between,
+        };
+        entry.breaking_changes = way.breaking_changes();
     } else if entry.status == Status::UpToDate {
         entry.security_update = Some(false);
     }
@@ -195,8 +205,8 @@ fn fill(
     entry
 }
 
-fn advisories(selection: &Selection<'_>) -> BTreeSet<String> {
-    let texts = selection.between.iter().filter_map(|candidate| candidate.notes.as_deref());
+fn advisories(between: &[&Candidate]) -> BTreeSet<String> {
+    let texts = between.iter().filter_map(|candidate| candidate.notes.as_deref());
     texts.flat_map(notes::advisories).collect()
 }
 
@@ -213,43 +223,63 @@ fn security_update(selection: &Selection<'_>, advisories: &BTreeSet<String>) -> 
     }
 }
 
-fn breaking_changes(
-    component: &Component,
-    wish: &Wish,
-    entry: &Entry,
-    selection: &Selection<'_>,
-    target: &Candidate,
-) -> Vec<String> {
-    let mut changes = Vec::new();
-    if is_chart(component) {
-        changes.extend(chart_major(component, wish, entry, target));
-        changes.extend(kubernetes_need(selection.current, target));
-    }
-    if target.deprecated {
-        changes.push(format!("`{}` is marked as deprecated", target.version));
-    }
-    let mut seen = BTreeSet::new();
-    for candidate in &selection.between {
-        for change in candidate.notes.as_deref().map(notes::breaking).unwrap_or_default() {
-            if changes.len() < MAX_BREAKING && seen.insert(change.clone()) {
-                changes.push(format!("{}: {change}", candidate.version));
-            }
-        }
-    }
-    changes
+/// The way from one version to another.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// Its tags carry this before the version.
+    pub tag_prefix: Option<&'a str>,
+    /// What kind of step it is.
+    pub update_type: UpdateType,
+    /// Version that it begins at; of a range, what it resolves to.
+    pub from: &'a str,
+    /// The same as it is published, where it is.
+    pub current: Option<&'a Candidate>,
+    /// Version that it ends at.
+    pub target: &'a Candidate,
+    /// The versions after the first one up to the target, oldest first.
+    pub between: &'a [&'a Candidate],
 }
 
-/// `chart major 5 -> 6`
-fn chart_major(component: &Component, wish: &Wish, entry: &Entry, target: &Candidate) -> Option<String> {
-    if entry.update_type != UpdateType::Major {
-        return None;
+impl Way<'_> {
+    /// Identifiers of the advisories that the notes on the way name, sorted.
+    pub fn advisories(&self) -> Vec<String> {
+        advisories(self.between).into_iter().collect()
     }
-    let major = |text: &str| {
-        let bare = wish.tag_prefix.as_deref().and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
-        component.scheme.parse(bare).map(|version| version.for_range().major)
-    };
-    let from = major(entry.resolves_to.as_deref().or(entry.current_version.as_deref())?)?;
-    Some(format!("chart major {from} -> {}", major(&target.version)?))
+
+    /// Breaking changes on the way, as plain text; at most 50 of those that notes tell.
+    pub fn breaking_changes(&self) -> Vec<String> {
+        let mut changes = Vec::new();
+        if is_chart(self.component) {
+            changes.extend(self.chart_major());
+            changes.extend(kubernetes_need(self.current, self.target));
+        }
+        if self.target.deprecated {
+            changes.push(format!("`{}` is marked as deprecated", self.target.version));
+        }
+        let mut seen = BTreeSet::new();
+        for candidate in self.between {
+            for change in candidate.notes.as_deref().map(notes::breaking).unwrap_or_default() {
+                if changes.len() < MAX_BREAKING && seen.insert(change.clone()) {
+                    changes.push(format!("{}: {change}", candidate.version));
+                }
+            }
+        }
+        changes
+    }
+
+    /// `chart major 5 -> 6`
+    fn chart_major(&self) -> Option<String> {
+        if self.update_type != UpdateType::Major {
+            return None;
+        }
+        let major = |text: &str| {
+            let bare = self.tag_prefix.and_then(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+            self.component.scheme.parse(bare).map(|version| version.for_range().major)
+        };
+        Some(format!("chart major {} -> {}", major(self.from)?, major(&self.target.version)?))
+    }
 }
 
 /// `needs Kubernetes >=1.34, was >=1.25`

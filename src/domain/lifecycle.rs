@@ -87,13 +87,17 @@ pub struct Situation<'a> {
     pub seen: Option<&'a SeenPullRequest>,
     /// Somebody else has committed to the branch.
     pub foreign: bool,
+    /// The forge and the repository do not agree on what the branch is at: somebody is moving it right now.
+    pub moving: bool,
     /// Whether the plan wants it.
     pub wanted: Wanted,
     /// How a merged step becomes a verified one.
     pub verification: Verification,
     /// Who said that it is verified.
     pub accepted_by: Option<&'a str>,
-    /// Why nothing may be merged now (window, maintenance, limits), for `auto`.
+    /// How the policy of today has the step approved, and the key that says so; `None` where the plan has no such step.
+    pub gate: Option<(Approval, &'a str)>,
+    /// Why nothing may be merged now (window, maintenance, what is held), for `auto`.
     pub merge_hold: Option<&'a str>,
     /// An `auto` step may be merged without any check having reported.
     pub checks_optional: bool,
@@ -131,6 +135,8 @@ pub enum Action {
         /// For people.
         reason: String,
     },
+    /// Forget that the bot was about to close it: it is wanted again.
+    KeepOpen,
     /// Merge it.
     Merge,
     /// Record that it is verified.
@@ -142,6 +148,9 @@ pub enum Action {
 
 /// Phase of an update whose pull request the bot itself is closing.
 pub const CLOSING: &str = "closing";
+
+const UNKNOWN: &str = "it cannot be known whether it is still wanted";
+const MOVING: &str = "its branch is being moved; the next pass looks at it again";
 
 /// What to do next for one update.
 pub fn next(situation: &Situation<'_>) -> Action {
@@ -169,21 +178,24 @@ fn proposed(situation: &Situation<'_>) -> Action {
             (_, Some(number)) => Action::Wait { reason: format!("pull request #{number} cannot be found") },
             (Wanted::Same | Wanted::Rebuilt, None) => Action::Propose,
             (Wanted::Held { reason }, None) => wait(reason),
-            (Wanted::Unknown, None) => wait("it cannot be known whether it is still wanted"),
+            (Wanted::Unknown, None) => wait(UNKNOWN),
             (wanted, None) => Action::Close { reason: farewell(wanted) },
         };
     };
     match &seen.state {
         SeenState::Merged { commit, at } => Action::RecordMerge { commit: commit.clone(), at: *at },
-        SeenState::Closed if update.current_phase.as_deref() == Some(CLOSING) => {
+        SeenState::Closed if is_closing(update) => {
             Action::Close { reason: update.reason.clone().unwrap_or_else(|| farewell(&situation.wanted)) }
         }
         SeenState::Closed => Action::RecordClosed,
+        // Who closes it from now on does not want it.
+        SeenState::Open if is_closing(update) && stays(situation) => Action::KeepOpen,
         SeenState::Open if situation.foreign => Action::HandsOff,
+        SeenState::Open if situation.moving => wait(MOVING),
         SeenState::Open if update.pull_request.is_none() => Action::Propose,
         SeenState::Open => match &situation.wanted {
             Wanted::Held { reason } => wait(reason),
-            Wanted::Unknown => wait("it cannot be known whether it is still wanted"),
+            Wanted::Unknown => wait(UNKNOWN),
             Wanted::Rebuilt => Action::Rebuild,
             Wanted::Same => open(situation, seen),
             wanted => Action::Close { reason: farewell(wanted) },
@@ -191,10 +203,51 @@ fn proposed(situation: &Situation<'_>) -> Action {
     }
 }
 
+fn is_closing(update: &Update) -> bool {
+    update.current_phase.as_deref() == Some(CLOSING)
+}
+
+/// Whether an open pull request is not to be closed by the bot.
+fn stays(situation: &Situation<'_>) -> bool {
+    situation.foreign || matches!(situation.wanted, Wanted::Same | Wanted::Rebuilt | Wanted::Unknown)
+}
+
+/// Why a person has to merge it; `None` under the gate `auto`. The stricter counts of what was decided when it was
+/// proposed and what policy says now: a policy is changed to be obeyed, and what a look at the target made stricter
+/// stays so.
+fn needs_a_person(situation: &Situation<'_>) -> Option<String> {
+    let stricter = situation.gate.filter(|(gate, _)| *gate > situation.update.gate);
+    match stricter {
+        Some((gate, by)) => Some(format!("its gate is `{}` now ({by})", gate.as_str())),
+        None if situation.update.gate == Approval::Auto => None,
+        None => Some(format!("its gate is `{}`", situation.update.gate.as_str())),
+    }
+}
+
+/// Why a pull request must not be merged by the forge of itself, where that was asked for; `None` while it may.
+///
+/// What is only pending is no reason: the forge was asked when everything was green, and its own rules wait.
+pub fn forbids_merge(situation: &Situation<'_>) -> Option<String> {
+    let unwanted = match &situation.wanted {
+        Wanted::Same => None,
+        Wanted::Rebuilt => Some("its branch is made anew on the base branch of today".to_owned()),
+        Wanted::Unknown => Some(UNKNOWN.to_owned()),
+        wanted => Some(farewell(wanted)),
+    };
+    let failed = situation.seen.map_or(0, |seen| seen.checks.failed);
+    let foreign = situation.foreign.then(|| "somebody else has committed to its branch".to_owned());
+    foreign
+        .or_else(|| situation.moving.then(|| MOVING.to_owned()))
+        .or_else(|| needs_a_person(situation))
+        .or(unwanted)
+        .or_else(|| situation.merge_hold.map(str::to_owned))
+        .or_else(|| (failed > 0).then(|| format!("{failed} of its checks failed")))
+}
+
 /// An open pull request that is as it should be.
 fn open(situation: &Situation<'_>, seen: &SeenPullRequest) -> Action {
-    if situation.update.gate != Approval::Auto {
-        return wait(&format!("pull request #{} waits for a person to merge it", seen.number));
+    if let Some(why) = needs_a_person(situation) {
+        return wait(&format!("pull request #{} waits for a person to merge it: {why}", seen.number));
     }
     let checks = seen.checks;
     match situation.merge_hold {
@@ -205,13 +258,11 @@ fn open(situation: &Situation<'_>, seen: &SeenPullRequest) -> Action {
         None if checks.pending > 0 => {
             wait(&format!("{} of the checks of pull request #{} are not done", checks.pending, seen.number))
         }
-        None if checks.succeeded == 0 && !situation.checks_optional => {
-            wait(&format!(
-                "no check of pull request #{} has reported success; `pull_requests: {{require_checks: false}}` merges \
+        None if checks.succeeded == 0 && !situation.checks_optional => wait(&format!(
+            "no check of pull request #{} has reported success; `pull_requests: {{require_checks: false}}` merges \
                  without one",
-                seen.number
-            ))
-        }
+            seen.number
+        )),
         None => Action::Merge,
     }
 }
@@ -228,8 +279,10 @@ fn verified(situation: &Situation<'_>) -> Action {
         return wait(update.reason.as_deref().unwrap_or("it regressed"));
     }
     let Verification::Merged { settle } = situation.verification else {
-        let seen = update.reason.as_deref().filter(|_| update.settling.verdict.is_some());
-        return wait(seen.unwrap_or("the cluster, or a person, has to say that it is healthy"));
+        // Who looked at it, or made its record anew, said more.
+        return wait(
+            update.reason.as_deref().unwrap_or("the cluster, or a person, has to say that it is healthy"),
+        );
     };
     // What was taken back has as much time to come back as it would have had to settle.
     let Some(merged_at) = taken_back_at.or(update.merged_at) else {
@@ -261,207 +314,4 @@ fn farewell(wanted: &Wanted) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::domain) mod tests {
-    use std::time::Duration;
-
-    use rstest::rstest;
-
-    use super::*;
-    use crate::domain::component::UpdateType;
-    use crate::domain::plan::{Revert, RevertSafety};
-
-    const NOW: &str = "2026-11-21T12:00:00Z";
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    pub(in crate::domain) fn update(stage: Stage, pull_request: Option<u64>, gate: Approval) -> Update {
-        Update {
-            update_id: "update-20261121-100000".to_owned(),
-            status: stage.status(),
-            stage,
-            started_at: at("2026-11-21T10:00:00Z"),
-            changed_at: at("2026-11-21T10:00:00Z"),
-            campaign: "campaign-20261121-100000".to_owned(),
-            component: "helm/apps/podinfo".to_owned(),
-            chart: None,
-            from: "6.7.0".to_owned(),
-            to: "6.7.1".to_owned(),
-            update_type: UpdateType::Patch,
-            gate,
-            policy_applied: "policy.semver_gates.patch".to_owned(),
-            revert: Revert { safety: RevertSafety::Safe, why: String::new() },
-            backup_id: None,
-            branch: "gitops-updater/helm-apps-podinfo-6.7.1-00000000".to_owned(),
-            base: None,
-            head: None,
-            pull_request,
-            merge_commit: None,
-            merged_at: Some(at("2026-11-21T10:30:00Z")),
-            current_phase: None,
-            completed_phases: vec![],
-            failure_stage: None,
-            reason: None,
-            verified_by: None,
-            settling: Default::default(),
-        }
-    }
-
-    fn seen(state: SeenState, checks: (usize, usize, usize)) -> SeenPullRequest {
-        let (succeeded, pending, failed) = checks;
-        SeenPullRequest {
-            number: 7,
-            state,
-            head: "a".repeat(40),
-            checks: SeenChecks { succeeded, pending, failed },
-        }
-    }
-
-    fn situation<'a>(update: &'a Update, seen: Option<&'a SeenPullRequest>, wanted: Wanted) -> Situation<'a> {
-        Situation {
-            update,
-            seen,
-            foreign: false,
-            wanted,
-            verification: Verification::Observed,
-            accepted_by: None,
-            merge_hold: None,
-            checks_optional: false,
-            now: at(NOW),
-        }
-    }
-
-    fn word(action: &Action) -> &'static str {
-        match action {
-            Action::Wait { .. } => "wait",
-            Action::Over => "over",
-            Action::Propose => "propose",
-            Action::Rebuild => "rebuild",
-            Action::HandsOff => "hands off",
-            Action::RecordMerge { .. } => "record merge",
-            Action::RecordClosed => "record closed",
-            Action::Close { .. } => "close",
-            Action::Merge => "merge",
-            Action::RecordVerified { .. } => "record verified",
-        }
-    }
-
-    fn merged() -> SeenState {
-        SeenState::Merged { commit: "b".repeat(40), at: at("2026-11-21T11:00:00Z") }
-    }
-
-    fn superseded() -> Wanted {
-        Wanted::Superseded { by: "6.8.0".to_owned() }
-    }
-
-    #[rstest]
-    #[case::a_run_killed_before_the_pull_request_goes_on(None, None, Wanted::Same, "propose")]
-    #[case::base_moved_before_the_pull_request(None, None, Wanted::Rebuilt, "propose")]
-    #[case::never_opened_and_not_wanted(None, None, superseded(), "close")]
-    #[case::never_opened_and_nobody_knows(None, None, Wanted::Unknown, "wait")]
-    #[case::a_pull_request_that_vanished_is_not_opened_twice(Some(7), None, Wanted::Same, "wait")]
-    #[case::opened_but_not_recorded(None, Some(SeenState::Open), Wanted::Same, "propose")]
-    #[case::merged_before_it_was_recorded(None, Some(merged()), Wanted::Same, "record merge")]
-    #[case::merged(Some(7), Some(merged()), Wanted::Done, "record merge")]
-    #[case::merged_though_something_newer_is_there(Some(7), Some(merged()), superseded(), "record merge")]
-    #[case::closed_by_a_person(Some(7), Some(SeenState::Closed), Wanted::Same, "record closed")]
-    #[case::open_and_as_it_should_be(Some(7), Some(SeenState::Open), Wanted::Same, "wait")]
-    #[case::base_moved(Some(7), Some(SeenState::Open), Wanted::Rebuilt, "rebuild")]
-    #[case::superseded(Some(7), Some(SeenState::Open), superseded(), "close")]
-    #[case::somebody_else_made_the_change(Some(7), Some(SeenState::Open), Wanted::Done, "close")]
-    #[case::an_upstream_failed(Some(7), Some(SeenState::Open), Wanted::Unknown, "wait")]
-    fn proposed_update_follows_its_pull_request(
-        #[case] recorded: Option<u64>,
-        #[case] state: Option<SeenState>,
-        #[case] wanted: Wanted,
-        #[case] expected: &str,
-    ) {
-        let update = update(Stage::Proposed, recorded, Approval::Review);
-        let seen = state.map(|state| seen(state, (0, 0, 0)));
-        assert_eq!(word(&next(&situation(&update, seen.as_ref(), wanted))), expected);
-    }
-
-    #[rstest]
-    #[case(Wanted::Same)]
-    #[case(Wanted::Rebuilt)]
-    #[case(superseded())]
-    #[case(Wanted::Done)]
-    #[case(Wanted::Unknown)]
-    fn branch_with_a_foreign_commit_is_left_alone(#[case] wanted: Wanted) {
-        let update = update(Stage::Proposed, Some(7), Approval::Auto);
-        let seen = seen(SeenState::Open, (3, 0, 0));
-        let situation = Situation { foreign: true, ..situation(&update, Some(&seen), wanted) };
-        assert_eq!(next(&situation), Action::HandsOff);
-    }
-
-    #[rstest]
-    #[case::green((2, 0, 0), None, false, "merge")]
-    #[case::nothing_reported((0, 0, 0), None, false, "wait")]
-    #[case::nothing_reported_and_none_demanded((0, 0, 0), None, true, "merge")]
-    #[case::not_done((2, 1, 0), None, true, "wait")]
-    #[case::one_failed((2, 0, 1), None, true, "wait")]
-    #[case::outside_the_window((2, 0, 0), Some("the window opens on Saturday"), true, "wait")]
-    fn auto_merges_only_what_is_green_and_allowed_now(
-        #[case] checks: (usize, usize, usize),
-        #[case] merge_hold: Option<&str>,
-        #[case] checks_optional: bool,
-        #[case] expected: &str,
-    ) {
-        let update = update(Stage::Proposed, Some(7), Approval::Auto);
-        let seen = seen(SeenState::Open, checks);
-        let situation =
-            Situation { merge_hold, checks_optional, ..situation(&update, Some(&seen), Wanted::Same) };
-        assert_eq!(word(&next(&situation)), expected);
-    }
-
-    #[rstest]
-    #[case::review(Approval::Review)]
-    #[case::manual(Approval::Manual)]
-    #[case::skip(Approval::Skip)]
-    fn nothing_but_auto_is_merged_by_the_bot(#[case] gate: Approval) {
-        let update = update(Stage::Proposed, Some(7), gate);
-        let seen = seen(SeenState::Open, (5, 0, 0));
-        let situation = Situation { checks_optional: true, ..situation(&update, Some(&seen), Wanted::Same) };
-        assert_eq!(word(&next(&situation)), "wait");
-    }
-
-    #[rstest]
-    #[case::default_waits_for_cluster_or_person(Verification::Observed, None, "wait")]
-    #[case::a_person_said_so(Verification::Observed, Some("jane"), "record verified")]
-    #[case::settled(Verification::Merged { settle: Duration::from_secs(90 * 60) }, None, "record verified")]
-    #[case::not_settled(Verification::Merged { settle: Duration::from_secs(90 * 60 + 1) }, None, "wait")]
-    #[case::a_time_without_end(Verification::Merged { settle: Duration::MAX }, None, "wait")]
-    fn merged_update_waits_to_be_verified(
-        #[case] verification: Verification,
-        #[case] accepted_by: Option<&str>,
-        #[case] expected: &str,
-        #[values(Stage::Merged, Stage::Rolling)] stage: Stage,
-    ) {
-        let update = update(stage, Some(7), Approval::Review);
-        let situation = Situation { verification, accepted_by, ..situation(&update, None, Wanted::Done) };
-        assert_eq!(word(&next(&situation)), expected);
-    }
-
-    #[rstest]
-    fn what_is_over_stays_over(
-        #[values(Stage::Verified, Stage::Reverted, Stage::Abandoned)] stage: Stage,
-        #[values(Wanted::Same, Wanted::Rebuilt, Wanted::Done, Wanted::Unknown)] wanted: Wanted,
-    ) {
-        let update = update(stage, Some(7), Approval::Auto);
-        let seen = seen(SeenState::Open, (1, 0, 0));
-        assert_eq!(next(&situation(&update, Some(&seen), wanted)), Action::Over);
-    }
-
-    #[test]
-    fn held_update_waits_for_a_person_whatever_else_is_true() {
-        let update = update(Stage::Held, Some(7), Approval::Auto);
-        let seen = seen(merged(), (1, 0, 0));
-        let situation = Situation {
-            accepted_by: Some("jane"),
-            verification: Verification::Merged { settle: Duration::ZERO },
-            ..situation(&update, Some(&seen), Wanted::Same)
-        };
-        assert_eq!(word(&next(&situation)), "wait");
-    }
-}
+pub(in crate::domain) mod tests;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
 use super::notice::Told;
-use super::plan::{Approval, Revert, RevertSafety, Step};
+use super::plan::{Approval, Revert, RevertSafety};
 use super::settle::memory::{Baseline, Remembered};
 use super::settle::record::{Breaker, Evidence, Settling};
+use super::settle::verdict::Verdict;
 
 /// Everything that is kept between passes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -221,13 +222,24 @@ impl Stage {
 }
 
 impl Update {
-    /// Whether it is held, and a step must wait for that. A hold stops the queue; one that clears itself, of what could
-    /// be reverted without harm, stops its own component and what depends on it, which is for the planner to see.
-    pub fn hold_stops(&self, step: &Step) -> bool {
-        let stops_no_other = self.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself)
-            && self.revert.safety == RevertSafety::Safe
-            && step.revert.safety == RevertSafety::Safe;
-        self.stage == Stage::Held && (self.component == step.component || !stops_no_other)
+    /// Whether the step of `component`, which can be taken back as `safety` says, must wait for it: it is held, or it
+    /// regressed and is not taken back yet. That stops the queue. A hold that clears itself, of what could be taken back
+    /// without harm, stops its own component and what depends on it, which is for the planner to see.
+    pub fn stops(&self, component: &str, safety: RevertSafety) -> bool {
+        let Settling { hold, reversal, verdict, .. } = &self.settling;
+        match self.stage {
+            Stage::Held => {
+                let stops_no_other = hold.as_ref().is_some_and(|hold| hold.clears_itself)
+                    && self.revert.safety == RevertSafety::Safe
+                    && safety == RevertSafety::Safe;
+                self.component == component || !stops_no_other
+            }
+            Stage::Merged | Stage::Rolling => {
+                *verdict == Some(Verdict::Regressed)
+                    || reversal.as_ref().is_some_and(|reversal| reversal.back_at.is_none())
+            }
+            Stage::Proposed | Stage::Verified | Stage::Reverted | Stage::Abandoned => false,
+        }
     }
 }
 

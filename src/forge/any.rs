@@ -65,6 +65,13 @@ impl Forge for AnyForge {
         }
     }
 
+    async fn own_comment(&self, number: Number, marker: &str) -> ForgeResult<Option<String>> {
+        match self {
+            Self::Local(forge) => forge.own_comment(number, marker).await,
+            Self::Github(forge) => forge.own_comment(number, marker).await,
+        }
+    }
+
     async fn close(&self, number: Number) -> ForgeResult<()> {
         match self {
             Self::Local(forge) => forge.close(number).await,

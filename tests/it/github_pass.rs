@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod commands;
+mod gates;
 mod identity;
 mod interrupted;
 mod life;
+mod lost;
 mod merging;
 mod people;
 mod refusals;

@@ -1,18 +1,21 @@
 //! Takes each update that is under way one step further.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::known::{DECLINED, decline};
+use super::known::{DECLINED, quarantine};
+use super::wanted::FILE_LIMIT;
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
 use crate::domain::lifecycle::{self, Action, Situation, Wanted};
-use crate::domain::message::{Action as Tick, Marker};
+use crate::domain::message::{Action as Tick, Marker, is_commit_of};
 use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
 use crate::domain::state::{RollbackPoint, Stage, State, Update};
-use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
+use crate::repo::write::{self, CommitInfo, Id, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
 /// Most commits of a branch of ours that are looked at.
@@ -45,10 +48,7 @@ impl<F: Forge> Run<'_, F> {
     fn act(&mut self, update: &Update, planned: &Planned) -> Result<bool, Error> {
         let head = self.world.refs.branch(&update.branch);
         let pull = self.pull_of(update).cloned();
-        let foreign = match head {
-            Some(head) if update.stage == Stage::Proposed => self.is_foreign(update, head)?,
-            _ => false,
-        };
+        let (update, foreign) = &self.with_our_head(update, head, planned)?;
         let mut wanted = self.wanted(update, head, planned);
         let rebuild = Tick::Rebuild { update_id: update.update_id.clone() };
         if wanted == Wanted::Same
@@ -62,26 +62,54 @@ impl<F: Forge> Run<'_, F> {
             Some(pull) => Some(self.seen(update, pull)?),
             None => None,
         };
+        let is_elsewhere = |pull: &PullRequest| head.is_some_and(|head| head.to_string() != pull.head);
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
-        let hold = self.hour().stops(&update.component).map(|hold| hold.reason).or(unfit);
+        let hold = self.hour().merge_hold(update).map(|hold| hold.reason).or(unfit);
         let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
-        if let (Some(reason), Some(seen), Some(pull)) = (&hold, &seen, &pull) {
-            self.withdraw_merge(update, pull, seen, reason)?;
-        }
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
-        let action = lifecycle::next(&Situation {
+        let situation = Situation {
             update,
             seen: seen.as_ref(),
-            foreign,
+            foreign: *foreign,
+            moving: pull.as_ref().is_some_and(is_elsewhere),
             wanted: wanted.clone(),
             verification: policy.map_or(Verification::Observed, |policy| policy.verification.value),
             accepted_by: accepted.or_else(|| ticked.then_some(DASHBOARD)),
+            gate: step_of(update, planned).map(|step| (step.gate, step.policy_applied.as_str())),
             merge_hold: hold.as_deref(),
             checks_optional: !self.pass.config.pull_requests.require_checks,
             now: self.pass.now,
-        });
+        };
+        if let (Some(reason), Some(seen), Some(pull)) = (lifecycle::forbids_merge(&situation), &seen, &pull) {
+            self.withdraw_merge(update, pull, seen, &reason)?;
+        }
+        let action = lifecycle::next(&situation);
         self.carry(update, pull.as_ref(), action, &wanted, planned)
+    }
+
+    /// The update, and whether somebody else has committed to its branch. Where the forge commits in its own name, a
+    /// commit whose note was lost is known by what it holds.
+    fn with_our_head(
+        &self,
+        update: &Update,
+        head: Option<Id>,
+        planned: &Planned,
+    ) -> Result<(Update, bool), Error> {
+        let mut update = update.clone();
+        let Some(head) = head.filter(|_| update.stage == Stage::Proposed) else { return Ok((update, false)) };
+        if !self.is_foreign(&update, head)? {
+            return Ok((update, false));
+        }
+        let step = step_of(&update, planned).filter(|_| self.pass.config.commits.through_api);
+        let is_ours = match step {
+            Some(step) => self.is_our_change(&update, head, &self.files(step, planned)?)?,
+            None => false,
+        };
+        if is_ours {
+            update.head = Some(head.to_string());
+        }
+        Ok((update, !is_ours))
     }
 
     fn carry(
@@ -136,7 +164,7 @@ impl<F: Forge> Run<'_, F> {
                     update.changed_at = now;
                     update.reason = Some(DECLINED.to_owned());
                     let update = update.clone();
-                    decline(state, &update);
+                    quarantine(state, &update, DECLINED);
                     Some(Transition::of(&update))
                 })?;
                 self.delete_branch(update)?;
@@ -145,6 +173,10 @@ impl<F: Forge> Run<'_, F> {
             Action::RecordVerified { by } => {
                 self.verify(&id, &by)?;
                 Ok(false)
+            }
+            Action::KeepOpen => {
+                self.keep_open(update, pull)?;
+                Ok(true)
             }
             _ if stopped => {
                 self.waiting.insert(id, "everything is stopped by the kill switch".to_owned());
@@ -173,13 +205,7 @@ impl<F: Forge> Run<'_, F> {
                 if !self.touched.insert(id.clone()) {
                     return Ok(false);
                 }
-                let step = planned
-                    .report
-                    .waves
-                    .iter()
-                    .flat_map(|wave| &wave.steps)
-                    .find(|step| step.component == update.component && step.to == update.to);
-                let Some(step) = step.cloned() else { return Ok(false) };
+                let Some(step) = step_of(update, planned).cloned() else { return Ok(false) };
                 let holds = match action {
                     Action::Propose => self.unproposed_holds(&step),
                     // What is open stays as it should be at any hour.
@@ -223,7 +249,8 @@ impl<F: Forge> UnderWay<'_, F> {
         pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
     }
 
-    /// Whether anything on the branch since the base branch is not ours.
+    /// Whether anything on the branch since the base branch is not ours: written by another account, or without the
+    /// trailers that say what of ours it is. Accounts are shared; another program may commit as the same one.
     pub(in crate::app) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
         if update.head.as_deref() == Some(head.to_string().as_str()) {
             return Ok(false);
@@ -231,8 +258,39 @@ impl<F: Forge> UnderWay<'_, F> {
         let since = self.pass.git.merge_base(self.world.base, head)?;
         let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
         let ours = &self.pass.author.email;
-        Ok(commits.len() >= MOST_COMMITS
-            || commits.iter().any(|commit| commit.author.email != *ours || commit.committer.email != *ours))
+        let is_ours = |commit: &CommitInfo| {
+            commit.author.email == *ours
+                && commit.committer.email == *ours
+                && is_commit_of(&commit.message, update)
+        };
+        Ok(commits.len() >= MOST_COMMITS || !commits.iter().all(is_ours))
+    }
+
+    /// Whether a branch holds exactly this change, in one commit that says so. Then there is nothing of anybody else's on
+    /// it, whoever the forge names as its author.
+    pub(super) fn is_our_change(
+        &self,
+        update: &Update,
+        head: Id,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<bool, Error> {
+        let git = &self.pass.git;
+        let Some(since) = git.merge_base(self.world.base, head)? else { return Ok(false) };
+        let commit = git.commit_info(head)?;
+        if commit.parents != [since] || !is_commit_of(&commit.message, update) {
+            return Ok(false);
+        }
+        for path in git.changed_paths(since, head)? {
+            if !files.contains_key(&path) {
+                return Ok(false);
+            }
+        }
+        for (path, content) in files {
+            if git.read_file(head, path, FILE_LIMIT)?.as_ref() != Some(content) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Records that a pull request was merged.
@@ -289,6 +347,12 @@ impl<F: Forge> UnderWay<'_, F> {
         let effect = Effect::Change { number: pull.number, what: what.to_owned() };
         self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
     }
+}
+
+/// The step of an update in the plan of today.
+fn step_of<'p>(update: &Update, planned: &'p Planned) -> Option<&'p Step> {
+    let mut steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
+    steps.find(|step| step.component == update.component && step.to == update.to)
 }
 
 /// Deletes the branch of an update, which is at `head`, if that is how we left it.

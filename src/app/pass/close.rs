@@ -9,6 +9,14 @@ use crate::domain::plan::Approval;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 use crate::state::Transition;
 
+/// Stands in the comment on a pull request that was not closed after all.
+pub(super) const KEPT_MARKER: &str = "<!-- gitops-updater:kept-open -->";
+
+/// Stands in the comment with which the bot closes the pull request of an update.
+pub(super) fn closed_marker(update_id: &str) -> String {
+    format!("<!-- gitops-updater:closed {update_id} -->")
+}
+
 impl<F: Forge> Run<'_, F> {
     /// Closes a pull request that is not wanted any more, says why there, with a link to the one that takes its place
     /// (`by`), and takes its branch away.
@@ -31,7 +39,7 @@ impl<F: Forge> Run<'_, F> {
                 },
             )?;
             let number = pull.number;
-            let marker = format!("<!-- gitops-updater:closed {} -->", update.update_id);
+            let marker = closed_marker(&update.update_id);
             let link = by.map(|by| format!("#{by}: ")).unwrap_or_default();
             let body = format!("{link}{}\n\n{marker}\n", self.pass.templates_prose(reason));
             self.effect(Effect::Comment { number, what: reason.to_owned() }, |run| {
@@ -50,6 +58,30 @@ impl<F: Forge> Run<'_, F> {
             }
         })?;
         self.delete_branch(update)
+    }
+
+    /// Takes back that the bot is about to close a pull request. A pass was stopped before it could, and it is wanted
+    /// again: whoever closes it from now on means "not this version".
+    pub(super) fn keep_open(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
+        if let Some(number) = pull.map(|pull| pull.number).filter(|_| self.kill_switch.is_none()) {
+            let marker = closed_marker(&update.update_id);
+            let said = self.pass.wait(self.pass.forge.own_comment(number, &marker))?;
+            if said.is_some_and(|said| !said.contains(KEPT_MARKER)) {
+                let what = "it is wanted again and stays open";
+                let body = format!("This is wanted again and stays open.\n\n{marker}\n{KEPT_MARKER}\n");
+                self.effect(Effect::Comment { number, what: what.to_owned() }, |run| {
+                    Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
+                })?;
+            }
+        }
+        self.record_update_as(
+            &update.update_id,
+            |update| Transition::told("Keep the pull request open of", update),
+            |update| {
+                update.current_phase = None;
+                update.reason = None;
+            },
+        )
     }
 
     /// Closes what was replaced, where what takes its place is open now.

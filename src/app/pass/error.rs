@@ -69,6 +69,14 @@ pub enum Error {
         /// Its name.
         branch: String,
     },
+    /// The hidden comment of a pull request is not what was written there.
+    #[error("cannot use the hidden comment of pull request #{number}: {why}")]
+    Marker {
+        /// Number of the pull request.
+        number: u64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Stopped by the witness.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -86,6 +94,10 @@ impl Error {
             Self::NoBase { .. } | Self::NoDefault { .. } => {
                 Some("name it as `forge.base_branch` in the configuration".to_owned())
             }
+            Self::Marker { .. } => Some(
+                "somebody changed it; close the pull request and delete its branch to have it opened anew"
+                    .to_owned(),
+            ),
             Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
             _ => None,
         }

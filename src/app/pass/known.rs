@@ -1,9 +1,9 @@
-//! What earlier passes left: rebuilt where the record was lost, and changed where people ticked a box.
+//! What people say of updates that are recorded: a box on the dashboard, a pull request that they closed.
 
 use super::act::{DASHBOARD, mark_verified};
 use super::{Error, UnderWay};
-use crate::app::forge::{Forge, PullRequest, PullRequestState};
-use crate::domain::message::{Action as Tick, Marker};
+use crate::app::forge::Forge;
+use crate::domain::message::Action as Tick;
 use crate::domain::settle::memory::is_of;
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::state::Transition;
@@ -15,36 +15,6 @@ pub(super) const DECLINED: &str =
     "its pull request was closed without being merged, which means: not this version";
 
 impl<F: Forge> UnderWay<'_, F> {
-    /// Records pull requests of ours that the state does not know: it was lost, or a pass was killed.
-    pub(in crate::app) fn adopt(&mut self) -> Result<(), Error> {
-        // Oldest first, so that the newest record of a component is the last.
-        let unknown: Vec<(PullRequest, Marker)> = self
-            .world
-            .pulls
-            .iter()
-            .rev()
-            .filter_map(|pull| Some((pull.clone(), Marker::parse(&pull.body)?)))
-            .filter(|(_, marker)| !self.world.state.updates.contains_key(&marker.update_id))
-            .collect();
-        for (pull, marker) in unknown {
-            let update = rebuilt(&pull, &marker, self.pass.now);
-            let what = format!("Rebuild the record of {} {} -> {}", update.component, update.from, update.to);
-            self.record(what.clone(), |state: &mut State| {
-                if state.updates.contains_key(&update.update_id) {
-                    return None;
-                }
-                if update.stage == Stage::Abandoned {
-                    decline(state, &update);
-                }
-                state.updates.insert(update.update_id.clone(), update.clone());
-                let transition =
-                    Transition::new(&what).because("its pull request was there, its record was not");
-                Some(transition.trailer("Update", &update.update_id))
-            })?;
-        }
-        Ok(())
-    }
-
     /// Does what people ticked on the dashboard, as far as it is a matter of the record.
     pub(in crate::app) fn obey(&mut self) -> Result<(), Error> {
         for tick in self.ticked.clone() {
@@ -139,54 +109,16 @@ pub fn close_breaker(state: &mut State, by: &str) -> Option<Transition> {
     )
 }
 
-/// Takes a version out of what is proposed.
-pub(super) fn decline(state: &mut State, update: &Update) {
+/// Takes a version out of what is proposed, and says why.
+pub(super) fn quarantine(state: &mut State, update: &Update, reason: &str) {
     let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
     if !state.quarantine.iter().any(same) {
         state.quarantine.push(Quarantined {
             component: update.component.clone(),
             version: update.to.clone(),
-            reason: DECLINED.to_owned(),
+            reason: reason.to_owned(),
             since: update.changed_at,
             update_id: Some(update.update_id.clone()),
         });
-    }
-}
-
-/// The record of a pull request, as far as its hidden comment tells.
-fn rebuilt(pull: &PullRequest, marker: &Marker, now: jiff::Timestamp) -> Update {
-    let (stage, merged) = match &pull.state {
-        PullRequestState::Open => (Stage::Proposed, None),
-        PullRequestState::Merged { commit, at } => (Stage::Merged, Some((commit.clone(), *at))),
-        PullRequestState::Closed => (Stage::Abandoned, None),
-    };
-    Update {
-        update_id: marker.update_id.clone(),
-        status: stage.status(),
-        stage,
-        started_at: now,
-        changed_at: now,
-        campaign: marker.campaign.clone(),
-        component: marker.component.clone(),
-        chart: marker.chart.clone(),
-        from: marker.from.clone(),
-        to: marker.to.clone(),
-        update_type: marker.update_type,
-        gate: marker.gate,
-        policy_applied: marker.policy_applied.clone(),
-        revert: marker.revert.clone(),
-        backup_id: marker.backup_id.clone(),
-        branch: pull.branch.clone(),
-        base: marker.base.clone(),
-        head: Some(pull.head.clone()),
-        pull_request: Some(pull.number),
-        merge_commit: merged.as_ref().map(|(commit, _)| commit.clone()),
-        merged_at: merged.map(|(_, at)| at),
-        current_phase: None,
-        completed_phases: vec!["backup_creation".to_owned(), "proposal".to_owned()],
-        failure_stage: None,
-        reason: Some("rebuilt from its pull request".to_owned()),
-        verified_by: None,
-        settling: Default::default(),
     }
 }

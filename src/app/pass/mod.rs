@@ -5,6 +5,7 @@
 //! are all that it remembers; where the state was lost, it is rebuilt from the pull requests.
 
 mod act;
+mod adopt;
 mod charts;
 mod close;
 mod data;

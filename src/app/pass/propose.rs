@@ -120,7 +120,7 @@ impl<F: Forge> Run<'_, F> {
         self.go_through(&update, &step, planned, &files, &comparison)
     }
 
-    fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
+    pub(super) fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
         let mut files = self.edited(step, planned)?;
         files.extend(self.generated(step, planned)?);
         Ok(files)
@@ -203,31 +203,49 @@ impl<F: Forge> Run<'_, F> {
         files: &BTreeMap<String, Vec<u8>>,
         comparison: &Comparison,
     ) -> Result<(), Error> {
+        let update = &self.on_base_of_today(update);
         self.back_up(update)?;
         self.try_before(std::slice::from_ref(&update.update_id))?;
         let written = self.texts(update, step, planned, &comparison.sections)?;
         let head = self.push_branch(update, &written, files)?;
         let number = self.open(update, step, &written)?;
-        let (base, head) = (self.world.base.to_string(), head.map(|head| head.to_string()));
+        let head = head.map(|head| head.to_string());
         let verb = match update.pull_request {
             None => "Note the pull request of",
             Some(_) => "Note the new branch of",
         };
-        self.record_update_as(
-            &update.update_id,
-            |update| Transition::told(verb, update),
-            |update| {
-                complete(update, "backup_creation");
-                complete(update, "proposal");
-                (update.from, update.update_type) = (step.from.clone(), step.update_type);
-                update.base = Some(base.clone());
-                update.head = head.clone().or_else(|| update.head.clone());
-                update.pull_request = number.or(update.pull_request);
-            },
-        )
+        self.record(format!("{verb} {} {} -> {}", update.component, update.from, update.to), |state| {
+            let known = state.updates.get_mut(&update.update_id)?;
+            let before = known.clone();
+            complete(known, "backup_creation");
+            complete(known, "proposal");
+            (known.from, known.update_type) = (step.from.clone(), step.update_type);
+            known.base.clone_from(&update.base);
+            known.backup_id.clone_from(&update.backup_id);
+            known.head = head.clone().or_else(|| known.head.take());
+            known.pull_request = number.or(known.pull_request);
+            let after = known.clone();
+            let campaign = state.campaigns.get_mut(&after.campaign);
+            if let Some(campaign) = campaign.filter(|campaign| campaign.backup_id == before.backup_id) {
+                campaign.backup_id.clone_from(&after.backup_id);
+            }
+            (after != before).then(|| Transition::told(verb, &after))
+        })
     }
 
-    /// The backup point of the update, made once, for the commit that the record names.
+    /// The update as its change is made now: on the base branch of today, with a backup point of that. Points are written
+    /// once, so that another base has another point; the record names it when the branch is there. Its id follows from the
+    /// record and the base alone: whoever goes on after a pass was killed finds it.
+    fn on_base_of_today(&self, update: &Update) -> Update {
+        let base = self.world.base.to_string();
+        if update.base.as_ref() == Some(&base) {
+            return update.clone();
+        }
+        let id = backup::id_for_step(update.started_at, self.world.base, &update.component, &update.to);
+        Update { base: Some(base), backup_id: Some(id), ..update.clone() }
+    }
+
+    /// The backup point of the update, made once, for the commit that its change is made on.
     fn back_up(&mut self, update: &Update) -> Result<(), Error> {
         let (Some(backup_id), Some(commit)) = (update.backup_id.clone(), update.base.clone()) else {
             return Ok(());
@@ -236,10 +254,13 @@ impl<F: Forge> Run<'_, F> {
             return Ok(());
         }
         let data = self.back_up_data(update, &backup_id)?;
+        // A point that is not the first of its update is younger than the record.
+        let recorded = self.world.state.updates.get(&update.update_id);
+        let is_first = recorded.is_none_or(|recorded| recorded.backup_id == update.backup_id);
         let made = BackupPoint {
             schema: point::SCHEMA.to_owned(),
             backup_id: backup_id.clone(),
-            created_at: update.started_at,
+            created_at: if is_first { update.started_at } else { self.pass.now },
             reason: Some(format!("before {} {} -> {}", update.component, update.from, update.to)),
             branch: self.world.base_branch.clone(),
             commit: commit.clone(),
@@ -292,6 +313,7 @@ impl<F: Forge> Run<'_, F> {
         let found = self.world.refs.branch(&update.branch);
         if let Some(head) = found
             && self.is_foreign(update, head)?
+            && !(self.pass.config.commits.through_api && self.is_our_change(update, head, files)?)
         {
             return Err(Error::Foreign { branch: update.branch.clone() });
         }

@@ -7,18 +7,31 @@ use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::plan::Planned;
 use crate::backup::Backups;
+use crate::domain::assess::Way;
 use crate::domain::message::{
     Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
     Written, left_versions, neutral,
 };
 use crate::domain::plan::Step;
+use crate::domain::policy::verdicts;
 use crate::domain::report::Status;
 use crate::domain::state::{Stage, Update, UpdateStatus};
+use crate::domain::upstream::Candidate;
 
 /// Longest reason in a comment, in characters.
 const MAX_REASON: usize = 1_000;
 /// Updates that are over and still shown.
 const SHOWN: usize = 200;
+
+/// What is told of one step beside its release notes.
+#[derive(Default)]
+struct ToldOf {
+    is_security: bool,
+    advisories: Vec<String>,
+    breaking: Vec<String>,
+    warnings: Vec<String>,
+    changelog_url: Option<String>,
+}
 
 impl<F: Forge> Pass<'_, F> {
     pub(super) fn backups(&self) -> Backups {
@@ -54,7 +67,6 @@ impl<F: Forge> Run<'_, F> {
             base: Some(self.world.base.to_string()),
         };
         let subject = self.survey.subject(&step.component);
-        let entry = subject.map(|subject| &subject.entry);
         let waves = &planned.report.waves;
         let number = waves
             .iter()
@@ -74,11 +86,12 @@ impl<F: Forge> Run<'_, F> {
             .collect();
         let changes = planned.changes.get(&step.id);
         let left_alone = changes.map(|changes| changes.left_alone.clone()).unwrap_or_default();
-        let security = entry.filter(|entry| entry.security_update == Some(true));
-        let why = security.map_or_else(String::new, |entry| match entry.security_advisories.as_slice() {
-            [] => "a security update".to_owned(),
+        let told = self.told_of(step);
+        let why = match told.advisories.as_slice() {
+            [] if told.is_security => "a security update".to_owned(),
+            [] => String::new(),
             advisories => format!("fixes {}", advisories.join(", ")),
-        });
+        };
         let (data_backups, not_covered) = self.told_data(update);
         let proposal = Proposal {
             marker: &marker,
@@ -88,12 +101,12 @@ impl<F: Forge> Run<'_, F> {
             wave: (number, waves.len()),
             before: &before,
             after: &after,
-            gates: &self.verdicts(step),
+            gates: &self.verdicts(update, step),
             left_alone: &left_alone,
-            advisories: entry.map_or(&[], |entry| entry.security_advisories.as_slice()),
-            breaking: entry.map_or(&[], |entry| entry.breaking_changes.as_slice()),
-            warnings: entry.map_or(&[], |entry| entry.warnings.as_slice()),
-            changelog_url: entry.and_then(|entry| entry.changelog_url.as_deref()),
+            advisories: &told.advisories,
+            breaking: &told.breaking,
+            warnings: &told.warnings,
+            changelog_url: told.changelog_url.as_deref(),
             releases: &self.releases(step),
             sections,
             data_backups: &data_backups,
@@ -119,27 +132,86 @@ impl<F: Forge> Run<'_, F> {
         .collect()
     }
 
-    /// What every gate said of a step that passed them all; the planner's own reasons stand with the sequence.
-    fn verdicts(&self, step: &Step) -> Vec<GateVerdict> {
-        vec![GateVerdict {
-            gate: "semver".to_owned(),
-            passed: true,
-            reason: format!("{} updates are under `{}`", step.update_type.as_str(), step.gate.as_str()),
-            policy_applied: step.policy_applied.clone(),
-        }]
+    /// What every gate says of a step.
+    fn verdicts(&self, update: &Update, step: &Step) -> Vec<GateVerdict> {
+        let subject = self.survey.subject(&step.component);
+        let target = subject.and_then(|subject| crate::app::plan::candidate_of(subject, step));
+        let policy = self.survey.policies.get(&step.component);
+        let of_policy = policy.map(|policy| verdicts::of_policy(policy, step, target)).unwrap_or_default();
+        let of_checks = verdicts::of_checks(step.gate, self.pass.config.pull_requests.require_checks);
+        let all = of_policy
+            .into_iter()
+            .chain(verdicts::of_planner(step))
+            .chain(self.hour().verdicts(step, &update.update_id))
+            .chain([of_checks]);
+        all.map(|verdict| GateVerdict {
+            gate: verdict.gate.to_owned(),
+            passed: verdict.passed,
+            reason: verdict.reason,
+            policy_applied: verdict.policy_applied,
+        })
+        .collect()
     }
 
-    /// Releases on the way, oldest first, with the target.
-    fn releases(&self, step: &Step) -> Vec<ReleaseNotes> {
+    /// The versions after the installed one up to the target of a step, oldest first, with the target.
+    fn on_the_way(&self, step: &Step) -> Vec<&Candidate> {
         let Some(subject) = self.survey.subject(&step.component) else { return Vec::new() };
         let target = crate::app::plan::candidate_of(subject, step);
         let last = subject
             .candidates
             .iter()
             .position(|candidate| target.is_some_and(|target| target.version == candidate.version));
-        let on_the_way = last.and_then(|last| subject.candidates.get(..=last)).unwrap_or_default();
-        on_the_way
+        let way = last.and_then(|last| subject.candidates.get(..=last)).unwrap_or_default();
+        way.iter().collect()
+    }
+
+    /// What is told of a step: of its own versions, not of those that further steps go to.
+    fn told_of(&self, step: &Step) -> ToldOf {
+        let Some(subject) = self.survey.subject(&step.component) else { return ToldOf::default() };
+        let entry = &subject.entry;
+        let way = self.on_the_way(step);
+        let target = way.last().copied();
+        let is_whole = entry.available_version.as_deref() == Some(step.to.as_str())
+            || target.is_some_and(|target| entry.available_version.as_ref() == Some(&target.version));
+        let (false, Some(target)) = (is_whole, target) else {
+            return ToldOf {
+                is_security: entry.security_update == Some(true),
+                advisories: entry.security_advisories.clone(),
+                breaking: entry.breaking_changes.clone(),
+                warnings: entry.warnings.clone(),
+                changelog_url: entry.changelog_url.clone(),
+            };
+        };
+        let component = &subject.component;
+        let way = Way {
+            component,
+            tag_prefix: component.tag_prefix.as_deref(),
+            update_type: step.update_type,
+            from: subject.current.as_ref().map_or(step.from.as_str(), |current| &current.version),
+            current: subject.current.as_ref(),
+            target,
+            between: &way,
+        };
+        let advisories = way.advisories();
+        // The page of another version says what this step does not bring.
+        let of_another = subject
+            .candidates
             .iter()
+            .any(|candidate| candidate.notes_url.is_some() && candidate.notes_url == entry.changelog_url);
+        let own = if of_another { target.notes_url.clone() } else { entry.changelog_url.clone() };
+        ToldOf {
+            is_security: !advisories.is_empty(),
+            advisories,
+            breaking: way.breaking_changes(),
+            warnings: component.warnings.clone(),
+            changelog_url: own,
+        }
+    }
+
+    /// Releases on the way, oldest first, with the target.
+    fn releases(&self, step: &Step) -> Vec<ReleaseNotes> {
+        self.on_the_way(step)
+            .into_iter()
             .map(|candidate| ReleaseNotes {
                 version: candidate.version.clone(),
                 released_at: candidate.released_at,

@@ -31,7 +31,7 @@ const DECIDED: [&str; 9] = [
 ];
 
 /// Largest file that is compared or changed, in bytes.
-const FILE_LIMIT: usize = 64 << 20;
+pub(super) const FILE_LIMIT: usize = 64 << 20;
 
 /// What becomes of an update whose component has no step in the plan.
 fn unplanned(update: &Update, subject: &Subject, planned: &Planned) -> Wanted {

@@ -92,7 +92,15 @@ impl Settled {
     /// Puts what was settled in front of what was done after it.
     pub fn put_before(self, done: &mut Done) {
         done.effects.splice(..0, self.effects);
-        done.failures.splice(..0, self.failures);
+        // What is wrong with a pull request is found twice.
+        let told: Vec<(String, String)> = done
+            .failures
+            .iter()
+            .map(|failure| (failure.component.clone(), failure.error.to_string()))
+            .collect();
+        let is_news =
+            |failure: &Failure| !told.contains(&(failure.component.clone(), failure.error.to_string()));
+        done.failures.splice(..0, self.failures.into_iter().filter(is_news));
         for (id, why) in self.waiting {
             // Who looked at the cluster knows more of what was merged than who did not.
             if done.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {

@@ -64,7 +64,7 @@ impl<'a> Ingredients<'a> {
             title: texts.title.clone(),
             commit: texts.commit.clone(),
             pull_request: texts.body.clone(),
-            ..Overrides::default()
+            dashboard: config.dashboard.template.clone(),
         })
         .map_err(CommandError::configuration)?;
         let settings = &config.data_backups;

@@ -149,6 +149,16 @@ impl Stops<'_> {
     }
 }
 
+/// Whether a commit says of itself that it was made for this update: its change, its revert, or the stop of its rollout.
+///
+/// The change is known by component and version: the record may have been lost, and have another id since.
+pub fn is_commit_of(message: &str, update: &Update) -> bool {
+    let is_change = |trailers: Trailers| trailers.component == update.component && trailers.to == update.to;
+    Trailers::parse(message).is_some_and(is_change)
+        || Reverts::parse(message).is_some_and(|id| id == update.update_id)
+        || Stops::parse(message).is_some_and(|(id, _)| id == update.update_id)
+}
+
 /// A part of a first line.
 fn line(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(120).collect()
@@ -182,6 +192,31 @@ mod tests {
         assert!(message.contains("Gitops-Updater-Component: image/docker.io/library/nginx%2312\n"));
         assert_eq!(Trailers::parse(&message), Some(trailers));
         assert_eq!(Trailers::parse("Gitops-Updater-Update: x\n\nnothing"), None);
+    }
+
+    #[test]
+    fn commit_is_of_an_update_by_what_it_says_and_not_by_who_made_it() {
+        let update = update(Stage::Proposed, None, Approval::Review);
+        let trailers = |component: &str, to: &str| {
+            let trailers = Trailers {
+                update_id: "update-20250101-000000".to_owned(),
+                component: component.to_owned(),
+                from: "6.7.0".to_owned(),
+                to: to.to_owned(),
+                backup_id: None,
+            };
+            format!("Title\n\n{}", trailers.lines())
+        };
+        assert!(is_commit_of(&trailers("helm/apps/podinfo", "6.7.1"), &update));
+        assert!(!is_commit_of(&trailers("helm/apps/podinfo", "6.7.2"), &update));
+        assert!(!is_commit_of(&trailers("helm/apps/website", "6.7.1"), &update));
+        assert!(!is_commit_of("Format the files\n", &update));
+        let revert = Reverts { update: &update, commit: "0123", reason: "it failed" }.message();
+        assert!(is_commit_of(&revert, &update));
+        let stop = Stops { update: &update, decided_at: update.started_at, reason: "it failed" }.message();
+        assert!(is_commit_of(&stop, &update));
+        let other = Update { update_id: "update-20250101-000000".to_owned(), ..update };
+        assert!(!is_commit_of(&revert, &other) && !is_commit_of(&stop, &other));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::names::branch_name;
 use crate::domain::component::UpdateType;
 use crate::domain::plan::{Approval, Revert};
 
@@ -11,6 +12,8 @@ const OPEN: &str = "<!-- gitops-updater/pull-request/v1 ";
 const CLOSE: &str = " -->";
 /// Longest marker that is read, in bytes.
 const MAX_MARKER: usize = 16 << 10;
+/// Longest id, in bytes; the state takes no longer ones.
+const MAX_ID: usize = 64;
 
 /// What the body of a pull request says to the program: enough to rebuild a lost state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,30 @@ impl Marker {
         let rest = &body[start..];
         let json = &rest[..rest.find(CLOSE).filter(|length| *length <= MAX_MARKER)?];
         serde_json::from_str(json).ok()
+    }
+
+    /// Whether it is one that the program may have written for the pull request of `branch`: its ids are ids, and the
+    /// branch is that of its component and version. Whoever may edit a pull request may edit this.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, for people.
+    pub fn check(&self, branch: &str) -> Result<(), String> {
+        let is_id = |id: &str, prefix: &str| {
+            id.starts_with(prefix)
+                && id.len() <= MAX_ID
+                && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        if !is_id(&self.update_id, "update-") {
+            return Err("its `update_id` is no id".to_owned());
+        }
+        if !is_id(&self.campaign, "campaign-") {
+            return Err("its `campaign` is no id".to_owned());
+        }
+        if branch_name(&self.component, &self.to) != branch {
+            return Err(format!("`{branch}` is not the branch of its component and version"));
+        }
+        Ok(())
     }
 
     /// The version of the shape, as it stands in the comment.
@@ -121,6 +148,23 @@ mod tests {
             backup_id: None,
             base: Some("0123".to_owned()),
         }
+    }
+
+    #[test]
+    fn marker_that_somebody_changed_is_told_from_one_of_ours() {
+        let ours = marker("helm/apps/podinfo");
+        let branch = branch_name("helm/apps/podinfo", "helm/apps/podinfo");
+        assert_eq!(ours.check(&branch), Ok(()));
+        for update_id in
+            ["", "update-", "../x", "update-../x", "update-A", &format!("update-{}", "1".repeat(60))]
+        {
+            let update_id = update_id.to_owned();
+            let is_fine = update_id == "update-";
+            assert_eq!(Marker { update_id, ..ours.clone() }.check(&branch).is_ok(), is_fine);
+        }
+        assert!(Marker { campaign: "x".to_owned(), ..ours.clone() }.check(&branch).is_err());
+        assert!(Marker { to: "9.9.9".to_owned(), ..ours.clone() }.check(&branch).is_err());
+        assert!(Marker { component: "k3s".to_owned(), ..ours }.check(&branch).is_err());
     }
 
     proptest! {

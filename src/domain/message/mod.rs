@@ -18,7 +18,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
-pub use commit::{Reverts, Stops, Trailers};
+pub use commit::{Reverts, Stops, Trailers, is_commit_of};
 pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};

@@ -9,7 +9,7 @@ use crate::domain::state::{Stage, Update};
 /// What goes before a component because the repository says so, by id, and why.
 pub(super) type First<'f> = &'f dyn Fn(&str) -> BTreeMap<&'f str, &'f str>;
 
-/// What rules put before a component, by id.
+/// What rules put before a component, by id, through others too.
 pub(super) type ByRules<'f> = &'f dyn Fn(&str) -> Vec<&'f str>;
 
 /// Marks the steps that this run would propose, and tells of the others why they wait.
@@ -36,11 +36,12 @@ pub(super) fn mark(
     for wave in waves {
         let mut proposed = Vec::new();
         for step in &mut wave.steps {
-            let mut holds = holds(step, input, &under_way, first);
+            let before_by_rules = by_rules(&step.component);
+            let mut holds = holds(step, input, &under_way, first, &before_by_rules);
             holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
             // What can be taken back need not wait for a step that waits itself.
             if !is_safe(step.revert.safety) && !input.situation.asked.contains(&step.id) {
-                let before = by_rules(&step.component).into_iter().find_map(|id| ahead.get(id));
+                let before = before_by_rules.iter().find_map(|id| ahead.get(*id));
                 holds.extend(before.map(|id| format!("waits for `{id}`, which rules put first")));
             }
             if !holds.is_empty() {
@@ -78,7 +79,13 @@ fn is_safe(safety: RevertSafety) -> bool {
 }
 
 /// Why a step is not proposed now.
-fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>) -> Vec<String> {
+fn holds(
+    step: &Step,
+    input: &Input<'_>,
+    under_way: &[&Update],
+    first: First<'_>,
+    by_rules: &[&str],
+) -> Vec<String> {
     if !step.requires.is_empty() {
         return vec![format!("waits until {} verified", are(&step.requires))];
     }
@@ -90,20 +97,23 @@ fn holds(step: &Step, input: &Input<'_>, under_way: &[&Update], first: First<'_>
         let what = match stage {
             Stage::Held => "is held",
             Stage::Proposed => "is proposed",
+            _ if update.stops(&step.component, step.revert.safety) => "regressed",
             Stage::Merged | Stage::Rolling => "is merged and not verified",
             Stage::Verified | Stage::Reverted | Stage::Abandoned => continue,
         };
         let stops = match stage {
-            Stage::Held => update.hold_stops(step),
+            Stage::Held => update.stops(&step.component, step.revert.safety),
             // A newer target takes the place of one that is only proposed.
             Stage::Proposed if is_own => false,
-            _ if is_own => true,
+            _ if is_own || update.stops(&step.component, step.revert.safety) => true,
             _ => !is_safe(update.revert.safety) || !is_safe(step.revert.safety),
         };
         if stops {
             holds.push(format!("waits: {component} {to} {what}"));
         }
-        if let Some(why) = before.get(component.as_str())
+        // What is merged has left the plan, and what comes after it must not pass it by.
+        let by_rules = by_rules.contains(&component.as_str()).then_some("rules put it first");
+        if let Some(why) = before.get(component.as_str()).copied().or(by_rules)
             && !stops
         {
             holds.push(format!("waits: {component} {to} {what} ({why})"));

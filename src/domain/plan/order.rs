@@ -92,9 +92,16 @@ impl<'a> Order<'a> {
         found
     }
 
-    /// What rules put before a component.
-    pub(super) fn by_rules(&self, course: usize) -> impl Iterator<Item = usize> {
-        self.after[course].iter().copied()
+    /// What rules put before a component, through others too.
+    pub(super) fn by_rules(&self, course: usize) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open: Vec<usize> = self.after[course].iter().copied().collect();
+        while let Some(at) = open.pop() {
+            if at != course && found.insert(at) {
+                open.extend(&self.after[at]);
+            }
+        }
+        found
     }
 
     /// The components that some of `cores` wait for, and that should take their steps early.

@@ -68,7 +68,7 @@ impl Circumstances<'_> {
     /// Why the step may not be proposed now; empty = it may. `ahead` are the steps that this run proposes before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step], windows: &[&Window]) -> Vec<Hold> {
         // The hour does not matter for what is not proposed at any.
-        if let Some(hold) = self.quarantined(step) {
+        if let Some(hold) = self.quarantined(&step.component, &step.to) {
             return vec![hold];
         }
         // What this run has recorded since is among the updates, and counts once.
@@ -78,7 +78,8 @@ impl Circumstances<'_> {
         };
         let ahead: Vec<&Step> = ahead.iter().copied().filter(|other| !is_recorded(other)).collect();
         let ahead = ahead.as_slice();
-        let about_others = [self.stopped_queue(step), self.company(step, ahead)];
+        let stopped_queue = self.stopped_queue(&step.component, &step.to, step.revert.safety);
+        let about_others = [stopped_queue, self.company(step, ahead)];
         let about_the_hour =
             [self.at_this_hour(windows), self.open_limit(step, ahead), self.hourly_limit(ahead)];
         about_others.into_iter().chain(about_the_hour).flatten().collect()
@@ -92,12 +93,32 @@ impl Circumstances<'_> {
             .or_else(|| self.outside_windows(windows))
     }
 
+    /// Why the pull request of an update may not be merged now: the hour, its version, or what became of others.
+    pub fn before_merge(&self, update: &Update, windows: &[&Window]) -> Option<Hold> {
+        let (component, to, safety) = (update.component.as_str(), update.to.as_str(), update.revert.safety);
+        self.at_this_hour(windows)
+            .or_else(|| self.quarantined(component, to))
+            .or_else(|| self.stopped_queue(component, to, safety))
+            .or_else(|| self.unsettled(component, to))
+    }
+
+    /// What cannot be taken back without harm is in flight alone until it is verified.
+    fn unsettled(&self, component: &str, to: &str) -> Option<Hold> {
+        let is_merged = |update: &&Update| matches!(update.stage, Stage::Merged | Stage::Rolling);
+        let other = self
+            .others(component, to)
+            .filter(is_merged)
+            .find(|other| other.component == component || other.revert.safety != RevertSafety::Safe)?;
+        let reason = format!("{} {} is merged and not verified yet", other.component, other.to);
+        Some(hold("in_flight", reason, &other.update_id, None))
+    }
+
     /// Why nothing at all may be done, not even a revert.
     pub fn stopped(&self) -> Option<Hold> {
         self.kill_switch.map(KillSwitch::hold)
     }
 
-    fn in_maintenance(&self) -> Option<Hold> {
+    pub(super) fn in_maintenance(&self) -> Option<Hold> {
         let maintenance = self.maintenance?;
         // Over at its end, also where nobody has taken it out of the record.
         if maintenance.until.is_some_and(|until| until <= self.now) {
@@ -109,13 +130,13 @@ impl Circumstances<'_> {
         Some(hold("maintenance", reason, "maintenance", maintenance.until))
     }
 
-    fn broken(&self) -> Option<Hold> {
+    pub(super) fn broken(&self) -> Option<Hold> {
         let breaker = self.breaker?;
         let reason = format!("the circuit breaker is open: {}", breaker.reason());
         Some(hold("circuit_breaker", reason, "circuit_breaker", None))
     }
 
-    fn outside_windows(&self, windows: &[&Window]) -> Option<Hold> {
+    pub(super) fn outside_windows(&self, windows: &[&Window]) -> Option<Hold> {
         let Opening::Closed { next } = open(windows.iter().copied(), self.now) else { return None };
         let by: Vec<&str> = windows.iter().map(|window| window.by()).collect();
         let reason = match next {
@@ -125,37 +146,39 @@ impl Circumstances<'_> {
         Some(hold("window", reason, &by.join(", "), next))
     }
 
-    fn quarantined(&self, step: &Step) -> Option<Hold> {
-        let found = self
-            .quarantine
-            .iter()
-            .find(|entry| entry.component == step.component && entry.version == step.to)?;
+    pub(super) fn quarantined(&self, component: &str, version: &str) -> Option<Hold> {
+        let found =
+            self.quarantine.iter().find(|entry| entry.component == component && entry.version == version)?;
         let reason = format!("in quarantine since {}: {}", found.since, found.reason);
         Some(hold("quarantine", reason, found.update_id.as_deref().unwrap_or("quarantine"), None))
     }
 
     /// Updates under way that are not the step itself.
-    fn others<'s>(&'s self, step: &'s Step) -> impl Iterator<Item = &'s Update> {
-        self.updates.iter().filter(|update| {
+    fn others<'s>(&'s self, component: &'s str, to: &'s str) -> impl Iterator<Item = &'s Update> {
+        self.updates.iter().filter(move |update| {
             let is_under_way =
                 matches!(update.stage, Stage::Proposed | Stage::Merged | Stage::Rolling | Stage::Held);
-            is_under_way && !(update.component == step.component && update.to == step.to)
+            is_under_way && !(update.component == component && update.to == to)
         })
     }
 
-    /// An update that is held stops the queue.
-    fn stopped_queue(&self, step: &Step) -> Option<Hold> {
-        let held = self.others(step).find(|update| update.hold_stops(step))?;
-        let why = held.reason.as_deref().unwrap_or("a person is needed");
-        let reason = format!("{} {} is held: {why}", held.component, held.to);
-        Some(hold("held_update", reason, &held.update_id, None))
+    /// An update that is held, or that regressed, stops the queue.
+    pub(super) fn stopped_queue(&self, component: &str, to: &str, safety: RevertSafety) -> Option<Hold> {
+        let other = self.others(component, to).find(|update| update.stops(component, safety))?;
+        let (gate, word) = match other.stage {
+            Stage::Held => ("held_update", "is held"),
+            _ => ("regressed_update", "regressed"),
+        };
+        let why = other.reason.as_deref().unwrap_or("a person is needed");
+        let reason = format!("{} {} {word}: {why}", other.component, other.to);
+        Some(hold(gate, reason, &other.update_id, None))
     }
 
     /// What cannot be taken back without harm is in flight alone.
-    fn company(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
+    pub(super) fn company(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
         let is_alone = |safety| safety != RevertSafety::Safe;
         let alone = is_alone(step.revert.safety);
-        let under_way = self.others(step).filter(|update| update.stage != Stage::Held);
+        let under_way = self.others(&step.component, &step.to).filter(|update| update.stage != Stage::Held);
         for update in under_way {
             let (same, open) = (update.component == step.component, update.stage == Stage::Proposed);
             // An open pull request of the same component is replaced.
@@ -177,9 +200,9 @@ impl Circumstances<'_> {
         Some(hold("in_flight", company_reason(&name, alone), &other.id, None))
     }
 
-    fn open_limit(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
+    pub(super) fn open_limit(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
         let open = self
-            .others(step)
+            .others(&step.component, &step.to)
             // The pull request for another version of the same component is closed for this one.
             .filter(|update| update.stage == Stage::Proposed && update.component != step.component)
             .count();
@@ -191,7 +214,7 @@ impl Circumstances<'_> {
         })
     }
 
-    fn hourly_limit(&self, ahead: &[&Step]) -> Option<Hold> {
+    pub(super) fn hourly_limit(&self, ahead: &[&Step]) -> Option<Hold> {
         let hour = SignedDuration::from_hours(1);
         let since = self.now.checked_sub(hour).ok()?;
         let mut opened: Vec<Timestamp> =

@@ -3,6 +3,7 @@
 mod admit;
 pub mod circumstances;
 mod component;
+pub mod verdicts;
 pub mod window;
 
 use std::time::Duration;

@@ -24,7 +24,7 @@ impl GithubForge {
         let body = with_marker(body, marker);
         let mut tries = 0;
         loop {
-            if let Some(comment) = self.own_comment(repository, number, marker).await? {
+            if let Some(comment) = self.find_comment(repository, number, marker).await? {
                 if same_text(comment.body.as_deref().unwrap_or_default(), &body) {
                     return Ok(());
                 }
@@ -45,7 +45,7 @@ impl GithubForge {
         }
     }
 
-    async fn own_comment(
+    pub(super) async fn find_comment(
         &self,
         repository: &Repository,
         number: Number,

@@ -52,6 +52,11 @@ impl Forge for GithubForge {
         self.write_comment(number, marker, body).await
     }
 
+    async fn own_comment(&self, number: Number, marker: &str) -> ForgeResult<Option<String>> {
+        let repository = self.repository().await?;
+        Ok(self.find_comment(repository, number, marker).await?.and_then(|comment| comment.body))
+    }
+
     async fn close(&self, number: Number) -> ForgeResult<()> {
         self.close_pull(number).await
     }

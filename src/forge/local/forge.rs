@@ -50,6 +50,12 @@ impl Forge for LocalForge {
         .await
     }
 
+    async fn own_comment(&self, number: Number, marker: &str) -> ForgeResult<Option<String>> {
+        let marker = marker.to_owned();
+        let comments = self.run(move |inner| inner.details(number)).await?.comments;
+        Ok(comments.into_iter().map(|comment| comment.body).find(|body| body.contains(&marker)))
+    }
+
     async fn close(&self, number: Number) -> ForgeResult<()> {
         self.run(move |inner| inner.close(number)).await
     }

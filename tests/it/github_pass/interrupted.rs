@@ -74,6 +74,12 @@ fn proposal_that_is_killed_ends_as_a_clean_one() {
     ends_as_a_clean_one(|_| {}, NOW, 9);
 }
 
+/// GitHub is the author then: a commit whose note was lost was taken for somebody else's, for ever.
+#[test]
+fn proposal_by_commits_of_github_that_is_killed_ends_as_a_clean_one() {
+    ends_as_a_clean_one(|world| world.configure("commits: {through_api: true}\n"), NOW, 9);
+}
+
 #[test]
 fn merge_and_next_proposal_that_are_killed_end_as_a_clean_pass() {
     let prepare = |world: &mut World| {

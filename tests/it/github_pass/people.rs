@@ -172,14 +172,7 @@ fn lost_state_is_rebuilt_from_the_pull_requests() {
     world.configure(APART);
     world.pass(NOW);
     let (updates, pulls) = (world.updates(), world.pulls());
-    for name in ["state", "state-seen"] {
-        world.git().run(["update-ref", "-d", &format!("refs/gitops-updater/{name}")]);
-    }
-    // On another machine nobody remembers that there was one.
-    let all = world.sandbox.git().run(["for-each-ref", "--format=%(refname)"]);
-    for name in all.lines().filter(|name| !name.starts_with("refs/heads/")) {
-        world.sandbox.git().run(["update-ref", "-d", name]);
-    }
+    world.lose_the_state();
     world.pass(LATER);
     assert_eq!((world.updates(), world.pulls()), (updates, pulls));
     world.quiet(LATER);

@@ -340,19 +340,55 @@ upstreams:
 
     /// Puts an update on hold, as whoever watches the cluster does.
     pub(super) fn hold(&self, component: &str, reason: &str) {
-        use gitops_updater::domain::state::Stage;
+        self.record(component, |update| {
+            update.stage = gitops_updater::domain::state::Stage::Held;
+            update.reason = Some(reason.to_owned());
+        });
+    }
+
+    /// Changes the record of the newest update of a component, as another pass does.
+    pub(super) fn record(
+        &self,
+        component: &str,
+        change: impl Fn(&mut gitops_updater::domain::state::Update),
+    ) {
         use gitops_updater::repo::write::{Person, Remote, WriteRepo};
         use gitops_updater::state::{StateStore, Transition};
         let repo = std::sync::Arc::new(WriteRepo::open(&self.bare, Remote::own()).unwrap());
         let store = StateStore::new(repo, Person::bot());
-        let held = store.change(LATER.parse().unwrap(), |state| {
-            let update = state.updates.values_mut().find(|update| update.component == component)?;
-            update.stage = Stage::Held;
+        let changed = store.change(LATER.parse().unwrap(), |state| {
+            let mut updates = state.updates.values_mut().rev();
+            let update = updates.find(|update| update.component == component)?;
+            change(update);
             update.status = update.stage.status();
-            update.reason = Some(reason.to_owned());
             Some(Transition::of(update))
         });
-        held.unwrap();
+        changed.unwrap();
+    }
+
+    /// The state is lost, here and at the remote; nobody remembers that there was one.
+    pub(super) fn lose_the_state(&self) {
+        for name in ["state", "state-seen"] {
+            self.git().run(["update-ref", "-d", &format!("refs/gitops-updater/{name}")]);
+        }
+        let git = self.sandbox.git();
+        let all = git.run(["for-each-ref", "--format=%(refname)"]);
+        for name in all.lines().filter(|name| !name.starts_with("refs/heads/")) {
+            git.run(["update-ref", "-d", name]);
+        }
+    }
+
+    /// Every check of an open pull request is green.
+    pub(super) fn green(&self, name: &str) {
+        let head = self.open(name).pull.unwrap().head_sha;
+        self.forge.github().add_check(&head, "build", "success");
+    }
+
+    /// A text of the record of the update of a component.
+    pub(super) fn recorded(&self, component: &str, key: &str) -> String {
+        let path = format!("refs/gitops-updater/state:updates/{}.yaml", self.update_id(component));
+        let value: serde_yaml::Value = serde_yaml::from_str(&self.git().run(["show", &path])).unwrap();
+        value[key].as_str().unwrap_or_default().to_owned()
     }
 
     /// The id of the update of a component that is not over.

@@ -207,3 +207,33 @@ fn kill_switch_stops_everything_but_the_record() {
     assert_eq!(world.pulls().len(), 2, "nothing new is proposed");
     assert_eq!(world.branches().len(), 2, "nothing is deleted");
 }
+
+/// The body of a step of a ladder told of what only its end brings.
+#[test]
+fn body_of_a_step_tells_of_its_own_versions_alone() {
+    let mut world = World::new();
+    world.git.write(
+        "longhorn.yaml",
+        "\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: longhorn, namespace: longhorn-system}
+spec:
+  chart:
+    spec: {chart: longhorn, version: 1.8.2, sourceRef: {kind: HelmRepository, name: example, namespace: apps}}
+",
+    );
+    world.git.commit_all("Add storage");
+    world.published.0 = [
+        ("podinfo".to_owned(), vec!["6.5.0"]),
+        ("website".to_owned(), vec!["1.0.0"]),
+        ("longhorn".to_owned(), vec!["1.8.2", "1.9.0", "1.9.2", "1.10.0", "1.10.1"]),
+    ]
+    .into();
+    world.run();
+    let bodies = world.bodies();
+    let [body] = bodies.as_slice() else { panic!("{bodies:?}") };
+    assert!(body.contains("what 1.9.2 removed is gone") && body.contains("CVE-2026-9192"), "{body}");
+    assert!(body.contains("what 1.9.0 removed is gone"), "{body}");
+    assert!(!body.contains("what 1.10") && !body.contains("CVE-2026-911"), "{body}");
+}

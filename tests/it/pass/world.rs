@@ -45,7 +45,7 @@ impl Upstreams for Published {
                         .map(|version| Candidate {
                             version: (*version).to_owned(),
                             released_at: Some("2026-10-01T10:00:00Z".parse().unwrap()),
-                            notes: Some("- fixes @everyone, see #12".to_owned()),
+                            notes: Some(notes(&upstream.name(), version)),
                             ..Candidate::default()
                         })
                         .collect(),
@@ -63,6 +63,19 @@ impl Upstreams for Published {
 
     async fn inspect(&self, _: &UpstreamRef, _: &str) -> Result<DeepChecks, UpstreamFailure> {
         Err(failure())
+    }
+}
+
+/// Longhorn tells of each version what is its own.
+fn notes(name: &str, version: &str) -> String {
+    match name {
+        "longhorn" => {
+            let number: String = version.chars().filter(char::is_ascii_digit).collect();
+            format!(
+                "## Breaking changes\n\n- what {version} removed is gone\n\n## Fixes\n\n- CVE-2026-9{number}\n"
+            )
+        }
+        _ => "- fixes @everyone, see #12".to_owned(),
     }
 }
 
@@ -248,6 +261,14 @@ impl World {
         use gitops_updater::app::forge::Forge as _;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(self.forge().close(number)).unwrap();
+    }
+
+    /// Bodies of all pull requests.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let pulls = runtime.block_on(self.forge().pull_requests()).unwrap();
+        pulls.into_iter().map(|pull| pull.body).collect()
     }
 
     /// Numbers, branches and states of all pull requests, oldest first.

@@ -4,6 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::domain::plan::tests::world::day;
+use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Stage, Update};
 
 fn apps() -> Small {
@@ -116,6 +117,57 @@ fn operators_go_before_kubernetes_and_applications_after_it() {
         "flux v2.6.4 | helm/apps/kyverno 3.0.1 | longhorn 1.9.2 | k3s v1.32.13+k3s1 | helm/apps/app 1.1.0, \
          image/ghcr.io/example/web 1.0.1"
     );
+}
+
+/// What was merged has left the plan, and what rules put behind it was proposed before it was verified.
+#[rstest]
+fn what_rules_put_first_is_waited_for_until_it_is_verified(
+    #[values(Stage::Proposed, Stage::Merged, Stage::Rolling)] stage: Stage,
+) {
+    let world = |stage: Stage| {
+        Small::new()
+            .flux("v2.6.4", &[])
+            .chart("a", "1.0.0", &["1.1.0"])
+            .chart("kyverno", "3.0.0", &["3.0.1"])
+            .change(|world| world.updates.push(update("flux", "v2.6.4", stage, RevertSafety::Safe)))
+            .plan()
+    };
+    let plan = world(stage);
+    assert_eq!(next(&plan), ["helm/apps/a@1.1.0"]);
+    let reasons = step(&plan, "helm/apps/kyverno@3.0.1").reasons.join("; ");
+    assert!(reasons.contains("waits: flux v2.6.4") && reasons.contains("rules put it first"), "{reasons}");
+    assert!(next(&world(Stage::Verified)).contains(&"helm/apps/kyverno@3.0.1"));
+}
+
+/// `kyverno` has nothing to do, and passes the order on: k3s goes after it, and it after Flux.
+#[test]
+fn rules_put_first_through_others_too() {
+    let world = Small::new()
+        .flux("v2.6.4", &[])
+        .chart("kyverno", "3.0.0", &[])
+        .k3s("v1.32.1+k3s1", &["v1.32.13+k3s1"])
+        .change(|world| {
+            world.updates.push(update("flux", "v2.6.4", Stage::Merged, RevertSafety::Safe));
+        });
+    assert_eq!(next(&world.plan()).len(), 0);
+}
+
+#[test]
+fn regressed_update_stops_everything_until_it_is_over() {
+    let world = |stage: Stage| {
+        apps()
+            .change(|world| {
+                let mut bad = update("helm/apps/d", "1.1.0", stage, RevertSafety::Safe);
+                bad.settling.verdict = Some(Verdict::Regressed);
+                world.updates.push(bad);
+            })
+            .plan()
+    };
+    let plan = world(Stage::Rolling);
+    assert_eq!(next(&plan).len(), 0);
+    let reasons = step(&plan, "helm/apps/a@1.1.0").reasons.join("; ");
+    assert!(reasons.contains("waits: helm/apps/d 1.1.0 regressed"), "{reasons}");
+    assert_eq!(next(&world(Stage::Reverted)).len(), 3);
 }
 
 /// Flux by an OCIRepository: the rule of the pin says `after` of repositories, not of Flux.

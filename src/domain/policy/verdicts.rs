@@ -1,0 +1,205 @@
+//! What every gate says about a step that is proposed, for the reviewer: each with its verdict, what it looked at, and what
+//! decided. The gates themselves are asked elsewhere ([`admit`](super::admit()), [`Circumstances`], the planner); a step
+//! that is written about has passed those that do not depend on the hour.
+
+use super::circumstances::Circumstances;
+use super::window::Window;
+use super::{ComponentPolicy, DEFAULT, Hold};
+use crate::domain::component::UpdateType;
+use crate::domain::duration::in_words;
+use crate::domain::plan::{Approval, RevertSafety, Step};
+use crate::domain::upstream::Candidate;
+
+/// What one gate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Its name, as holds and plans name it.
+    pub gate: &'static str,
+    /// Whether it lets the step pass now.
+    pub passed: bool,
+    /// What it looked at and found.
+    pub reason: String,
+    /// Configuration key, rule or default that decided; empty where nothing can be configured.
+    pub policy_applied: String,
+}
+
+impl Verdict {
+    fn passed(gate: &'static str, reason: impl Into<String>, by: &str) -> Self {
+        Self { gate, passed: true, reason: reason.into(), policy_applied: by.to_owned() }
+    }
+
+    fn of(gate: &'static str, hold: Option<Hold>, otherwise: impl Into<String>, by: &str) -> Self {
+        match hold {
+            Some(hold) => {
+                Self { gate, passed: false, reason: hold.reason, policy_applied: hold.policy_applied }
+            }
+            None => Self::passed(gate, otherwise, by),
+        }
+    }
+}
+
+/// What the policy of its component says about a step to `target`.
+pub fn of_policy(policy: &ComponentPolicy, step: &Step, target: Option<&Candidate>) -> Vec<Verdict> {
+    let mut verdicts = vec![Verdict::passed(
+        "semver",
+        format!("{} updates are under `{}`", step.update_type.as_str(), step.gate.as_str()),
+        &step.policy_applied,
+    )];
+    let age = &policy.minimum_release_age;
+    let released = match target.and_then(|target| target.released_at) {
+        Some(at) => format!("released at {at}"),
+        None => "nobody says when it was released".to_owned(),
+    };
+    let demanded = match age.value.is_zero() {
+        true => "any age will do".to_owned(),
+        false => format!("at least {} is demanded", in_words(age.value)),
+    };
+    verdicts.push(Verdict::passed("release_age", format!("{released}; {demanded}"), &age.by));
+    if policy.allowed.is_empty() {
+        verdicts.push(Verdict::passed("allowed", "every version is allowed", DEFAULT));
+    }
+    verdicts.extend(policy.allowed.iter().map(|allowed| {
+        // A digest is of the version that is there.
+        let words = match step.update_type {
+            UpdateType::Digest => format!("the version stays; `{}` is allowed", allowed.value),
+            _ => format!("within the allowed versions `{}`", allowed.value),
+        };
+        Verdict::passed("allowed", words, &allowed.by)
+    }));
+    let (words, by) = match policy.denied.as_slice() {
+        [] => ("no version is denied".to_owned(), DEFAULT),
+        [first, rest @ ..] => {
+            let others: String = rest.iter().map(|denied| format!(", `{}`", denied.value)).collect();
+            (format!("not among what is denied: `{}`{others}", first.value), first.by.as_str())
+        }
+    };
+    verdicts.push(Verdict::passed("denied", words, by));
+    verdicts
+}
+
+/// What the planner looked at for every step: it drafts none that breaks any of it.
+pub fn of_planner(step: &Step) -> Vec<Verdict> {
+    let order = match step.requires.as_slice() {
+        [] => "nothing has to come first".to_owned(),
+        first => format!("after `{}`", first.join("`, `")),
+    };
+    vec![
+        Verdict::passed("ladder", "no version is passed over that has to be stopped at", "rules"),
+        Verdict::passed("compatibility", "goes with what stands beside it before and after", "rules"),
+        Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
+        Verdict::passed("order", order, "rules, dependsOn"),
+    ]
+}
+
+impl Circumstances<'_> {
+    /// What the hour and what is under way say about a step. Its own record must not be among the updates.
+    pub fn verdicts(&self, step: &Step, windows: &[&Window]) -> Vec<Verdict> {
+        let (component, to) = (step.component.as_str(), step.to.as_str());
+        let by: Vec<&str> = windows.iter().map(|window| window.by()).collect();
+        let (open, by) = match by.as_slice() {
+            [] => ("no window is set: any time will do", DEFAULT.to_owned()),
+            _ => ("its window is open", by.join(", ")),
+        };
+        let limits = self.limits;
+        let most = format!("at most {} may be open at once", limits.open_pull_requests);
+        let hourly = format!("at most {} may be opened within an hour", limits.per_hour);
+        let stopped = self.stopped_queue(component, to, step.revert.safety);
+        vec![
+            Verdict::of("quarantine", self.quarantined(component, to), "not in quarantine", ""),
+            Verdict::of("kill_switch", self.stopped(), "nothing is stopped", ""),
+            Verdict::of("maintenance", self.in_maintenance(), "no maintenance is on", ""),
+            Verdict::of("circuit_breaker", self.broken(), "closed", ""),
+            Verdict::of("window", self.outside_windows(windows), open, &by),
+            Verdict::of("held_update", stopped, "nothing is held that stops the queue", ""),
+            Verdict::of("in_flight", self.company(step, &[]), company(step), ""),
+            Verdict::of("open_pull_requests", self.open_limit(step, &[]), most, "limits.open_pull_requests"),
+            Verdict::of("per_hour", self.hourly_limit(&[]), hourly, "limits.per_hour"),
+        ]
+    }
+}
+
+fn company(step: &Step) -> &'static str {
+    match step.revert.safety {
+        RevertSafety::Safe => "nothing is under way that has to go alone",
+        RevertSafety::Conditional | RevertSafety::Unsafe => "goes alone, and nothing else is under way",
+    }
+}
+
+/// How checks of the pull request decide about its merge.
+pub fn of_checks(gate: Approval, required: bool) -> Verdict {
+    let words = match (gate, required) {
+        (Approval::Auto, true) => "merged when at least one check has succeeded and none fails or is pending",
+        (Approval::Auto, false) => "merged when no check fails or is pending",
+        _ => "a person who merges looks at them",
+    };
+    Verdict::passed("checks", words, "pull_requests.require_checks")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::plan::Revert;
+    use crate::domain::policy::circumstances::KillSwitch;
+    use crate::domain::policy::{Applied, Limits};
+    use crate::domain::version::range::Range;
+
+    fn step() -> Step {
+        Step {
+            id: "helm/apps/podinfo@6.7.1".to_owned(),
+            component: "helm/apps/podinfo".to_owned(),
+            from: "6.7.0".to_owned(),
+            to: "6.7.1".to_owned(),
+            update_type: UpdateType::Patch,
+            gate: Approval::Auto,
+            policy_applied: "policy.semver_gates.patch".to_owned(),
+            next: true,
+            reasons: vec![],
+            requires: vec![],
+            revert: Revert { safety: RevertSafety::Safe, why: String::new() },
+            edits: vec![],
+        }
+    }
+
+    #[test]
+    fn every_gate_has_a_verdict_and_what_decided() {
+        let policy = ComponentPolicy {
+            minimum_release_age: Applied {
+                value: Duration::from_secs(3 * 86_400),
+                by: "policy.minimum_release_age".to_owned(),
+            },
+            allowed: vec![Applied { value: Range::parse("<7").unwrap(), by: "policy.allowed".to_owned() }],
+            ..ComponentPolicy::default()
+        };
+        let circumstances = Circumstances {
+            now: "2026-11-21T12:00:00Z".parse().unwrap(),
+            kill_switch: Some(KillSwitch::Environment),
+            maintenance: None,
+            breaker: None,
+            limits: Limits::default(),
+            updates: &[],
+            quarantine: &[],
+        };
+        let step = step();
+        let mut all = of_policy(&policy, &step, None);
+        all.extend(of_planner(&step));
+        all.extend(circumstances.verdicts(&step, &[]));
+        all.push(of_checks(step.gate, true));
+        let gates: Vec<&str> = all.iter().map(|verdict| verdict.gate).collect();
+        assert_eq!(
+            gates.join(" "),
+            "semver release_age allowed denied ladder compatibility apis order quarantine kill_switch maintenance \
+             circuit_breaker window held_update in_flight open_pull_requests per_hour checks"
+        );
+        let of = |gate: &str| all.iter().find(|verdict| verdict.gate == gate).unwrap();
+        assert_eq!(of("semver").policy_applied, "policy.semver_gates.patch");
+        assert_eq!(of("release_age").reason, "nobody says when it was released; at least 3 days is demanded");
+        assert_eq!(of("allowed").policy_applied, "policy.allowed");
+        assert_eq!(of("per_hour").policy_applied, "limits.per_hour");
+        let holding: Vec<&str> =
+            all.iter().filter(|verdict| !verdict.passed).map(|verdict| verdict.gate).collect();
+        assert_eq!(holding, ["kill_switch"]);
+        assert_eq!(of("kill_switch").policy_applied, "GITOPS_UPDATER_DISABLE");
+    }
+}
