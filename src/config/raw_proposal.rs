@@ -135,8 +135,8 @@ pub(super) struct RawDashboard {
     pub(super) enabled: Option<bool>,
     /// Title of the issue. Default: `GitOps updates`.
     pub(super) title: Option<String>,
-    /// Template of its body in the language of Jinja. What it prints of `checkbox`, `rebuild`, `accept` and `retry` are the
-    /// boxes that people tick. Default: the built-in one.
+    /// Template of its body in the language of Jinja. Behind the dash of a list, what it prints of `checkbox`, `rebuild`,
+    /// `accept` and `retry` are the boxes that people tick. Default: the built-in one.
     pub(super) template: Option<String>,
 }
 

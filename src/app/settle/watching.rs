@@ -270,8 +270,10 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 let waiting = Decision { action: Action::Wait, ..decision.clone() };
                 self.run.go_on(&waiting)?;
                 if decision.reasons.first().is_some_and(|reason| reason.code == NO_ANSWER) {
+                    // A record that was rebuilt says what a person can do.
+                    let said = self.run.world.state.updates.get(&id).and_then(|update| update.reason.clone());
                     let text = "the cluster, or a person, has to say that it is healthy";
-                    self.run.waiting.insert(id.clone(), text.to_owned());
+                    self.run.waiting.insert(id.clone(), said.unwrap_or_else(|| text.to_owned()));
                 }
                 self.outcomes.insert(id, self.undecided(decision));
             }

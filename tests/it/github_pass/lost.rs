@@ -73,16 +73,27 @@ fn pull_request_that_the_bot_closed_is_no_word_of_a_person() {
 }
 
 #[test]
-fn verified_update_is_verified_though_the_record_was_lost() {
+fn verified_update_is_known_by_its_commit_status_though_the_record_was_lost() {
     let world = World::new();
+    world.pass(NOW);
+    let commit = world.merge("podinfo", "merge");
+    world.forge.github().add_status(&commit, "gitops-updater/verify", "success");
+    world.lose_the_state();
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 verified", "helm/apps/website 1.1.0 proposed"]);
+}
+
+#[test]
+fn verified_update_is_known_by_the_next_one_though_the_record_was_lost() {
+    let mut world = World::new();
     world.pass(NOW);
     world.merge("podinfo", "merge");
     world.pass(LATER);
+    world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
     world.tick(&["gitops-updater:accept"]);
     world.pass(LATER);
-    world.pass(LATER);
     let before = world.updates();
-    assert_eq!(before, ["helm/apps/podinfo 6.5.1 verified", "helm/apps/website 1.1.0 proposed"]);
+    assert_eq!(before, ["helm/apps/podinfo 6.5.1 verified", "helm/apps/podinfo 6.5.2 proposed"]);
     world.lose_the_state();
     world.pass(MUCH_LATER);
     assert_eq!(world.updates(), before);
