@@ -78,7 +78,7 @@ pub enum Effect {
     Revert {
         /// Without `refs/heads/`.
         branch: String,
-        /// What it takes back.
+        /// What it reverts.
         what: String,
     },
     /// The base branch is moved to a commit that stops a rollout.

@@ -297,7 +297,7 @@ pub trait Forge: Sync {
         async { Ok(false) }
     }
 
-    /// Takes back what [`Forge::merge_when_ready`] asked for. Where it is not, or not any more, so, nothing is done.
+    /// Reverts what [`Forge::merge_when_ready`] asked for. Where it is not, or not any more, so, nothing is done.
     fn withdraw_merge(&self, number: Number) -> impl Future<Output = ForgeResult<()>> + Send {
         let _ = number;
         async { Ok(()) }

@@ -1,11 +1,15 @@
 //! The use case behind `plan`: what detect knows, put in the safe order, with the edits that it takes.
 
+mod reach;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+use self::reach::Reached;
+pub use self::reach::{Target, Targets, unreached};
 use super::detect::{self, Assessed, DetectRequest, Found};
 use super::ports::{Clock, Upstreams};
 use crate::config::Config;
@@ -21,6 +25,7 @@ use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step}
 use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
 use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
+use crate::domain::state::Quarantined;
 use crate::domain::upstream::{Candidate, UpstreamRef};
 use crate::repo;
 use crate::rules::{Registry, removed_apis};
@@ -55,6 +60,10 @@ pub struct Planning<'a> {
     pub read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
     /// Makes generated files anew.
     pub generator: &'a dyn Generator,
+    /// Says whether versions can be had.
+    pub targets: &'a dyn Targets,
+    /// Versions that were declined or reverted: the campaign goes without them.
+    pub quarantine: &'a [Quarantined],
 }
 
 /// What looks into charts.
@@ -188,12 +197,16 @@ pub struct Planned {
 /// A component whose files cannot be changed as a step needs it is held, and the plan is made again without it.
 pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned {
     let mut refused: Vec<Refusal> = Vec::new();
+    let mut reached = Reached::default();
     loop {
-        let made = arrange(survey, planning, &refused, now);
+        let made = arrange(survey, planning, &refused, &reached, now);
         match Edits::make(made, survey, planning) {
-            Ok((plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
+            Ok((mut plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
                 Some(refusal) => refused.push(refusal),
+                // Others may be next then.
+                None if reached.ask(&plan, survey, planning) => {}
                 None => {
+                    reached.tell(&mut plan);
                     let wanting = refused
                         .into_iter()
                         .filter_map(|refusal| Some((refusal.component, refusal.wanting?)))
@@ -294,7 +307,18 @@ pub fn generated(
 }
 
 /// Waves and holds, without the components whose files cannot be changed.
-fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: Timestamp) -> Plan {
+fn arrange(
+    survey: &Survey,
+    planning: &Planning<'_>,
+    refused: &[Refusal],
+    reached: &Reached,
+    now: Timestamp,
+) -> Plan {
+    let holds = |step: &Step| {
+        let mut holds = (planning.situation.holds)(step);
+        holds.extend(reached.hold(step));
+        holds
+    };
     let is_refused =
         |subject: &Subject| refused.iter().any(|refusal| refusal.component == subject.component.id);
     // What cannot be moved still counts: others must go with the version that it has.
@@ -302,7 +326,7 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
     let subjects = survey.subjects.iter();
     let subjects: Vec<Subject> =
         subjects.map(|subject| if is_refused(subject) { stays(subject) } else { subject.clone() }).collect();
-    let admit = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
+    let judge = |considered: &Considered<'_>| match survey.policies.get(considered.component) {
         Some(policy) => policy::admit(policy, considered, now),
         None => Admission::Hold(policy::Hold {
             gate: "policy",
@@ -310,6 +334,10 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
             policy_applied: policy::DEFAULT.to_owned(),
             until: None,
         }),
+    };
+    let admit = |considered: &Considered<'_>| match policy::quarantined(considered, planning.quarantine) {
+        Some(hold) => Admission::Hold(hold),
+        None => judge(considered),
     };
     let widens =
         |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
@@ -325,7 +353,7 @@ fn arrange(survey: &Survey, planning: &Planning<'_>, refused: &[Refusal], now: T
         },
         uses_of: &|version| apis::uses_of(&survey.apis, version),
         observed: planning.observed,
-        situation: planning.situation,
+        situation: Situation { holds: &holds, ..planning.situation },
         concurrency: planning.config.limits.concurrency,
         now,
     });
@@ -459,13 +487,18 @@ fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<
 
 /// The published version that a step goes to.
 pub fn candidate_of<'a>(subject: &'a Subject, step: &Step) -> Option<&'a Candidate> {
+    published(subject, &step.to)
+}
+
+/// The published version that is written so in Git.
+pub fn published<'a>(subject: &'a Subject, to: &str) -> Option<&'a Candidate> {
     let component = &subject.component;
     let from = subject.entry.current_version.as_deref().unwrap_or_default();
     let listed = subject.current.as_ref().map(|current| current.version.as_str());
     let prefix = component.tag_prefix.as_deref();
     let written = |candidate: &&Candidate| {
-        candidate.version == step.to
-            || in_form_of(from, listed, &candidate.version, component.scheme, prefix) == step.to
+        candidate.version == to
+            || in_form_of(from, listed, &candidate.version, component.scheme, prefix) == to
     };
     subject.candidates.iter().find(written)
 }

@@ -25,6 +25,9 @@ use crate::state::{self, StateStore, Transition};
 /// Largest file that is changed, in bytes.
 const FILE_LIMIT: usize = 16 << 20;
 
+/// How the reason of a quarantine begins that a person's wish to go back put there.
+pub(super) const ROLLED_BACK: &str = "rolled back by ";
+
 /// Why nothing could be brought back.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -204,6 +207,37 @@ pub struct Left {
     pub update_id: Option<String>,
 }
 
+/// Why versions are left, as the record has it.
+pub fn said_by(person: &str, reason: &str) -> String {
+    format!("{ROLLED_BACK}{person}: {reason}")
+}
+
+fn not_again(left: &[Left]) -> String {
+    let named: Vec<String> = left.iter().map(|left| format!("{} {}", left.component, left.version)).collect();
+    format!("Do not propose {} again", named.join(", "))
+}
+
+/// Takes versions that are left out of what is proposed; `said` is who says so and why. `None` where they are out already.
+pub fn leave(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
+    let before = state.quarantine.len();
+    for left in left {
+        let is_known = state
+            .quarantine
+            .iter()
+            .any(|known| known.component == left.component && known.version == left.version);
+        if !is_known {
+            state.quarantine.push(Quarantined {
+                component: left.component.clone(),
+                version: left.version.clone(),
+                reason: said.to_owned(),
+                since: now,
+                update_id: left.update_id.clone(),
+            });
+        }
+    }
+    (state.quarantine.len() > before).then(|| Transition::new(not_again(left)).because(said))
+}
+
 /// What became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Done {
@@ -312,36 +346,15 @@ impl<F: Forge> Rollback<'_, F> {
 
     fn said(&self) -> String {
         match &self.reason {
-            Some(reason) => format!("rolled back by {}: {reason}", self.by),
-            None => format!("rolled back by {}", self.by),
+            Some(reason) => said_by(&self.by, reason),
+            None => format!("{ROLLED_BACK}{}", self.by),
         }
     }
 
     fn quarantine(&self, plan: &Plan, done: &mut Done) -> Result<(), Error> {
         let said = self.said();
-        let named: Vec<String> =
-            plan.left.iter().map(|left| format!("{} {}", left.component, left.version)).collect();
-        let what = format!("Do not propose {} again", named.join(", "));
-        self.record(&what.clone(), done, |state: &mut State| {
-            let mut changed = false;
-            for left in &plan.left {
-                let is_known = state
-                    .quarantine
-                    .iter()
-                    .any(|known| known.component == left.component && known.version == left.version);
-                if !is_known {
-                    changed = true;
-                    state.quarantine.push(Quarantined {
-                        component: left.component.clone(),
-                        version: left.version.clone(),
-                        reason: said.clone(),
-                        since: self.now,
-                        update_id: left.update_id.clone(),
-                    });
-                }
-            }
-            changed.then(|| Transition::new(&what).because(&said))
-        })
+        let what = not_again(&plan.left);
+        self.record(&what, done, |state: &mut State| leave(state, &plan.left, &said, self.now))
     }
 
     fn record_reverted(&self, plan: &Plan, commit: Option<&str>, done: &mut Done) -> Result<(), Error> {
@@ -410,7 +423,7 @@ impl<F: Forge> Rollback<'_, F> {
     }
 }
 
-/// Records that an update was taken back by a person; `None` where it is over already. Where nodes or data have moved
+/// Records that an update was reverted by a person; `None` where it is over already. Where nodes or data have moved
 /// they do not go back by Git alone: then it is not over before the cluster is seen back, and stays as it is.
 pub fn mark_reverted(
     state: &mut State,

@@ -1,5 +1,6 @@
 //! `backup`: backup points, by hand.
 
+mod going_back;
 mod restore;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
 use super::plan::FactsArgs;
+use super::switch;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::app::data::{Made, Request, make};
 use crate::app::detect::{self, DetectRequest, Found};
@@ -132,6 +134,7 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     }
     let workplace = args.place.open(global).await?;
     let (branch, commit, refs) = base(&workplace).await?;
+    switch::refuse("make a backup point", &workplace, commit).await?;
     let now = workplace.now();
     let taken = |id: &str| refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX));
     let store = workplace.state();

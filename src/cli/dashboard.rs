@@ -135,7 +135,8 @@ fn text(body: &str) -> String {
         };
         let is_second_blank = shown.trim().is_empty() && lines.last().is_none_or(String::is_empty);
         if !is_second_blank {
-            let parts = shown.split('\n').map(|part| clean::line(part).trim_end().to_owned());
+            let parts =
+                shown.split('\n').map(|part| clean::line(&clean::unmarked(part)).trim_end().to_owned());
             lines.extend(parts.flat_map(|part| match part.chars().count() <= WIDTH {
                 true => vec![part],
                 false => clean::wrap(&part, WIDTH),

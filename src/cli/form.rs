@@ -16,8 +16,13 @@ pub(super) const WIDTH: usize = 80;
 pub(super) fn check(global: &GlobalArgs) -> Result<(), CommandError> {
     match global.format {
         Format::Text | Format::Json | Format::Yaml => Ok(()),
-        _ => Err(CommandError::usage("this command has no such format")
-            .hint("use `--format text`, `json` or `yaml`")),
+        other => {
+            use clap::ValueEnum as _;
+            let name = other.to_possible_value();
+            let name = name.as_ref().map_or("that", |value| value.get_name());
+            Err(CommandError::usage(format!("this command has no format `{name}`"))
+                .hint("use `--format text`, `json` or `yaml`"))
+        }
     }
 }
 

@@ -1,17 +1,19 @@
-//! What a pass looks into before it proposes: Flux's release manifests and charts.
+//! What a pass looks into before it proposes: Flux's release manifests, charts and images.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::environment;
-use crate::app::plan::{Charts, Generator};
+use crate::app::plan::{Charts, Generator, Target, Targets};
 use crate::config::Config;
 use crate::domain::chart_diff::{Chart, Comparison, UserValues, compare, compare_rendered};
 use crate::domain::gotk::{self, Manifests};
 use crate::domain::message::Section;
-use crate::domain::upstream::UpstreamRef;
+use crate::domain::upstream::{UpstreamFailure, UpstreamRef};
 use crate::upstream::client::UpstreamClient;
 use crate::upstream::helm_program::HelmProgram;
 
@@ -26,12 +28,23 @@ pub(super) struct Looker<'a> {
     upstreams: &'a UpstreamClient,
     runtime: &'a tokio::runtime::Runtime,
     releases: RefCell<BTreeMap<String, Result<Rc<Manifests>, String>>>,
+    /// Charts of targets, each asked for once.
+    charts: RefCell<BTreeMap<(UpstreamRef, String), Result<Rc<Chart>, UpstreamFailure>>>,
+    /// Whether images can be pulled, each asked for once.
+    images: RefCell<BTreeMap<Target, Result<(), UpstreamFailure>>>,
     helm: Option<HelmProgram>,
 }
 
 impl<'a> Looker<'a> {
     pub(super) fn new(upstreams: &'a UpstreamClient, runtime: &'a tokio::runtime::Runtime) -> Self {
-        Self { upstreams, runtime, releases: RefCell::default(), helm: None }
+        Self {
+            upstreams,
+            runtime,
+            releases: RefCell::default(),
+            charts: RefCell::default(),
+            images: RefCell::default(),
+            helm: None,
+        }
     }
 
     /// Renders charts, too, where that is wished for and `helm` is on the `PATH`.
@@ -71,6 +84,70 @@ impl<'a> Looker<'a> {
         self.releases.borrow_mut().insert(release.to_owned(), manifests.clone());
         manifests
     }
+
+    fn chart(&self, upstream: &UpstreamRef, version: &str) -> Result<Rc<Chart>, UpstreamFailure> {
+        let key = (upstream.clone(), version.to_owned());
+        if let Some(known) = self.charts.borrow().get(&key) {
+            return known.clone();
+        }
+        let chart = self.runtime.block_on(self.upstreams.chart(upstream, version)).map(Rc::new);
+        self.charts.borrow_mut().insert(key, chart.clone());
+        chart
+    }
+
+    /// Asks for what is not known yet, all at once: the client bounds how many requests are on the way.
+    fn ask(&self, targets: &[Target]) {
+        let is_new = |target: &&Target| {
+            if is_chart(&target.upstream) {
+                let key = (target.upstream.clone(), target.version.clone());
+                return !self.charts.borrow().contains_key(&key);
+            }
+            !self.images.borrow().contains_key(*target)
+        };
+        let wanted: BTreeSet<&Target> = targets.iter().filter(is_new).collect();
+        let asked = wanted.into_iter().map(|target| async move {
+            let Target { upstream, version, installed } = target;
+            match is_chart(upstream) {
+                true => Asked::Chart(target, self.upstreams.chart(upstream, version).await),
+                false => Asked::Other(
+                    target,
+                    self.upstreams.pullable(upstream, version, installed.as_deref()).await,
+                ),
+            }
+        });
+        for answer in self.runtime.block_on(join_all(asked)) {
+            match answer {
+                Asked::Chart(Target { upstream, version, .. }, chart) => {
+                    let key = (upstream.clone(), version.clone());
+                    self.charts.borrow_mut().insert(key, chart.map(Rc::new));
+                }
+                Asked::Other(target, answer) => {
+                    self.images.borrow_mut().insert(target.clone(), answer);
+                }
+            }
+        }
+    }
+}
+
+/// What was asked for a target, and the answer.
+enum Asked<'t> {
+    Chart(&'t Target, Result<Chart, UpstreamFailure>),
+    Other(&'t Target, Result<(), UpstreamFailure>),
+}
+
+fn is_chart(upstream: &UpstreamRef) -> bool {
+    matches!(upstream, UpstreamRef::HelmChart { .. } | UpstreamRef::Oci { chart: true, .. })
+}
+
+impl Targets for Looker<'_> {
+    fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
+        self.ask(targets);
+        let answer = |target: &Target| match is_chart(&target.upstream) {
+            true => self.chart(&target.upstream, &target.version).map(drop),
+            false => self.images.borrow().get(target).cloned().unwrap_or(Ok(())),
+        };
+        targets.iter().map(answer).collect()
+    }
 }
 
 impl Generator for Looker<'_> {
@@ -90,12 +167,8 @@ impl Charts for Looker<'_> {
         to: &str,
         users: &[UserValues],
     ) -> Result<Comparison, String> {
-        let chart = |version: &str| {
-            self.runtime
-                .block_on(self.upstreams.chart(upstream, version))
-                .map_err(|failure| failure.to_string())
-        };
-        let (old, new) = (chart(from)?, chart(to)?);
+        let (new, old) = (self.chart(upstream, to), self.chart(upstream, from));
+        let (new, old) = (new.map_err(|error| error.to_string())?, old.map_err(|error| error.to_string())?);
         let mut comparison = compare(&old, &new, users);
         if let Some(helm) = &self.helm {
             comparison.sections.extend(self.rendered(helm, &old, &new, users));

@@ -176,7 +176,8 @@ async fn try_all(
     clock: AnyClock,
     seen: &mut Glance,
 ) -> Result<Vec<Trial>, CommandError> {
-    let path = args.place.path.as_path();
+    let top = repo::top(&args.place.path).map_err(CommandError::failed)?;
+    let path = top.as_path();
     let repository = repo::open(path, None).map_err(CommandError::failed)?;
     let trials = opened::configuration(path, global, &repository)?.validation.trials();
     if trials.names().is_empty() {

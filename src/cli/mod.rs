@@ -35,6 +35,7 @@ mod serve;
 mod settle;
 mod status;
 pub mod stop;
+mod switch;
 mod updates;
 mod verify;
 mod workplace;

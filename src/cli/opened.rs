@@ -155,7 +155,7 @@ pub(super) fn configuration(
         return load_named(file, path);
     }
     if let repo::Location::Revision { prefix, .. } = repository.location() {
-        return configuration_of_revision(repository, prefix);
+        return configuration_of_revision(path, repository, prefix);
     }
     let root = repository_root(path);
     let folders: Vec<&Path> = [Some(path), root.as_deref()].into_iter().flatten().collect();
@@ -166,22 +166,33 @@ pub(super) fn configuration(
 }
 
 /// The configuration of the revision that is read, whatever file `--config` names.
-pub(super) fn configuration_of_base(repository: &repo::Repo) -> Result<Config, CommandError> {
+pub(super) fn configuration_of_base(path: &Path, repository: &repo::Repo) -> Result<Config, CommandError> {
     match repository.location() {
-        repo::Location::Revision { prefix, .. } => configuration_of_revision(repository, prefix),
+        repo::Location::Revision { prefix, .. } => configuration_of_revision(path, repository, prefix),
         _ => Ok(Config::default()),
     }
 }
 
 /// The configuration that the revision itself holds, in the folder that is read or at its top. Only one that is not
-/// there is as good as none: one that cannot be read may have said what must not be done.
-fn configuration_of_revision(repository: &repo::Repo, prefix: &str) -> Result<Config, CommandError> {
+/// there is as good as none: one that cannot be read may have said what must not be done. Folders that it names are those
+/// of the work tree at `path`.
+fn configuration_of_revision(
+    path: &Path,
+    repository: &repo::Repo,
+    prefix: &str,
+) -> Result<Config, CommandError> {
+    // A bare repository in the work tree of another one has nothing there.
+    let top = repo::top(path).ok().and_then(|top| top.canonicalize().ok());
+    let root = top.filter(|top| top.join(".git").symlink_metadata().is_ok());
     let in_folder = format!("{prefix}/{}", config::FILE_NAME);
     let names = if prefix.is_empty() { vec![config::FILE_NAME] } else { vec![&in_folder, config::FILE_NAME] };
     for name in names {
         match repository.read(name) {
             Ok(bytes) => {
-                let origin = Origin { name, trust: Trust::Repository, folder: None, repository: None };
+                let root = root.as_deref();
+                let folder = root.map(|root| root.join(name.trim_end_matches(config::FILE_NAME)));
+                let origin =
+                    Origin { name, trust: Trust::Repository, folder: folder.as_deref(), repository: root };
                 return Ok(config::from_bytes(bytes, &origin)?);
             }
             Err(repo::Error::Missing { .. }) => {}

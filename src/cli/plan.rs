@@ -18,7 +18,7 @@ use super::settle::Seen;
 use super::workplace::{PlaceArgs, blocking, kill_switch};
 use crate::app::hour::Hour;
 use crate::app::named;
-use crate::app::plan::{self, Generator, Planned, Planning, Survey};
+use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
 use crate::cluster;
 use crate::domain::facts::Facts;
 use crate::domain::near::near;
@@ -27,6 +27,7 @@ use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{PlanReport, Step};
 use crate::domain::problem::Problem;
 use crate::domain::state::{State, Update};
+use crate::domain::upstream::UpstreamFailure;
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
@@ -297,6 +298,8 @@ fn make(
         situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &nothing },
         read: &|path| opened.repository.read(path),
         generator: &generator,
+        targets: &generator,
+        quarantine: &state.quarantine,
     };
     look_up(&mut survey, &planning, &upstreams, &runtime, now);
     let hour = Hour { now, config, survey: &survey, state, windows: None, kill_switch: kill_switch(config) };
@@ -316,16 +319,22 @@ pub(super) fn look_up(
     runtime: &tokio::runtime::Runtime,
     now: jiff::Timestamp,
 ) {
-    let planning = Planning { generator: &Unasked, ..*planning };
+    let planning = Planning { generator: &Unasked, targets: &Unasked, ..*planning };
     runtime.block_on(plan::look_up_digests(survey, &planning, upstreams, now));
 }
 
-/// Takes it that every file can be made anew.
+/// Takes it that every file can be made anew, and every version be had.
 struct Unasked;
 
 impl Generator for Unasked {
     fn generate(&self, _: &str, old: &[u8], _: &str) -> Result<Vec<u8>, String> {
         Ok(old.to_vec())
+    }
+}
+
+impl Targets for Unasked {
+    fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
+        targets.iter().map(|_| Ok(())).collect()
     }
 }
 

@@ -291,7 +291,7 @@ fn block(text: &str) -> Vec<String> {
         if !skipped && !is_second_blank {
             lines.extend(match line.trim() {
                 "" => vec![String::new()],
-                _ => clean::wrap(&clean::line(line), WIDTH - 2),
+                _ => clean::wrap(&clean::line(&clean::unmarked(line)), WIDTH - 2),
             });
         }
     }
@@ -326,6 +326,11 @@ async fn merge(args: &MergeArgs, global: &GlobalArgs) -> Result<Outcome, Command
     let verb = if was_merged { "was merged" } else { "merged" };
     let said =
         format!("#{} {verb} into {} as {}\n", pull.number, pull.base, commit.get(..10).unwrap_or(&commit));
+    // Elsewhere, no work tree of this clone follows.
+    let said = match workplace.repo.remote().is_own() {
+        true => said,
+        false => said + "bring it here with `git pull`\n",
+    };
     let now = forge.pull_request(pull.number).await?;
     form::write(global, &Row::of(&now), || said)
 }

@@ -13,7 +13,7 @@ use crate::domain::notice::kind_of;
 use crate::domain::state::Update;
 use crate::report::{RenderOptions, history};
 
-/// Show the history of updates: what was proposed, merged, verified, taken back, and why
+/// Show the history of updates: what was proposed, merged, verified, reverted, and why
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     #[command(flatten)]

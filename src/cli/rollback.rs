@@ -8,29 +8,30 @@ mod targets;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use jiff::Timestamp;
 
-use self::harm::{judged, refuse};
-use self::targets::{to_backup, to_version, version};
+pub(super) use self::harm::{judged, refuse};
+use self::targets::{to_backup, to_version};
+pub(super) use self::targets::{update_to, version};
 use super::GlobalArgs;
 use super::backup::found_at;
 use super::error::{CommandError, Outcome};
 use super::form;
-use super::opened::{configuration_of_base, runtime};
+use super::opened::runtime;
 use super::plan::FactsArgs;
 use super::run::DryRun;
-use super::workplace::{PlaceArgs, Workplace, kill_switch};
+use super::switch;
+use super::workplace::{PlaceArgs, Workplace};
 use crate::app::detect::Found;
 use crate::app::effects::{Acting, Witness};
-use crate::app::forge::Forge as _;
-use crate::app::pass::STOP_LABEL;
 use crate::app::rollback::{self, Back, Edited, Left, Plan, Rollback};
 use crate::config::Selector;
 use crate::domain::component::Component;
 use crate::domain::facts::Facts;
 use crate::domain::message::{GoingBack, branch_name};
+use crate::domain::rollback::HARMS;
 use crate::domain::state::Update;
-use crate::repo;
 use crate::repo::write::{Id, Merged, RemoteRefs, Standing};
 
 /// Go back to an older version, by a pull request or by a push
@@ -68,7 +69,12 @@ pub(super) struct RollbackArgs {
     reason: Option<String>,
 
     /// Go on although this harm is done; the refusal names the word (repeatable)
-    #[arg(long = "accept-harm", value_name = "HARM")]
+    #[arg(
+        long = "accept-harm",
+        value_name = "HARM",
+        value_parser = PossibleValuesParser::new(HARMS),
+        hide_possible_values = true
+    )]
     accept_harm: Vec<String>,
 
     /// Say what would be done and change nothing
@@ -93,8 +99,6 @@ pub(super) struct RollbackArgs {
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("cannot roll back: everything is stopped by the kill switch ({0})")]
-    Stopped(String),
     #[error("cannot tell which branch to take")]
     NoBranch,
     #[error("there is no branch `{0}` at the remote")]
@@ -109,6 +113,10 @@ enum Error {
     NoUpdate { component: String, version: String },
     #[error("every component has the version of backup point `{0}`")]
     NothingToDo(String),
+    #[error("cannot roll `{component}` back to {to}: it is newer than {from}, which Git has")]
+    Newer { component: String, from: String, to: String },
+    #[error("cannot roll `{component}` back to {to}: Git never had it at that version")]
+    NeverThere { component: String, to: String },
     #[error("`{component}` has version {version} already")]
     AlreadyThere { component: String, version: String },
     #[error("not rolled back: it would do harm")]
@@ -118,12 +126,12 @@ enum Error {
 }
 
 /// A component that goes back, with all that is known of it.
-struct Return<'a> {
-    component: &'a Component,
-    from: String,
-    to: String,
-    update: Option<&'a Update>,
-    then: Option<(Component, Id)>,
+pub(super) struct Return<'a> {
+    pub(super) component: &'a Component,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) update: Option<&'a Update>,
+    pub(super) then: Option<(Component, Id)>,
 }
 
 /// How a command was asked for, besides what is rolled back.
@@ -150,12 +158,12 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     let going = Going { place: &place, args, runtime: &runtime, facts };
     let (returns, backup_id) = match &args.backup {
         Some(id) => (to_backup(&place, args, id, &found, &loaded.state)?, Some(id.clone())),
-        None => (vec![to_version(&place, args, &found, &loaded.state)?], None),
+        None => (vec![to_version(&place, args, &found, &loaded.state, base)?], None),
     };
     let notes = going.refuse_harm(&returns, &found)?;
     let made = match make(&place, args, base, &returns)? {
         // An earlier run, or a person, has taken it back already; what may be missing is the record.
-        Made::TakenBack => {
+        Made::Reverted => {
             let plan =
                 going.plan(&returns, backup_id, &base_branch, base, place.repo.commit_info(base)?.tree, None);
             let witness = witness(args);
@@ -211,28 +219,16 @@ fn refuse_when_stopped(
     if args.dry_run {
         return Ok(());
     }
-    let by = |text: &str| {
-        CommandError::failed(Error::Stopped(text.to_owned())).hint("take the kill switch off first")
-    };
-    let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
-    let of_base = repo::open(path, Some(&base.to_string())).map_err(CommandError::failed)?;
-    if !configuration_of_base(&of_base)?.enabled {
-        return Err(by("`enabled: false` on the base branch"));
+    let mut switch = switch::by_configuration(place, base)?;
+    if let (None, Some(runtime)) = (switch, runtime) {
+        switch = runtime.block_on(switch::by_dashboard(place))?;
     }
-    if let Some(switch) = kill_switch(&place.config) {
-        return Err(by(&format!("{switch:?}").to_ascii_lowercase()));
-    }
-    let Some(runtime) = runtime.filter(|_| place.config.dashboard.enabled) else { return Ok(()) };
-    let dashboard = runtime.block_on(place.forge.dashboard())?;
-    if dashboard.is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL)) {
-        return Err(by("the label on the dashboard"));
-    }
-    Ok(())
+    switch.map_or(Ok(()), |switch| Err(switch::refused("roll back", switch)))
 }
 
 /// What the base branch becomes.
 enum Made {
-    TakenBack,
+    Reverted,
     Tree { tree: Id, edited: Edited, commit: Option<Id> },
 }
 
@@ -254,15 +250,15 @@ fn make(
         let pull = id(&update.base).zip(id(&update.head));
         if let Some(landed) = place.repo.landed(merge, pull)? {
             let standing = place.repo.standing(landed, base)?;
-            if standing == Standing::TakenBack {
-                return Ok(Made::TakenBack);
+            if standing == Standing::Reverted {
+                return Ok(Made::Reverted);
             }
             if let Merged::Tree(tree) = place.repo.without(landed, base)? {
                 return Ok(Made::Tree { tree, edited: Edited::default(), commit: Some(landed.after) });
             }
         }
         if version(one.component).is_ok_and(|version| version == one.to) {
-            return Ok(Made::TakenBack);
+            return Ok(Made::Reverted);
         }
     }
     let backs: Vec<Back<'_>> = returns

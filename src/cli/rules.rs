@@ -72,6 +72,10 @@ pub(super) fn run(command: &RulesCommand, global: &GlobalArgs) -> Result<Outcome
     let repository = repo::open(path, None).map_err(CommandError::failed)?;
     let (registry, mut problems) = rules_of(&repository);
     problems.extend(registry.wrong_examples());
+    if let RulesCommand::Show(_) = command {
+        // `rules show ID > FILE` there: the shell has made the file, and nothing is in it yet.
+        problems.retain(|problem| !is_empty(&repository, problem.file.as_deref().unwrap_or_default()));
+    }
     let text = match command {
         RulesCommand::List(_) => Some(list(&registry, form)?),
         RulesCommand::Show(args) => show(&registry, &args.id, form)?,
@@ -86,6 +90,10 @@ pub(super) fn run(command: &RulesCommand, global: &GlobalArgs) -> Result<Outcome
         (None, _) => {}
     }
     if problems.is_empty() { Ok(Outcome::Done) } else { Err(invalid(&problems)) }
+}
+
+fn is_empty(repository: &repo::Repo, file: &str) -> bool {
+    repository.read(file).is_ok_and(|bytes| bytes.is_empty())
 }
 
 /// Says what is wrong with the rules of a repository or folder, their examples included.

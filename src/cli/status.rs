@@ -10,11 +10,15 @@ use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, FORMATS, WIDTH};
 use super::opened::block_on;
-use super::workplace::{PlaceArgs, Workplace, blocking};
+use super::updates::next_for_a_person;
+use super::workplace::{PlaceArgs, Workplace, blocking, kill_switch};
 use super::{age_of, maintenance};
+use crate::app::forge::{Forge as _, PullRequestState};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
+use crate::domain::message::left_versions;
 use crate::domain::notice::kind_of;
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
@@ -25,6 +29,8 @@ use crate::state::{History, Loaded, STATE_REF};
 
 /// Reasons that are shown of one update.
 const EVIDENCE: usize = 5;
+/// Columns for what a row is about.
+const WHAT: usize = WIDTH - 24;
 /// Finished updates that text shows without -v.
 const FINISHED: usize = 5;
 
@@ -47,6 +53,8 @@ struct Shown<'a> {
     /// Newest transition; null before the first.
     state: Option<String>,
     now: Timestamp,
+    /// Key or variable of the kill switch, where the configuration of this clone or the environment has pulled it.
+    stopped_by: Option<&'static str>,
     maintenance: Option<&'a Maintenance>,
     updates: Vec<&'a Update>,
     campaigns: Vec<&'a Campaign>,
@@ -56,14 +64,36 @@ struct Shown<'a> {
     /// What was said last of updates after their merge, by update id.
     evidence: BTreeMap<&'a str, &'a Said>,
     problems: Vec<Problem>,
+    /// Open pull requests that go back to older versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    going_back: Vec<GoingBack>,
     /// Backups of data that backup points of what is in flight or held have, by the point's id.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     data_backups: BTreeMap<String, Vec<DataBackup>>,
 }
 
+/// A pull request that goes back to an older version.
+#[derive(Debug, Serialize)]
+struct GoingBack {
+    pull_request: u64,
+    title: String,
+}
+
+/// Open pull requests that go back. Where the forge does not answer, the record is shown all the same.
+async fn going_back(workplace: &Workplace) -> Vec<GoingBack> {
+    let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
+        tracing::warn!(reason = %error, "pull requests that go back are not shown");
+        Vec::new()
+    });
+    let open = pulls
+        .into_iter()
+        .filter(|pull| pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty());
+    open.map(|pull| GoingBack { pull_request: pull.number, title: pull.title }).collect()
+}
+
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    let (loaded, now, data_backups) = block_on(async {
+    let (loaded, now, switch, data_backups, going_back) = block_on(async {
         let workplace = args.place.open(global).await?;
         let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
         let accept = args.accept_rewritten;
@@ -75,7 +105,8 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .await?;
         let data = data_backups(&workplace, &loaded).await;
-        Ok((loaded, now, data))
+        let going_back = going_back(&workplace).await;
+        Ok((loaded, now, kill_switch(&workplace.config), data, going_back))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -94,6 +125,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         schema: "gitops-updater/status/v1",
         state: loaded.tip.map(|tip| tip.to_string()),
         now,
+        stopped_by: switch.map(KillSwitch::by),
         maintenance: loaded.state.maintenance.as_ref(),
         updates,
         campaigns: loaded.state.campaigns.values().collect(),
@@ -106,9 +138,10 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
             .collect(),
         problems: loaded.problems(),
+        going_back,
         data_backups,
     };
-    form::write(global, &shown, || text(&shown, &loaded, global.verbose > 0))?;
+    form::write(global, &shown, || text(&shown, &loaded, switch, global.verbose > 0))?;
     // Told after what could be read: nothing is built on such a state, and a script should notice.
     loaded.may_build()?;
     Ok(Outcome::Done)
@@ -139,12 +172,16 @@ async fn data_backups(workplace: &Workplace, loaded: &Loaded) -> BTreeMap<String
     found.await.unwrap_or_default()
 }
 
-fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
+fn text(shown: &Shown<'_>, loaded: &Loaded, switch: Option<KillSwitch>, verbose: bool) -> String {
     let mut lines = vec![match (&shown.state, loaded.history) {
         (Some(tip), _) => format!("state {} ({STATE_REF})", tip.get(..10).unwrap_or(tip)),
         (None, History::Intact) => "nothing was proposed yet".to_owned(),
         (None, History::Rewritten { .. }) => format!("{STATE_REF} is gone"),
     }];
+    if let Some(switch) = switch {
+        let said = format!("everything is stopped by the kill switch; {} to go on", switch.undo());
+        lines.extend(clean::wrap(&said, WIDTH));
+    }
     lines.push(maintenance::text(shown.maintenance, shown.now));
     if let Some(breaker) = shown.breaker {
         lines.push("the circuit breaker is open:".to_owned());
@@ -156,6 +193,12 @@ fn text(shown: &Shown<'_>, loaded: &Loaded, verbose: bool) -> String {
     };
     section(&mut lines, "In flight", &of(UpdateStatus::InProgress), usize::MAX, shown);
     section(&mut lines, "Held", &of(UpdateStatus::Held), usize::MAX, shown);
+    if !shown.going_back.is_empty() {
+        lines.push(format!("\nGoing back ({})", shown.going_back.len()));
+        for GoingBack { pull_request, title } in &shown.going_back {
+            lines.extend(why(&format!("#{pull_request} waits for a person: {title}")));
+        }
+    }
     if !shown.quarantine.is_empty() {
         lines.push(format!("\nQuarantined ({})", shown.quarantine.len()));
         for entry in shown.quarantine {
@@ -194,7 +237,14 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             (_, Some(number)) => format!("#{number}"),
             (_, None) => String::new(),
         };
-        lines.push(row(&what, &stage, &age_of(update.changed_at, shown.now)));
+        let age = age_of(update.changed_at, shown.now);
+        if clean::line(&what).chars().count() <= WHAT {
+            lines.push(row(&what, &stage, &age));
+        } else {
+            // Versions are not what is cut off.
+            lines.push(row(&update.component, &stage, &age));
+            lines.extend(why(&format!("{} -> {}", update.from, update.to)));
+        }
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
             let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
@@ -204,6 +254,8 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
         lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
         if matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
             lines.extend(judged(update, shown));
+            let said = shown.evidence.get(update.update_id.as_str()).copied();
+            lines.extend(next_for_a_person(update, said).map(|next| why(&next)).unwrap_or_default());
         }
     }
     if updates.len() > most {
@@ -241,7 +293,7 @@ fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
 
 fn row(what: &str, stage: &str, age: &str) -> String {
     let what = clean::line(what).into_owned();
-    let what = clean::left(&clean::fit(&what, WIDTH - 24), WIDTH - 24);
+    let what = clean::left(&clean::fit(&what, WHAT), WHAT);
     format!("  {what}  {stage:<10}  {age}").trim_end().to_owned()
 }
 

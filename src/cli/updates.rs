@@ -2,7 +2,9 @@
 
 use super::error::CommandError;
 use crate::domain::near::near;
-use crate::domain::state::{State, Update};
+use crate::domain::settle::record::Said;
+use crate::domain::settle::verdict::Verdict;
+use crate::domain::state::{Stage, State, Update};
 
 #[derive(Debug, thiserror::Error)]
 #[error("there is no update `{0}`")]
@@ -29,4 +31,14 @@ pub(super) fn update<'s>(state: &'s State, id: &str) -> Result<&'s Update, Comma
         [] => error.hint("`gitops-updater status` lists them"),
         like => error.hint(format!("did you mean {}?", like.join(" or "))),
     })
+}
+
+/// What a person may do for an update that is merged and of which nobody says anything; `said` is what was said last.
+pub(super) fn next_for_a_person(update: &Update, said: Option<&Said>) -> Option<String> {
+    let is_open = matches!(update.stage, Stage::Merged | Stage::Rolling)
+        && update.settling.hold.is_none()
+        && update.settling.reversal.is_none();
+    let is_unseen = said.is_none_or(|said| said.verdict == Verdict::Unknown);
+    (is_open && is_unseen)
+        .then(|| format!("where it is good, say so: `gitops-updater verify --accept {}`", update.update_id))
 }

@@ -13,7 +13,7 @@ use super::replay;
 use super::run::{Settling, witness};
 use super::settle::{self, Seen, SettleArgs};
 use super::stop::Stop;
-use super::updates::update;
+use super::updates::{next_for_a_person, update};
 use super::workplace::{PlaceArgs, blocking};
 use crate::app::notify::Gathered;
 use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verified, resume};
@@ -115,17 +115,16 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
             _ => named || of_component,
         }
     };
-    let path = &args.place.path;
     let stop = Stop::listen()?;
     let turn = lease::take(access.as_ref())?;
     if let Some(text) = turn.of_another() {
-        tracing::warn!("{text}");
-        return Ok(Outcome::NotItsTurn);
+        tracing::error!("{text}");
+        // Whoever asked does not know whether the update is good.
+        return Ok(Outcome::Undecided);
     }
     let stop = turn.stop(&stop);
     let settling = Settling {
         args: &args.settle,
-        path,
         global,
         place: &place,
         runtime: &runtime,
@@ -197,6 +196,7 @@ fn text(shown: &Shown<'_>) -> String {
         lines.push(format!("  {}", update.update_id));
         let why = update.reason.as_deref().or(*waiting).or(update.verified_by.as_deref());
         lines.extend(why.map(|why| format!("  {why}")));
+        lines.extend(next_for_a_person(update, *evidence).map(|next| format!("  {next}")));
         for reason in evidence.iter().flat_map(|said| &said.reasons).take(10) {
             let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
             lines.push(format!("    {object}{} ({})", reason.text, reason.code));

@@ -33,7 +33,7 @@ const PUBLIC: &str = "github.com";
 /// Which repository, and which of its remotes.
 #[derive(Debug, Args)]
 pub(super) struct PlaceArgs {
-    /// Repository
+    /// Repository; in a folder of it, the whole repository is meant
     #[arg(default_value = ".", value_name = "PATH")]
     pub(super) path: PathBuf,
 
@@ -69,6 +69,8 @@ enum Error {
 
 /// A repository to write to, and all that is kept beside it.
 pub(super) struct Workplace {
+    /// The top of its work tree; where there is none, as given.
+    pub(super) path: PathBuf,
     /// The repository and its remote.
     pub(super) repo: Arc<WriteRepo>,
     /// Where pull requests live.
@@ -139,9 +141,13 @@ impl PlaceArgs {
     }
 
     async fn opened(&self, global: &GlobalArgs, alone: bool) -> Result<Workplace, CommandError> {
-        let path = self.path.as_path();
-        path.metadata()
-            .map_err(|source| CommandError::failed(Error::Path { path: path.to_owned(), source }))?;
+        let given = self.path.as_path();
+        given
+            .metadata()
+            .map_err(|source| CommandError::failed(Error::Path { path: given.to_owned(), source }))?;
+        // What is recorded, and what is proposed next, is a matter of the whole repository.
+        let top = repo::top(given).map_err(CommandError::failed)?;
+        let path = top.as_path();
         let repository = repo::open(path, None).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         drop(repository);
@@ -171,13 +177,17 @@ impl PlaceArgs {
             _ => (Remote::own(), None),
         };
         if let (Some(elsewhere), None, false) = (&elsewhere, &forge, self.is_quiet) {
+            let name = &config.forge.remote;
+            let next = match &config.forge.api_url {
+                // The usual variables are for the usual API.
+                Some(_) => {
+                    "`forge: {token_env: NAME}` names the variable of the token for `api_url`".to_owned()
+                }
+                None => format!("`--remote {name}` or `forge: {{remote: {name}}}` keeps them there"),
+            };
             tracing::warn!(
                 remote = %crate::upstream::redact::redact_text(elsewhere),
-                "pull requests are kept in this clone alone: `{}` is not a GitHub that there is a token for; \
-                 `--remote {}` or `forge: {{remote: {}}}` keeps them there",
-                config.forge.remote,
-                config.forge.remote,
-                config.forge.remote
+                "pull requests are kept in this clone alone: `{name}` is not a GitHub that there is a token for; {next}"
             );
         }
         let repo = Arc::new(WriteRepo::open(path, remote).map_err(CommandError::from)?);
@@ -185,8 +195,11 @@ impl PlaceArgs {
             Some(forge) => AnyForge::Github(Box::new(forge)),
             None => AnyForge::Local(LocalForge::new(repo.clone(), author.clone(), Arc::new(clock))),
         };
+        if !self.is_quiet && config.forge.base_branch.is_none() && repo.remote().is_own() {
+            tell_other_branch(&repo)?;
+        }
         tracing::debug!(remote = %repo.remote().shown(), "the remote that refs are moved at");
-        Ok(Workplace { repo, forge, config, author, clock })
+        Ok(Workplace { path: top, repo, forge, config, author, clock })
     }
 
     /// URL or path of the remote; `None` = the repository itself.
@@ -204,6 +217,22 @@ impl PlaceArgs {
             None => Ok(url(&forge.remote)?.map(|url| https_form(&url))),
         }
     }
+}
+
+/// Pull requests stay for the branch that they were made for, whatever a person looks at meanwhile.
+fn tell_other_branch(repo: &WriteRepo) -> Result<(), CommandError> {
+    let Some(shown) = repo.checked_out().filter(|name| !name.starts_with("gitops-updater/")) else {
+        return Ok(());
+    };
+    if let Some(base) = repo.refs().map_err(CommandError::from)?.default_branch.filter(|base| *base != shown) {
+        tracing::warn!(
+            base = base.as_str(),
+            checked_out = shown.as_str(),
+            "pull requests are for another branch than the one that is checked out; `forge: {{base_branch: …}}` in the \
+             configuration names one"
+        );
+    }
+    Ok(())
 }
 
 /// What stops everything from outside the repository's people: the configuration, or the environment.

@@ -144,7 +144,7 @@ impl<'de> Deserialize<'de> for RawDetection {
 pub(super) struct RawComponent {
     /// Which line of releases to follow. k3s: `stable`, `latest`, `testing`, or a minor such as `v1.33`, to which the
     /// component is then held. Others: `stable`, or `prerelease` (the same as `check_prereleases: true`).
-    /// Default: what the repository says, else `stable`.
+    /// Default: what the repository says, else none: the newest release that is no pre-release.
     pub(super) channel: Option<String>,
     /// Where versions are published, instead of where the manifests point: `owner/name` on GitHub, an `https://` URL
     /// (Helm repository or Git repository) or `oci://registry/path`. For forks and renamed charts.

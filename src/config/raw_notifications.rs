@@ -103,9 +103,9 @@ words! {
         Merged = "merged",
         /// The cluster is healthy with it.
         Verified = "verified",
-        /// It was taken back (critical).
+        /// It was reverted (critical).
         Reverted = "reverted",
-        /// It could not be taken back (critical).
+        /// It could not be reverted (critical).
         RevertFailed = "revert_failed",
         /// It was stopped (critical).
         Held = "held",
@@ -117,7 +117,7 @@ words! {
         UpdateFound = "update_found",
         /// A newer version fixes a known vulnerability (critical).
         SecurityUpdate = "security_update",
-        /// So much was taken back that nothing more is proposed (critical).
+        /// So much was reverted that nothing more is proposed (critical).
         CircuitBreaker = "circuit_breaker",
         /// A backup of data failed (warning).
         BackupFailed = "backup_failed",

@@ -53,18 +53,21 @@ pub(super) struct RawValidation {
     pub(super) stop_rollouts: Option<bool>,
     /// Per component kind, id or pattern of ids; the more exact key wins. Default: what rules say.
     pub(super) components: BTreeMap<String, RawComponentValidation>,
-    /// Addresses that must answer. Default: none.
+    /// Addresses that must answer before and after an update as well as by `health --try`; those that are asked from
+    /// here are asked in every sample of the window. Default: none.
     pub(super) probes: Vec<RawProbe>,
     /// Small Pods by which the cluster is tried from inside. Default: see its keys.
     pub(super) pods: RawPods,
-    /// Try names and the way from Pod to Pod, from inside the cluster. Default: not tried.
+    /// Try names and the way from Pod to Pod, from inside the cluster, before and after updates that a rule or a key
+    /// below `components` names. Default: not tried.
     pub(super) network: Option<RawNetwork>,
-    /// Write to a volume before an update, and read it back on another node after it. Default: not tried.
+    /// Write to a volume before an update that a rule or a key below `components` names, and read it back on another
+    /// node after it. Default: not tried.
     pub(super) storage: Option<RawStorage>,
-    /// A Job of your own that must succeed after an update. Default: none.
+    /// A Job of your own that must succeed after every update; it is run before it, too. Default: none.
     pub(super) test_job: Option<RawTestJob>,
-    /// A program of your own that must end with 0 after an update (only in a file outside the repository, named with
-    /// `--config`). Default: none.
+    /// A program of your own that must end with 0 after every update; it is run before it, too (only in a file outside
+    /// the repository, named with `--config`). Default: none.
     pub(super) command: Option<RawCommand>,
 }
 
@@ -151,7 +154,7 @@ pub(super) struct RawComponentValidation {
     pub(super) cap: Option<String>,
     /// As the key of the same name above. Default: `validation.recovery`.
     pub(super) recovery: Option<Vec<RawRecovery>>,
-    /// Names of the probes that are asked after these updates. Default: all.
+    /// Names of the probes that are asked before and after these updates. Default: all.
     pub(super) probes: Option<Vec<String>>,
     /// Whether the storage is tried. Default: what rules say, where `validation.storage` is given.
     pub(super) storage: Option<bool>,

@@ -322,8 +322,11 @@ fn selectors_know_two_wildcards_and_no_other() {
 }
 
 #[test]
-fn example_is_valid_and_changes_no_default_but_those_of_k3s() {
+fn example_is_valid_and_changes_no_default() {
     let config = read(EXAMPLE);
+    let k3s = config.settings_for("k3s", "k3s");
+    assert!(k3s.channel.value.is_none() && k3s.minimum_version.value.is_none());
+    assert_eq!(k3s.check_interval.value, Duration::ZERO);
     assert_eq!(config.settings_for("helm/a/b", "helm").check_interval.value, Duration::ZERO);
     assert_eq!(config.upstreams, Upstreams::default());
     assert_eq!(config.files.max_size, Files::default().max_size);

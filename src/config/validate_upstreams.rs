@@ -82,7 +82,7 @@ impl Checker<'_> {
             return None;
         }
         let Some(folder) = self.origin.folder else {
-            self.wrong(path, format!("a folder, but the configuration is read from a revision; {OUTSIDE}"));
+            self.wrong(path, format!("a folder, but this repository has no work tree; {OUTSIDE}"));
             return None;
         };
         let text = text.strip_prefix("./").unwrap_or(text);

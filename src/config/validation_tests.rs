@@ -34,7 +34,7 @@ const FULL: &str = "validation:
     - {name: names, dns: Shop.example.com, expect: [192.0.2.10, '2001:db8::1'], from: cluster}
   pods: {namespace: probes, image: 'registry.example.com:5000/busybox:1', image_pull_secrets: [pull], timeout: 1m}
   network: {names: [example.com]}
-  storage: {storage_class: longhorn, size: 2GiB, data: 1MiB}
+  storage: {storage_class: longhorn, size: 2GiB, data: 1MiB, restore: true}
   test_job: {manifest: ./tests/smoke.yaml, namespace: smoke, timeout: 1m}
 ";
 
@@ -61,7 +61,8 @@ fn every_key_is_understood() {
         }
     );
     assert_eq!(validation.test_job.unwrap().manifest, "tests/smoke.yaml");
-    assert_eq!(validation.storage.unwrap().data, 1 << 20);
+    let storage = validation.storage.unwrap();
+    assert_eq!((storage.data, storage.restore), (1 << 20, true));
 }
 
 #[test]
@@ -87,8 +88,10 @@ fn trials_are_those_that_the_key_or_else_the_rule_asks_for() {
     assert_eq!(names("k3s", "k3s", None), "probe/mail probe/names probe/shop test_job");
     assert_eq!(
         names("longhorn", "longhorn", Some(&storage)),
-        "probe/mail probe/names probe/shop storage test_job"
+        "probe/mail probe/names probe/shop restore storage test_job"
     );
+    let own = validation.trials_for("longhorn", "longhorn", Some(&storage)).names_for("update-1");
+    assert!(own.contains("storage/update-1") && own.contains("restore/update-1"), "{own:?}");
     assert_eq!(
         names("helm/monitoring/grafana", "helm", None),
         "network/dns network/pods probe/shop test_job"

@@ -73,7 +73,7 @@ pub struct Entry {
     pub pull_request: Option<u64>,
     /// Commit on the base branch that brought it in.
     pub merge_commit: Option<String>,
-    /// Commit on the base branch that took it back.
+    /// Commit on the base branch that reverted it.
     pub revert_commit: Option<String>,
     /// Backup point made before.
     pub backup_id: Option<String>,

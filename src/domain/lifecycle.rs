@@ -69,6 +69,11 @@ pub enum Wanted {
         /// Why.
         reason: String,
     },
+    /// The plan has no such step as things are, which is no decision against it: leave everything as it is.
+    Held {
+        /// Why.
+        reason: String,
+    },
     /// Nobody can say (an upstream failed, a file cannot be read): leave everything as it is.
     Unknown,
 }
@@ -172,6 +177,7 @@ fn proposed(situation: &Situation<'_>) -> Action {
             // A forge that loses pull requests is not to be trusted with a second one.
             (_, Some(number)) => Action::Wait { reason: format!("pull request #{number} cannot be found") },
             (Wanted::Same | Wanted::Rebuilt, None) => Action::Propose,
+            (Wanted::Held { reason }, None) => wait(reason),
             (Wanted::Unknown, None) => wait(UNKNOWN),
             (wanted, None) => Action::Close { reason: farewell(wanted) },
         };
@@ -188,6 +194,7 @@ fn proposed(situation: &Situation<'_>) -> Action {
         SeenState::Open if situation.moving => wait(MOVING),
         SeenState::Open if update.pull_request.is_none() => Action::Propose,
         SeenState::Open => match &situation.wanted {
+            Wanted::Held { reason } => wait(reason),
             Wanted::Unknown => wait(UNKNOWN),
             Wanted::Rebuilt => Action::Rebuild,
             Wanted::Same => open(situation, seen),
@@ -251,9 +258,11 @@ fn open(situation: &Situation<'_>, seen: &SeenPullRequest) -> Action {
         None if checks.pending > 0 => {
             wait(&format!("{} of the checks of pull request #{} are not done", checks.pending, seen.number))
         }
-        None if checks.succeeded == 0 && !situation.checks_optional => {
-            wait(&format!("no check of pull request #{} has reported success", seen.number))
-        }
+        None if checks.succeeded == 0 && !situation.checks_optional => wait(&format!(
+            "no check of pull request #{} has reported success; `pull_requests: {{require_checks: false}}` merges \
+                 without one",
+            seen.number
+        )),
         None => Action::Merge,
     }
 }
@@ -299,7 +308,7 @@ fn farewell(wanted: &Wanted) -> String {
     match wanted {
         Wanted::Superseded { by } => format!("{by} takes its place"),
         Wanted::Done => "the base branch has this version already".to_owned(),
-        Wanted::Gone { reason } => reason.clone(),
+        Wanted::Gone { reason } | Wanted::Held { reason } => reason.clone(),
         Wanted::Same | Wanted::Rebuilt | Wanted::Unknown => "it is not wanted any more".to_owned(),
     }
 }

@@ -53,6 +53,10 @@ pub enum Answer {
     Harm(Harm),
 }
 
+/// The words by which harms are taken on.
+pub const HARMS: [&str; 4] =
+    ["nodes-stay-cordoned", "managers-crash-loop", "flux-may-not-return", "data-stays-new"];
+
 /// What would go wrong, and what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Harm {
@@ -97,7 +101,7 @@ pub fn revert_of(rules: &[Rule], component: &Component, update: UpdateType) -> R
         Some(entry) => Revert { safety: entry.safety, why: entry.why.clone() },
         None => Revert {
             safety: RevertSafety::Conditional,
-            why: "no rule says whether this can be taken back".to_owned(),
+            why: "no rule says whether this can be reverted".to_owned(),
         },
     }
 }

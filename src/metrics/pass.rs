@@ -224,7 +224,7 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
         ("gitops_updater_proposed_total", "Updates that were ever proposed.", of_stage(&[])),
         ("gitops_updater_merged_total", "Updates that were ever merged.", merged),
         ("gitops_updater_verified_total", "Updates that were verified.", of_stage(&[Stage::Verified])),
-        ("gitops_updater_reverted_total", "Updates that were taken back.", of_stage(&[Stage::Reverted])),
+        ("gitops_updater_reverted_total", "Updates that were reverted.", of_stage(&[Stage::Reverted])),
     ] {
         page.metric(name, Kind::Counter, help);
         for (kind, count) in counts {

@@ -67,7 +67,7 @@ impl Ignores {
     }
 
     /// Whether a pattern names `path` itself. That a directory above it is ignored is for the caller
-    /// to know: nothing below such a directory can be taken back in.
+    /// to know: nothing below such a directory can be reverted in.
     pub(super) fn is_ignored(&self, path: &[u8], is_directory: bool) -> bool {
         let mut level = Some(self);
         while let Some(ignores) = level {

@@ -33,7 +33,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use listing::{DEFAULT_MAX_SIZE, DEFAULT_MAX_TOTAL, FileEntry, Listing, ReadOptions, Skipped};
-pub use open::{Location, Repo, open};
+pub use open::{Location, Repo, open, top};
 pub use read::Reading;
 pub use text::printable;
 

@@ -117,6 +117,23 @@ pub fn open(path: &Path, rev: Option<&str>) -> Result<Repo, Error> {
     }
 }
 
+/// The top of the work tree that `path` is in; `path` itself where it is that top, or in no work tree.
+///
+/// # Errors
+///
+/// The path does not exist, or its repository cannot be opened.
+pub fn top(path: &Path) -> Result<PathBuf, Error> {
+    let (exact, _) = existing(path, false)?;
+    let folder = if exact.is_dir() { exact.as_path() } else { exact.parent().unwrap_or(&exact) };
+    let found = discover(path, folder)?.and_then(|found| found.work_dir);
+    let root = found.and_then(|root| root.canonicalize().ok());
+    // As in `open`: only a work tree around the path counts, and what is below `.git` is not in it.
+    let is_below = |root: &PathBuf| {
+        exact.strip_prefix(root).is_ok_and(|below| !below.as_os_str().is_empty() && !below.starts_with(".git"))
+    };
+    Ok(root.filter(is_below).unwrap_or_else(|| path.to_owned()))
+}
+
 /// The part of `path` that exists, with links resolved, and the rest (only when the rest may be missing).
 fn existing(path: &Path, may_miss: bool) -> Result<(PathBuf, PathBuf), Error> {
     let fail = |source| Error::Path { path: path.to_owned(), source };

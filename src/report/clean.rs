@@ -50,6 +50,31 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A line of Markdown as it is meant: without the backslashes and entities that keep letters from being marks, but for
+/// what stands in backticks. Made fit for a terminal by [`line`] afterwards.
+pub(crate) fn unmarked(text: &str) -> String {
+    const ENTITIES: [(&str, char); 4] = [("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&amp;", '&')];
+    let mut out = String::with_capacity(text.len());
+    let (mut rest, mut is_code) = (text, false);
+    while let Some(letter) = rest.chars().next() {
+        let known = ENTITIES.iter().find(|(entity, _)| !is_code && rest.starts_with(entity));
+        let next = rest[letter.len_utf8()..].chars().next();
+        let (meant, taken) = match (letter, known) {
+            (_, Some((entity, meant))) => (*meant, entity.len()),
+            ('\\', None) if !is_code && next.is_some_and(|next| next.is_ascii_punctuation()) => {
+                (next.unwrap_or(letter), 2)
+            }
+            _ => {
+                is_code ^= letter == '`';
+                (letter, letter.len_utf8())
+            }
+        };
+        out.push(meant);
+        rest = &rest[taken..];
+    }
+    out
+}
+
 /// Consumes one escape sequence (ECMA-48: CSI, or a string ended by BEL or ST) after its introducer.
 fn skip_escape(introducer: char, letters: &mut std::str::Chars<'_>) {
     let kind = if introducer == '\u{9b}' { Some('[') } else { letters.clone().next() };
@@ -181,6 +206,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::escaped(r"in\_flight \(default\)", "in_flight (default)")]
+    #[case::entities("40 -&gt; 41 &amp;gt;", "40 -> 41 &gt;")]
+    #[case::code(r"`a\_b &lt;` \`c\`", r"`a\_b &lt;` `c`")]
+    #[case::at_the_end("a\\", "a\\")]
+    fn markdown_is_shown_as_it_is_meant(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(unmarked(text), shown);
+    }
 
     #[rstest]
     #[case::plain("helm/a/b", "helm/a/b")]

@@ -87,9 +87,9 @@ fn text(document: &Document, options: &RenderOptions) -> String {
         );
         let verdict = update.verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default();
         lines.push(format!("  {} since {}{verdict}", word(update.stage), update.changed_at));
-        lines.push(clean::line(&format!("  {}", update.update_id)).into_owned());
+        lines.push(format!("  {}", clean::line(&update.update_id)));
         if let Some(by) = &update.verified_by {
-            lines.push(clean::line(&format!("  {by}")).into_owned());
+            lines.push(format!("  {}", clean::line(by)));
         }
         if let Some(reason) = &update.reason {
             let width = options.width.saturating_sub(2).max(20);
@@ -232,17 +232,26 @@ mod tests {
 
         helm/apps/podinfo 6.7.0 → 6.7.1 #7
           verified since 2026-11-21T11:00:00Z
-        update-20261121-100001
+          update-20261121-100001
 
         helm/apps/podinfo 6.7.0 → 6.7.1 #7
           held since 2026-11-21T11:00:00Z
-        update-20261121-100002
+          update-20261121-100002
           =cmd()|<script>alert(1)</script> ::error::x
 
         helm/apps/podinfo 6.7.0 → 6.7.1 #7
           proposed since 2026-11-21T11:00:00Z
-        update-20261121-100003
+          update-20261121-100003
         ");
+    }
+
+    #[test]
+    fn page_tells_who_verified_what_and_by_which_pull_request() {
+        let mut document = document();
+        document.update_history.updates[0].verified_by = Some("accepted by <Jane>".to_owned());
+        let page = render(&document, Format::Html, &RenderOptions::new(now())).unwrap();
+        assert!(page.contains("accepted by &lt;Jane&gt;") && page.contains("#7"), "{page}");
+        assert!(page.contains("update-20261121-100002") && !page.contains("<table"), "{page}");
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(super) struct RawRule {
     /// What must be so in the cluster before a step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) preconditions: Vec<RawPrecondition>,
-    /// Whether a step can be taken back; the first entry that matches holds.
+    /// Whether a step can be reverted; the first entry that matches holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) revert: Vec<RawRevert>,
     /// What is looked at after an update.

@@ -100,18 +100,28 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Git(error) => error.hint(),
+            // Nothing of this program's: the ref was set to something else.
+            Self::Schema { found, .. } if found.is_empty() => Some(put_back(SEEN_REF)),
             Self::Schema { .. } => Some("use the version of this program that wrote it, or a newer one".to_owned()),
             Self::Broken { tip, .. } => Some(format!(
                 "look at it with `git log -p {}`, and push a commit on top that repairs the file",
                 tip.short()
             )),
-            Self::Rewritten { .. } => Some(
-                "push back what was seen, or say that the new one is right: `gitops-updater status --accept-rewritten`"
-                    .to_owned(),
-            ),
+            Self::Rewritten { seen, .. } => Some(format!(
+                "{}; or say that the new one is right: `gitops-updater status --accept-rewritten`",
+                put_back(&seen.to_string())
+            )),
             _ => None,
         }
     }
+}
+
+/// What a person does to have the state as it was.
+fn put_back(seen: &str) -> String {
+    format!(
+        "put back what was seen: `git push REMOTE +{seen}:{STATE_REF}`, or `git update-ref {STATE_REF} {seen}` where this \
+         clone itself keeps it"
+    )
 }
 
 fn list(broken: &[Broken]) -> String {

@@ -71,6 +71,26 @@ impl UpstreamClient {
     ) -> Result<crate::domain::chart_diff::Chart, UpstreamFailure> {
         super::chart_archive::chart(&self.context, upstream, version).await
     }
+
+    /// Whether an image can be pulled, for every platform that `installed` is there for. Of what is neither chart nor
+    /// image nothing is asked: its upstream lists what there is.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or nobody can say.
+    pub async fn pullable(
+        &self,
+        upstream: &UpstreamRef,
+        version: &str,
+        installed: Option<&str>,
+    ) -> Result<(), UpstreamFailure> {
+        match upstream {
+            UpstreamRef::Oci { registry, repository, chart: false } => {
+                oci::pullable(&self.context, registry, repository, version, installed).await
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Upstreams for UpstreamClient {

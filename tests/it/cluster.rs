@@ -7,6 +7,7 @@ mod asking;
 mod facts;
 mod fake;
 mod leases;
+mod recorded;
 mod remedies;
 mod turns;
 mod watching;
@@ -44,4 +45,13 @@ async fn connect(cluster: &FakeCluster, token: &str, recorded: Option<Reducer>) 
     std::fs::write(&path, cluster.kubeconfig(token)).unwrap();
     let access = Access { kubeconfig: Some(path), context: None };
     Live::connect(&access, LiveOptions { recorded, ..options() }).await.unwrap()
+}
+
+/// The role of a component of `deploy/`.
+fn role(component: &str) -> serde_json::Value {
+    use serde::Deserialize as _;
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/components").join(component);
+    let text = std::fs::read_to_string(folder.join("role.yaml")).unwrap();
+    let first = serde_yaml::Deserializer::from_str(&text).next().unwrap();
+    serde_json::Value::deserialize(first).unwrap()
 }

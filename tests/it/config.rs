@@ -18,7 +18,6 @@ fn init_writes_a_file_that_check_accepts_and_never_overwrites_it() {
     --- stdout
     ./.gitops-updater.yaml: ok
       detection: asked in every run, without pre-releases, announced
-      detection.k3s: channel stable, from github.com/k3s-io/k3s, asked once in 6h at most, at least v1.28.0
       policy: patch review, minor review, major manual, prerelease skip, digest review, of any age, ranges kept, verified in the cluster
     --- stderr
     ");

@@ -86,7 +86,7 @@ fn every_kustomization_names_files_that_are_there_and_every_file_is_named() {
         let is_template = file.file_name().unwrap() == "secret.example.yaml";
         assert_eq!(named.contains(&file.canonicalize().unwrap()), !is_template, "{}", file.display());
     }
-    assert!(folders.len() >= 6, "{folders:?}");
+    assert!(folders.len() >= 5, "{folders:?}");
 }
 
 /// Rules of all roles of a component: groups and resources by verb.
@@ -120,6 +120,61 @@ fn every_kind_that_is_watched_may_be_read_and_nothing_else() {
         let missing: Vec<_> = wanted.difference(&allowed).collect();
         let more: Vec<_> = allowed.difference(&wanted).collect();
         assert!(missing.is_empty() && more.is_empty(), "{verb}: missing {missing:?}, more {more:?}");
+    }
+}
+
+/// What changes a cluster is in components of their own, with the verbs that the program uses and no others.
+#[test]
+fn rights_to_change_something_are_those_that_are_used() {
+    let of = |component: &str| -> Vec<String> {
+        let rules = rules(component).into_iter();
+        rules
+            .flat_map(|(verb, resources)| {
+                resources.into_iter().map(move |(group, resource)| format!("{verb} {resource}.{group}"))
+            })
+            .collect()
+    };
+    let leases = ["create", "get", "update"].map(|verb| format!("{verb} leases.coordination.k8s.io"));
+    assert_eq!(of("lease"), leases);
+    assert_eq!(of("uncordon"), ["get nodes.", "patch nodes."]);
+    let restored = ["create", "delete", "get"].map(|verb| {
+        let made =
+            ["persistentvolumes.", "backups.longhorn.io", "snapshots.longhorn.io", "volumes.longhorn.io"];
+        made.map(|resource| format!("{verb} {resource}"))
+    });
+    let target = "list backuptargets.longhorn.io".to_owned();
+    assert_eq!(of("restore-probe"), [restored.concat(), vec![target]].concat());
+    let nudged = of("reconcile");
+    assert!(
+        nudged.iter().all(|right| right.starts_with("patch ") && right.contains(".toolkit.fluxcd.io")),
+        "{nudged:?}"
+    );
+    for kind in [Kind::HelmRelease, Kind::Kustomization] {
+        let right = format!("patch {}.{}", kind.api().plural, kind.api().group);
+        assert!(nudged.contains(&right), "{right}");
+    }
+}
+
+/// An overlay grants what the defaults of the configuration need: recoveries are none by default.
+#[test]
+fn overlays_change_nothing_but_their_own_lease() {
+    for overlay in ["cronjob", "watch"] {
+        let file = folder().join("overlays").join(overlay).join("kustomization.yaml");
+        let components = texts(&documents(&file)[0]["components"]);
+        let names: BTreeSet<&str> = components.iter().map(|path| path.rsplit('/').next().unwrap()).collect();
+        assert!(names.is_superset(&["lease", "observe"].into()), "{overlay}: {names:?}");
+        for changing in [
+            "reconcile",
+            "uncordon",
+            "probes",
+            "restore-probe",
+            "longhorn-backups",
+            "etcd-snapshots",
+            "export",
+            "export-secrets",
+        ] {
+            assert!(!names.contains(changing), "{overlay}: {changing}");
+        }
     }
 }
 
@@ -336,14 +391,15 @@ fn documented_permissions_are_those_that_the_client_asks_for() {
     );
 }
 /// Where what a component gives the rights for is done: a file, and what it says there.
-const USES: [(&str, &str, &str); 8] = [
+const USES: [(&str, &str, &str); 9] = [
     ("etcd-snapshots", "src/app/data/mod.rs", "etcd::obstacle("),
     ("export", "src/app/data/export.rs", "all_in(self.cluster, &resource"),
     ("export-secrets", "src/app/data/export.rs", "secrets("),
     ("lease", "src/cli/run/pass.rs", "lease::take("),
     ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
-    ("probes", "src/cli/health.rs", "probes::inside("),
-    ("reconcile", "src/app/settle/mod.rs", "self.recover("),
+    ("probes", "src/app/probes/tester.rs", "inside(&bench"),
+    ("reconcile", "src/app/settle/watching.rs", "self.recover("),
+    ("restore-probe", "src/app/probes/tester.rs", "restore::backed_up("),
     ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),
 ];
 

@@ -13,4 +13,4 @@ mod merging;
 mod people;
 mod refusals;
 mod settling;
-mod world;
+pub(crate) mod world;

@@ -4,6 +4,7 @@
 
 mod commands;
 mod pulls;
+mod repository;
 mod served;
 
 use std::collections::BTreeMap;

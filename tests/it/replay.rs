@@ -82,7 +82,7 @@ enum Says {
     Healthy,
     /// Healthy for long enough.
     Complete,
-    /// Regressed, and taken back.
+    /// Regressed, and reverted.
     Revert,
     /// Held, until a person says how it goes on.
     Hold,

@@ -4,9 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod branch;
+mod built;
 mod careful;
+mod charts;
 mod judged;
 mod nodes;
+mod recovering;
 mod reverting;
 mod scripted;
 mod story;

@@ -65,7 +65,7 @@ impl<F: Forge> Run<'_, F> {
         let is_elsewhere = |pull: &PullRequest| head.is_some_and(|head| head.to_string() != pull.head);
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
         let hold = self.hour().merge_hold(update).map(|hold| hold.reason).or(unfit);
-        let hold = hold.or_else(|| self.unwritten(update));
+        let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
         let situation = Situation {
@@ -139,8 +139,13 @@ impl<F: Forge> Run<'_, F> {
                 Ok(false)
             }
             Action::HandsOff => {
-                self.waiting
-                    .insert(id, "somebody else has committed to its branch; it is left alone".to_owned());
+                let rebuild = Tick::Rebuild { update_id: id.clone() };
+                let box_waits = match self.ticked.contains(&rebuild) {
+                    true => ", and not written anew while those commits are on it",
+                    false => "",
+                };
+                let said = format!("somebody else has committed to its branch; it is left alone{box_waits}");
+                self.waiting.insert(id, said);
                 self.occupied.insert(update.component.clone(), update.to.clone());
                 Ok(false)
             }

@@ -4,16 +4,27 @@ use std::collections::BTreeSet;
 
 use super::Run;
 use crate::app::forge::Forge;
-use crate::app::plan::candidate_of;
+use crate::app::plan::{Planned, candidate_of, unreached};
 use crate::domain::chart_diff::{Comparison, UserValues, user_values};
 use crate::domain::message::Section;
-use crate::domain::plan::{Held, Step};
+use crate::domain::plan::{Approval, Held, Step};
+use crate::domain::state::{Stage, Update};
 use crate::domain::upstream::UpstreamRef;
 
 /// Most characters of a failure that stands in a pull request.
 const MAX_REASON: usize = 500;
 
 impl<F: Forge> Run<'_, F> {
+    /// Why the bot does not merge an update: what it would install was there when it was proposed, and is not now.
+    pub(super) fn out_of_reach(&self, update: &Update, planned: &Planned) -> Option<String> {
+        if update.gate != Approval::Auto || update.stage != Stage::Proposed || update.pull_request.is_none() {
+            return None;
+        }
+        let mut steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
+        let step = steps.find(|step| step.component == update.component && step.to == update.to)?;
+        unreached(self.survey, self.pass.targets, step)
+    }
+
     /// Compares the chart before and after a step; nothing for what is no chart. A chart that cannot be looked into
     /// is said to the reviewer, who can.
     pub(super) fn compare_charts(&self, step: &Step) -> Comparison {

@@ -37,7 +37,7 @@ use super::effects::{Effect, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
 use super::hour::Hour;
 use super::notify::Notify;
-use super::plan::{self, Charts, Generator, Planned, Planning, Survey};
+use super::plan::{self, Charts, Generator, Planned, Planning, Survey, Targets};
 use super::probes::Trier;
 use crate::backup;
 use crate::config::Config;
@@ -74,6 +74,8 @@ pub struct Pass<'a, F> {
     pub generator: &'a dyn Generator,
     /// Looks into charts.
     pub charts: &'a dyn Charts,
+    /// Says whether versions can be had.
+    pub targets: &'a dyn Targets,
     /// Backs up data.
     pub data: &'a dyn DataKeeper,
     /// Tries the cluster before and after updates.
@@ -134,8 +136,8 @@ pub struct Done {
     pub warnings: Vec<String>,
     /// Pages of pull requests, by number, where they have one.
     pub links: BTreeMap<u64, String>,
-    /// Something stops every effect but recording and telling.
-    pub stopped: bool,
+    /// What stops every effect but recording and telling.
+    pub kill_switch: Option<KillSwitch>,
 }
 
 /// Something that went wrong with one update.
@@ -216,6 +218,7 @@ impl<F: Forge> Pass<'_, F> {
         run.adopt()?;
         run.obey()?;
         run.record_rolled_back()?;
+        run.end_rollbacks()?;
         let mut planned = run.plan();
         let mut made_from = run.world.state.clone();
         run.take_further(&planned)?;
@@ -227,7 +230,9 @@ impl<F: Forge> Pass<'_, F> {
         run.close_replaced()?;
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
-        match run.write_dashboard(&planned) {
+        // What one person named for once is no news for everybody.
+        let of_all = self.by_name.then(|| run.plan_for_all());
+        match run.write_dashboard(of_all.as_ref().unwrap_or(&planned)) {
             Err(Error::Forge(error)) if error.class == ForgeErrorClass::Conflict => {
                 run.warnings.push(format!("the dashboard is as another run left it: {error}"));
             }
@@ -239,7 +244,7 @@ impl<F: Forge> Pass<'_, F> {
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
         }
-        let stopped = run.kill_switch.is_some();
+        let kill_switch = run.kill_switch;
         let UnderWay { world, effects, waiting, failures, mut warnings, .. } = run.under_way;
         warnings.extend(self.forge.warnings());
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
@@ -252,7 +257,7 @@ impl<F: Forge> Pass<'_, F> {
             failures,
             warnings,
             links,
-            stopped,
+            kill_switch,
         })
     }
 
@@ -333,6 +338,14 @@ impl<F: Forge> Run<'_, F> {
         self.plan_with(&updates, &asked)
     }
 
+    /// The plan as it is where nobody has named anything.
+    fn plan_for_all(&self) -> Planned {
+        let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
+        let mut planned = self.plan_with(&updates, &self.asked_steps());
+        self.tell_held(&mut planned.report);
+        planned
+    }
+
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
         let hour = self.hour();
         let holds = |step: &Step| hour.holds(step, &[]);
@@ -347,6 +360,8 @@ impl<F: Forge> Run<'_, F> {
             situation,
             read: self.read,
             generator: self.pass.generator,
+            targets: self.pass.targets,
+            quarantine: &self.world.state.quarantine,
         }
     }
 

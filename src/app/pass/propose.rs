@@ -115,7 +115,9 @@ impl<F: Forge> Run<'_, F> {
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
         let step = with_what_is_lost(step, &comparison);
-        self.go_through(update, &step, planned, &files, &comparison)
+        // The base branch may have moved to another version meanwhile: it is that one which is left.
+        let update = Update { from: step.from.clone(), update_type: step.update_type, ..update.clone() };
+        self.go_through(&update, &step, planned, &files, &comparison)
     }
 
     pub(super) fn files(&self, step: &Step, planned: &Planned) -> Result<BTreeMap<String, Vec<u8>>, Error> {
@@ -217,6 +219,7 @@ impl<F: Forge> Run<'_, F> {
             let before = known.clone();
             complete(known, "backup_creation");
             complete(known, "proposal");
+            (known.from, known.update_type) = (step.from.clone(), step.update_type);
             known.base.clone_from(&update.base);
             known.backup_id.clone_from(&update.backup_id);
             known.head = head.clone().or_else(|| known.head.take());

@@ -1,9 +1,15 @@
 //! What a person took back with `rollback` by a pull request is recorded when it is merged.
 
+use std::collections::BTreeSet;
+
 use super::{Error, Run};
-use crate::app::forge::Forge;
-use crate::app::rollback::mark_reverted;
-use crate::domain::state::{Stage, State, Update};
+use crate::app::effects::Effect;
+use crate::app::forge::{Forge, PullRequest, PullRequestState};
+use crate::app::rollback::{ROLLED_BACK, mark_reverted};
+use crate::domain::message::left_versions;
+use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::repo::write::RefUpdate;
+use crate::state::Transition;
 
 impl<F: Forge> Run<'_, F> {
     /// Records updates as reverted whose version is in quarantine because of them, and which the base branch does not
@@ -33,6 +39,55 @@ impl<F: Forge> Run<'_, F> {
             })?;
         }
         Ok(())
+    }
+
+    /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was closed
+    /// without being merged, the versions that it would have left are not in quarantine because of it any more.
+    pub(super) fn end_rollbacks(&mut self) -> Result<(), Error> {
+        // Newest first: of several that leave the same version the newest counts.
+        let pulls: Vec<PullRequest> =
+            self.world.pulls.iter().filter(|pull| !left_versions(&pull.body).is_empty()).cloned().collect();
+        let mut decided = BTreeSet::new();
+        for pull in pulls {
+            for (component, version) in left_versions(&pull.body) {
+                let is_newest = decided.insert((component.clone(), version.clone()));
+                let runs =
+                    self.survey.subject(&component).and_then(|known| known.entry.current_version.as_deref());
+                if is_newest && pull.state == PullRequestState::Closed && runs == Some(version.as_str()) {
+                    self.end_quarantine(pull.number, &component, &version)?;
+                }
+            }
+            let name = pull.branch.as_str();
+            let is_open = |other: &PullRequest| other.branch == name && other.state == PullRequestState::Open;
+            let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
+            let (Some(head), false, None) = (head, self.world.pulls.iter().any(is_open), self.kill_switch)
+            else {
+                continue;
+            };
+            let branch = format!("refs/heads/{name}");
+            self.effect(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
+                match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {
+                    Err(error) if error.lost_race() => Ok(()),
+                    pushed => Ok(pushed.map(drop)?),
+                }
+            })?;
+            self.world.refs.refs.remove(&branch);
+        }
+        Ok(())
+    }
+
+    /// Only what a person's wish to go back put there: what regressed stays.
+    fn end_quarantine(&mut self, number: u64, component: &str, version: &str) -> Result<(), Error> {
+        let what = format!("Let {component} {version} be");
+        let is_it = |one: &Quarantined| {
+            one.component == component && one.version == version && one.reason.starts_with(ROLLED_BACK)
+        };
+        self.record(what.clone(), |state: &mut State| {
+            let before = state.quarantine.len();
+            state.quarantine.retain(|one| !is_it(one));
+            let why = format!("#{number}, which goes back from it, was closed without being merged");
+            (state.quarantine.len() < before).then(|| Transition::new(&what).because(why))
+        })
     }
 
     /// Whether Git has an older version than the one that an update brought.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::{Error, Pass, Run};
 use crate::app::effects::Effect;
-use crate::app::forge::Forge;
+use crate::app::forge::{Forge, PullRequestState};
 use crate::app::plan::Planned;
 use crate::backup::Backups;
 use crate::domain::assess::Way;
 use crate::domain::message::{
     Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
-    Written, neutral,
+    Written, left_versions, neutral,
 };
 use crate::domain::plan::Step;
 use crate::domain::policy::verdicts;
@@ -250,6 +250,11 @@ impl<F: Forge> Run<'_, F> {
                     step.component == *component && step.to == *version && !self.is_under_way(step)
                 })
             }
+            Tick::Rebuild { update_id } => {
+                let is_open = |update: &Update| update.stage == Stage::Proposed;
+                !self.touched.contains(update_id)
+                    && self.world.state.updates.get(update_id).is_some_and(is_open)
+            }
             _ => false,
         };
         let asked: BTreeSet<Tick> = self.ticked.iter().filter(is_waiting).cloned().collect();
@@ -271,6 +276,14 @@ impl<F: Forge> Run<'_, F> {
         }
         notices
             .extend(self.failures.iter().map(|failure| format!("{}: {}", failure.component, failure.error)));
+        let going_back = self
+            .world
+            .pulls
+            .iter()
+            .filter(|pull| pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty());
+        notices.extend(going_back.map(|pull| {
+            format!("#{} waits for a person: {}", pull.number, neutral::prose(&pull.title, MAX_REASON))
+        }));
         let nothing = updates.is_empty()
             && planned.report.waves.is_empty()
             && planned.report.held.is_empty()

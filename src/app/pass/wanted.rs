@@ -4,19 +4,48 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Run};
 use crate::app::forge::Forge;
-use crate::app::plan::{Planned, generated};
+use crate::app::plan::{Planned, generated, published};
 use crate::domain::edit;
 use crate::domain::gotk;
 use crate::domain::lifecycle::Wanted;
-use crate::domain::plan::Step;
 use crate::domain::plan::input::Situation;
+use crate::domain::plan::subject::Subject;
+use crate::domain::plan::{Held, Step};
 use crate::domain::problem::Category;
 use crate::domain::report::Status;
 use crate::domain::state::Update;
 use crate::repo::write::Id;
 
+/// Gates by which somebody decided that a version is not wanted. Whatever else holds it may pass: what was proposed
+/// before the cluster was out of sight, or an upstream away, stays proposed.
+const DECIDED: [&str; 9] = [
+    "skip",
+    "denied",
+    "allowed",
+    "avoid",
+    "quarantine",
+    "unusable",
+    "ignored",
+    "not_pinned",
+    "managed_elsewhere",
+];
+
 /// Largest file that is compared or changed, in bytes.
 pub(super) const FILE_LIMIT: usize = 64 << 20;
+
+/// What becomes of an update whose component has no step in the plan.
+fn unplanned(update: &Update, subject: &Subject, planned: &Planned) -> Wanted {
+    let held = planned.report.held.iter().find(|held| held.component == update.component);
+    let told = |held: &Held| format!("held by {}: {}", held.gate, held.reason);
+    match held {
+        Some(held) if DECIDED.contains(&held.gate.as_str()) => Wanted::Gone { reason: told(held) },
+        _ if published(subject, &update.to).is_none() => {
+            Wanted::Gone { reason: format!("{} is not published any more", update.to) }
+        }
+        Some(held) => Wanted::Held { reason: told(held) },
+        None => Wanted::Held { reason: "nothing leads to it as things are".to_owned() },
+    }
+}
 
 impl<F: Forge> Run<'_, F> {
     /// Whether the plan still wants an update whose branch is at `head`.
@@ -43,14 +72,7 @@ impl<F: Forge> Run<'_, F> {
         match steps.find(|step| step.component == update.component) {
             Some(step) if step.to == update.to => self.same_or_rebuilt(step, update, head, planned),
             Some(step) => Wanted::Superseded { by: step.to.clone() },
-            None => {
-                let held = planned.report.held.iter().find(|held| held.component == update.component);
-                let reason = held.map_or_else(
-                    || "nothing newer is published any more".to_owned(),
-                    |held| format!("held by {}: {}", held.gate, held.reason),
-                );
-                Wanted::Gone { reason }
-            }
+            None => unplanned(update, subject, planned),
         }
     }
 
@@ -62,7 +84,8 @@ impl<F: Forge> Run<'_, F> {
     }
 
     fn same_or_rebuilt(&self, step: &Step, update: &Update, head: Option<Id>, planned: &Planned) -> Wanted {
-        let Some(head) = head else { return Wanted::Same };
+        // Taken away by somebody: without it there is nothing to be merged.
+        let Some(head) = head else { return Wanted::Rebuilt };
         match self.is_at_branch(step, update, head, planned) {
             Ok(true) => Wanted::Same,
             Ok(false) => Wanted::Rebuilt,
@@ -75,12 +98,18 @@ impl<F: Forge> Run<'_, F> {
 
     /// Whether the branch holds the files as the step would write them on the base branch of today.
     fn is_at_branch(&self, step: &Step, update: &Update, head: Id, planned: &Planned) -> Result<bool, Error> {
+        let base: Option<Id> = update.base.as_deref().and_then(|base| base.parse().ok());
         for (path, bytes) in self.edited(step, planned)? {
+            // Made of other lines, it conflicts with those of today, also where the result is the same.
+            let base = base.filter(|base| *base != self.world.base && self.pass.git.has(*base));
+            let before = base.map(|base| self.pass.git.read_file(base, &path, FILE_LIMIT)).transpose()?;
+            if before.is_some_and(|before| before != (self.read)(&path).ok()) {
+                return Ok(false);
+            }
             if self.pass.git.read_file(head, &path, FILE_LIMIT)?.as_deref() != Some(bytes.as_slice()) {
                 return Ok(false);
             }
         }
-        let base: Option<Id> = update.base.as_deref().and_then(|base| base.parse().ok());
         for path in planned.changes.get(&step.id).into_iter().flat_map(|changes| &changes.generated) {
             // Made for the right version, from the file that the base branch still has.
             let at = |commit| self.pass.git.read_file(commit, path, FILE_LIMIT);

@@ -257,11 +257,15 @@ pub async fn storage_removed<C: Cluster, K: Clock + Sync>(
     claim: &str,
 ) -> Result<(), Tried> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
-    let object = bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await;
-    let volume = object
-        .ok()
-        .and_then(|object| object.pointer("/spec/volumeName").and_then(Value::as_str).map(str::to_owned));
-    let Some(volume) = volume else { return Ok(()) };
+    let object = match bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await {
+        Ok(object) => object,
+        Err(error) if error.class == ErrorClass::NotFound => return Ok(()),
+        Err(error) => return Err(not(&error)),
+    };
+    let Some(volume) = object.pointer("/spec/volumeName").and_then(Value::as_str).map(str::to_owned) else {
+        pod::remove(bench, Kind::PersistentVolumeClaim, claim).await;
+        return Ok(());
+    };
     let persistent = Resource::of(Kind::PersistentVolume);
     // Where it may not be read, or is kept by its policy, its end cannot be waited for.
     let Ok(object) = bench.cluster.get(&persistent, None, &volume).await else {

@@ -13,6 +13,7 @@ use crate::domain::rule::Rule;
 use crate::domain::rule::health::health_for;
 use crate::domain::settle::health::probe::{Pods, RESTORE, STORAGE, StorageSpec, Trials};
 use crate::domain::settle::record::KeptVolume;
+use crate::domain::state::Update;
 
 /// What is tried in one go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +43,8 @@ pub struct Order {
 
 /// Who makes the trials of updates.
 pub trait Trier: Sync {
-    /// What is tried for updates of a component; nothing where there is no cluster to compare before and after.
-    fn trials(&self, component: &str) -> Trials;
+    /// What is tried for an update; nothing where there is no cluster to compare before and after.
+    fn trials(&self, update: &Update) -> Trials;
 
     /// Asks the addresses that are asked from where the program runs. Cheap, and changes nothing.
     fn ask(&self, trials: Trials) -> LocalBoxFuture<'_, Vec<Trial>>;
@@ -64,7 +65,7 @@ pub trait Trier: Sync {
 pub struct NoTrials;
 
 impl Trier for NoTrials {
-    fn trials(&self, _: &str) -> Trials {
+    fn trials(&self, _: &Update) -> Trials {
         Trials::default()
     }
 
@@ -165,11 +166,12 @@ fn at(pods: &Pods, volume: &KeptVolume) -> Pods {
 }
 
 impl<C: Cluster, O: Outside, K: Clock + Sync> Trier for Tester<'_, C, O, K> {
-    fn trials(&self, component: &str) -> Trials {
+    fn trials(&self, update: &Update) -> Trials {
         if self.cluster.is_none() {
             return Trials::default();
         }
-        let rule = health_for(&self.rules, component, None).map(|(rule, _)| rule);
+        let component = update.component.as_str();
+        let rule = health_for(&self.rules, component, update.chart.as_deref()).map(|(rule, _)| rule);
         self.validation.trials_for(component, kind_of(component), rule)
     }
 

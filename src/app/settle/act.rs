@@ -184,6 +184,7 @@ impl<F: Forge> UnderWay<'_, F> {
     /// The update is good, or the way back is.
     pub(super) fn complete(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
+        self.waiting.remove(&id);
         let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(()) };
         if decision.of_the_way_back {
             let what = format!("See {} healthy again at {}", update.component, update.from);
@@ -252,7 +253,7 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
-    /// Records that it was decided to take an update back, and why.
+    /// Records that it was decided to revert an update, and why.
     pub(super) fn decide_reversal(&mut self, decision: &Decision) -> Result<(), Error> {
         let id = decision.update.clone();
         let Some(update) = self.world.state.updates.get(&id) else { return Ok(()) };
@@ -291,9 +292,9 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
-    /// Records that an update is taken back by `commit`: its version goes into quarantine, and too many reverts stop
-    /// everything. What a person took back is over; after a revert of ours the cluster is watched.
-    pub(super) fn record_taken_back(
+    /// Records that an update is reverted by `commit`: its version goes into quarantine, and too many reverts stop
+    /// everything. What a person reverted is over; after a revert of ours the cluster is watched.
+    pub(super) fn record_reverted(
         &mut self,
         id: &str,
         commit: &str,
@@ -334,14 +335,14 @@ impl<F: Forge> UnderWay<'_, F> {
                 complete(update, "revert");
             } else {
                 update.stage = Stage::Reverted;
-                update.reason = Some(format!("a person took it back in {short}"));
+                update.reason = Some(format!("a person reverted it in {short}"));
                 update.current_phase = None;
                 update.settling.hold = None;
             }
             update.status = update.stage.status();
             update.changed_at = at;
             let update = update.clone();
-            let why = because.unwrap_or_else(|| "a person took it back".to_owned());
+            let why = because.unwrap_or_else(|| "a person reverted it".to_owned());
             quarantine(state, &update, &format!("{who} in {short}: {why}"), at);
             if ours {
                 trip(state, at);
@@ -417,7 +418,10 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         if self.kill_switch.is_none() {
             let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
-            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder: None, repository: None };
+            // Folders that it names are not looked into here; a bare repository may have them, too.
+            let git = &self.pass.git;
+            let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder, repository: folder };
             let is_off = text.is_some_and(|text| {
                 let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
                 // Who cannot be understood may have meant to stop it.

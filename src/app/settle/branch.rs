@@ -24,8 +24,8 @@ pub(super) enum OnBranch {
         /// Files that are not as it left them.
         changed: Vec<String>,
     },
-    /// Its files are as they were before it, or a commit of ours says that it is taken back.
-    TakenBack {
+    /// Its files are as they were before it, or a commit of ours says that it is reverted.
+    Reverted {
         /// The commit by which.
         commit: Id,
         /// It is ours.
@@ -69,7 +69,7 @@ impl<F: Forge> UnderWay<'_, F> {
         let landed = self.landed(update, merge)?;
         let Some(landed) = landed else {
             if let Some(own) = own {
-                return Ok(OnBranch::TakenBack { commit: own.id, ours: true });
+                return Ok(OnBranch::Reverted { commit: own.id, ours: true });
             }
             let first = git.commit_info(merge)?.parents.first().copied();
             let paths = first.map(|first| git.changed_paths(first, merge)).transpose()?.unwrap_or_default();
@@ -82,15 +82,15 @@ impl<F: Forge> UnderWay<'_, F> {
             // Taken back by us, and put in again by somebody: that is a change of theirs.
             (Standing::Untouched, Some(_)) => paths.clone(),
             (Standing::Changed(_), Some(own)) => {
-                return Ok(OnBranch::TakenBack { commit: own.id, ours: true });
+                return Ok(OnBranch::Reverted { commit: own.id, ours: true });
             }
             (Standing::Changed(changed), None) => changed,
-            (Standing::TakenBack, own) => {
+            (Standing::Reverted, own) => {
                 let commit = match own {
                     Some(own) => own.id,
                     None => last_touching(&later, git, &paths)?.unwrap_or(tip),
                 };
-                return Ok(OnBranch::TakenBack { commit, ours: own.is_some() });
+                return Ok(OnBranch::Reverted { commit, ours: own.is_some() });
             }
         };
         Ok(OnBranch::Landed { landed, paths, changed })

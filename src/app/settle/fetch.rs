@@ -1,7 +1,7 @@
 //! Whether Flux has a commit already: what is seen before is a baseline, and Flux can be asked to fetch it at once.
 
-use super::Course;
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
@@ -18,7 +18,7 @@ use crate::state::Transition;
 /// Hours after which the baseline of an open pull request is taken anew though nothing in it changed.
 const BASELINE_AGE: i64 = 24;
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// What is seen before Flux has fetched the merge is the best baseline there is; what was kept when the update was
     /// proposed may be days old.
     pub(super) fn refresh_baselines(&mut self, look: &mut Look<'_>) -> Result<(), Error> {

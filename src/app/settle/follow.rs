@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Course;
 use super::branch::OnBranch;
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
@@ -61,7 +61,7 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 }
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Every update that the judge is asked of.
     pub(super) fn find_followed(&mut self) -> Result<BTreeMap<String, Follow>, Error> {
         let ids: Vec<(String, String)> = self
@@ -124,7 +124,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 (first.and_then(|info| info.parents.first().copied()), paths)
             }
             // Nodes and data do not go back by themselves: a person's revert is watched, too.
-            OnBranch::TakenBack { ours: false, .. } if self.cannot_go_back(id) => {
+            OnBranch::Reverted { ours: false, .. } if self.cannot_go_back(id) => {
                 let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
                 let before = merge.map(|merge| git.commit_info(merge)).transpose()?;
                 let before = before.and_then(|info| info.parents.first().copied());
@@ -132,7 +132,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                     before.zip(merge).map(|(before, merge)| git.changed_paths(before, merge)).transpose()?;
                 (before, paths.unwrap_or_default())
             }
-            OnBranch::TakenBack { .. } | OnBranch::Lost => return Ok(None),
+            OnBranch::Reverted { .. } | OnBranch::Lost => return Ok(None),
         };
         let merged = Merged {
             id: id.to_owned(),
@@ -150,7 +150,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))
     }
 
-    /// Whether the cluster has moved, for an update, in a way that Git cannot take back.
+    /// Whether the cluster has moved, for an update, in a way that Git cannot revert.
     pub(super) fn cannot_go_back(&self, id: &str) -> bool {
         self.run.world.state.memory.get(id).is_some_and(Remembered::cannot_go_back)
     }
@@ -191,6 +191,10 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     }
 
     fn tell_commits(&mut self, look: &mut Look<'_>) -> Result<(), Error> {
+        // With nobody to be judged any more, what there is of the branch would be its whole history.
+        if self.followed.is_empty() {
+            return Ok(());
+        }
         let git = &self.run.pass.git;
         let mut oldest: Option<Id> = None;
         for before in self.followed.values().filter_map(|follow| follow.before) {

@@ -186,6 +186,11 @@ impl<'a> Look<'a> {
         self.started_at.saturating_add(SignedDuration::from_millis(moment.0)).unwrap_or(self.started_at)
     }
 
+    /// Says how far was looked, so that a recording ends where looking ended.
+    pub(super) fn ends(&mut self) {
+        self.take(Seen::Note("looked on until here".to_owned()), None);
+    }
+
     pub(super) fn judge(&self) -> &Judge {
         &self.judge
     }

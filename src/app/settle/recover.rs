@@ -1,4 +1,4 @@
-//! What is tried in the cluster, once, before an update is taken back, where the user chose it; and nodes that an
+//! What is tried in the cluster, once, before an update is reverted, where the user chose it; and nodes that an
 //! upgrade left cordoned.
 //!
 //! Only what is known to be safe, and only on objects that the judge named: Flux is asked to reconcile again, a
@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::Course;
 use super::act::Decision;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
@@ -36,7 +36,7 @@ struct Asked {
     what: Nudge,
 }
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Tries what was chosen, if that was not done yet.
     pub(super) fn recover(&mut self, decision: &Decision, kind: &str, now: Timestamp) -> Result<(), Error> {
         let Some(cluster) = self.settle.cluster else { return Ok(()) };

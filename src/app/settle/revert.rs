@@ -1,4 +1,4 @@
-//! Takes a merged update back in Git: by a push to the base branch, or by a pull request where that is wanted or the
+//! Reverts a merged update in Git: by a push to the base branch, or by a pull request where that is wanted or the
 //! branch is protected.
 //!
 //! The decision is recorded first; the commit carries its time, so that whoever makes it makes the same one. A commit of
@@ -24,10 +24,10 @@ const MOST_ATTEMPTS: usize = 5;
 /// Longest reason in a pull request, in characters.
 const MAX_REASON: usize = 2_000;
 
-/// What became of an attempt to take an update back.
+/// What became of an attempt to revert an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It is taken back on the base branch.
+    /// It is reverted on the base branch.
     Back,
     /// A pull request proposes it.
     Proposed,
@@ -39,7 +39,7 @@ pub(super) enum Taken {
 
 impl<F: Forge> UnderWay<'_, F> {
     /// Takes an update back, as far as that is safe now.
-    pub(super) fn take_back(&mut self, decision: &Decision, now: Timestamp) -> Result<Taken, Error> {
+    pub(super) fn revert_in_git(&mut self, decision: &Decision, now: Timestamp) -> Result<Taken, Error> {
         let id = decision.update.clone();
         for _ in 0..MOST_ATTEMPTS {
             self.look_at_base()?;
@@ -50,8 +50,8 @@ impl<F: Forge> UnderWay<'_, F> {
             }
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
             let (landed, paths, changed) = match self.on_branch(&update)? {
-                OnBranch::TakenBack { commit, ours } => {
-                    self.record_taken_back(&id, &commit.to_string(), ours, now)?;
+                OnBranch::Reverted { commit, ours } => {
+                    self.record_reverted(&id, &commit.to_string(), ours, now)?;
                     return Ok(Taken::Back);
                 }
                 OnBranch::Lost => {
@@ -108,7 +108,7 @@ impl<F: Forge> UnderWay<'_, F> {
             }
             match self.push_revert(&update, landed, tree)? {
                 Pushing::Pushed(commit) => {
-                    self.record_taken_back(&id, &commit, true, now)?;
+                    self.record_reverted(&id, &commit, true, now)?;
                     return Ok(Taken::Back);
                 }
                 Pushing::LeftOut => return Ok(Taken::Back),

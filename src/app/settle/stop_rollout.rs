@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Course;
 use super::branch::OnBranch;
 use super::land::{Landing, Pushing};
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequestState};
@@ -41,7 +41,7 @@ const MAX_REASON: usize = 2_000;
 /// Hours after a hold in which its nodes are looked after.
 const CARED_FOR: i64 = 7 * 24;
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Whether the nodes of an update are looked after though a person has the last word on the update itself.
     pub(super) fn needs_care(&self, update: &Update) -> bool {
         let hold = update.settling.hold.as_ref().filter(|hold| !hold.clears_itself);
@@ -110,8 +110,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
                 let plans = look.judge().rollout_to_stop(id, for_a_person);
                 if !plans.is_empty() {
                     self.run.stop_rollout(id, &plans, now)?;
-                    // Only a person lets the nodes go on.
-                    self.followed.remove(id);
+                    let update = self.run.world.state.updates.get(id);
+                    if update.is_some_and(|update| update.settling.stop.is_some()) {
+                        // Only a person lets the nodes go on.
+                        self.followed.remove(id);
+                    }
                 }
                 Ok(())
             }
@@ -227,7 +230,7 @@ impl<F: Forge> UnderWay<'_, F> {
             ..Stopping::default()
         };
         let paths = match self.on_branch(update)? {
-            OnBranch::TakenBack { .. } | OnBranch::Lost => return Ok(None),
+            OnBranch::Reverted { .. } | OnBranch::Lost => return Ok(None),
             OnBranch::Unclear { paths, .. } => paths,
             OnBranch::Landed { landed, paths, changed } => {
                 let stranger = match changed.is_empty() {

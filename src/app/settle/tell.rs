@@ -112,7 +112,7 @@ impl<F: Forge> UnderWay<'_, F> {
             .because(update.reason.iter().cloned())
             .then(error.hint())
             .then([format!(
-                "the next pass tries it again; or take it back yourself: gitops-updater rollback {}",
+                "the next pass tries it again; or revert it yourself: gitops-updater rollback {}",
                 update.component
             )]);
         self.pass.notify.tell(event);

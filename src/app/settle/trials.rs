@@ -13,8 +13,8 @@ use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::Course;
 use super::look::Look;
+use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
@@ -129,8 +129,10 @@ impl<'a> Trying<'a> {
                 Tried::Good(_) => _ = self.later.remove(&trial.name),
                 Tried::Bad(_) => _ = self.later.insert(trial.name.clone(), (now + AFTER_BAD, AFTER_NOT)),
                 Tried::Not(reason) => {
-                    tracing::warn!(name = trial.name, reason, "could not be tried");
                     let before = self.later.get(&trial.name).map(|(_, pause)| *pause * 2);
+                    if before.is_none() {
+                        tracing::warn!(name = trial.name, reason, "could not be tried");
+                    }
                     let pause = before.unwrap_or(AFTER_NOT).min(AFTER_NOT_AT_MOST);
                     self.later.insert(trial.name.clone(), (now + pause, pause));
                 }
@@ -207,7 +209,7 @@ async fn confirmed(trier: &dyn Trier, order: Order) -> Vec<Trial> {
     first.into_iter().map(again).collect()
 }
 
-impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
+impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     /// Tries what is open and was not tried for a while. While something is rolling, nothing is learned by it.
     pub(super) fn try_open(&mut self) -> Result<(), Error> {
         if self.settle.cluster.is_none() || !self.followed.is_empty() {
@@ -224,7 +226,7 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
     /// What the judge is told to expect: everything that is tried for an update, and how it went before.
     pub(super) fn trials_of(&self, update: &Update) -> BTreeMap<String, Option<bool>> {
         let before = update.settling.trials.as_ref().map(|before| &before.results);
-        let names = self.run.pass.trials.trials(&update.component).names_for(&update.update_id);
+        let names = self.run.pass.trials.trials(update).names_for(&update.update_id);
         let known = |name: &String| before.and_then(|results| results.get(name)).and_then(|result| result.ok);
         names
             .into_iter()
@@ -242,10 +244,11 @@ impl<F: Forge, C: Cluster> Course<'_, '_, F, C> {
         }
         let trier = self.run.pass.trials;
         let updates = &self.run.world.state.updates;
-        let around = self.followed.iter().filter_map(|(judged, follow)| {
+        let followed = self.followed.iter().filter(|(_, follow)| !follow.attended);
+        let around = followed.filter_map(|(judged, follow)| {
             let update = updates.get(&follow.update)?;
             let volume = update.settling.trials.as_ref().and_then(|before| before.volume.clone());
-            let trials = trier.trials(&update.component);
+            let trials = trier.trials(update);
             Some((judged.clone(), Around { update: follow.update.clone(), trials, volume }))
         });
         self.trying.around = around.filter(|(_, around)| !around.trials.names().is_empty()).collect();
@@ -360,6 +363,11 @@ fn is_due(known: Option<&TrialsBefore>, names: &BTreeSet<String>, now: Timestamp
     !is_whole || hours >= if is_good { OLD } else { OLD_IF_BAD }
 }
 
+/// Whether a result is about an update's own volume.
+fn is_own(name: &str) -> bool {
+    matches!(name.split('/').next(), Some(STORAGE | RESTORE))
+}
+
 fn result(trial: &Trial) -> TrialResult {
     let seen = trial.seen();
     TrialResult { ok: seen.ok, detail: seen.detail }
@@ -371,7 +379,7 @@ impl<F: Forge> UnderWay<'_, F> {
     pub(in crate::app) fn try_before(&mut self, ids: &[String]) -> Result<(), Error> {
         for id in ids {
             let Some(update) = self.world.state.updates.get(id) else { continue };
-            let trials = self.pass.trials.trials(&update.component);
+            let trials = self.pass.trials.trials(update);
             let names = trials.names_for(id);
             if names.is_empty() || !is_due(update.settling.trials.as_ref(), &names, self.pass.now) {
                 continue;
@@ -429,7 +437,6 @@ impl<F: Forge> UnderWay<'_, F> {
     fn shared_results(&self) -> BTreeMap<String, TrialResult> {
         let known = self.world.state.updates.values().filter_map(|update| update.settling.trials.as_ref());
         let fresh = known.filter(|known| self.pass.now.duration_since(known.at).as_mins() < SHARED);
-        let is_own = |name: &str| matches!(name.split('/').next(), Some(STORAGE | RESTORE));
         fresh
             .flat_map(|known| &known.results)
             .filter(|(name, _)| !is_own(name))
@@ -458,8 +465,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 && now.volume.is_none()
                 && known.volume.is_some()
             {
-                let own = known.results.into_iter().filter(|(name, _)| name.starts_with(STORAGE));
-                now.results.extend(own);
+                now.results.extend(known.results.into_iter().filter(|(name, _)| is_own(name)));
                 now.volume = known.volume;
             }
             update.settling.trials = Some(now);
@@ -479,7 +485,7 @@ impl<F: Forge> UnderWay<'_, F> {
     /// Why an update is not merged by itself: the volume that is to be read back after it is not there.
     pub(in crate::app) fn unwritten(&self, update: &Update) -> Option<String> {
         let name = format!("{STORAGE}/{}", update.update_id);
-        if !self.pass.trials.trials(&update.component).names_for(&update.update_id).contains(&name) {
+        if !self.pass.trials.trials(update).names_for(&update.update_id).contains(&name) {
             return None;
         }
         let known = update.settling.trials.as_ref().and_then(|before| before.results.get(&name));

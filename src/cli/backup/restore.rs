@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::base;
+use super::going_back::{Going, Told, judge, refuse_when_stopped};
 use crate::app::cluster::{Cluster as _, ErrorClass, Resource};
 use crate::app::forge::{Forge as _, NewPullRequest};
 use crate::backup::{self, Restored, Scope};
@@ -14,26 +15,31 @@ use crate::cli::GlobalArgs;
 use crate::cli::connection::connect;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
+use crate::cli::switch;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::cluster::{Access, Live};
 use crate::domain::backup::BackupPoint;
 use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
 use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, etcd_steps, volume_beside};
+use crate::domain::message::{left_comment, neutral};
 use crate::domain::notice::kind_of;
 use crate::domain::settle::kind::Kind;
 use crate::report::clean;
 
 /// Most files of an export, and most bytes of one.
 const MOST_FILES: usize = 30_000;
+/// Longest note of a pull request, in characters.
+const MAX_NOTE: usize = 1_000;
 const FILE_LIMIT: usize = 32 << 20;
 
 /// Open a pull request that brings a backup point back, or bring data back
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without an option all files come back by a pull request, or with --component the
-files that hold the versions of these components, whole. Nothing is merged, and
-data is only ever restored beside what is there")]
+files that hold the versions of these components, whole. What does harm is
+refused, as by `rollback`; versions that are left are not proposed again. Nothing
+is merged, and data is only ever restored beside what is there")]
 pub(in crate::cli) struct RestoreArgs {
     /// Id of the backup point
     id: String,
@@ -60,6 +66,10 @@ pub(in crate::cli) struct RestoreArgs {
     /// Print the steps by which a person goes back to the etcd snapshot
     #[arg(long)]
     etcd: bool,
+
+    /// Go on although this harm is done; the refusal names the word (repeatable)
+    #[arg(long = "accept-harm", value_name = "HARM", conflicts_with_all = ["volume", "exports", "etcd"])]
+    accept_harm: Vec<String>,
 
     /// With --volume or --exports: create what is not there in the cluster; nothing that is there is changed
     #[arg(long)]
@@ -101,6 +111,9 @@ struct Opened<'a> {
     branch: &'a str,
     commit: String,
     files: &'a [String],
+    /// Versions that go back.
+    versions: &'a [Going],
+    notes: &'a [String],
 }
 
 /// What became of objects.
@@ -123,7 +136,12 @@ pub(super) async fn run(args: &RestoreArgs, global: &GlobalArgs) -> Result<Outco
         ));
     }
     let workplace = args.place.open(global).await?;
-    if args.volume.is_none() && args.exports.is_none() && !args.etcd {
+    let restores_files = args.volume.is_none() && args.exports.is_none() && !args.etcd;
+    if args.apply || restores_files {
+        let (_, tip, _) = base(&workplace).await?;
+        switch::refuse("restore", &workplace, tip).await?;
+    }
+    if restores_files {
         return files(args, global, &workplace).await;
     }
     let (backups, id) = (workplace.backups(), args.id.clone());
@@ -153,9 +171,10 @@ async fn files(
     workplace: &Workplace,
 ) -> Result<Outcome, CommandError> {
     let (branch, tip, _) = base(workplace).await?;
+    refuse_when_stopped(workplace, tip).await?;
     let (backups, id, now) = (workplace.backups(), args.id.clone(), workplace.now());
     let selectors = global.components.clone();
-    let (point, restored) = blocking(move || -> Result<_, CommandError> {
+    let (point, scope) = blocking(move || -> Result<_, CommandError> {
         let point = backups.show(&id)?;
         let scope = if selectors.is_empty() {
             Scope::Tree
@@ -171,15 +190,21 @@ async fn files(
             }
             Scope::Components(components)
         };
+        Ok((point, scope))
+    })
+    .await?;
+    let told = judge(workplace, &point, &scope, tip, &args.accept_harm).await?;
+    let backups = workplace.backups();
+    let (point, restored) = blocking(move || {
         let restored = backups.restore(&point, &scope, tip, now)?;
-        Ok((point, restored))
+        Ok::<_, backup::Error>((point, restored))
     })
     .await?;
     let new = NewPullRequest {
         branch: restored.branch.clone(),
         base: branch,
         title: restored.title.clone(),
-        body: body(&point, &restored),
+        body: body(&point, &restored, &told),
         labels: workplace.config.pull_requests.labels.clone(),
         reviewers: workplace.config.pull_requests.reviewers.clone(),
         assignees: workplace.config.pull_requests.assignees.clone(),
@@ -194,20 +219,51 @@ async fn files(
         branch: &restored.branch,
         commit: restored.commit.to_string(),
         files: &restored.paths,
+        versions: &told.versions,
+        notes: &told.notes,
     };
     form::write(global, &opened, || {
         let place = if pull.url.is_empty() { restored.branch.clone() } else { pull.url.clone() };
-        format!("opened #{}: {}\n  {place}\n", pull.number, restored.title)
+        let mut text = format!("opened #{}: {}\n  {place}\n", pull.number, restored.title);
+        for Going { component, from, to } in &told.versions {
+            text.push_str(&format!(
+                "  {} {} → {}\n",
+                clean::line(component),
+                clean::line(from),
+                clean::line(to)
+            ));
+        }
+        for note in &told.notes {
+            text.push_str(&format!("  mind: {}\n", clean::line(note)));
+        }
+        text
     })
 }
 
-fn body(point: &BackupPoint, restored: &Restored) -> String {
+fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
     const SHOWN: usize = 50;
     let mut text = format!(
-        "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n\
-         Whole files come back: changes that others made in them since then go, too. Review the difference, and mind \
-         that going back is not safe for every component: k3s nodes and Longhorn volumes do not go back with Git.\n\n",
+        "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n",
         point.branch, point.created_at, point.commit, point.backup_id
+    );
+    for Going { component, from, to } in told.versions.iter().take(SHOWN) {
+        let (component, from, to) = (neutral::code(component), neutral::code(from), neutral::code(to));
+        text.push_str(&format!("- {component}: {from} → {to}\n"));
+    }
+    if told.versions.len() > SHOWN {
+        text.push_str(&format!("- and {} more\n", told.versions.len() - SHOWN));
+    }
+    if !told.versions.is_empty() {
+        text.push_str(
+            "\nThe versions that are left are in quarantine: they are not proposed again until a newer one appears, or \
+             a person clears them.\n\n",
+        );
+    }
+    for note in told.notes.iter().take(SHOWN) {
+        text.push_str(&format!("Take note: {}\n\n", neutral::prose(note, MAX_NOTE)));
+    }
+    text.push_str(
+        "Whole files come back: changes that others made in them since then go, too. Review the difference.\n\n",
     );
     for path in restored.paths.iter().take(SHOWN) {
         text.push_str(&format!("- `{}`\n", clean::line(path).replace('`', "'")));
@@ -215,7 +271,8 @@ fn body(point: &BackupPoint, restored: &Restored) -> String {
     if restored.paths.len() > SHOWN {
         text.push_str(&format!("- and {} more files\n", restored.paths.len() - SHOWN));
     }
-    text
+    let left = told.versions.iter().map(|one| (one.component.as_str(), one.from.as_str()));
+    text + "\n" + &left_comment(left) + "\n"
 }
 
 async fn cluster(args: &RestoreArgs) -> Result<Live, CommandError> {

@@ -74,7 +74,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     let branch = branch_name("rollback-emergency", &what);
     let standing = place.repo.standing(target.landed, base)?;
     let made = match standing {
-        Standing::TakenBack => None,
+        Standing::Reverted => None,
         _ => match place.repo.without(target.landed, base)? {
             Merged::Tree(tree) => Some(tree),
             Merged::Conflicts(paths) => {
@@ -135,7 +135,7 @@ fn text(told: &Told<'_>, title: &str, is_done: bool) -> String {
     let mut lines = vec![title.to_owned(), format!("  reverts {}", told.reverts)];
     lines.extend(told.notes.iter().map(|note| format!("  mind: {note}")));
     match (&told.commit, told.pushed) {
-        _ if is_done => lines.push("Nothing to do: it is taken back already.".to_owned()),
+        _ if is_done => lines.push("Nothing to do: it is reverted already.".to_owned()),
         (None, _) => lines.push(format!("Would make a commit on {}", told.branch)),
         (Some(commit), true) => lines.push(format!("Pushed {commit} to {}", told.branch)),
         (Some(commit), false) => {
@@ -172,7 +172,7 @@ fn remote_name(place: &Workplace) -> &str {
     &place.config.forge.remote
 }
 
-/// The commit that is meant: the one that was named, else the newest of ours that nobody has taken back.
+/// The commit that is meant: the one that was named, else the newest of ours that nobody has reverted.
 fn target(place: &Workplace, args: &RollbackArgs, base: Id) -> Result<Option<Target>, CommandError> {
     if let Some(text) = &args.commit {
         let commit = place.repo.resolve(text)?;
@@ -240,7 +240,7 @@ fn notes(
     let revert = component.map_or_else(
         || Revert {
             safety: RevertSafety::Conditional,
-            why: "the component is not found any more, so no rule says whether this can be taken back"
+            why: "the component is not found any more, so no rule says whether this can be reverted"
                 .to_owned(),
         },
         |known| revert_of(found.registry.rules(), known, update_type),

@@ -11,7 +11,7 @@ use crate::domain::select::step_type;
 use crate::repo::printable;
 
 /// What comes of going back.
-pub(super) fn judged(
+pub(in crate::cli) fn judged(
     one: &Return<'_>,
     found: &Found,
     facts: Option<&Facts>,
@@ -37,7 +37,10 @@ pub(super) fn judged(
 }
 
 /// What a reviewer should know; refuses what does harm that was not taken on.
-pub(super) fn refuse(answers: Vec<(&str, Answer)>, accepted: &[String]) -> Result<Vec<String>, CommandError> {
+pub(in crate::cli) fn refuse(
+    answers: Vec<(&str, Answer)>,
+    accepted: &[String],
+) -> Result<Vec<String>, CommandError> {
     let mut notes = Vec::new();
     let mut harms: Vec<(&str, Harm)> = Vec::new();
     for (component, answer) in answers {

@@ -7,7 +7,7 @@ use crate::app::rollback::{Done, Edited, Plan};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
-use crate::domain::message::neutral;
+use crate::domain::message::{left_comment, neutral};
 use crate::repo::printable;
 
 /// Longest sentence of a pull request, in characters.
@@ -77,6 +77,10 @@ fn text(told: &Told<'_>) -> String {
     lines.extend(told.whole_files.iter().map(|file| format!("  whole file: {file}")));
     lines.extend(told.left_alone.iter().map(|place| format!("  left alone: {place}")));
     match (told.effects.len(), told.dry_run) {
+        // Only an open one is found.
+        (0, _) if told.pull_request.is_some() => {
+            lines.push("Nothing to do: it is proposed already, and waits to be merged.".to_owned());
+        }
         (0, _) => lines.push("Nothing to do: it is done already.".to_owned()),
         (_, dry_run) => {
             lines.push(if dry_run { "Would:".to_owned() } else { "Did:".to_owned() });
@@ -123,7 +127,8 @@ pub(super) fn body(plan: &Plan, returns: &[Return<'_>], notes: &[String], edited
     text.push_str(&format!("\n{}\n", neutral::prose(&said, MAX_SENTENCE)));
     text.push_str(
         "\nThe versions that are left are in quarantine: they are not proposed again until a newer one appears, or a \
-         person clears them.\n",
+         person clears them.\n\n",
     );
-    text
+    let left = plan.left.iter().map(|left| (left.component.as_str(), left.version.as_str()));
+    text + &left_comment(left) + "\n"
 }

@@ -6,7 +6,7 @@ use crate::app::data::{DataKeeper, Keeper, NoCluster};
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::notify::Gathered;
 use crate::app::pass::{self, Pass, Unfit};
-use crate::app::plan::{Charts, Generator};
+use crate::app::plan::{Charts, Generator, Target, Targets};
 use crate::app::probes::{NoTrials, Trier};
 use crate::cli::error::CommandError;
 use crate::cli::settle::Seen;
@@ -18,7 +18,7 @@ use crate::domain::message::{Overrides, Templates};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::settle::memory::Baseline;
-use crate::domain::upstream::UpstreamRef;
+use crate::domain::upstream::{FailureClass, UpstreamFailure, UpstreamRef};
 
 /// Who looks on: nothing in a dry run, and nothing after a signal.
 pub(in crate::cli) fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
@@ -91,10 +91,9 @@ impl<'a> Ingredients<'a> {
     }
 
     /// The pass, with what makes files.
-    pub(super) fn pass<'s>(
+    pub(super) fn pass<'s, L: Generator + Charts + Targets>(
         &'s self,
-        generator: &'s dyn Generator,
-        charts: &'s dyn Charts,
+        looker: &'s L,
     ) -> Pass<'s, crate::forge::AnyForge> {
         Pass {
             forge: &self.place.forge,
@@ -105,8 +104,9 @@ impl<'a> Ingredients<'a> {
             templates: &self.templates,
             witness: self.witness.as_ref(),
             runtime: self.runtime,
-            generator,
-            charts,
+            generator: looker,
+            charts: looker,
+            targets: looker,
             data: self.data.as_ref(),
             trials: self.trials.as_ref(),
             kill_switch: self.stopped,
@@ -158,5 +158,13 @@ impl Generator for Nothing {
 impl Charts for Nothing {
     fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
         Err("nothing looks into charts".to_owned())
+    }
+}
+
+impl Targets for Nothing {
+    fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
+        let message = "nothing asks for versions".to_owned();
+        let failure = UpstreamFailure { class: FailureClass::Offline, message };
+        targets.iter().map(|_| Err(failure.clone())).collect()
     }
 }

@@ -165,7 +165,6 @@ impl<'a> At<'a> {
         })?;
         let settling = Settling {
             args: &args.settle,
-            path: &args.place.path,
             global,
             place,
             runtime,
@@ -178,11 +177,11 @@ impl<'a> At<'a> {
             .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;
         let known = runtime.block_on(args.facts.load_from(&seen, place.now()))?;
         let first = self.ingredients(&place.config, gathered, &seen)?;
-        let world = trace.time("observe", || first.pass(&Nothing, &Nothing).observe()).map_err(failed)?;
+        let world = trace.time("observe", || first.pass(&Nothing).observe()).map_err(failed)?;
 
         // The base branch decides, not what lies in the working tree: files, rules and configuration are its own.
         let base = world.base.to_string();
-        let path = args.place.path.as_path();
+        let path = place.path.as_path();
         let repository = repo::open(path, Some(&base)).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         trace.settings(&config)?;
@@ -190,7 +189,7 @@ impl<'a> At<'a> {
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
         ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
-        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        if global.config.is_some() && !configuration_of_base(path, &repository)?.enabled {
             // Who may write to the base branch may stop the program, whatever file it was given.
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
         }
@@ -224,6 +223,14 @@ impl<'a> At<'a> {
         if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
             return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
         }
+        let named: Vec<String> = survey
+            .report
+            .update_report
+            .components
+            .iter()
+            .filter(|(id, entry)| global.components.iter().any(|one| one.matches(id, &entry.kind)))
+            .map(|(id, _)| id.clone())
+            .collect();
         let observed =
             known.as_ref().map(|known: &Known| Observed { facts: &known.facts, source: known.source });
         let looker = Looker::new(&upstreams, runtime).rendering(&config);
@@ -234,6 +241,8 @@ impl<'a> At<'a> {
             situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &asked },
             read: &|file| opened.repository.read(file),
             generator: &looker,
+            targets: &looker,
+            quarantine: &world.state.quarantine,
         };
         trace.time("plan", || {
             crate::cli::plan::look_up(&mut survey, &planning, &upstreams, runtime, place.now());
@@ -241,7 +250,7 @@ impl<'a> At<'a> {
         let mut done = trace
             .time("act", || {
                 ingredients
-                    .pass(&looker, &looker)
+                    .pass(&looker)
                     .carry_out(world, &survey, observed, &|file| opened.repository.read(file))
             })
             .map_err(failed)?;
@@ -252,6 +261,7 @@ impl<'a> At<'a> {
             done,
             report: survey.report,
             config,
+            named,
             settled: ending,
             delivered: Delivered::default(),
             untold: None,

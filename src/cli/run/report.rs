@@ -8,13 +8,17 @@ use crate::app::notify::Delivered;
 use crate::app::pass::{Done, chain};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
+use crate::cli::form::WIDTH;
 use crate::cli::github_actions::Actions;
+use crate::cli::updates::next_for_a_person;
 use crate::config::Config;
 use crate::domain::message::neutral;
-use crate::domain::plan::{PlanReport, Step};
-use crate::domain::report::Report;
+use crate::domain::plan::{Held, PlanReport, Step};
+use crate::domain::policy::circumstances::KillSwitch;
+use crate::domain::report::{Entry, Report, Status};
 use crate::domain::state::{Update, UpdateStatus};
 use crate::repo::printable;
+use crate::report::clean;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
 
@@ -23,6 +27,8 @@ pub(super) struct Passed {
     pub(super) done: Done,
     pub(super) report: Report,
     pub(super) config: Config,
+    /// Components that were named, by id.
+    pub(super) named: Vec<String>,
     /// What became of updates that were merged before.
     pub(super) settled: Outcome,
     pub(super) delivered: Delivered,
@@ -58,6 +64,8 @@ impl Form {
 struct RunReport<'a> {
     schema: &'static str,
     dry_run: bool,
+    /// Key, variable or label of the kill switch, where one stops everything.
+    stopped_by: Option<&'static str>,
     effects: Vec<String>,
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
@@ -92,7 +100,7 @@ pub(super) fn deliver(
     };
     let told = |limit| markdown(passed, dry_run, limit, &options);
     let text = match form {
-        Form::Text => text(passed, dry_run),
+        Form::Text => text(passed, dry_run, global.verbose > 0),
         Form::Markdown => told(usize::MAX)?,
         Form::Json => {
             serde_json::to_string_pretty(&report(passed, dry_run)).map_err(CommandError::failed)? + "\n"
@@ -104,9 +112,11 @@ pub(super) fn deliver(
         actions.summarize(&told(STEP_SUMMARY_LIMIT)?)?;
         actions.counts(&passed.done.state, output.path())?;
     }
-    match passed.done.failures.first() {
-        None => Ok(Outcome::Done),
-        Some(_) => Ok(Outcome::Incomplete),
+    // With no upstream in reach nothing can be said to be up to date.
+    let is_blind = !global.offline && everything_is_unresolved(&passed.report);
+    match passed.done.failures.is_empty() && !is_blind {
+        true => Ok(Outcome::Done),
+        false => Ok(Outcome::Incomplete),
     }
 }
 
@@ -121,6 +131,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
     RunReport {
         schema: "gitops-updater/run/v1",
         dry_run,
+        stopped_by: done.kill_switch.map(KillSwitch::by),
         effects: done.effects.iter().map(ToString::to_string).collect(),
         updates: under_way(done).collect(),
         waiting: &done.waiting,
@@ -140,8 +151,10 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
     }
 }
 
-/// Steps that are shown as waiting.
+/// Steps that are shown as waiting, held or unresolved without `-v`.
 const WAITING: usize = 5;
+/// Gate of what nobody could say anything about.
+const UNRESOLVED: &str = "unresolved";
 
 /// Steps that nothing before them keeps back, and why they were not proposed all the same.
 fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
@@ -161,57 +174,164 @@ fn under_way(done: &Done) -> impl Iterator<Item = &Update> {
         .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
 }
 
-fn text(passed: &Passed, dry_run: bool) -> String {
+/// Every component that has an upstream could not be asked about.
+fn everything_is_unresolved(report: &Report) -> bool {
+    let mut asked = report.update_report.components.values().filter(|entry| {
+        !matches!(entry.status, Status::Ignored | Status::ManagedElsewhere | Status::NotPinned)
+    });
+    let failed = |entry: &Entry| entry.status == Status::Unresolved;
+    let is_upstreams = report.update_report.problems.iter().any(|problem| problem.upstream.is_some());
+    is_upstreams && asked.next().is_some_and(failed) && asked.all(failed)
+}
+
+/// Lines for people, none but those of effects and of what went wrong wider than [`WIDTH`].
+#[derive(Default)]
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn put(&mut self, indent: usize, text: &str) {
+        let text = printable(text);
+        let wrapped = clean::wrap(&clean::line(&text), WIDTH - indent);
+        self.0.extend(wrapped.into_iter().map(|line| format!("{}{line}", " ".repeat(indent))));
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.0.push(String::new());
+        self.put(0, text);
+    }
+
+    /// As it is, whatever its width: one line to look for.
+    fn whole(&mut self, text: &str) {
+        self.0.push(printable(text).into_owned());
+    }
+}
+
+/// Components of which nobody could say what is newer.
+fn unresolved(done: &Done) -> usize {
+    done.plan.held.iter().filter(|held| held.gate == UNRESOLVED).count()
+}
+
+/// The most important about what was done, or why nothing was.
+fn headline(passed: &Passed, verb: &str) -> String {
     let done = &passed.done;
-    let mut lines = Vec::new();
-    let verb = if dry_run { "Would" } else { "Did" };
-    match done.effects.len() {
-        0 => lines.push("Nothing to do.".to_owned()),
-        count => {
-            lines.push(format!("{verb} {count} thing{}:", if count == 1 { "" } else { "s" }));
-            lines.extend(done.effects.iter().map(|effect| format!("  {effect}")));
-        }
+    match (done.effects.len(), done.kill_switch) {
+        (0, Some(_)) => "Nothing done.".to_owned(),
+        (0, None) if unresolved(done) > 0 => "Nothing done.".to_owned(),
+        (0, None) => "Nothing to do.".to_owned(),
+        (1, _) => format!("{verb} 1 thing:"),
+        (count, _) => format!("{verb} {count} things:"),
+    }
+}
+
+fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
+    let done = &passed.done;
+    let mut lines = Lines::default();
+    if let Some(switch) = done.kill_switch {
+        lines.put(0, &format!("Everything is stopped by the kill switch; {} to go on.", switch.undo()));
+    }
+    lines.put(0, &headline(passed, if dry_run { "Would" } else { "Did" }));
+    for effect in &done.effects {
+        lines.whole(&format!("  {effect}"));
+    }
+    let unknown = unresolved(done);
+    if unknown > 0 {
+        let all = passed.report.update_report.components.len();
+        lines.put(0, &format!("Nobody could say what is newer of {unknown} of {all} components."));
     }
     let open: Vec<&Update> = under_way(done).collect();
     if !open.is_empty() {
-        lines.push(String::new());
-        lines.push(format!("Under way ({}):", open.len()));
+        lines.heading(&format!("Under way ({}):", open.len()));
     }
     for update in open {
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
-        lines.push(format!("  {} {} → {}{number}", update.component, update.from, update.to));
-        lines.push(format!("    {}", update.update_id));
+        lines.put(2, &format!("{} {} → {}{number}", update.component, update.from, update.to));
+        lines.put(4, &update.update_id);
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
-        lines.extend(reason.map(|reason| format!("    {reason}")));
+        if let Some(reason) = reason {
+            lines.put(4, reason);
+        }
+        let said = done.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last());
+        if let Some(next) = next_for_a_person(update, said) {
+            lines.put(4, &next);
+        }
     }
-    let waiting: Vec<_> = waiting_steps(done).collect();
+    not_proposed(passed, &mut lines);
+    let most = if verbose { usize::MAX } else { WAITING };
+    let more = |count: usize| if count > most { "; `-v` lists all" } else { "" };
+    // Who named something wants to know of that.
+    let waiting: Vec<_> = waiting_steps(done).filter(|_| passed.named.is_empty()).collect();
     if !waiting.is_empty() {
-        lines.push(String::new());
-        lines.push(format!("Waiting ({}; `gitops-updater plan` shows all):", waiting.len()));
+        lines.heading(&format!("Waiting ({}; `gitops-updater plan` shows all):", waiting.len()));
     }
-    for (step, reason) in waiting.iter().take(WAITING) {
-        lines.push(format!("  {} {} → {}", step.component, step.from, step.to));
-        lines.push(format!("    {reason}"));
+    for (step, reason) in waiting.iter().take(most) {
+        lines.put(2, &format!("{} {} → {}", step.component, step.from, step.to));
+        lines.put(4, reason);
+    }
+    let (unresolved, held): (Vec<&Held>, Vec<&Held>) =
+        done.plan.held.iter().partition(|held| held.gate == UNRESOLVED);
+    for (title, those) in [("Held", held), ("Unresolved", unresolved)] {
+        if !those.is_empty() {
+            lines.heading(&format!("{title} ({}{}):", those.len(), more(those.len())));
+        }
+        for held in those.into_iter().take(most) {
+            lines.put(2, &target(held));
+            lines.put(4, &format!("{}: {}", held.gate, held.reason));
+        }
     }
     if !done.failures.is_empty() {
-        lines.push(String::new());
-        lines.push(format!("Failed ({}):", done.failures.len()));
+        lines.heading(&format!("Failed ({}):", done.failures.len()));
     }
     for failure in &done.failures {
-        lines.push(format!("  {}: {}", failure.component, chain(&failure.error)));
-        lines.extend(failure.error.hint().map(|hint| format!("    hint: {hint}")));
+        lines.whole(&format!("  {}: {}", failure.component, chain(&failure.error)));
+        if let Some(hint) = failure.error.hint() {
+            lines.whole(&format!("    hint: {hint}"));
+        }
     }
     if !done.warnings.is_empty() {
-        lines.push(String::new());
-        lines.push(format!("Take note ({}):", done.warnings.len()));
-        lines.extend(done.warnings.iter().map(|warning| format!("  {warning}")));
+        lines.heading(&format!("Take note ({}):", done.warnings.len()));
+    }
+    for warning in &done.warnings {
+        lines.whole(&format!("  {warning}"));
     }
     for (channel, reason) in not_notified(passed) {
-        lines.push(String::new());
-        lines.push(format!("Not told ({channel}): {reason}"));
+        lines.heading(&format!("Not told ({channel}): {reason}"));
     }
-    let printable: Vec<String> = lines.iter().map(|line| printable(line).into_owned()).collect();
-    printable.join("\n") + "\n"
+    lines.0.join("\n") + "\n"
+}
+
+/// A component that is held, with its versions where they are known.
+fn target(held: &Held) -> String {
+    match (&held.from, &held.to) {
+        (Some(from), Some(to)) => format!("{} {from} → {to}", held.component),
+        (Some(version), None) | (None, Some(version)) => format!("{} {version}", held.component),
+        (None, None) => held.component.clone(),
+    }
+}
+
+/// What was named and is neither under way nor told of among what is held: why nothing was proposed.
+fn not_proposed(passed: &Passed, lines: &mut Lines) {
+    let done = &passed.done;
+    let is_under_way = |id: &str| under_way(done).any(|update| update.component == id);
+    let named: Vec<&String> = passed.named.iter().filter(|id| !is_under_way(id)).collect();
+    if named.is_empty() {
+        return;
+    }
+    lines.heading(&format!("Not proposed ({}):", named.len()));
+    for id in named {
+        let mut steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
+        if let Some(step) = steps.find(|step| step.component == *id) {
+            lines.put(2, &format!("{id} {} → {}", step.from, step.to));
+            lines.put(4, step.waits_for().unwrap_or("the next pass proposes it"));
+        } else if let Some(held) = done.plan.held.iter().find(|held| held.component == *id) {
+            lines.put(2, &target(held));
+            lines.put(4, &format!("{}: {}", held.gate, held.reason));
+        } else {
+            lines.put(2, id);
+            let entry = passed.report.update_report.components.get(id);
+            let reason = entry.and_then(|entry| entry.reason.as_deref());
+            lines.put(4, reason.unwrap_or("is up to date"));
+        }
+    }
 }
 
 fn markdown(
@@ -226,6 +346,9 @@ fn markdown(
     let mut text = String::new();
     let verb = if dry_run { "Would have done" } else { "Done" };
     text.push_str(&format!("## {verb}\n\n"));
+    if let Some(switch) = done.kill_switch {
+        text.push_str(&format!("Everything is stopped by the kill switch; {} to go on.\n\n", switch.undo()));
+    }
     if done.effects.is_empty() {
         text.push_str("Nothing.\n");
     }

@@ -17,7 +17,6 @@ use crate::repo;
 /// How merged updates are settled, by the configuration of the base branch.
 pub(in crate::cli) struct Settling<'a> {
     pub(in crate::cli) args: &'a SettleArgs,
-    pub(in crate::cli) path: &'a std::path::Path,
     pub(in crate::cli) global: &'a GlobalArgs,
     pub(in crate::cli) place: &'a Workplace,
     pub(in crate::cli) runtime: &'a tokio::runtime::Runtime,
@@ -35,19 +34,20 @@ impl Settling<'_> {
         gathered: &Gathered,
         selected: &dyn Fn(&str, &str) -> bool,
     ) -> Result<Settled, CommandError> {
-        let Self { args, path, global, place, runtime, seen, stop, proposes } = *self;
+        let Self { args, global, place, runtime, seen, stop, proposes } = *self;
+        let path = place.path.as_path();
         let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
-        let world = first.pass(&Nothing, &Nothing).observe().map_err(failed)?;
+        let world = first.pass(&Nothing).observe().map_err(failed)?;
         let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
-        if global.config.is_some() && !configuration_of_base(&repository)?.enabled {
+        if global.config.is_some() && !configuration_of_base(path, &repository)?.enabled {
             ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
         }
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
         ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
-        let pass = ingredients.pass(&Nothing, &Nothing);
+        let pass = ingredients.pass(&Nothing);
         args.settle(&pass, world, seen, stop, registry.rules(), selected, proposes)
     }
 }

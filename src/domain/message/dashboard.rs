@@ -291,11 +291,27 @@ impl Dashboard<'_> {
         }
     }
 
+    fn row<'u>(&self, update: &'u Update) -> Row<'u> {
+        let update_id = || update.update_id.clone();
+        let rebuild = Action::Rebuild { update_id: update_id() };
+        Row {
+            component: &update.component,
+            from: &update.from,
+            to: &update.to,
+            pull_request: update.pull_request,
+            gate: update.gate.as_str(),
+            reason: update.reason.as_deref(),
+            rebuild: rebuild.drawn(self.asked.contains(&rebuild)),
+            retry: Action::Retry { update_id: update_id() }.checkbox(),
+            accept: Action::Accept { update_id: update_id() }.checkbox(),
+        }
+    }
+
     fn context(&self, rows: usize) -> Context<'_> {
         let mut more = More::default();
         let at = |stages: &[Stage], left_out: &mut usize| {
             let all: Vec<_> =
-                self.updates.iter().filter(|update| stages.contains(&update.stage)).map(row).collect();
+                self.updates.iter().filter(|update| stages.contains(&update.stage)).map(|update| self.row(update)).collect();
             limited(all, rows, left_out)
         };
         let open = at(&[Stage::Proposed], &mut more.open);
@@ -356,19 +372,4 @@ fn limited<T>(mut items: Vec<T>, rows: usize, left_out: &mut usize) -> Vec<T> {
 fn limited_slice<'a, T>(items: &'a [T], rows: usize, left_out: &mut usize) -> &'a [T] {
     *left_out = items.len().saturating_sub(rows);
     &items[..items.len().min(rows)]
-}
-
-fn row(update: &Update) -> Row<'_> {
-    let update_id = || update.update_id.clone();
-    Row {
-        component: &update.component,
-        from: &update.from,
-        to: &update.to,
-        pull_request: update.pull_request,
-        gate: update.gate.as_str(),
-        reason: update.reason.as_deref(),
-        rebuild: Action::Rebuild { update_id: update_id() }.checkbox(),
-        retry: Action::Retry { update_id: update_id() }.checkbox(),
-        accept: Action::Accept { update_id: update_id() }.checkbox(),
-    }
 }

@@ -23,6 +23,6 @@ pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, branch_name, is_own_branch};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
-pub use rollback::{GoingBack, reverted_updates};
+pub use rollback::{GoingBack, left_comment, left_versions, reverted_updates};
 pub use section::Section;
 pub use templates::{Overrides, TemplateError, Templates};

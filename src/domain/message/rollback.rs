@@ -23,6 +23,27 @@ pub struct GoingBack {
     pub updates: Vec<String>,
 }
 
+const LEFT: &str = "<!-- gitops-updater/rollback/v1 ";
+const END: &str = " -->";
+
+/// The hidden comment by which a pull request that goes back says which versions, by component id, are left.
+pub fn left_comment<'a>(versions: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let words: Vec<String> = versions
+        .into_iter()
+        .flat_map(|(component, version)| [encoded(component), encoded(version)])
+        .collect();
+    format!("{LEFT}{}{END}", words.join(" "))
+}
+
+/// The versions that [`left_comment`] named, of the last such comment: texts of others stand above it.
+pub fn left_versions(body: &str) -> Vec<(String, String)> {
+    let Some(start) = body.rfind(LEFT) else { return Vec::new() };
+    let rest = &body[start + LEFT.len()..];
+    let words = rest.find(END).map(|end| &rest[..end]).unwrap_or_default();
+    let words: Vec<String> = words.split(' ').map_while(decoded).collect();
+    words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
 impl GoingBack {
     /// The first line.
     pub fn title(&self) -> String {

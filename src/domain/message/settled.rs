@@ -254,3 +254,41 @@ fn action(action: Action) -> &'static str {
         Action::None => "none",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::lifecycle::tests::update;
+    use crate::domain::plan::Approval;
+    use crate::domain::settle::record::{RolloutStop, Uncordoned};
+
+    #[test]
+    fn comment_says_how_far_a_rollout_is_stopped_and_how_to_go_on() {
+        let at = || "2026-11-21T12:00:00Z".parse().unwrap();
+        let mut held = update(Stage::Held, Some(3), Approval::Review);
+        let refused = "system-upgrade/agent: a variable sets it".to_owned();
+        held.settling.stop = Some(RolloutStop {
+            decided_at: at(),
+            reason: "a Job failed".to_owned(),
+            plans: [("system-upgrade/agent".to_owned(), 2), ("system-upgrade/server".to_owned(), 1)].into(),
+            refused: vec![refused],
+            branch: None,
+            pull_request: None,
+            commit: Some("0123456789".to_owned()),
+            in_force_at: None,
+        });
+        let job = "system-upgrade/apply-n0".to_owned();
+        held.settling.uncordoned.insert("n0".to_owned(), Uncordoned { at: at(), job, refused: None });
+        let comment = told(&held, None, None).unwrap().comment.unwrap();
+        for expected in [
+            "no further node follows when Flux has applied",
+            "- Plan `system-upgrade/server`, concurrency 1 before",
+            "- not stopped in Git: ",
+            "stopped by hand",
+            "To go on, revert the commit that stopped it, then say `gitops-updater verify --resume` `update-20261121-100000`",
+            "- `n0`: Job `system-upgrade/apply-n0` had left it cordoned",
+        ] {
+            assert!(comment.contains(expected), "{expected}\n{comment}");
+        }
+    }
+}

@@ -36,9 +36,9 @@ pub enum Kind {
     Merged,
     /// The cluster is healthy with it.
     Verified,
-    /// It was taken back.
+    /// It was reverted.
     Reverted,
-    /// It should have been taken back and could not be.
+    /// It should have been reverted and could not be.
     RevertFailed,
     /// It was stopped; a person is needed.
     Held,
@@ -50,7 +50,7 @@ pub enum Kind {
     UpdateFound,
     /// A newer version fixes a known vulnerability.
     SecurityUpdate,
-    /// So much was taken back that nothing more is proposed.
+    /// So much was reverted that nothing more is proposed.
     CircuitBreaker,
     /// A backup of data failed, so that nothing was merged.
     BackupFailed,

@@ -75,8 +75,8 @@ pub fn of_state(
         }
     }
     if let Some(breaker) = &state.breaker {
-        let summary = "too much was taken back: nothing more is proposed or merged until a person says so";
-        let reverted = breaker.reverted.iter().map(|id| format!("taken back: {id}"));
+        let summary = "too much was reverted: nothing more is proposed or merged until a person says so";
+        let reverted = breaker.reverted.iter().map(|id| format!("reverted: {id}"));
         let name = breaker.since.as_second().to_string();
         events.push(Event::new(Kind::CircuitBreaker, &name, summary, breaker.since).because(reverted));
     }
@@ -112,9 +112,9 @@ fn held(
     let with = |mut event: Event, key: String| {
         event.key = key;
         let safety = match update.revert.safety {
-            RevertSafety::Safe => "taking it back is safe",
-            RevertSafety::Conditional => "taking it back is safe under conditions",
-            RevertSafety::Unsafe => "taking it back is not safe",
+            RevertSafety::Safe => "reverting it is safe",
+            RevertSafety::Conditional => "reverting it is safe under conditions",
+            RevertSafety::Unsafe => "reverting it is not safe",
         };
         event
             .because(evidence(state, update))

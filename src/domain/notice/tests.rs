@@ -131,7 +131,7 @@ fn acknowledged_hold_is_not_repeated_and_a_later_one_is() {
 #[test]
 fn hold_says_why_and_what_to_do() {
     let told = events(&state(Stage::Held, Some(7)), at(1));
-    assert_eq!(told[0].details, ["podinfo is not ready", "taking it back is not safe: it migrates data"]);
+    assert_eq!(told[0].details, ["podinfo is not ready", "reverting it is not safe: it migrates data"]);
     assert!(told[0].steps.iter().any(|step| step.contains("acknowledge update-20261121-100000")));
 }
 

@@ -41,9 +41,9 @@ pub struct Node {
 /// What happens to a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is changed, and every change can be taken back.
+    /// It is changed, and every change can be reverted.
     Changed,
-    /// It is changed, and some change cannot simply be taken back.
+    /// It is changed, and some change cannot simply be reverted.
     ChangedForGood,
     /// It is held where it is.
     Held,

@@ -178,6 +178,14 @@ impl<'a> Explainer<'_, '_, 'a> {
         }
     }
 
+    fn no_way(&self) -> String {
+        match self.timeline.cut {
+            false => "no order of steps leads there".to_owned(),
+            true => "no order of steps is found that leads there, and there are too many to look at all"
+                .to_owned(),
+        }
+    }
+
     /// What a version needs that the end of the campaign does not have, or who needs that it is not taken.
     fn compatibility(&self, to: usize) -> Reason {
         let end = self.timeline.states.last().map(Vec::as_slice).unwrap_or_default();
@@ -189,7 +197,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             Some(need) => self.needed(self.at, to, need),
             None => Reason {
                 gate: "compatibility".to_owned(),
-                reason: "no order of steps leads there".to_owned(),
+                reason: self.no_way(),
                 constraint: None,
                 policy_applied: None,
             },
@@ -232,7 +240,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             None => {
                 return Reason {
                     gate: "compatibility".to_owned(),
-                    reason: "no order of steps leads there".to_owned(),
+                    reason: self.no_way(),
                     constraint: None,
                     policy_applied: None,
                 };

@@ -1,4 +1,4 @@
-//! Whether a step can be taken back, by the rules.
+//! Whether a step can be reverted, by the rules.
 
 use super::course::Course;
 use super::{Revert, RevertSafety};
@@ -14,7 +14,7 @@ pub(super) fn revert<'a>(course: &Course<'a>, update: UpdateType) -> (Revert, Op
     match found {
         Some((revert, rule)) => (revert, Some(rule)),
         None => {
-            let why = "no rule says whether this can be taken back".to_owned();
+            let why = "no rule says whether this can be reverted".to_owned();
             (Revert { safety: RevertSafety::Conditional, why }, None)
         }
     }

@@ -12,6 +12,8 @@ use super::world::{State, Unmet, World};
 
 /// States that are looked at, before cores are moved one after the other instead of together.
 const MOST_STATES: usize = 20_000;
+/// Rounds in which cores are moved one after the other.
+const MOST_ROUNDS: usize = 200;
 
 /// The cores' moves in order, and the states before and after each.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Timeline {
     pub(super) moves: Vec<Move>,
     /// Versions that what may stand in the way can have reached in the end.
     pub(super) reached: Vec<Vec<bool>>,
+    /// Not every order was looked at.
+    pub(super) cut: bool,
 }
 
 /// One core goes from one of its versions to another.
@@ -70,12 +74,20 @@ impl<'w, 'a> Search<'w, 'a> {
         let all: Vec<usize> = (0..self.cores.len()).collect();
         let start = self.world.start();
         let reached = self.reached_at_start(&start);
-        let mut timeline = Timeline { states: vec![start], moves: Vec::new(), reached };
+        let mut timeline = Timeline { states: vec![start], moves: Vec::new(), reached, cut: false };
         if self.extend(&mut timeline, &all).is_none() {
-            // Too many states together: one core after the other breaks nothing either.
-            for core in all {
-                let moved = self.extend(&mut timeline, &[core]);
-                debug_assert!(moved.is_some(), "one core alone has few states");
+            // Too many states together: one core after the other breaks nothing either, and a later one may let an
+            // earlier one go on.
+            timeline.cut = true;
+            for _ in 0..MOST_ROUNDS {
+                let before = timeline.moves.len();
+                for core in &all {
+                    let moved = self.extend(&mut timeline, &[*core]);
+                    debug_assert!(moved.is_some(), "one core alone has few states");
+                }
+                if timeline.moves.len() == before {
+                    break;
+                }
             }
         }
         timeline

@@ -9,6 +9,7 @@ use crate::domain::component::UpdateType;
 use crate::domain::duration::in_words;
 use crate::domain::plan::Approval;
 use crate::domain::select::{step_type, strip_prefix};
+use crate::domain::state::Quarantined;
 use crate::domain::version::{Scheme, Version};
 
 /// What [`Hold::policy_applied`] says where no key of the configuration could decide otherwise.
@@ -47,6 +48,25 @@ fn judge(
     }
     age(&policy.minimum_release_age, kind, candidate.released_at, now, &mut reasons)?;
     Ok((approval, reasons))
+}
+
+/// What keeps a version from being taken that was declined or taken back: that one, and older patches of it, which lack
+/// what it brought.
+pub fn quarantined(step: &Considered<'_>, entries: &[Quarantined]) -> Option<Hold> {
+    let of_it = |text: &str| {
+        let (to, entry) = (bare(step, &step.candidate.version), bare(step, text));
+        let is_as_old = || {
+            let (Some(to), Some(entry)) = (step.scheme.parse(to), step.scheme.parse(entry)) else {
+                return false;
+            };
+            let is_patch = matches!(to.update_type(&entry), UpdateType::Patch | UpdateType::Build);
+            to == entry || to.comparable(&entry) && to < entry && is_patch
+        };
+        to == entry || is_as_old()
+    };
+    let found = entries.iter().find(|entry| entry.component == step.component && of_it(&entry.version))?;
+    let reason = format!("{} is in quarantine since {}: {}", found.version, found.since, found.reason);
+    Some(hold("quarantine", reason, found.update_id.as_deref().unwrap_or("quarantine")))
 }
 
 /// What kind of step it is. A candidate of the same text with a digest is that digest.

@@ -8,7 +8,7 @@ use super::window::{Opening, Window, open};
 use super::{Hold, Limits};
 use crate::domain::plan::{RevertSafety, Step};
 use crate::domain::settle::record::Breaker;
-use crate::domain::state::{Maintenance, Quarantined, Stage, Update};
+use crate::domain::state::{Maintenance, Quarantined, Stage, Update, UpdateStatus};
 
 /// Who pulled the kill switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +22,26 @@ pub enum KillSwitch {
 }
 
 impl KillSwitch {
+    /// The key, variable or label that pulled it.
+    pub fn by(self) -> &'static str {
+        match self {
+            Self::Configuration => "enabled",
+            Self::Environment => "GITOPS_UPDATER_DISABLE",
+            Self::Dashboard => "gitops-updater/stop",
+        }
+    }
+
+    /// What a person does to let it go on.
+    pub fn undo(self) -> &'static str {
+        match self {
+            Self::Configuration => "set `enabled: true` on the base branch",
+            Self::Environment => "unset the environment variable `GITOPS_UPDATER_DISABLE`",
+            Self::Dashboard => "take the label `gitops-updater/stop` off the dashboard",
+        }
+    }
+
     fn hold(self) -> Hold {
-        let (by, undo) = match self {
-            Self::Configuration => ("enabled", "set `enabled: true` on the base branch"),
-            Self::Environment => ("GITOPS_UPDATER_DISABLE", "unset the environment variable"),
-            Self::Dashboard => ("gitops-updater/stop", "take the label off the dashboard"),
-        };
-        hold("kill_switch", format!("everything is stopped; {undo} to go on"), by, None)
+        hold("kill_switch", format!("everything is stopped; {} to go on", self.undo()), self.by(), None)
     }
 }
 
@@ -54,12 +67,22 @@ pub struct Circumstances<'a> {
 impl Circumstances<'_> {
     /// Why the step may not be proposed now; empty = it may. `ahead` are the steps that this run proposes before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step], windows: &[&Window]) -> Vec<Hold> {
-        let about_the_version = [self.quarantined(&step.component, &step.to)];
+        // The hour does not matter for what is not proposed at any.
+        if let Some(hold) = self.quarantined(&step.component, &step.to) {
+            return vec![hold];
+        }
+        // What this run has recorded since is among the updates, and counts once.
+        let is_recorded = |other: &Step| {
+            let same = |update: &&Update| update.component == other.component && update.to == other.to;
+            self.updates.iter().filter(same).any(|update| update.status == UpdateStatus::InProgress)
+        };
+        let ahead: Vec<&Step> = ahead.iter().copied().filter(|other| !is_recorded(other)).collect();
+        let ahead = ahead.as_slice();
         let stopped_queue = self.stopped_queue(&step.component, &step.to, step.revert.safety);
         let about_others = [stopped_queue, self.company(step, ahead)];
         let about_the_hour =
             [self.at_this_hour(windows), self.open_limit(step, ahead), self.hourly_limit(ahead)];
-        about_the_version.into_iter().chain(about_others).chain(about_the_hour).flatten().collect()
+        about_others.into_iter().chain(about_the_hour).flatten().collect()
     }
 
     /// Why nothing may be proposed or merged now, whatever it is: kill switch, maintenance, or no window is open.

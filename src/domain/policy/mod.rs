@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use admit::admit;
+pub use admit::{admit, quarantined};
 pub use component::{ComponentPolicy, Gates, RangeEdits};
 
 use super::component::UpdateType;

@@ -265,16 +265,24 @@ impl Objects {
         holding.extend(
             self.by_object.get(&(file, object)).filter(|node| self.nodes[**node].kind == "HelmRelease"),
         );
-        // The version of a release may stand in the source of its chart.
+        // The version of a release may stand in the source of its chart: who waits for the Kustomization of the sources
+        // waits for the source to be there, not for another version of the chart.
+        let mut of_releases: BTreeSet<usize> = BTreeSet::new();
         let releases = uses.get(&(file, object)).into_iter().flat_map(BTreeMap::values);
         for captures in releases {
             let Some(name) = captures.get("name") else { continue };
             let want = Want { namespace: captures.get("namespace").cloned(), name: name.clone(), line: 0 };
             let clusters = world.clusters(file);
             let meant = self.nodes.iter().enumerate().filter(|(_, node)| node.kind == "HelmRelease");
-            holding.extend(meant.filter(|(_, node)| node.is_meant_by(&want, &clusters)).map(|(at, _)| at));
+            of_releases
+                .extend(meant.filter(|(_, node)| node.is_meant_by(&want, &clusters)).map(|(at, _)| at));
         }
-        holding
+        if of_releases.is_empty() {
+            return holding;
+        }
+        let around = of_releases.iter().flat_map(|release| &self.applying[self.nodes[*release].object.0]);
+        let around: BTreeSet<usize> = around.copied().collect();
+        of_releases.union(&around).copied().collect()
     }
 
     /// Objects that wait for themselves, each cycle once.

@@ -23,7 +23,7 @@ pub struct Planning {
     pub compatibility: Vec<Compatibility>,
     /// What must be so in the cluster before a step.
     pub preconditions: Vec<Precondition>,
-    /// Whether a step can be taken back; the first entry that matches holds.
+    /// Whether a step can be reverted; the first entry that matches holds.
     pub revert: Vec<RevertRule>,
     /// What is looked at after a step.
     pub health: Option<HealthRule>,
@@ -114,7 +114,7 @@ pub enum Precondition {
     EnginesCurrent,
 }
 
-/// Whether some steps can be taken back.
+/// Whether some steps can be reverted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevertRule {
     /// Kinds of steps; empty = all.

@@ -90,7 +90,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl Remembered {
-    /// Whether the cluster has moved in a way that Git cannot take back.
+    /// Whether the cluster has moved in a way that Git cannot revert.
     pub fn cannot_go_back(&self) -> bool {
         self.node_touched || self.longhorn_recorded
     }

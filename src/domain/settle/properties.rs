@@ -135,7 +135,7 @@ enum Happens {
     Back,
     Flux(&'static str),
     Foreign,
-    TakenBack,
+    Reverted,
     Node { node: usize, moved: bool, ready: bool, cordoned: bool },
     Plan { asks_new: bool, complete: &'static str, resolved: bool, applying: bool },
     Job { node: usize, failed: bool },
@@ -152,7 +152,7 @@ fn common() -> impl Strategy<Value = Happens> {
         2 => prop_oneof![Just("ReconciliationSucceeded"), Just("HealthCheckFailed"), Just("BuildFailed"), Just("Progressing")]
             .prop_map(Happens::Flux),
         1 => Just(Happens::Foreign),
-        1 => Just(Happens::TakenBack),
+        1 => Just(Happens::Reverted),
         2 => any::<Option<bool>>().prop_map(Happens::Tried),
     ]
 }
@@ -236,7 +236,7 @@ fn play(stage: &mut Stage, happens: &Happens) {
         Happens::Foreign => {
             stage.tell(json!({"commit": {"id": LATER, "parents": [MERGE], "message": "more", "files": ["apps/x.yaml"]}}));
         }
-        Happens::TakenBack => {
+        Happens::Reverted => {
             let message = format!("Revert\n\nThis reverts commit {MERGE}.");
             let id = "4444444444444444444444444444444444444444";
             stage.tell(json!({"commit": {"id": id, "parents": [MERGE], "message": message, "files": ["apps/x.yaml"]}}));
@@ -276,7 +276,7 @@ fn longhorn() -> Stage {
     Stage::new("longhorn", "longhorn", "1.10.1", "1.11.0", &objects)
 }
 
-/// Without sight nothing is taken back and nothing is called good.
+/// Without sight nothing is reverted and nothing is called good.
 fn assert_blind(stage: &Stage) {
     assert!(stage.lost);
     let standing = stage.said.last().unwrap();

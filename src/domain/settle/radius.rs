@@ -221,8 +221,10 @@ pub(super) fn released_by(object: &Object) -> Option<Key> {
 
 /// Kustomizations of the followed branch whose folder has the files; all of them where no folder has.
 fn by_path(world: &World, update: &Merged) -> BTreeSet<Key> {
-    let followed: Vec<&Object> =
-        world.of(Kind::Kustomization).filter(|kustomization| is_followed(world, kustomization)).collect();
+    let followed: Vec<&Object> = world
+        .of(Kind::Kustomization)
+        .filter(|kustomization| is_followed(world, update, kustomization))
+        .collect();
     let mut found = BTreeSet::new();
     for file in &update.files {
         let depth = |object: &Object| match &object.detail {
@@ -242,10 +244,12 @@ pub(super) fn is_below(file: &str, folder: &str) -> bool {
     folder.is_empty() || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a Kustomization follows the branch whose commits are seen.
-fn is_followed(world: &World, kustomization: &Object) -> bool {
+/// Whether a Kustomization follows the branch whose commits are seen, or is where the update began.
+fn is_followed(world: &World, update: &Merged, kustomization: &Object) -> bool {
     let Detail::Kustomization(detail) = &kustomization.detail else { return false };
-    let seen = |revision: &str| commit_of(revision).is_some_and(|commit| world.commit(commit).is_some());
+    let seen = |revision: &str| {
+        commit_of(revision).is_some_and(|commit| world.commit(commit).is_some() || update.base == commit)
+    };
     if [&detail.last_applied, &detail.last_attempted, &detail.last_applied_origin]
         .into_iter()
         .any(|it| seen(it))

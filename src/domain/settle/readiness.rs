@@ -385,15 +385,19 @@ fn snake(word: &str) -> String {
 /// A message of the cluster, cut to what a report can show, without what is likely to be a secret.
 pub(super) fn bounded(message: &str) -> String {
     const LONGEST: usize = 300;
-    // More than is shown: a secret may only be known by what stands behind the cut.
-    let message: String = message.chars().take(8 * LONGEST).collect();
+    /// Of it, what is kept of the end: there Kubernetes says what is wrong with a value that it quotes whole.
+    const END: usize = 90;
+    const READ: usize = 20_000;
+    let message: String = message.chars().take(READ).collect();
     let message = redacted(&message);
-    let line: String = message.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    if line.chars().count() <= LONGEST {
-        return line.trim().to_owned();
+    let line: Vec<char> =
+        message.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    if line.len() <= LONGEST {
+        return line.into_iter().collect();
     }
-    let cut: String = line.chars().take(LONGEST).collect();
-    format!("{}…", cut.trim())
+    let (head, tail) = (&line[..LONGEST - END], &line[line.len() - END..]);
+    let text = |part: &[char]| part.iter().collect::<String>().trim().to_owned();
+    format!("{} … {}", text(head), text(tail))
 }
 
 fn short(revision: &str) -> &str {
@@ -448,6 +452,11 @@ mod tests {
     #[test]
     fn messages_are_cut() {
         assert_eq!(bounded("a\nb"), "a b");
-        assert_eq!(bounded(&"x".repeat(1000)).chars().count(), 301);
+        assert_eq!(bounded(&"x".repeat(1000)).chars().count(), 303);
+        let long = format!(
+            "Job.batch \"x\" is invalid: spec.template: Invalid value: {{{}}}: field is immutable",
+            "a: 1, ".repeat(900)
+        );
+        assert!(bounded(&long).ends_with("field is immutable"), "{}", bounded(&long));
     }
 }

@@ -49,7 +49,7 @@ pub struct Settling {
     /// Set from the decision on that no further node is to follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<RolloutStop>,
-    /// Set from the decision to take it back on.
+    /// Set from the decision to revert it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reversal: Option<Reversal>,
     /// Who cleared a hold of it last.
@@ -232,7 +232,7 @@ pub struct Reversal {
     /// Number of that pull request.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pull_request: Option<u64>,
-    /// Commit on the base branch by which it is taken back.
+    /// Commit on the base branch by which it is reverted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub commit: Option<String>,
     /// When that commit came.
@@ -329,7 +329,7 @@ pub struct Breaker {
     /// Since when.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
-    /// Ids of the updates that were taken back.
+    /// Ids of the updates that were reverted.
     pub reverted: Vec<String>,
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::kind::Kind;
 use super::line::{Merged, Moment};
 use super::memory::{Baseline, Remembered};
-use super::object::{Detail, Job, Node, Object, Plan};
+use super::object::{Condition, Detail, Job, Node, Object, Plan};
 use super::radius::{Radius, same_version};
 use super::readiness::{Failure, State, Then, bounded, reason, unseen};
 use super::stop;
@@ -51,7 +53,7 @@ impl Clocks {
     }
 }
 
-/// Records what cannot be taken back: that a node was touched, and which have moved.
+/// Records what cannot be reverted: that a node was touched, and which have moved.
 pub(super) fn note(world: &World, update: &Merged, radius: &Radius, remembered: &mut Remembered) {
     // The same Jobs and versions may have been there before.
     let before = |node: &str| {
@@ -85,20 +87,23 @@ pub(super) fn note(world: &World, update: &Merged, radius: &Radius, remembered: 
     remembered.nodes_moved.extend(moved);
 }
 
-/// How far the rollout to a version is.
+/// How far the rollout to a version is. What failed before `taken_up` was known to the person who took it up again, and
+/// is told until the controller goes on.
 pub(super) fn progress(
     world: &World,
     radius: &Radius,
     version: &str,
-    baseline: Option<&Baseline>,
+    remembered: &Remembered,
     clocks: &mut Clocks,
     patience: Duration,
 ) -> State {
+    let (baseline, taken_up) = (remembered.baseline.as_ref(), remembered.taken_up_at);
     if let Some(unseen) = KINDS.iter().find_map(|kind| unseen(world, *kind)) {
         return State::Unseen(unseen);
     }
     let mut pending = None;
     let mut failing = None;
+    let mut stopped = None;
     let mut wait = |reason: Reason| {
         pending.get_or_insert(reason);
     };
@@ -133,13 +138,21 @@ pub(super) fn progress(
         if rolling.concurrency <= 0 && !rolling.to_go.is_empty() {
             // It says `Complete` all the same.
             let nodes = rolling.to_go.join(", ");
-            wait(reason(
-                "rollout_stopped",
-                title(),
-                format!("its concurrency is 0: {nodes} will not follow"),
-            ));
+            let text = format!("its concurrency is 0: {nodes} will not follow");
+            stopped.get_or_insert(reason("rollout_stopped", title(), text));
         }
         match object.condition("Complete") {
+            Some(complete)
+                if complete.is_false()
+                    && complete.reason == "JobFailed"
+                    && is_before(taken_up, complete)
+                    && clocks.lasts(&format!("taken up {}", object.title()), true, now, sighted)
+                        <= patience =>
+            {
+                let text =
+                    "its Job had failed before it was taken up again; waits for the controller to go on";
+                stopped.get_or_insert(reason("taken_up", title(), text));
+            }
             Some(complete) if complete.is_false() && complete.reason == "JobFailed" => {
                 fail(reason("job_failed", title(), format!("a Job failed: {}", bounded(&complete.message))));
             }
@@ -154,7 +167,8 @@ pub(super) fn progress(
         );
     }
     for (object, _) in jobs(world, radius, version) {
-        if let Some(failed) = object.condition("Failed").filter(|failed| failed.is_true()) {
+        let failed = object.condition("Failed").filter(|failed| failed.is_true());
+        if let Some(failed) = failed.filter(|failed| !is_before(taken_up, failed)) {
             fail(reason(
                 "job_failed",
                 Some(object.title()),
@@ -162,12 +176,19 @@ pub(super) fn progress(
             ));
         }
     }
-    match (failing, pending) {
+    // Waiting for anything else is in vain then.
+    match (failing, stopped.or(pending)) {
         (Some(failure), _) => State::Failing(failure),
         (None, Some(reason)) => State::Pending(reason),
         (None, None) if any => State::Applied,
         (None, None) => State::Pending(reason("not_found", None, "no Plan has the version")),
     }
+}
+
+/// Whether a condition is from before a person took the update up again.
+fn is_before(taken_up: Option<Timestamp>, condition: &Condition) -> bool {
+    let at = condition.last_update_time.or(condition.last_transition_time);
+    taken_up.zip(at).is_some_and(|(taken_up, at)| at <= taken_up)
 }
 
 struct Nodes<'a> {
@@ -272,7 +293,7 @@ impl Nodes<'_> {
     }
 }
 
-/// A Plan that says it is complete, though a node that it selects runs another version: it was taken back.
+/// A Plan that says it is complete, though a node that it selects runs another version: it was reverted.
 pub(super) fn contradiction(world: &World, radius: &Radius) -> Option<Reason> {
     let mut all_complete = None;
     let mut other = None;

@@ -227,7 +227,7 @@ impl Client {
                 Err(refusal) => refusal,
             };
             let pause = match refusal.error.class {
-                // Not done, whatever it was; a token that was made may have been taken back.
+                // Not done, whatever it was; a token that was made may have been reverted.
                 ForgeErrorClass::Denied { .. } if refusal.status == Some(401) && !is_renewed => {
                     is_renewed = true;
                     self.tokens.keep(None);

@@ -87,7 +87,7 @@ impl GithubForge {
         Ok(entry.enqueuer.as_ref() == Some(&author))
     }
 
-    /// Takes the wish back; where it came true meanwhile, or somebody else took it back, that is found by a look.
+    /// Takes the wish back; where it came true meanwhile, or somebody else reverted it, that is found by a look.
     pub(super) async fn withdraw_wish(&self, number: Number) -> ForgeResult<()> {
         let repository = self.repository().await?;
         let pull = self.wire_pull(repository, number).await?;

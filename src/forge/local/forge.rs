@@ -132,7 +132,7 @@ impl Inner {
             labels: sorted(new.labels.clone()),
             reviewers: new.reviewers.clone(),
             assignees: new.assignees.clone(),
-            ..Record::new(Kind::PullRequest, &new.title, self.clock.now())
+            ..Record::new(Kind::PullRequest, &new.title, self.now())
         };
         let head = |refs: &RemoteRefs| {
             let Some(head) = refs.branch(&new.branch) else { return Err(refused("there is no such branch")) };
@@ -159,6 +159,7 @@ impl Inner {
             }
             Ok(None)
         };
+        self.repo.remember_base(&new.base).map_err(|error| failed(&attempt, &error))?;
         self.create(&attempt, &record, &new.body, head, taken, |refs, thread| self.pull(refs, thread))
     }
 
@@ -174,7 +175,7 @@ impl Inner {
                 return Err(conflict(format!("cannot {attempt}: it is merged")));
             }
             thread.record.state = Stage::Closed;
-            thread.record.ended_at = Some(self.clock.now());
+            thread.record.ended_at = Some(self.now());
             let head = refs.branch(&thread.record.branch);
             thread.record.head = head.map(|head| head.to_string()).or(thread.record.head.take());
             Ok(Some((format!("Close pull request {number}"), self.keep_head(refs, number, head))))
@@ -207,7 +208,7 @@ impl Inner {
         const ATTEMPT: &str = "write the dashboard";
         let changed = || conflict(format!("cannot {ATTEMPT}: somebody changed it meanwhile"));
         let Some(seen) = seen else {
-            let record = Record::new(Kind::Dashboard, title, self.clock.now());
+            let record = Record::new(Kind::Dashboard, title, self.now());
             let taken = |refs: &RemoteRefs| match self.dashboard(refs)? {
                 Some(thread) if thread.body == body => Ok(Some(())),
                 Some(_) => Err(changed()),

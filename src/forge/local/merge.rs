@@ -49,7 +49,7 @@ impl Inner {
             thread.record.state = Stage::Merged;
             thread.record.merge_commit = Some(new.to_string());
             thread.record.merged_by = Some(format!("{} <{}>", self.author.name, self.author.email));
-            thread.record.ended_at = Some(self.clock.now());
+            thread.record.ended_at = Some(self.now());
             thread.record.head = Some(theirs.to_string());
             *merged.borrow_mut() = new.to_string();
             let mut updates = self.keep_head(refs, number, Some(theirs));
@@ -66,7 +66,7 @@ impl Inner {
 
     fn merge_commit(&self, ours: Id, theirs: Id, method: MergeMethod, message: &str) -> Result<Id, Error> {
         let repo = &self.repo;
-        let words = Words { message, author: &self.author, time: self.clock.now() };
+        let words = Words { message, author: &self.author, time: self.now() };
         let tree = |merged| match merged {
             Merged::Tree(tree) => Ok(tree),
             Merged::Conflicts(paths) => Err(Error::Conflict { ours, theirs, paths }),

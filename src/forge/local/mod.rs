@@ -22,6 +22,8 @@ mod statuses;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::app::forge::{ForgeError, ForgeErrorClass, Number};
 use crate::app::ports::Clock;
 use crate::domain::upstream::FailureClass;
@@ -93,6 +95,14 @@ impl LocalForge {
                 hint: Some("this is a defect, please report it".to_owned()),
             })
         })
+    }
+}
+
+impl Inner {
+    /// Now, in whole seconds: it is written into records and read by people.
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 }
 

@@ -415,7 +415,7 @@ impl Inner {
         }
         let subject: String =
             subject.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-        let words = Words { message: &subject, author: &self.author, time: self.clock.now() };
+        let words = Words { message: &subject, author: &self.author, time: self.now() };
         let tree = self.repo.tree_of_files(&files).map_err(|error| failed(attempt, &error))?;
         let parents: Vec<Id> = parent.into_iter().collect();
         self.repo.commit_tree(tree, &parents, words).map_err(|error| failed(attempt, &error))

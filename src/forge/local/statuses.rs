@@ -94,7 +94,7 @@ impl Inner {
                 state: status.state.into(),
                 description: status.description.clone(),
                 url: status.url.clone(),
-                at: self.clock.now(),
+                at: self.now(),
             };
             match statuses.iter_mut().find(|known| known.context == new.context) {
                 Some(known) if (Status { at: known.at, ..new.clone() }) == *known => return Ok(()),
@@ -105,7 +105,7 @@ impl Inner {
                 serde_yaml::to_string(&statuses).map_err(|error| broken(&attempt, &error.to_string()))?;
             let files = BTreeMap::from([(path(commit), Change::Write(text.into_bytes()))]);
             let subject = format!("{} is {} on {}", status.context, word(status.state), commit.short());
-            let words = Words { message: &subject, author: &self.author, time: self.clock.now() };
+            let words = Words { message: &subject, author: &self.author, time: self.now() };
             let new_tip = match tip {
                 Some(tip) => self.repo.commit(tip, &files, words),
                 None => {

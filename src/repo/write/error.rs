@@ -182,6 +182,9 @@ impl Error {
                 "another process holds it; if none runs, one was killed: remove the file ending in `.lock` below `{}`",
                 folder.display()
             )),
+            Self::NoRepository { .. } => {
+                Some("run it in a clone of the repository, or name one in its place".to_owned())
+            }
             Self::Write { .. } => {
                 Some("check that the disk has room and `.git` may be written to".to_owned())
             }

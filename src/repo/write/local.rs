@@ -2,7 +2,7 @@
 //!
 //! A branch that is checked out in a work tree is moved only where that work tree has no changes, and then the work tree
 //! follows, as Git's `receive.denyCurrentBranch=updateInstead` has it: to leave it behind would make the next commit of
-//! whoever works there take the change back.
+//! whoever works there revert the change.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,6 +19,8 @@ use super::{Error, Id, RemoteRefs};
 
 /// Branches of the bot; never what work is based on.
 const OWN_BRANCHES: &str = "gitops-updater/";
+/// The branch that pull requests are for, as a symbolic ref: which branch is checked out says nothing of it.
+const BASE: &str = "refs/gitops-updater/base";
 /// How long a ref that somebody else holds is waited for; it is held for the time of a few writes.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
@@ -50,13 +52,16 @@ pub(super) fn refs(repository: &Repository) -> Result<RemoteRefs, Error> {
     Ok(found)
 }
 
-/// The branch that is checked out, unless a person looks at one of ours; else what a clone remembers, else the usual ones.
+/// The branch that pull requests were made for before; else the one that is checked out, unless a person looks at one of
+/// ours; else what a clone remembers, else the usual ones.
 fn default_branch(repository: &Repository, refs: &RemoteRefs) -> Option<String> {
     let symbolic = |name: &str| {
         let reference = repository.find_reference(name).ok()?;
         reference.symbolic_target().ok()?.map(str::to_owned)
     };
-    let head = symbolic("HEAD").and_then(|target| target.strip_prefix("refs/heads/").map(str::to_owned));
+    let branch = |name: &str| symbolic(name)?.strip_prefix("refs/heads/").map(str::to_owned);
+    let remembered = branch(BASE).filter(|name| refs.branch(name).is_some());
+    let head = branch("HEAD");
     let of_origin = || {
         let target = symbolic("refs/remotes/origin/HEAD")?;
         target
@@ -65,7 +70,27 @@ fn default_branch(repository: &Repository, refs: &RemoteRefs) -> Option<String> 
             .filter(|name| refs.branch(name).is_some())
     };
     let usual = || ["main", "master"].into_iter().find(|name| refs.branch(name).is_some()).map(str::to_owned);
-    head.filter(|name| !name.starts_with(OWN_BRANCHES)).or_else(of_origin).or_else(usual)
+    let head = head.filter(|name| !name.starts_with(OWN_BRANCHES));
+    remembered.or(head).or_else(of_origin).or_else(usual)
+}
+
+/// The branch that is checked out.
+pub(super) fn checked_out(repository: &Repository) -> Option<String> {
+    let head = repository.find_reference("HEAD").ok()?;
+    head.symbolic_target().ok()??.strip_prefix("refs/heads/").map(str::to_owned)
+}
+
+/// Remembers the branch that pull requests are for, unless one is remembered that is still there. In a bare repository
+/// nobody checks anything out: its `HEAD` says it.
+pub(super) fn remember_base(repository: &Repository, branch: &str) -> Result<(), Error> {
+    let is_there = repository.find_reference(BASE).is_ok_and(|base| base.resolve().is_ok());
+    if repository.is_bare() || is_there {
+        return Ok(());
+    }
+    repository
+        .reference_symbolic(BASE, &format!("refs/heads/{branch}"), true, "gitops-updater")
+        .map(drop)
+        .map_err(refs_error(repository, format!("remember `{branch}` as `{BASE}`")))
 }
 
 /// Copies what leads to `tips` and `to` does not have.

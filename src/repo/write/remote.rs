@@ -174,6 +174,25 @@ impl WriteRepo {
         self.fetch(|_| false)
     }
 
+    /// Remembers the branch that pull requests are for, where the remote is a work tree on this machine: there the branch
+    /// that is checked out may be another one tomorrow. What is remembered already stays while that branch is there.
+    ///
+    /// # Errors
+    ///
+    /// The ref cannot be written.
+    pub fn remember_base(&self, branch: &str) -> Result<(), Error> {
+        match &self.remote.0 {
+            Place::Own => local::remember_base(&local::open(self.work_dir().unwrap_or(self.git_dir()))?, branch),
+            Place::Path(path) => local::remember_base(&local::open(path)?, branch),
+            Place::Http(_) => Ok(()),
+        }
+    }
+
+    /// The branch that is checked out in this repository itself; `None` where there is none.
+    pub fn checked_out(&self) -> Option<String> {
+        local::checked_out(&self.lock())
+    }
+
     /// The refs of the remote as they are now; the objects of those that are `wanted`, by full name, are brought here.
     /// No ref of this repository is written.
     ///

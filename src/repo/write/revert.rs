@@ -28,7 +28,7 @@ pub enum Standing {
     /// Every file of it is as it landed.
     Untouched,
     /// Every file of it is as it was before it landed: somebody has taken it back.
-    TakenBack,
+    Reverted,
     /// Files of it that are neither, sorted.
     Changed(Vec<String>),
 }
@@ -134,18 +134,18 @@ impl WriteRepo {
     /// A tree cannot be read.
     pub fn standing(&self, landed: Landed, tip: Id) -> Result<Standing, Error> {
         let mut changed = Vec::new();
-        let mut taken_back = true;
+        let mut reverted = true;
         for path in self.landed_paths(landed)? {
             let (before, after) = (self.entry(landed.before, &path)?, self.entry(landed.after, &path)?);
             let now = self.entry(tip, &path)?;
-            taken_back &= now == before;
+            reverted &= now == before;
             if now != after {
                 changed.push(path);
             }
         }
         Ok(match changed.is_empty() {
             true => Standing::Untouched,
-            false if taken_back => Standing::TakenBack,
+            false if reverted => Standing::Reverted,
             false => Standing::Changed(changed),
         })
     }

@@ -10,7 +10,7 @@ use super::{Repository, TAG_LIMIT};
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::UpstreamFailure;
 use crate::upstream::context::Context;
-use crate::upstream::failure::permanent;
+use crate::upstream::failure::{not_found, permanent};
 
 /// Most bytes of a manifest; registries refuse more than 4 MiB (OCI distribution specification).
 const MANIFEST_LIMIT: u64 = 4 << 20;
@@ -145,6 +145,91 @@ pub async fn inspect(
         }
     }
     Ok(checks)
+}
+
+/// Most images of one tag whose manifests are asked for.
+const MOST_IMAGES: usize = 8;
+
+/// Whether an image can be pulled under a tag on every platform that the one under `installed` is there for: its
+/// index, and the manifest of each of them (a registry that tidies up loses what no tag names).
+///
+/// # Errors
+///
+/// As [`tags`](super::tags); `NotFound` where the tag, a platform or one of its manifests is not there.
+pub async fn pullable(
+    context: &Context,
+    registry: &str,
+    repository: &str,
+    tag: &str,
+    installed: Option<&str>,
+) -> Result<(), UpstreamFailure> {
+    let repository = Repository::new(context, registry, repository)?;
+    if !is_reference(tag) {
+        return Err(permanent(format!(
+            "cannot ask for `{}:{tag}`: no tag looks like that",
+            repository.shown
+        )));
+    }
+    let (top, _) = manifest(&repository, tag).await?;
+    let offers = images(&top);
+    // What is installed may be gone from the registry: then nobody says what it was there for.
+    let before: Vec<String> = match installed.filter(|installed| *installed != tag && is_reference(installed))
+    {
+        Some(installed) => match manifest(&repository, installed).await {
+            Ok((old, _)) => images(&old).into_iter().map(|(platform, _)| platform).collect(),
+            Err(reason) => {
+                tracing::debug!(repository = repository.shown, %reason, "installed image not read");
+                Vec::new()
+            }
+        },
+        None => Vec::new(),
+    };
+    let offered: Vec<String> = match offers.is_empty() {
+        false => offers.iter().map(|(platform, _)| platform.clone()).collect(),
+        true if before.is_empty() => return Ok(()),
+        // One image alone: its configuration says what it is for.
+        true => match top.config.filter(|config| is_digest(&config.digest)) {
+            Some(config) => {
+                let rest = format!("blobs/{}", config.digest);
+                let (config, ..) = fetch::<ImageConfig>(&repository, &rest, None, CONFIG_LIMIT).await?;
+                config.platform.text().into_iter().collect()
+            }
+            None => return Ok(()),
+        },
+    };
+    let missing = before.iter().find(|was| !offered.iter().any(|is| same_platform(was, is)));
+    if let Some(missing) = missing {
+        let installed = installed.unwrap_or_default();
+        return Err(not_found(format!(
+            "`{}:{tag}` is not there for {missing}, as {installed} is",
+            repository.shown
+        )));
+    }
+    let needed = offers
+        .iter()
+        .filter(|(platform, _)| before.is_empty() || before.iter().any(|was| same_platform(was, platform)));
+    for (platform, digest) in needed.take(MOST_IMAGES) {
+        if let Err(failure) = manifest(&repository, digest).await {
+            let message = format!("`{}:{tag}` for {platform}: {failure}", repository.shown);
+            return Err(UpstreamFailure { message, ..failure });
+        }
+    }
+    Ok(())
+}
+
+/// Platforms of an index with the digests of their images.
+fn images(index: &Manifest) -> Vec<(String, String)> {
+    let images = index.manifests.iter().filter(|entry| is_digest(&entry.digest));
+    images
+        .filter_map(|entry| Some((entry.platform.as_ref()?.text()?, entry.digest.clone())))
+        .take(MOST_PLATFORMS)
+        .collect()
+}
+
+/// `linux/arm64` is `linux/arm64/v8`: that is the variant where none is named (containerd, `platforms.Normalize`).
+fn same_platform(one: &str, other: &str) -> bool {
+    let plain = |platform: &str| platform.strip_suffix("/v8").unwrap_or(platform).to_owned();
+    plain(one) == plain(other)
 }
 
 /// The archive of a chart, as the registry has it under a tag: two requests.
@@ -295,6 +380,13 @@ mod tests {
         assert_eq!(moment("1980-01-01T00:00:01Z"), None);
         assert_eq!(moment("0001-01-01T00:00:00Z"), None);
         assert!(moment("2026-08-07T14:22:55.123456789Z").is_some());
+    }
+
+    #[test]
+    fn variant_that_is_understood_is_no_other_platform() {
+        assert!(same_platform("linux/arm64", "linux/arm64/v8"));
+        assert!(!same_platform("linux/arm/v6", "linux/arm/v7"));
+        assert!(!same_platform("linux/amd64", "linux/arm64"));
     }
 
     #[test]

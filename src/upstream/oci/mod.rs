@@ -15,7 +15,7 @@ use url::Url;
 
 pub use self::auth::Tokens;
 pub(crate) use self::inspect::is_content_of;
-pub use self::inspect::{chart_archive, inspect};
+pub use self::inspect::{chart_archive, inspect, pullable};
 use super::context::Context;
 use super::failure::permanent;
 use super::github::next_page;

@@ -1,4 +1,4 @@
-//! What may be done to a cluster before an update is taken back.
+//! What may be done to a cluster before an update is reverted.
 
 use gitops_updater::app::cluster::ErrorClass;
 use gitops_updater::app::remedy::{Nudge, nudge, uncordon};
@@ -7,8 +7,8 @@ use gitops_updater::domain::settle::kind::Kind;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::connect;
-use crate::support::fake_cluster::{ADMIN, FakeCluster, START};
+use super::{connect, role};
+use crate::support::fake_cluster::{ADMIN, Account, FakeCluster, START};
 
 const RELEASES: &str = "helmreleases.helm.toolkit.fluxcd.io";
 
@@ -54,7 +54,8 @@ async fn only_a_node_that_is_as_it_was_left_is_uncordoned() {
     cluster.cluster().put(node("left", cordoned(START)));
     cluster.cluster().put(node("again", cordoned("2026-11-21T09:59:00Z")));
     cluster.cluster().put(node("free", json!({})));
-    let live = connect(&cluster, ADMIN, None).await;
+    cluster.account("bot", Account::nobody("bot").bound_to(&role("uncordon"), None));
+    let live = connect(&cluster, "bot", None).await;
     let left =
         |name: &str| LeftCordoned { node: name.into(), job: "system-upgrade/apply".into(), since: now() };
     let unschedulable =

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::role;
 use crate::support::fake_cluster::{ADMIN, Account, FakeCluster};
 use crate::support::sandbox::Sandbox;
 
@@ -52,6 +53,16 @@ fn pass_takes_the_lease_and_gives_it_back(#[case] command: &str) {
 }
 
 #[test]
+fn rights_of_the_component_are_enough() {
+    let cluster = FakeCluster::start();
+    cluster.account("bot", Account::nobody("bot").bound_to(&role("lease"), Some("default")));
+    let sandbox = sandbox(&cluster, "bot");
+    let done = sandbox.run(["verify", "--cluster", "--wait", "0s"]);
+    assert_eq!(done.exit_code, 0, "{}", done.stderr);
+    assert_eq!(asked(&cluster), ["GET", "POST", "PUT"], "{}", done.stderr);
+}
+
+#[test]
 fn lease_is_in_the_namespace_of_the_context() {
     let cluster = FakeCluster::start();
     let sandbox = sandbox(&cluster, ADMIN);
@@ -63,16 +74,16 @@ fn lease_is_in_the_namespace_of_the_context() {
 }
 
 #[rstest]
-#[case::run(&["run"])]
-#[case::propose(&["propose", "--component", "k3s"])]
-#[case::verify(&["verify"])]
-fn pass_that_finds_another_at_work_does_nothing(#[case] command: &[&str]) {
+#[case::run(&["run"], 0)]
+#[case::propose(&["propose", "--component", "k3s"], 0)]
+#[case::verify(&["verify"], 23)]
+fn pass_that_finds_another_at_work_does_nothing(#[case] command: &[&str], #[case] code: i32) {
     let cluster = FakeCluster::start();
     let sandbox = sandbox(&cluster, ADMIN);
     held_by_another(&cluster, "2099-01-01T00:00:00.000000Z");
     let before = sandbox.git().run(["for-each-ref"]);
     let done = sandbox.run(command.iter().chain(&["--offline", "--cluster"]));
-    assert_eq!((done.exit_code, done.stdout.as_str()), (0, ""), "{}", done.stderr);
+    assert_eq!((done.exit_code, done.stdout.as_str()), (code, ""), "{}", done.stderr);
     let said = "another pass is at work: `other` has the lease `default/gitops-updater` until 2099-01-01T00:05:10Z; \
                 nothing was done";
     assert!(done.stderr.contains(said), "{}", done.stderr);

@@ -148,7 +148,7 @@ impl World {
             fault("is next, and requires something".to_owned());
         }
         if step["gate"] == "auto" && step["revert"]["safety"] != "safe" {
-            fault("is merged by itself and cannot be taken back".to_owned());
+            fault("is merged by itself and cannot be reverted".to_owned());
         }
         if state.get(&component) != Some(&from) {
             fault(format!("starts from {from}, and Git has {:?}", state.get(&component)));

@@ -459,6 +459,37 @@ async fn an_index_tells_its_platforms_and_the_image_its_age_and_source() {
     assert_eq!(checks.archive_available, None);
 }
 
+/// An image was proposed whose tag, or whose manifest for an architecture, was gone from the registry.
+#[tokio::test]
+async fn image_can_be_pulled_when_it_is_there_for_every_platform_of_the_installed_one() {
+    let fake = FakeRegistry::start().await;
+    let registry = fake.served.authority();
+    let image = |number: u32| {
+        fake.manifest("app", None, &json!({"layers": [], "annotations": {"n": number.to_string()}}))
+    };
+    let of = |architecture: &str, digest: &str| json!({"digest": digest, "platform": {"os": "linux", "architecture": architecture}});
+    let index = |tag: &str, entries: Vec<serde_json::Value>| {
+        fake.manifest("app", Some(tag), &json!({"manifests": entries}));
+    };
+    index("1.0", vec![of("amd64", &image(1)), of("arm64", &image(2))]);
+    index(
+        "1.1",
+        vec![of("amd64", &image(3)), of("arm64", &image(4)), of("s390x", &format!("sha256:{:064}", 0))],
+    );
+    index("1.2", vec![of("amd64", &image(5))]);
+    index("1.3", vec![of("amd64", &image(6)), of("arm64", &format!("sha256:{:064}", 1))]);
+    let context = Setting::default().plain_http(&registry).context();
+    let ask = async |tag: &str| oci::pullable(&context, &registry, "app", tag, Some("1.0")).await;
+    // What nobody runs need not be there.
+    ask("1.1").await.unwrap();
+    let lacks = ask("1.2").await.unwrap_err();
+    assert_eq!(lacks.class, FailureClass::NotFound);
+    assert!(lacks.message.contains("is not there for linux/arm64, as 1.0 is"), "{lacks}");
+    let lost = ask("1.3").await.unwrap_err();
+    assert!(lost.class == FailureClass::NotFound && lost.message.contains("for linux/arm64"), "{lost}");
+    assert_eq!(ask("9.9").await.unwrap_err().class, FailureClass::NotFound);
+}
+
 #[tokio::test]
 async fn an_image_that_is_not_what_its_digest_says_tells_nothing() {
     let fake = FakeRegistry::start().await;

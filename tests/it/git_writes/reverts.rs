@@ -1,4 +1,4 @@
-//! What was merged is found again on the base branch, and taken back without anything else.
+//! What was merged is found again on the base branch, and reverted without anything else.
 
 use gitops_updater::repo::write::{Id, Landed, Merged, Person, Remote, Standing, WriteRepo};
 use rstest::rstest;
@@ -63,7 +63,7 @@ impl World {
         self.repo.landed(merge, Some((self.base, self.head))).unwrap()
     }
 
-    fn taken_back(&self, landed: Landed) -> Id {
+    fn reverted(&self, landed: Landed) -> Id {
         let tip = self.main();
         let Merged::Tree(tree) = self.repo.without(landed, tip).unwrap() else { panic!("no conflict") };
         let bot = Person::bot();
@@ -83,9 +83,9 @@ fn what_landed_is_found_and_taken_back_without_anything_else(
     assert_eq!(landed, Landed { before, after: merge });
     assert_eq!(world.repo.landed_paths(landed).unwrap(), ["a.yaml"]);
     assert_eq!(world.repo.standing(landed, world.main()).unwrap(), Standing::Untouched);
-    let reverted = world.taken_back(landed);
+    let reverted = world.reverted(landed);
     assert_eq!(world.repo.changed_paths(before, reverted).unwrap(), ["c.yaml"]);
-    assert_eq!(world.repo.standing(landed, reverted).unwrap(), Standing::TakenBack);
+    assert_eq!(world.repo.standing(landed, reverted).unwrap(), Standing::Reverted);
     // As Git itself does it.
     let last = merge.to_string();
     let arguments: Vec<String> = match how {
@@ -147,7 +147,7 @@ fn later_change_to_the_same_file_is_seen_and_the_line_itself_conflicts() {
     assert_eq!(world.repo.standing(landed, elsewhere).unwrap(), Standing::Changed(vec!["a.yaml".to_owned()]));
     let touching = world.repo.commits_touching(landed.after, elsewhere, &["a.yaml".to_owned()], 100).unwrap();
     assert_eq!(touching.iter().map(|commit| commit.id).collect::<Vec<_>>(), [elsewhere]);
-    let reverted = world.taken_back(landed);
+    let reverted = world.reverted(landed);
     let kept = world.git.run(["show", &format!("{reverted}:a.yaml")]);
     assert!(kept.starts_with("one: 1\n") && kept.ends_with("three: mine"), "{kept}");
     world.git.write("a.yaml", text.replace("one: 2", "one: mine"));

@@ -211,3 +211,19 @@ fn update_that_is_not_there_is_answered_with_the_ids_that_may_be_meant() {
         assert!(world.run(&arguments).exited(1).stderr.contains("`gitops-updater status` lists them"));
     }
 }
+
+/// What one person names is no news for everybody: the dashboard stays, and the person is told why.
+#[test]
+fn what_is_named_and_cannot_be_proposed_is_told_why_and_leaves_the_dashboard_alone() {
+    let world = World::new();
+    world.pass(NOW);
+    let before = world.dashboard().body;
+    let propose = |component: &str| world.run(&["propose", "--component", component, "--now", NOW]).exited(0);
+    let told = propose("helm/apps/website");
+    assert!(told.stdout.contains("Not proposed (1):\n  helm/apps/website 1.0.0 → 1.1.0\n"), "{told}");
+    assert!(told.stdout.contains("podinfo"), "what it waits for: {told}");
+    assert_eq!(world.dashboard().body, before);
+    // What is under way is no news either.
+    assert!(!propose("helm/apps/podinfo").stdout.contains("Not proposed"));
+    world.quiet(NOW);
+}

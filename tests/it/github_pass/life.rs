@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use crate::support::fake_forge::PullState;
+use crate::support::fake_upstream::Fault;
 use crate::support::snapshot::snapshot;
 
 use super::world::{LATER, MUCH_LATER, NOW, World};
@@ -33,7 +34,8 @@ fn first_pass_proposes_and_the_second_does_nothing() {
 
     Waiting (1; `gitops-updater plan` shows all):
       helm/apps/legacy 1.0.0 → 2.0.0
-        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo 6.5.1 is under way
+        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo
+        6.5.1 is under way
     ");
     let podinfo = world.open("podinfo");
     let pull = podinfo.pull.clone().unwrap();
@@ -195,13 +197,110 @@ fn chart_that_drops_what_objects_are_stored_as_is_held_and_never_reverted(
     assert_eq!(update["gate"], "review", "a person merges it, whatever the policy says");
 }
 
-#[test]
-fn chart_that_cannot_be_had_is_proposed_with_a_word_about_it() {
+/// A chart whose archive was not there was proposed all the same, and merged where the policy says `auto`.
+#[rstest]
+#[case::not_there(Fault::Status(404, vec![]), "it cannot be fetched")]
+#[case::broken(Fault::Status(503, vec![]), "not judged")]
+#[case::refused(Fault::Status(401, vec![]), "not judged")]
+fn chart_that_cannot_be_fetched_is_held_until_it_can(
+    #[case] fault: Fault,
+    #[case] reason: &str,
+    #[values("review", "auto")] gate: &str,
+) {
     let world = World::new();
-    world.web.serve("/charts/podinfo-6.5.1.tgz", "no archive");
+    world.configure(&format!("policy: {{semver_gates: {{patch: {gate}}}}}\n"));
+    for _ in 0..20 {
+        world.web.fail("/charts/podinfo-6.5.1.tgz", fault.clone());
+    }
+    let report = world.pass(NOW);
+    assert_eq!(world.pulls(), []);
+    let held = report["plan"]["held"].as_array().unwrap();
+    let podinfo = held.iter().find(|held| held["component"] == "helm/apps/podinfo").unwrap();
+    assert_eq!((&podinfo["gate"], &podinfo["to"]), (&"fetch".into(), &"6.5.1".into()));
+    assert!(podinfo["reason"].as_str().unwrap().contains(reason), "{podinfo}");
+    assert!(world.dashboard().body.contains("fetch"), "{}", world.dashboard().body);
+    let text = world.run(&["plan", "--now", NOW]).exited(0);
+    assert!(text.stdout.contains("fetch: "), "{text}");
+    // Asked again by the next pass, when it is there.
+    world.web.heal("/charts/podinfo-6.5.1.tgz");
+    world.pass(LATER);
+    assert!(world.open("podinfo").title.contains("6.5.1"));
+}
+
+#[test]
+fn chart_that_is_not_what_the_index_promises_is_held() {
+    let world = World::new();
+    let index = "apiVersion: v1\nentries:\n  podinfo:\n    - {name: podinfo, version: 6.5.1, digest: \
+                 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa, created: '2026-07-01T10:00:00Z', urls: \
+                 [podinfo-6.5.1.tgz]}\n    - {name: podinfo, version: 6.5.0, created: '2026-06-01T10:00:00Z', urls: \
+                 [podinfo-6.5.0.tgz]}\n";
+    world.web.serve("/charts/index.yaml", index);
+    let report = world.pass(NOW);
+    assert_eq!(world.pulls(), []);
+    assert!(report["plan"]["held"].to_string().contains("not what the index promises"), "{report}");
+}
+
+/// A pass that could not see the cluster, or a registry that did not answer, closed what was proposed and deleted its
+/// branch.
+#[test]
+fn what_is_proposed_stays_open_when_its_archive_is_out_of_reach() {
+    let world = World::new();
     world.pass(NOW);
-    let body = world.open("podinfo").body;
-    assert!(body.contains("could not be compared"), "{body}");
+    let (pulls, refs) = (world.pulls(), world.git().run(["for-each-ref", "refs/heads"]));
+    for _ in 0..20 {
+        world.web.fail("/charts/podinfo-6.5.1.tgz", Fault::Status(503, vec![]));
+    }
+    world.pass(LATER);
+    assert_eq!((world.pulls(), world.git().run(["for-each-ref", "refs/heads"])), (pulls, refs));
+}
+
+/// "Nothing to do." was all that was said, and that all went well.
+#[test]
+fn pass_without_any_upstream_in_reach_says_so_and_fails() {
+    let world = World::new();
+    for _ in 0..20 {
+        world.web.fail("/charts/index.yaml", Fault::Status(503, vec![]));
+    }
+    let told = world.run(&["run", "--now", NOW]).exited(1);
+    assert!(told.stdout.contains("Unresolved (3)") && told.stdout.contains("helm/apps/podinfo"), "{told}");
+}
+
+#[test]
+fn pass_that_is_stopped_says_by_what() {
+    let mut world = World::new();
+    world.variables.push(("GITOPS_UPDATER_DISABLE", "1".to_owned()));
+    let told = world.run(&["run", "--now", NOW]).exited(0);
+    assert!(told.stdout.contains("stopped by the kill switch"), "{told}");
+    assert!(told.stdout.contains("`GITOPS_UPDATER_DISABLE`"), "{told}");
+    let status = world.run(&["status", "--now", NOW]).exited(0);
+    assert!(status.stdout.contains("GITOPS_UPDATER_DISABLE"), "{status}");
+    let refused = world.run(&["backup", "create", "--now", NOW]).exited(1);
+    assert!(refused.stderr.contains("kill switch"), "{refused}");
+    assert_eq!(world.git().run(["for-each-ref", "refs/gitops-updater/backups"]), "");
+}
+
+/// What was named and cannot go was passed over in silence.
+#[test]
+fn named_component_that_is_not_proposed_is_told_with_the_reason() {
+    let world = World::new();
+    let told = world.run(&["propose", "--component", "helm/apps/website", "--now", NOW]).exited(0);
+    let text = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("Not proposed (1): helm/apps/website 1.0.0 → 1.1.0 waits"), "{told}");
+}
+
+/// A declined version kept what waits for nothing of it from going on, and was told as "goes alone".
+#[test]
+fn declined_version_is_held_by_its_quarantine_and_keeps_nothing_else_back() {
+    let world = World::new();
+    world.pass(NOW);
+    let number = world.open("podinfo").number;
+    world.forge.github().set_open(number, false);
+    world.pass(LATER);
+    let report = world.pass(MUCH_LATER);
+    let held = report["plan"]["held"].as_array().unwrap();
+    let podinfo = held.iter().find(|held| held["component"] == "helm/apps/podinfo").unwrap();
+    assert_eq!(podinfo["gate"], "quarantine", "{podinfo}");
+    assert!(world.open("website").title.contains("1.1.0"));
 }
 
 #[test]

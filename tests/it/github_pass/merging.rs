@@ -83,8 +83,8 @@ fn method_that_the_repository_forbids_names_the_key_and_the_ones_it_has() {
     check(&world, "success");
     world.forge.github().forbidden_methods = vec!["squash", "merge"];
     let output = world.run(&["run", "--now", LATER]).exited(1);
-    assert!(output.stdout.contains("`pull_requests.merge_method: squash`"), "{output}");
-    assert!(output.stdout.contains("set it to `rebase`"), "{output}");
+    assert!(output.said().contains("`pull_requests.merge_method: squash`"), "{output}");
+    assert!(output.said().contains("set it to `rebase`"), "{output}");
 }
 
 #[test]

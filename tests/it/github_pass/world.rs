@@ -11,6 +11,7 @@ use crate::support::fake_channels::FakeChannels;
 use crate::support::fake_forge::{Account, FakeForge, Issue, PullState, VirtualTime};
 use crate::support::fake_upstream::FakeUpstream;
 use crate::support::git::Git;
+use crate::support::manifests::{SOURCE, release};
 use crate::support::sandbox::{CommandOutput, Sandbox, copy};
 
 /// When the program takes it to be.
@@ -20,31 +21,8 @@ pub(super) const MUCH_LATER: &str = "2026-11-22T10:00:00Z";
 
 pub(super) const TOKEN: &str = "ghs_0123456789abcdefSECRET";
 
-const SOURCE: &str = "\
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: HelmRepository
-metadata: {name: example, namespace: apps}
-spec: {url: https://charts.example.com}
-";
-
-fn release(name: &str, version: &str, more: &str) -> String {
-    format!(
-        "\
-apiVersion: helm.toolkit.fluxcd.io/v2
-kind: HelmRelease
-metadata: {{name: {name}, namespace: apps}}
-spec:
-  chart:
-    spec:
-      chart: {name}
-      version: {version} # kept
-      sourceRef: {{kind: HelmRepository, name: example}}
-{more}"
-    )
-}
-
 /// A chart as it is published.
-pub(super) fn chart(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn chart(name: &str, version: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     let about = format!("apiVersion: v2\nname: {name}\nversion: {version}\n");
     for (path, text) in [("Chart.yaml", about.as_str())].iter().chain(files) {

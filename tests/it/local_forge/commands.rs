@@ -101,7 +101,7 @@ fn a_pull_request_is_merged_by_a_person() {
     ----- stderr -----
     ");
     snapshot!(sandbox.git_graph("main"), @r"
-    *   [commit] (HEAD -> main) Merge pull request #1 from gitops-updater/k3s
+    *   [commit] (HEAD -> main, refs/gitops-updater/base) Merge pull request #1 from gitops-updater/k3s
     |\
     | * [commit] (gitops-updater/k3s, refs/gitops-updater/pulls/1/head) k3s: v1.33.4+k3s1 -> v1.33.5+k3s1
     |/
@@ -299,13 +299,18 @@ fn backup_points_are_made_listed_shown_and_restored() {
     drop(sandbox.run(["pr", "merge", "1"]).exited(0));
     sandbox.write("README.md", "Another lab\n");
     sandbox.git().commit_all("Rename");
-    snapshot!(sandbox.run(["backup", "restore", "mine", "--component", "k3s"]), @r"
-    exit_code: 0
-    ----- stdout -----
-    opened #2: Restore k3s from mine
-      gitops-updater/restore-mine-c3e09f4f
-    ----- stderr -----
-    ");
+    // What does harm is refused as by `rollback`, and nothing is made.
+    let refused = sandbox.run(["backup", "restore", "mine", "--component", "k3s"]).exited(1);
+    for part in ["stay cordoned", "--accept-harm nodes-stay-cordoned"] {
+        assert!(refused.stderr.contains(part), "`{part}` is not in {refused}");
+    }
+    assert_eq!(sandbox.git().run(["for-each-ref", "refs/gitops-updater/state"]), "");
+    let restore = ["backup", "restore", "mine", "--component", "k3s", "--accept-harm", "nodes-stay-cordoned"];
+    let told = sandbox.run(restore).exited(0);
+    assert!(told.stdout.starts_with("opened #2: Restore k3s from mine\n"), "{told}");
+    assert!(told.stdout.contains("  k3s v1.33.5+k3s1 → v1.33.4+k3s1\n"), "{told}");
+    let quarantine = sandbox.git().run(["show", "refs/gitops-updater/state:quarantine.yaml"]);
+    assert!(quarantine.contains("version: v1.33.5+k3s1"), "{quarantine}");
     snapshot!(sandbox.run(["backup", "restore", "mine", "--component", "longhorn"]), @r"
     exit_code: 1
     ----- stdout -----
@@ -313,8 +318,10 @@ fn backup_points_are_made_listed_shown_and_restored() {
     error: backup point `mine` has none of these components
     hint: `gitops-updater backup show` lists its components
     ");
-    drop(sandbox.run(["backup", "restore", "mine", "--component", "k3s"]).exited(0));
+    drop(sandbox.run(restore).exited(0));
     let shown = sandbox.run(["pr", "show", "2", "--format", "json"]).exited(0).json();
+    let body = shown["body"].as_str().unwrap();
+    assert!(body.contains("`v1.33.5+k3s1` → `v1.33.4+k3s1`") && body.contains("in quarantine"), "{body}");
     assert_eq!(shown["files"], serde_json::json!(["k3s/plan.yaml"]));
     drop(sandbox.run(["pr", "merge", "2"]).exited(0));
     assert_eq!(std::fs::read_to_string(sandbox.work().join("k3s/plan.yaml")).unwrap(), PLAN);

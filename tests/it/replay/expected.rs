@@ -82,7 +82,7 @@ pub(super) fn expected(name: &str) -> Vec<Row> {
         "k3s-plan-job-fails" => vec![(4.3, WAIT), (34.423, HOLD)],
         "k3s-plan-reverted-old-jobs-kept" => vec![(4.2, WAIT), (21.531, HOLD)],
         "chart-upgrade-healthy" => vec![(10.0, WAIT), (30.01, GOOD)],
-        // A person takes it back.
+        // A person reverts it.
         "chart-upgrade-fails" => vec![(10.0, WAIT), (40.0, REVERT), (60.0, WAIT), (80.0, GOOD)],
         // The second node is away for the settle time and two windows before it is given up.
         "k3s-node-stays-away" => vec![(10.0, WAIT), (46.0 + window, AWAY), (46.0 + 2.0 * window + 5.0, HOLD)],

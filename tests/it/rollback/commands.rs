@@ -48,9 +48,20 @@ fn pushed_rollback_is_recorded_at_once() {
     assert!(again.stdout.contains("done already"), "{again}");
 }
 
+/// A repository whose history has podinfo at 6.4.9, which no update brought in.
+fn with_an_older_one() -> World {
+    let world = World::new();
+    let text = std::fs::read_to_string(world.dir().join("podinfo.yaml")).unwrap();
+    world.git.write("podinfo.yaml", text.replace("6.5.0", "6.4.9"));
+    world.git.commit_all("Try an older one");
+    world.git.write("podinfo.yaml", &text);
+    world.git.commit_all("And back");
+    world
+}
+
 #[test]
 fn version_that_no_update_knows_is_written_alone() {
-    let world = World::new();
+    let world = with_an_older_one();
     let told = program(&world, &[ID, "--to", "6.4.9", "--push", "--format", "json"]).exited(0).json();
     assert_eq!(told["components"][0]["from"], "6.5.0");
     assert_eq!(podinfo_at(&world, "main"), "version: 6.4.9 # kept");
@@ -60,6 +71,35 @@ fn version_that_no_update_knows_is_written_alone() {
         missing.stderr.contains("no update is known") && missing.stderr.contains("--to VERSION"),
         "{missing}"
     );
+}
+
+/// Any text was taken for a version to go back to, also one that is newer or was never there.
+#[test]
+fn only_older_versions_that_git_had_are_gone_back_to() {
+    let world = with_an_older_one();
+    let before = world.refs();
+    let newer = program(&world, &[ID, "--to", "6.5.9"]).exited(1);
+    assert!(newer.stderr.contains("it is newer than 6.5.0"), "{newer}");
+    for never in ["6.4.8", "bogus"] {
+        let refused = program(&world, &[ID, "--to", never]).exited(1);
+        assert!(
+            refused.stderr.contains("Git never had it") && refused.stderr.contains("git log -p"),
+            "{refused}"
+        );
+    }
+    let nobody = program(&world, &["helm/apps/nothing"]).exited(2);
+    assert!(nobody.stderr.contains("there is no component"), "{nobody}");
+    let harm = program(&world, &[ID, "--accept-harm", "foo"]).exited(2);
+    assert!(harm.stderr.contains("nodes-stay-cordoned"), "{harm}");
+    assert_eq!(world.refs(), before);
+}
+
+#[test]
+fn second_rollback_says_that_the_first_waits_to_be_merged() {
+    let world = updated();
+    drop(program(&world, &[ID]).exited(0));
+    let again = program(&world, &[ID]).exited(0);
+    assert!(again.stdout.contains("proposed already, and waits to be merged"), "{again}");
 }
 
 #[test]
@@ -107,6 +147,14 @@ fn dry_run_says_what_would_be_done_and_changes_nothing() {
 const PLAN: &str = "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nmetadata: {name: server, namespace: system-upgrade}\n\
                     spec:\n  version: v1.34.1+k3s1\n  upgrade: {image: rancher/k3s-upgrade}\n";
 
+/// A Plan that was at v1.33.4+k3s1 before.
+fn begin(sandbox: &Sandbox) {
+    sandbox.write("plan.yaml", PLAN.replace("v1.34.1", "v1.33.4"));
+    sandbox.git().commit_all("Start");
+    sandbox.write("plan.yaml", PLAN);
+    sandbox.git().commit_all("Update k3s");
+}
+
 fn nodes(versions: [&str; 2]) -> String {
     let node = |version: &str| format!("- {{name: n, kubelet: {version}, ready: true, schedulable: true}}\n");
     format!("taken_at: {LATER}\nnodes:\n{}{}", node(versions[0]), node(versions[1]))
@@ -115,8 +163,7 @@ fn nodes(versions: [&str; 2]) -> String {
 #[test]
 fn what_does_harm_is_refused_with_what_to_do_until_the_harm_is_taken_on() {
     let sandbox = Sandbox::with_empty_repo();
-    sandbox.write("plan.yaml", PLAN);
-    sandbox.git().commit_all("Start");
+    begin(&sandbox);
     let run = |arguments: &[&str]| {
         sandbox
             .run(["rollback", "k3s", "--to", "v1.33.4+k3s1", "--now", LATER].iter().chain(arguments).copied())
@@ -140,8 +187,7 @@ fn what_does_harm_is_refused_with_what_to_do_until_the_harm_is_taken_on() {
     assert!(sandbox.git().run(["show", "main:plan.yaml"]).contains("version: v1.33.4+k3s1"));
 
     let sandbox = Sandbox::with_empty_repo();
-    sandbox.write("plan.yaml", PLAN);
-    sandbox.git().commit_all("Start");
+    begin(&sandbox);
     let taken_on = sandbox
         .run([
             "rollback",
@@ -175,7 +221,38 @@ fn kill_switch_stops_a_rollback_too() {
 
 #[test]
 fn unknown_component_is_named() {
-    let error = program(&updated(), &["helm/apps/nobody"]).exited(1);
+    let error = program(&updated(), &["helm/apps/nobody"]).exited(2);
     assert!(error.stderr.contains("there is no component `helm/apps/nobody`"), "{error}");
     drop(program(&updated(), &[]).exited(2));
+}
+
+/// The quarantine stayed: the version that runs was called rolled back, and its branch was there for ever.
+#[test]
+fn pull_request_to_go_back_that_is_closed_leaves_nothing_behind() {
+    let world = updated();
+    let told = program(&world, &[ID, "--reason", "orders fail", "--format", "json"]).exited(0).json();
+    let number = told["pull_request"].as_u64().unwrap();
+    let branch = world.pulls().into_iter().find(|pull| pull.0 == number).unwrap().1;
+    world.at(LAST);
+    assert!(quarantine(&world).contains("orders fail"), "it is still open");
+    let shown = Sandbox::empty().run(["status", world.dir().to_str().unwrap(), "--now", LAST]).exited(0);
+    assert!(
+        shown.stdout.contains(&format!("#{number} waits for a person: Roll helm/apps/podinfo back")),
+        "{shown}"
+    );
+    world.close(number);
+    world.at(LAST);
+    assert!(!quarantine(&world).contains("6.5.1"), "{}", quarantine(&world));
+    assert!(!world.branches().contains(&branch), "{:?}", world.branches());
+    assert_eq!(stage_of(&world), "verified");
+}
+
+#[test]
+fn branch_of_a_merged_pull_request_to_go_back_is_taken_away() {
+    let world = updated();
+    let told = program(&world, &[ID, "--format", "json"]).exited(0).json();
+    world.merge(told["pull_request"].as_u64().unwrap());
+    world.at(LAST);
+    assert!(!world.branches().iter().any(|branch| branch.contains("rollback")), "{:?}", world.branches());
+    assert!(quarantine(&world).contains("6.5.1"), "what was left stays away");
 }

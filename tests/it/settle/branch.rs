@@ -15,11 +15,7 @@ fn persons_revert_ends_the_update_and_the_version_is_not_proposed_again() {
     assert_eq!(settled.outcomes[&settling.id], Outcome::Over);
     let update = settling.update();
     assert_eq!(update.stage, Stage::Reverted);
-    assert!(
-        update.reason.as_deref().unwrap().starts_with("a person took it back in "),
-        "{:?}",
-        update.reason
-    );
+    assert!(update.reason.as_deref().unwrap().starts_with("a person reverted it in "), "{:?}", update.reason);
     assert!(settling.world.state_file("quarantine.yaml").contains("6.5.1"));
     settling.world.at(LATER);
     assert_eq!(settling.world.pulls().iter().filter(|pull| pull.1.contains("podinfo")).count(), 1);

@@ -220,7 +220,10 @@ impl Shown {
     fn text(&self, rollout: &Rollout) -> String {
         let tip = rollout.world.git.run(["rev-parse", "main"]);
         let mut objects = vec![source(&tip), kustomization(&tip)];
-        for (name, role, concurrency) in [("server", "server", self.concurrency), ("agent", "agent", 2)] {
+        for (name, role, concurrency) in [
+            ("server", "server", self.concurrency),
+            ("agent", "agent", if self.concurrency == 0 { 0 } else { 2 }),
+        ] {
             objects.push(json!({"apiVersion": "upgrade.cattle.io/v1", "kind": "Plan",
                 "metadata": {"name": name, "namespace": "system-upgrade", "uid": name, "generation": 1,
                     "annotations": self.annotations,
@@ -231,7 +234,8 @@ impl Shown {
                     "applying": if name == "server" { json!(self.applying) } else { json!([]) },
                     "conditions": [
                         {"type": "Complete", "status": if name == "server" { self.complete.0 } else { "True" },
-                            "reason": if name == "server" { self.complete.1 } else { "Complete" }},
+                            "reason": if name == "server" { self.complete.1 } else { "Complete" },
+                            "lastUpdateTime": "2026-11-21T11:20:00Z"},
                         {"type": "Validated", "status": "True"}, {"type": "LatestResolved", "status": "True"}]}}));
         }
         for (at, node) in self.nodes.iter().enumerate() {
@@ -470,4 +474,23 @@ fn node_stays_cordoned_where(#[case] config: &str, #[case] shown: Shown) {
     let rollout = Rollout::merged(config);
     assert_eq!(rollout.sees(&shown), [""; 0]);
     assert!(rollout.update().settling.uncordoned.is_empty());
+}
+
+#[test]
+fn what_failed_before_a_person_took_it_up_again_does_not_stop_it_anew() {
+    let rollout = Rollout::merged("");
+    rollout.sees(&Shown::failed());
+    assert_eq!(rollout.commits(), [STOP]);
+    rollout.world.git.run(["revert", "--no-edit", "HEAD"]);
+    let id = ID.to_owned();
+    rollout
+        .store()
+        .change(MUCH_LATER.parse().unwrap(), |state| resume(state, &id, "jane", MUCH_LATER.parse().unwrap()))
+        .unwrap();
+    // Neither Flux nor the controller has gone on yet.
+    let (settled, _) = rollout.look(&Shown::failed(), &Recording::default(), "2026-11-21T13:00:10Z").unwrap();
+    let update = rollout.update();
+    assert_eq!(update.stage, Stage::Rolling, "{:?}", update.reason);
+    assert!(settled.waiting[ID].contains("before it was taken up again"), "{:?}", settled.waiting);
+    assert_eq!(rollout.commits().len(), 2, "{:?}", rollout.commits());
 }

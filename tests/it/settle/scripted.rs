@@ -16,6 +16,8 @@ pub(super) struct Scripted {
     from: f64,
     /// What happens elsewhere while everything is listed.
     pub(super) meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
+    /// It takes no patches.
+    pub(super) refuses: bool,
     /// What was asked of it.
     pub(super) asked: Mutex<Vec<String>>,
 }
@@ -23,7 +25,7 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, meanwhile: None, asked: Mutex::default() }
+        Self { lines, from, meanwhile: None, refuses: false, asked: Mutex::default() }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -124,6 +126,11 @@ impl Cluster for Scripted {
         patch: &Value,
     ) -> Result<Value, ClusterError> {
         let namespace = namespace.unwrap_or("-");
+        if self.refuses {
+            let attempted = format!("patch {}/{namespace}/{name}", kind.kind);
+            let reason = "the account may not".to_owned();
+            return Err(ClusterError { attempted, reason, class: ErrorClass::Denied, hint: None });
+        }
         self.asked.lock().unwrap().push(format!("{}/{namespace}/{name} {patch}", kind.kind));
         Ok(Value::Null)
     }

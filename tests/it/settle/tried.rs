@@ -15,7 +15,7 @@ use gitops_updater::domain::settle::health::probe::{
 };
 use gitops_updater::domain::settle::record::KeptVolume;
 use gitops_updater::domain::settle::settings::{Settings, Windows};
-use gitops_updater::domain::state::Stage;
+use gitops_updater::domain::state::{Stage, Update};
 
 use super::scripted::Scripted;
 use super::story::{Release, Story};
@@ -82,9 +82,9 @@ fn trial(name: impl Into<String>, tried: Tried) -> Vec<Trial> {
 }
 
 impl Trier for Scripting {
-    fn trials(&self, component: &str) -> Trials {
+    fn trials(&self, update: &Update) -> Trials {
         // The other component of the repository has none.
-        if component.ends_with("podinfo") { self.0.trials.clone() } else { Trials::default() }
+        if update.component.ends_with("podinfo") { self.0.trials.clone() } else { Trials::default() }
     }
 
     fn ask(&self, trials: Trials) -> LocalBoxFuture<'_, Vec<Trial>> {

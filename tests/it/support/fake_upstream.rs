@@ -120,6 +120,11 @@ impl FakeUpstream {
         self.content.lock().unwrap().faults.entry(path.to_owned()).or_default().push_back(fault);
     }
 
+    /// Nothing goes wrong with `path` any more.
+    pub(crate) fn heal(&self, path: &str) {
+        self.content.lock().unwrap().faults.remove(path);
+    }
+
     /// Every answer takes this long.
     pub(crate) fn pause(&self, pause: Duration) {
         self.content.lock().unwrap().pause = pause;

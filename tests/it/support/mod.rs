@@ -13,6 +13,7 @@ pub(crate) mod fake_github;
 pub(crate) mod fake_registry;
 pub(crate) mod fake_upstream;
 pub(crate) mod git;
+pub(crate) mod manifests;
 pub(crate) mod sandbox;
 pub(crate) mod scripted_cluster;
 pub(crate) mod served;

@@ -147,6 +147,11 @@ pub(crate) struct CommandOutput {
 }
 
 impl CommandOutput {
+    /// Standard output without its lines: what is said, however it is wrapped.
+    pub(crate) fn said(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {

@@ -1,4 +1,4 @@
-//! What is held, what facts say, and whether steps can be taken back.
+//! What is held, what facts say, and whether steps can be reverted.
 
 use rstest::rstest;
 
@@ -214,7 +214,7 @@ fn sources_of_facts_are_told() {
     );
 }
 
-/// Every row of the matrix of what can be taken back.
+/// Every row of the matrix of what can be reverted.
 #[rstest]
 #[case::k3s_patch(Small::new().k3s("v1.33.9+k3s1", &["v1.33.10+k3s1"]), RevertSafety::Conditional)]
 #[case::k3s_minor(Small::new().k3s("v1.32.9+k3s1", &["v1.33.10+k3s1"]), RevertSafety::Conditional)]

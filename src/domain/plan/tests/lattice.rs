@@ -130,6 +130,33 @@ fn flux_and_kubernetes_climb_in_turns() {
     assert_eq!(told(&world.plan()), "flux v0.41.2 | flux v2.0.1");
 }
 
+/// Together these have more states than are looked at: then cores move one after the other, again and again.
+#[test]
+fn many_that_are_tied_together_climb_to_the_end_all_the_same() {
+    let rule = |name: &str| {
+        format!(
+            "id: {name}\ntitle: {name}\nwhy: it is picky\nabout: {{charts: [{name}]}}\n\
+             compatibility: [{{versions: '>=1', needs: {{flux: '>=0.1'}}}}]\n"
+        )
+    };
+    let names = ["alpha", "beta", "gamma", "delta"];
+    let rules: Vec<String> = names.iter().map(|name| rule(name)).collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let newer = ["1.1.0", "1.2.0", "1.3.0", "1.4.0", "1.5.0", "1.6.0"];
+    let mut world = Small::with_rules(&rules)
+        .flux("v0.41.2", &["v2.0.1", "v2.1.2", "v2.2.3", "v2.3.0"])
+        .k3s("v1.24.17+k3s1", &["v1.25.16+k3s4", "v1.26.15+k3s1", "v1.27.16+k3s1", "v1.28.15+k3s1"]);
+    for name in names {
+        world = world.chart(name, "1.0.0", &newer);
+    }
+    let plan = world.plan();
+    assert_sound(&plan);
+    let told = told(&plan);
+    for end in ["flux v2.3.0", "k3s v1.28.15+k3s1", "helm/apps/alpha 1.6.0", "helm/apps/delta 1.6.0"] {
+        assert!(told.contains(end), "{end}: {told}");
+    }
+}
+
 #[test]
 fn apis_that_flux_no_longer_serves_hold_it_where_they_are_used() {
     let used = ApiUse {

@@ -254,3 +254,35 @@ proptest! {
         }
     }
 }
+
+#[rstest]
+#[case::the_one_that_was_declined("6.5.0", "6.5.2", true)]
+#[case::older_patch_that_lacks_what_it_brought("6.5.0", "6.5.1", true)]
+#[case::newer_patch("6.5.0", "6.5.3", false)]
+#[case::older_minor_was_not_declined("6.4.0", "6.4.9", false)]
+#[case::same_version_without_its_v("6.5.0", "v6.5.2", true)]
+fn quarantine_keeps_a_version_and_older_patches_of_it_from_being_taken(
+    #[case] from: &str,
+    #[case] to: &str,
+    #[case] is_held: bool,
+) {
+    let candidate = candidate(to);
+    let step = Considered {
+        component: "x",
+        from,
+        candidate: &candidate,
+        update_type: UpdateType::Patch,
+        scheme: Scheme::Semver,
+        tag_prefix: None,
+    };
+    let declined = |component: &str| Quarantined {
+        component: component.to_owned(),
+        version: "6.5.2".to_owned(),
+        reason: "closed".to_owned(),
+        since: NOW.parse().unwrap(),
+        update_id: None,
+    };
+    let hold = quarantined(&step, &[declined("y"), declined("x")]);
+    assert_eq!(hold.as_ref().map(|hold| hold.gate), is_held.then_some("quarantine"));
+    assert_eq!(quarantined(&step, &[declined("y")]).map(|hold| hold.gate), None);
+}

@@ -129,11 +129,11 @@ fn kill_switch_stops_everything_and_says_how_to_go_on() {
         ),
         (
             KillSwitch::Environment,
-            "kill_switch by GITOPS_UPDATER_DISABLE: everything is stopped; unset the environment variable to go on",
+            "kill_switch by GITOPS_UPDATER_DISABLE: everything is stopped; unset the environment variable `GITOPS_UPDATER_DISABLE` to go on",
         ),
         (
             KillSwitch::Dashboard,
-            "kill_switch by gitops-updater/stop: everything is stopped; take the label off the dashboard to go on",
+            "kill_switch by gitops-updater/stop: everything is stopped; take the label `gitops-updater/stop` off the dashboard to go on",
         ),
     ] {
         let world = World { kill_switch: Some(switch), ..world() };

@@ -171,6 +171,42 @@ spec:
     );
 }
 
+/// Everything that depends on the sources waited for the versions of the charts whose sources stand there, and where one
+/// of these charts waited for something itself, that order was lost in the cycle.
+#[test]
+fn source_of_a_chart_is_no_reason_to_wait_for_the_chart() {
+    let source = "---
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: web, namespace: apps}
+spec: {url: 'oci://ghcr.io/me/charts/web', ref: {tag: 1.0.0}}
+";
+    let web = "---
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: web, namespace: apps}
+spec:
+  chartRef: {kind: OCIRepository, name: web}
+";
+    let files = [
+        (
+            "clusters/home/flux.yaml",
+            with_source(
+                kustomization("sources", "./sources", "")
+                    + &kustomization("storage", "./storage", "{name: sources}")
+                    + &kustomization("apps", "./apps", "{name: storage}"),
+            ),
+        ),
+        ("sources/web.yaml", source.to_owned()),
+        ("storage/db.yaml", release("storage", "db", "")),
+        ("apps/web.yaml", web.to_owned()),
+    ];
+    assert_eq!(
+        lines(&resolved(&files)),
+        ["helm/apps/web < helm/storage/db: Kustomization `flux-system/apps` depends on `flux-system/storage`"]
+    );
+}
+
 #[test]
 fn variable_in_a_kustomization_belongs_to_what_uses_it() {
     let files = [

@@ -1,4 +1,4 @@
-//! What became of an update on the branch: taken back, replaced, lost, or under somebody's hands.
+//! What became of an update on the branch: reverted, replaced, lost, or under somebody's hands.
 
 use super::super::kind::Kind;
 use super::super::line::{Commit, Merged};
@@ -14,7 +14,7 @@ use crate::domain::message::Stops;
 pub(super) enum Standing {
     /// The update is in, since this commit.
     In(String),
-    /// Somebody took it back with this commit.
+    /// Somebody reverted it with this commit.
     Reverted(String),
     /// Somebody put another version in its place.
     Superseded(Reason),
@@ -36,13 +36,13 @@ impl Case {
             return Standing::Lost;
         }
         let mut placed = ours;
-        let mut taken_back: Option<&str> = None;
+        let mut reverted: Option<&str> = None;
         let mut touched: Option<&str> = None;
         for commit in commits.since(ours) {
-            match taken_back {
-                None if reverts(commit, placed, &self.update.id) => taken_back = Some(&commit.id),
+            match reverted {
+                None if reverts(commit, placed, &self.update.id) => reverted = Some(&commit.id),
                 Some(revert) if reverts(commit, revert, "") => {
-                    taken_back = None;
+                    reverted = None;
                     placed = &commit.id;
                 }
                 // It leaves the version as it is.
@@ -51,7 +51,7 @@ impl Case {
                 _ => {}
             }
         }
-        if let Some(revert) = taken_back {
+        if let Some(revert) = reverted {
             return Standing::Reverted(revert.to_owned());
         }
         // Somebody wrote something else without saying so: the cluster tells what is asked for now.
@@ -90,7 +90,7 @@ impl Case {
         releases.chain(plans).collect()
     }
 
-    /// A commit after ours in the same files that does not take it back.
+    /// A commit after ours in the same files that does not revert it.
     pub(super) fn foreign(&self, world: &World) -> Option<String> {
         let mut stops: Vec<&str> = Vec::new();
         for commit in world.commits().since(&self.update.commit).filter(|commit| shares(commit, &self.update))

@@ -3,6 +3,8 @@
 //! Everything is tried when the change is applied and has settled, and once more when the window is over. What went well
 //! is remembered, so that a pass that comes later need not try it again.
 
+use std::time::Duration;
+
 use super::super::finding::Finding;
 use super::super::line::Moment;
 use super::super::readiness::reason;
@@ -29,7 +31,9 @@ impl Case {
     fn tried_since(&self, world: &World, settings: &Settings) -> Option<Moment> {
         let component = &self.update.component;
         let begins = self.settled_from(world)?.after(settings.settle(component));
-        let ends = begins.after(settings.window(component, &self.update.kind));
+        // The window is time that somebody looked.
+        let unwatched = Duration::from_secs(self.remembered.unwatched);
+        let ends = begins.after(settings.window(component, &self.update.kind).saturating_add(unwatched));
         if world.now() < begins {
             return None;
         }
@@ -77,6 +81,10 @@ impl Case {
                 None => {
                     let text = format!("`{name}` was not tried since everything is applied");
                     (1, reason("trial_not_observed", object, text))
+                }
+                Some((_, result)) if result.ok == Some(false) => {
+                    let text = format!("`{name}` does not go well: {}", result.detail);
+                    (0, reason("trial_failing", object, text))
                 }
                 Some(_) => {
                     let text = format!("the window is over; `{name}` is tried once more");

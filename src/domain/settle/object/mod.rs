@@ -192,6 +192,9 @@ pub struct Condition {
     /// When its status changed last.
     #[serde(deserialize_with = "lenient_time")]
     pub last_transition_time: Option<Timestamp>,
+    /// When it was written last, where its controller says that (system-upgrade-controller does).
+    #[serde(deserialize_with = "lenient_time")]
+    pub last_update_time: Option<Timestamp>,
 }
 
 impl Condition {

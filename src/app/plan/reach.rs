@@ -1,0 +1,160 @@
+//! Whether what a step would install can be had: asked for steps that could be proposed now, never for all that is
+//! newer.
+
+use std::collections::BTreeMap;
+
+use super::{Planning, Survey, candidate_of};
+use crate::domain::plan::{Held, Plan, Step};
+use crate::domain::policy::Hold;
+use crate::domain::state::Stage;
+use crate::domain::upstream::{FailureClass, UpstreamFailure, UpstreamRef};
+
+/// Gate of what cannot be fetched, or of which nobody can say.
+const GATE: &str = "fetch";
+/// How often steps that take the place of those that cannot be had are asked for.
+const ROUNDS: usize = 8;
+
+/// A version that a step would install.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Who has it.
+    pub upstream: UpstreamRef,
+    /// As it is published.
+    pub version: String,
+    /// What is installed, as it is published: a newer image must be there for the same platforms.
+    pub installed: Option<String>,
+}
+
+/// What says whether versions can be had. Asking twice is cheap.
+pub trait Targets {
+    /// One answer for each target: it is there whole, and is what was promised.
+    ///
+    /// # Errors
+    ///
+    /// Of one target: it is not there ([`FailureClass::NotFound`]), is not what was promised, or nobody can say.
+    fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>>;
+}
+
+/// What was learnt of the steps that could be proposed.
+#[derive(Debug, Default)]
+pub(super) struct Reached {
+    /// By step id; what can be had has no hold.
+    known: BTreeMap<String, Option<Hold>>,
+    rounds: usize,
+}
+
+impl Reached {
+    /// Asks for the steps that would be proposed now; `true` where some of them cannot be, so that others may take
+    /// their place.
+    pub(super) fn ask(&mut self, plan: &Plan, survey: &Survey, planning: &Planning<'_>) -> bool {
+        let is_new =
+            |step: &&Step| step.next && !self.known.contains_key(&step.id) && !is_proposed(step, planning);
+        let steps: Vec<&Step> = plan.waves.iter().flat_map(|wave| &wave.steps).filter(is_new).collect();
+        if self.rounds == ROUNDS {
+            let reason = "too many others cannot be fetched for this one to be looked at now".to_owned();
+            let held = steps.iter().map(|step| (step.id.clone(), Some(hold(reason.clone()))));
+            self.known.extend(held);
+            return false;
+        }
+        self.rounds += 1;
+        let asked: Vec<(&Step, Option<Target>)> =
+            steps.into_iter().map(|step| (step, target_of(step, survey))).collect();
+        let targets: Vec<Target> = asked.iter().filter_map(|(_, target)| target.clone()).collect();
+        let mut answers = match targets.is_empty() {
+            true => Vec::new(),
+            false => planning.targets.reach(&targets),
+        }
+        .into_iter();
+        let mut any = false;
+        for (step, target) in asked {
+            // What has no upstream that could be asked is made from what the repository says.
+            let answer = target.map_or(Some(Ok(())), |_| answers.next());
+            let held = match answer {
+                Some(Ok(())) => None,
+                Some(Err(failure)) => Some(hold(told(&failure))),
+                None => Some(hold("nobody said whether it can be fetched".to_owned())),
+            };
+            any |= held.is_some();
+            self.known.insert(step.id.clone(), held);
+        }
+        any
+    }
+
+    /// What holds a step.
+    pub(super) fn hold(&self, step: &Step) -> Option<Hold> {
+        self.known.get(&step.id).cloned().flatten()
+    }
+
+    /// Adds to a plan what is held.
+    pub(super) fn tell(&self, plan: &mut Plan) {
+        for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps).filter(|step| step.next) {
+            // What was not asked for in the last round.
+            if let Some(hold) = self.hold(step) {
+                step.next = false;
+                step.reasons.push(format!("{}: {}", hold.gate, hold.reason));
+            }
+        }
+        let held = self.held(plan);
+        plan.held.extend(held);
+        plan.held.sort_by(|one, other| one.component.cmp(&other.component));
+    }
+
+    /// The holds of the steps of a plan.
+    fn held(&self, plan: &Plan) -> Vec<Held> {
+        let steps = plan.waves.iter().flat_map(|wave| &wave.steps);
+        let held = steps.filter_map(|step| {
+            let hold = self.hold(step)?;
+            Some(Held {
+                component: step.component.clone(),
+                from: Some(step.from.clone()),
+                to: Some(step.to.clone()),
+                gate: hold.gate.to_owned(),
+                reason: hold.reason,
+                constraint: None,
+                policy_applied: Some(hold.policy_applied),
+            })
+        });
+        held.collect()
+    }
+}
+
+/// Asks for one version of a component, as it is to be installed; the reason where it cannot be had now.
+pub fn unreached(survey: &Survey, targets: &dyn Targets, step: &Step) -> Option<String> {
+    let target = target_of(step, survey)?;
+    targets.reach(&[target]).into_iter().next()?.err().map(|failure| told(&failure))
+}
+
+fn target_of(step: &Step, survey: &Survey) -> Option<Target> {
+    let subject = survey.subject(&step.component)?;
+    let upstream = subject.component.upstream.clone().ok()?;
+    let version = candidate_of(subject, step).map_or(&step.to, |target| &target.version).clone();
+    let installed = subject.current.as_ref().map(|current| current.version.clone());
+    Some(Target { upstream, version, installed })
+}
+
+/// What is proposed was looked at before.
+fn is_proposed(step: &Step, planning: &Planning<'_>) -> bool {
+    planning.situation.updates.iter().any(|update| {
+        update.stage == Stage::Proposed && update.component == step.component && update.to == step.to
+    })
+}
+
+fn hold(reason: String) -> Hold {
+    Hold { gate: GATE, reason, policy_applied: "built in".to_owned(), until: None }
+}
+
+/// For people: that it is not there, or that nobody can say.
+fn told(failure: &UpstreamFailure) -> String {
+    match failure.class {
+        FailureClass::NotFound => format!("it cannot be fetched: {failure}"),
+        FailureClass::Permanent => format!("it cannot be installed as it is published: {failure}"),
+        FailureClass::Transient
+        | FailureClass::Denied
+        | FailureClass::RateLimited { .. }
+        | FailureClass::Offline => {
+            format!(
+                "not judged, because it could not be asked whether it can be fetched: {failure}; asked again next time"
+            )
+        }
+    }
+}
