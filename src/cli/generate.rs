@@ -23,13 +23,16 @@ const MOST_RENDERED: usize = 3;
 const RENDER_TIME: Duration = Duration::from_secs(20);
 const RENDERED: &str = "Rendered objects";
 
+/// Charts by where they come from and version.
+type KnownCharts = BTreeMap<(UpstreamRef, String), Result<Rc<Chart>, UpstreamFailure>>;
+
 /// Makes `gotk-components.yaml` from the manifests of Flux's releases, each asked for once.
 pub(super) struct Looker<'a> {
     upstreams: &'a UpstreamClient,
     runtime: &'a tokio::runtime::Runtime,
     releases: RefCell<BTreeMap<String, Result<Rc<Manifests>, String>>>,
     /// Charts of targets, each asked for once.
-    charts: RefCell<BTreeMap<(UpstreamRef, String), Result<Rc<Chart>, UpstreamFailure>>>,
+    charts: RefCell<KnownCharts>,
     /// Whether images can be pulled, each asked for once.
     images: RefCell<BTreeMap<Target, Result<(), UpstreamFailure>>>,
     helm: Option<HelmProgram>,
@@ -108,7 +111,7 @@ impl<'a> Looker<'a> {
         let asked = wanted.into_iter().map(|target| async move {
             let Target { upstream, version, installed } = target;
             match is_chart(upstream) {
-                true => Asked::Chart(target, self.upstreams.chart(upstream, version).await),
+                true => Asked::Chart(target, self.upstreams.chart(upstream, version).await.map(Rc::new)),
                 false => Asked::Other(
                     target,
                     self.upstreams.pullable(upstream, version, installed.as_deref()).await,
@@ -119,7 +122,7 @@ impl<'a> Looker<'a> {
             match answer {
                 Asked::Chart(Target { upstream, version, .. }, chart) => {
                     let key = (upstream.clone(), version.clone());
-                    self.charts.borrow_mut().insert(key, chart.map(Rc::new));
+                    self.charts.borrow_mut().insert(key, chart);
                 }
                 Asked::Other(target, answer) => {
                     self.images.borrow_mut().insert(target.clone(), answer);
@@ -131,7 +134,7 @@ impl<'a> Looker<'a> {
 
 /// What was asked for a target, and the answer.
 enum Asked<'t> {
-    Chart(&'t Target, Result<Chart, UpstreamFailure>),
+    Chart(&'t Target, Result<Rc<Chart>, UpstreamFailure>),
     Other(&'t Target, Result<(), UpstreamFailure>),
 }
 

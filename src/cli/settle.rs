@@ -107,6 +107,15 @@ impl Recorder for Recording {
     }
 }
 
+/// What is settled, and by what is known.
+pub(super) struct Which<'a> {
+    /// By id and component.
+    pub(super) selected: &'a dyn Fn(&str, &str) -> bool,
+    pub(super) rules: &'a [Rule],
+    /// Something may be proposed afterwards.
+    pub(super) proposes: bool,
+}
+
 impl SettleArgs {
     pub(super) fn is_recorded(&self) -> bool {
         self.record.is_some()
@@ -119,9 +128,7 @@ impl SettleArgs {
         world: World,
         seen: &Seen,
         stop: &Stop,
-        rules: &[Rule],
-        selected: &dyn Fn(&str, &str) -> bool,
-        proposes: bool,
+        which: &Which<'_>,
     ) -> Result<Settled, CommandError> {
         let recording = match &self.record {
             Some(path) => Some(recording_at(path)?),
@@ -133,7 +140,7 @@ impl SettleArgs {
                 cluster: seen.live.as_ref(),
                 away: seen.away.as_deref(),
                 wait: self.wait,
-                proposes,
+                proposes: which.proposes,
                 settings: pass.config.validation.settings(),
                 checks: &settle::checks,
                 stop: &|| {
@@ -143,8 +150,8 @@ impl SettleArgs {
                     })
                 },
                 recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
-                selected,
-                rules,
+                selected: which.selected,
+                rules: which.rules,
             },
         );
         let settled = settled.map_err(failed)?;

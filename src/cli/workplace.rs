@@ -224,7 +224,8 @@ fn tell_other_branch(repo: &WriteRepo) -> Result<(), CommandError> {
     let Some(shown) = repo.checked_out().filter(|name| !name.starts_with("gitops-updater/")) else {
         return Ok(());
     };
-    if let Some(base) = repo.refs().map_err(CommandError::from)?.default_branch.filter(|base| *base != shown) {
+    if let Some(base) = repo.refs().map_err(CommandError::from)?.default_branch.filter(|base| *base != shown)
+    {
         tracing::warn!(
             base = base.as_str(),
             checked_out = shown.as_str(),

@@ -129,7 +129,9 @@ pub fn top(path: &Path) -> Result<PathBuf, Error> {
     let root = found.and_then(|root| root.canonicalize().ok());
     // As in `open`: only a work tree around the path counts, and what is below `.git` is not in it.
     let is_below = |root: &PathBuf| {
-        exact.strip_prefix(root).is_ok_and(|below| !below.as_os_str().is_empty() && !below.starts_with(".git"))
+        exact
+            .strip_prefix(root)
+            .is_ok_and(|below| !below.as_os_str().is_empty() && !below.starts_with(".git"))
     };
     Ok(root.filter(is_below).unwrap_or_else(|| path.to_owned()))
 }

@@ -102,7 +102,9 @@ impl Error {
             Self::Git(error) => error.hint(),
             // Nothing of this program's: the ref was set to something else.
             Self::Schema { found, .. } if found.is_empty() => Some(put_back(SEEN_REF)),
-            Self::Schema { .. } => Some("use the version of this program that wrote it, or a newer one".to_owned()),
+            Self::Schema { .. } => {
+                Some("use the version of this program that wrote it, or a newer one".to_owned())
+            }
             Self::Broken { tip, .. } => Some(format!(
                 "look at it with `git log -p {}`, and push a commit on top that repairs the file",
                 tip.short()

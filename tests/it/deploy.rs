@@ -345,7 +345,7 @@ fn needed() -> BTreeMap<String, String> {
 /// Permissions of lines such as `contents: write`, of those that the client knows.
 fn documented(text: &str, prefix: &str) -> BTreeMap<String, String> {
     let known = needed();
-    let words = text.split(|letter: char| letter == '\n' || letter == '`' || letter == ',');
+    let words = text.split(['\n', '`', ',']);
     let pairs = words.filter_map(|part| {
         let part = part.split('#').next().unwrap_or_default().trim();
         let (name, level) = part.strip_prefix(prefix)?.split_once(": ")?;

@@ -48,6 +48,6 @@ impl Settling<'_> {
         let (registry, _) = rules_of(&repository);
         ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
         let pass = ingredients.pass(&Nothing);
-        args.settle(&pass, world, seen, stop, registry.rules(), selected, proposes)
+        args.settle(&pass, world, seen, stop, &settle::Which { selected, rules: registry.rules(), proposes })
     }
 }

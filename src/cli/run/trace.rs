@@ -50,7 +50,8 @@ impl Trace {
     pub(super) fn count(&mut self, delivered: &Delivered, done: &Done, report: &Report) {
         let failures = done.failures.iter().map(|failure| failure.component.as_str());
         let now = report.update_report.timestamp;
-        self.numbers = Some(Numbers::of(report, &done.plan, &done.state, failures, done.kill_switch.is_some(), now));
+        self.numbers =
+            Some(Numbers::of(report, &done.plan, &done.state, failures, done.kill_switch.is_some(), now));
         for (channel, sent) in &delivered.sent {
             self.notifications.entry(channel.clone()).or_default()[0] += *sent as u64;
         }

@@ -310,8 +310,12 @@ impl Dashboard<'_> {
     fn context(&self, rows: usize) -> Context<'_> {
         let mut more = More::default();
         let at = |stages: &[Stage], left_out: &mut usize| {
-            let all: Vec<_> =
-                self.updates.iter().filter(|update| stages.contains(&update.stage)).map(|update| self.row(update)).collect();
+            let all: Vec<_> = self
+                .updates
+                .iter()
+                .filter(|update| stages.contains(&update.stage))
+                .map(|update| self.row(update))
+                .collect();
             limited(all, rows, left_out)
         };
         let open = at(&[Stage::Proposed], &mut more.open);

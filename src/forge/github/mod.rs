@@ -13,13 +13,13 @@ mod issues;
 mod jwt;
 mod kept;
 mod merging;
-mod withdrawing;
 mod port;
 mod pulls;
 mod refusal;
 mod remote;
 mod time;
 mod wire;
+mod withdrawing;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

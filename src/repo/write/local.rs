@@ -87,10 +87,11 @@ pub(super) fn remember_base(repository: &Repository, branch: &str) -> Result<(),
     if repository.is_bare() || is_there {
         return Ok(());
     }
-    repository
-        .reference_symbolic(BASE, &format!("refs/heads/{branch}"), true, "gitops-updater")
-        .map(drop)
-        .map_err(refs_error(repository, format!("remember `{branch}` as `{BASE}`")))
+    match repository.reference_symbolic(BASE, &format!("refs/heads/{branch}"), true, "gitops-updater") {
+        // Another run remembers one at this moment; where its lock was left behind, a later one does.
+        Err(error) if error.code() == ErrorCode::Locked => Ok(()),
+        made => made.map(drop).map_err(refs_error(repository, format!("remember `{branch}` as `{BASE}`"))),
+    }
 }
 
 /// Copies what leads to `tips` and `to` does not have.

@@ -182,7 +182,9 @@ impl WriteRepo {
     /// The ref cannot be written.
     pub fn remember_base(&self, branch: &str) -> Result<(), Error> {
         match &self.remote.0 {
-            Place::Own => local::remember_base(&local::open(self.work_dir().unwrap_or(self.git_dir()))?, branch),
+            Place::Own => {
+                local::remember_base(&local::open(self.work_dir().unwrap_or(self.git_dir()))?, branch)
+            }
             Place::Path(path) => local::remember_base(&local::open(path)?, branch),
             Place::Http(_) => Ok(()),
         }

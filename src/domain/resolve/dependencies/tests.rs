@@ -203,7 +203,9 @@ spec:
     ];
     assert_eq!(
         lines(&resolved(&files)),
-        ["helm/apps/web < helm/storage/db: Kustomization `flux-system/apps` depends on `flux-system/storage`"]
+        [
+            "helm/apps/web < helm/storage/db: Kustomization `flux-system/apps` depends on `flux-system/storage`"
+        ]
     );
 }
 
