@@ -27,8 +27,24 @@ pub(super) fn schema() -> String {
 
 /// Escapes what JSON allows but a terminal would act upon; outside strings there is no such character.
 pub(super) fn printable(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
+    escaped(json, |letter, out| {
+        for unit in letter.encode_utf16(&mut units) {
+            out.push_str(&format!("\\u{unit:04x}"));
+        }
+    })
+}
+
+/// The same for JSON that is read as YAML, which knows no pairs of surrogates (YAML 1.2, 5.7).
+pub(super) fn printable_yaml(json: &str) -> String {
+    escaped(json, |letter, out| {
+        let code = u32::from(letter);
+        out.push_str(&if code > 0xffff { format!("\\U{code:08x}") } else { format!("\\u{code:04x}") });
+    })
+}
+
+fn escaped(json: &str, mut escape: impl FnMut(char, &mut String)) -> String {
+    let mut out = String::with_capacity(json.len());
     let mut rest = json;
     // Nearly all of a report is plain ASCII, which is copied as it stands.
     while let Some(at) = rest.bytes().position(|byte| !matches!(byte, b'\n' | b' '..=b'~')) {
@@ -37,9 +53,7 @@ pub(super) fn printable(json: &str) -> String {
         let mut letters = odd.chars();
         if let Some(letter) = letters.next() {
             if is_unprintable(letter) {
-                for unit in letter.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
+                escape(letter, &mut out);
             } else {
                 out.push(letter);
             }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::data::printable;
+use super::data::printable_yaml;
 
 pub(super) fn render(value: &Value) -> String {
     let mut out = String::new();
@@ -71,7 +71,7 @@ fn flow(value: &Value) -> String {
         Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
         // JSON is YAML: numbers, booleans, null, and whatever else.
-        other => printable(&other.to_string()),
+        other => printable_yaml(&other.to_string()),
     }
 }
 
@@ -80,7 +80,7 @@ fn indent(depth: usize, out: &mut String) {
 }
 
 fn scalar_text(text: &str) -> String {
-    if is_safe_bare(text) { text.to_owned() } else { printable(&Value::from(text).to_string()) }
+    if is_safe_bare(text) { text.to_owned() } else { printable_yaml(&Value::from(text).to_string()) }
 }
 
 /// Whether every YAML reader takes the bare text for this string.
@@ -129,6 +129,7 @@ mod tests {
     #[case::mapping("a: b", "\"a: b\"")]
     #[case::comment("a #b", "\"a #b\"")]
     #[case::lines("a\nb", "\"a\\nb\"")]
+    #[case::beyond_two_bytes("a\u{e0100}", "\"a\\U000e0100\"")]
     #[case::escape("a\u{1b}[31m\u{9b}", "\"a\\u001b[31m\\u009b\"")]
     #[case::range(">=1.2", "\">=1.2\"")]
     fn strings_that_yaml_would_read_otherwise_are_quoted(#[case] text: &str, #[case] expected: &str) {
