@@ -51,7 +51,7 @@ pub(crate) fn line(text: &str) -> Cow<'_, str> {
 }
 
 /// A line of Markdown as it is meant: without the backslashes and entities that keep letters from being marks, but for
-/// what stands in backticks. Made fit for a terminal by [`line`] afterwards.
+/// what stands in backticks. Made fit for a terminal by [`line()`] afterwards.
 pub(crate) fn unmarked(text: &str) -> String {
     const ENTITIES: [(&str, char); 4] = [("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"'), ("&amp;", '&')];
     let mut out = String::with_capacity(text.len());
