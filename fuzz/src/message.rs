@@ -54,6 +54,7 @@ fn body(texts: &[&str]) {
         edits: vec![EditEntry { file: text(), line: 12, route: text(), old: text(), new: text() }],
     };
     let marker = Marker {
+        chart: None,
         update_id: "update-20261121-100000".to_owned(),
         campaign: "campaign-20261121-095000".to_owned(),
         component: step.component.clone(),
