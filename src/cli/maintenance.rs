@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::config;
@@ -24,7 +24,6 @@ pub(super) enum MaintenanceCommand {
 
 /// Stop proposing and merging; what is merged is still watched
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct EnableArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -44,7 +43,6 @@ pub(super) struct EnableArgs {
 
 /// Go on proposing and merging
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct DisableArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -52,7 +50,6 @@ pub(super) struct DisableArgs {
 
 /// Say whether proposing and merging are stopped, since when, by whom and why
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: PlaceArgs,

@@ -102,7 +102,7 @@ impl Circumstances<'_> {
             .or_else(|| self.unsettled(component, to))
     }
 
-    /// What cannot be taken back without harm is in flight alone until it is verified.
+    /// What cannot be reverted without harm is in flight alone until it is verified.
     fn unsettled(&self, component: &str, to: &str) -> Option<Hold> {
         let is_merged = |update: &&Update| matches!(update.stage, Stage::Merged | Stage::Rolling);
         let other = self
@@ -174,7 +174,7 @@ impl Circumstances<'_> {
         Some(hold(gate, reason, &other.update_id, None))
     }
 
-    /// What cannot be taken back without harm is in flight alone.
+    /// What cannot be reverted without harm is in flight alone.
     pub(super) fn company(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
         let is_alone = |safety| safety != RevertSafety::Safe;
         let alone = is_alone(step.revert.safety);

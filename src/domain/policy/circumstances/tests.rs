@@ -196,7 +196,7 @@ fn quarantine_stops_that_version_only() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_goes_alone() {
+fn what_cannot_be_reverted_goes_alone() {
     use RevertSafety::{Conditional, Safe, Unsafe};
     use Stage::{Abandoned, Merged, Proposed, Reverted, Rolling, Verified};
     for (stage, of_update, of_step, stopped) in [
