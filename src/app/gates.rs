@@ -58,10 +58,7 @@ impl Gates<'_> {
             let before: Vec<&Step> = ahead.iter().collect();
             let why = match self.under_way(step) {
                 Some(update) => Some(told(update)),
-                None => self.holds(step, &before).into_iter().next().map(|hold| {
-                    let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
-                    format!("{}: {}{until}", hold.gate, hold.reason)
-                }),
+                None => self.holds(step, &before).first().map(ToString::to_string),
             };
             match why {
                 Some(why) => {

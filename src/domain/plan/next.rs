@@ -126,9 +126,6 @@ fn holds(
         }
         Approval::Auto | Approval::Review | Approval::Manual => {}
     }
-    holds.extend((input.situation.holds)(step).into_iter().map(|hold| {
-        let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
-        format!("{}: {}{until}", hold.gate, hold.reason)
-    }));
+    holds.extend((input.situation.holds)(step).iter().map(ToString::to_string));
     holds
 }

@@ -168,10 +168,29 @@ fn closed_window_stops_a_step_until_the_next_opens() {
     let mut world = World { windows: vec![window], ..world() };
     assert_eq!(
         world.holds("a", "2"),
-        ["window by windows[0]: outside its maintenance windows; the next opens at 2026-11-21T13:00:00Z"]
+        ["window by windows[0]: outside its maintenance windows; the next opens at 2026-11-21 13:00 UTC"]
     );
     world.now = at("2026-11-21T13:00:00Z");
     assert!(world.holds("a", "2").is_empty());
+}
+
+/// The time was UTC whatever the window's own zone, and stood there twice.
+#[test]
+fn window_is_told_once_and_in_its_own_time_zone() {
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    let hour = Duration::from_secs(3600);
+    let windows = vec![
+        Window::new("0 2 * * *", hour, berlin, "windows[0]").unwrap(),
+        Window::new("0 3 * * *", hour, TimeZone::UTC, "windows[1]").unwrap(),
+    ];
+    let world = World { windows, ..world() };
+    let windows: Vec<&Window> = world.windows.iter().collect();
+    let hold = world.circumstances().at_this_hour(&windows).unwrap();
+    assert_eq!(
+        hold.to_string(),
+        "window: outside its maintenance windows; the next opens at 2026-11-22 02:00 Europe/Berlin"
+    );
+    assert_eq!(hold.until, Some(at("2026-11-22T01:00:00Z")));
 }
 
 #[test]
