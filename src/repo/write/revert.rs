@@ -7,7 +7,7 @@
 use git2::{DiffOptions, MergeOptions, Repository};
 
 use super::commit::{Merged, tree_between};
-use super::store::tree_of;
+use super::tree::tree_of;
 use super::{CommitInfo, Error, Id, WriteRepo};
 
 /// Most commits of one pull request.
