@@ -48,12 +48,16 @@ impl<F: Forge> Run<'_, F> {
             let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
             read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
         }
+        if let Some(reason) = self.held_meanwhile(update)? {
+            self.waiting.insert(update.update_id.clone(), reason);
+            return Ok(());
+        }
         self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
         let method = self.pass.config.pull_requests.merge_method;
         let message = self.merge_message(pull, method)?;
-        let merged = self.effect(effect, |run| {
+        let merged = self.unless_stopped(effect, |run| {
             let merging = run.pass.forge.merge_when_ready(pull.number, &pull.head, method, &message);
             Ok(run.pass.wait(merging)?)
         });
@@ -79,6 +83,17 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Why it may not be merged any more by what others recorded since the pass began: maintenance, another update that is
+    /// held, or what became of this one.
+    fn held_meanwhile(&mut self, update: &Update) -> Result<Option<String>, Error> {
+        self.look_at_state()?;
+        let recorded = self.world.state.updates.get(&update.update_id);
+        if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {
+            return Ok(Some("another run went on with it meanwhile".to_owned()));
+        }
+        Ok(self.gates().merge_hold(update).map(|hold| hold.reason))
     }
 
     /// Keeps how the cluster is just before a merge.
