@@ -165,7 +165,7 @@ fn many_kinds_that_may_not_be_read_are_counted_and_named_with_v() {
     Nothing that could be looked at is wrong, but not everything could be.
 
     Not observed
-      20 kinds: flux 10, storage 9, network 1; -v names them
+      20 kinds (-v names them): flux 10, storage 9, network 1
         the API server answered 403: grant the account get, list and watch of these,
         as the component `observe` of deploy/ does
     ");

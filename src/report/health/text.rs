@@ -69,7 +69,7 @@ fn folded(unobserved: &[&Unobserved], verbose: bool) -> String {
     }
     let counts: Vec<String> =
         by_category.iter().map(|(category, count)| format!("{} {count}", category.as_str())).collect();
-    format!("{} kinds: {}; -v names them", unobserved.len(), counts.join(", "))
+    format!("{} kinds (-v names them): {}", unobserved.len(), counts.join(", "))
 }
 
 fn finding(finding: &Finding, became: &str, screen: &mut Screen) {
