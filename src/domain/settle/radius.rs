@@ -9,7 +9,7 @@ use super::commits::commit_of;
 use super::finding::{Category, Finding, Severity, Subject};
 use super::kind::Kind;
 use super::line::Merged;
-use super::object::{Detail, InventoryEntry, Object};
+use super::object::{CrossReference, Detail, InventoryEntry, Object};
 use super::world::World;
 
 /// Namespace and name.
@@ -37,6 +37,10 @@ pub(super) struct Radius {
     pub workloads: BTreeSet<(Kind, String, String)>,
     /// Plans that have the version.
     pub plans: BTreeSet<Key>,
+    /// Flux sources whose version it is.
+    pub sources: BTreeSet<(Kind, String, String)>,
+    /// Kustomizations and releases that are built from these.
+    pub built: BTreeSet<(Kind, String, String)>,
 }
 
 impl Radius {
@@ -52,6 +56,9 @@ impl Radius {
         }
         for (namespace, name) in &self.plans {
             owners.extend(world.get(Kind::Plan, namespace, name).and_then(applied_by));
+        }
+        for (kind, namespace, name) in &self.sources {
+            owners.extend(world.get(*kind, namespace, name).and_then(applied_by));
         }
         if owners.is_empty() && self.kustomizations.is_empty() {
             owners = by_path(world, update);
@@ -81,6 +88,7 @@ impl Radius {
                 })
                 .collect();
         }
+        self.built.extend(self.sources.iter().flat_map(|source| built_from(world, source)));
     }
 
     fn find_objects(&mut self, world: &World, update: &Merged) {
@@ -102,6 +110,22 @@ impl Radius {
                     _ => false,
                 });
                 self.releases.extend(releases.map(key));
+                if world.get(Kind::OciRepository, namespace, name).is_some() {
+                    self.sources.insert((Kind::OciRepository, namespace.to_owned(), name.to_owned()));
+                }
+            }
+            ("git", Some(host), Some(path)) => {
+                let is_it = |source: &&Object| match &source.detail {
+                    Detail::Source(detail) => {
+                        is_at(&detail.url, host, path)
+                            && [&update.from, &update.to]
+                                .into_iter()
+                                .any(|version| same_version(version, &detail.wants))
+                    }
+                    _ => false,
+                };
+                let sources = world.of(Kind::GitRepository).filter(is_it).map(key);
+                self.sources.extend(sources.map(|(namespace, name)| (Kind::GitRepository, namespace, name)));
             }
             ("image", Some(_), _) => {
                 let image = id.trim_start_matches("image/");
@@ -153,8 +177,15 @@ impl Radius {
     /// Whether an object is touched.
     pub(super) fn has(&self, world: &World, subject: &Subject) -> bool {
         let here = (subject.namespace.clone(), subject.name.clone());
-        match Kind::of_label(&subject.kind) {
-            Some(Kind::Kustomization) => self.kustomizations.contains(&here),
+        let kind = Kind::of_label(&subject.kind);
+        let whole = kind.map(|kind| (kind, here.0.clone(), here.1.clone()));
+        if whole.is_some_and(|whole| self.sources.contains(&whole) || self.built.contains(&whole)) {
+            return true;
+        }
+        match kind {
+            Some(Kind::Kustomization) => {
+                self.kustomizations.contains(&here) || self.owns(world, Kind::Kustomization, &here)
+            }
             Some(Kind::HelmRelease) => {
                 self.releases.contains(&here) || self.owns(world, Kind::HelmRelease, &here)
             }
@@ -169,7 +200,11 @@ impl Radius {
             return true;
         }
         if let Some(object) = world.get(kind, namespace, name) {
-            if released_by(object).is_some_and(|release| self.releases.contains(&release)) {
+            let is_built = |kind: Kind, (namespace, name): Key| self.built.contains(&(kind, namespace, name));
+            if released_by(object).is_some_and(|release| {
+                self.releases.contains(&release) || is_built(Kind::HelmRelease, release)
+            }) || applied_by(object).is_some_and(|parent| is_built(Kind::Kustomization, parent))
+            {
                 return true;
             }
             // Kustomizations are in for what they apply themselves; a release within has its own name in the radius.
@@ -185,6 +220,12 @@ impl Radius {
         self.releases.iter().any(|(namespace, name)| match world.get(Kind::HelmRelease, namespace, name) {
             Some(Object { detail: Detail::HelmRelease(release), .. }) => release.inventory.iter().any(entry),
             _ => false,
+        }) || self.built.iter().any(|(kind, namespace, name)| {
+            match world.get(*kind, namespace, name).map(|object| &object.detail) {
+                Some(Detail::HelmRelease(release)) => release.inventory.iter().any(entry),
+                Some(Detail::Kustomization(built)) => built.inventory.iter().any(entry),
+                _ => false,
+            }
         }) || (self.releases.is_empty()
             && self.kustomizations.iter().any(|(namespace, name)| {
                 match world.get(Kind::Kustomization, namespace, name) {
@@ -195,6 +236,43 @@ impl Radius {
                 }
             }))
     }
+}
+
+/// Kustomizations and releases that are built from a source.
+fn built_from(
+    world: &World,
+    (kind, namespace, name): &(Kind, String, String),
+) -> Vec<(Kind, String, String)> {
+    let is_it = |reference: &CrossReference, own: &str| {
+        reference.kind == kind.name() && reference.name == *name && or(&reference.namespace, own) == namespace
+    };
+    let kustomizations = world.of(Kind::Kustomization).filter(|object| match &object.detail {
+        Detail::Kustomization(detail) => is_it(&detail.source_ref, &object.meta.namespace),
+        _ => false,
+    });
+    // A chart in a Git repository: the release names the HelmChart, and that its source.
+    let releases = world.of(Kind::HelmRelease).filter(|object| {
+        let Detail::HelmRelease(detail) = &object.detail else { return false };
+        let chart = detail
+            .helm_chart
+            .split_once('/')
+            .and_then(|(namespace, name)| world.get(Kind::HelmChart, namespace, name));
+        match chart.map(|chart| (&chart.detail, &chart.meta.namespace)) {
+            Some((Detail::Source(chart), own)) => {
+                chart.source_ref.as_ref().is_some_and(|reference| is_it(reference, own))
+            }
+            _ => false,
+        }
+    });
+    let whole = |object: &Object| (object.kind, object.meta.namespace.clone(), object.meta.name.clone());
+    kustomizations.chain(releases).map(whole).collect()
+}
+
+/// Whether a URL is that of a repository, by whatever scheme.
+fn is_at(url: &str, host: &str, path: &str) -> bool {
+    let plain = |text: &str| text.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    plain(place) == plain(&format!("{host}/{path}"))
 }
 
 /// Whether an object is older than the merge: what came later came with something else.

@@ -65,7 +65,68 @@ pub(super) fn reason(code: &str, object: Option<String>, text: impl Into<String>
 }
 
 /// Whether a Kustomization has applied a commit.
-pub(super) fn kustomization(world: &World, (namespace, name): (&str, &str), commit: &str) -> State {
+pub(super) fn kustomization(world: &World, key: (&str, &str), commit: &str) -> State {
+    applies(world, key, |revision| contains(world, revision, commit) == Some(true))
+}
+
+/// Whether a Kustomization has applied a version of the source that it is built from.
+pub(super) fn built(world: &World, key: (&str, &str), version: &str) -> State {
+    match applies(world, key, |revision| is_of(revision, version)) {
+        // Its revisions are no commits of the repository that the update is in.
+        State::Failing(failure) => State::Failing(Failure { at: None, ..failure }),
+        state => state,
+    }
+}
+
+/// Whether a revision of a source (`v1.2.3@sha1:…`, `1.2.3@sha256:…`, `sha1:…`) is that of a version, a commit or a
+/// digest.
+fn is_of(revision: &str, version: &str) -> bool {
+    let (name, hash) = revision.split_once('@').unwrap_or(("", revision));
+    let bare = |text: &str| text.rsplit_once(':').map_or(text, |(_, hash)| hash).to_owned();
+    same_version(name, version) || (!version.is_empty() && bare(hash) == bare(version))
+}
+
+/// Whether a Flux source has a version.
+pub(super) fn source(world: &World, kind: Kind, (namespace, name): (&str, &str), version: &str) -> State {
+    if let Some(unseen) = unseen(world, kind) {
+        return State::Unseen(unseen);
+    }
+    let name_of = title(kind, namespace, name);
+    let Some(object) = world.get(kind, namespace, name) else {
+        return State::Pending(reason("not_found", Some(name_of), "is not there"));
+    };
+    let Detail::Source(detail) = &object.detail else {
+        return State::Pending(reason("not_found", Some(name_of), "cannot be read"));
+    };
+    if detail.suspend {
+        return State::Suspended(reason("suspended", Some(name_of), "is suspended"));
+    }
+    if !same_version(&detail.wants, version) && !is_of(&detail.wants, version) {
+        let text = format!("does not ask for {version} yet");
+        return State::Pending(reason("not_applied", Some(name_of), text));
+    }
+    let artifact = detail.artifact.as_ref().map_or("", |artifact| &artifact.revision);
+    if is_of(artifact, version) {
+        return State::Applied;
+    }
+    let failed = object.condition("Ready").filter(|ready| ready.is_false() && speaks_of(ready, object));
+    match failed {
+        Some(ready) if ready.reason != "Progressing" && !others_fail(world, object) => {
+            State::Failing(Failure {
+                reason: reason(&snake(&ready.reason), Some(name_of), bounded(&ready.message)),
+                then: Then::ForEver { within: Duration::ZERO, health: false },
+                at: None,
+            })
+        }
+        _ => State::Pending(reason(
+            "in_progress",
+            Some(name_of),
+            format!("is still at {}", or(artifact, "no revision")),
+        )),
+    }
+}
+
+fn applies(world: &World, (namespace, name): (&str, &str), has: impl Fn(&str) -> bool) -> State {
     let name_of = title(Kind::Kustomization, namespace, name);
     if let Some(unseen) = unseen(world, Kind::Kustomization) {
         return State::Unseen(unseen);
@@ -76,12 +137,11 @@ pub(super) fn kustomization(world: &World, (namespace, name): (&str, &str), comm
     if detail.suspend {
         return State::Suspended(reason("suspended", Some(name_of), "is suspended"));
     }
-    let has = |revision: &str| contains(world, revision, commit);
     let ready = object.condition("Ready");
     let current = ready.is_some_and(|ready| speaks_of(ready, object));
-    let applied = (has(&detail.last_applied) == Some(true) || has(&detail.last_applied_origin) == Some(true))
+    let applied = (has(&detail.last_applied) || has(&detail.last_applied_origin))
         && object.observed_generation == object.meta.generation;
-    let attempted = has(&detail.last_attempted) == Some(true);
+    let attempted = has(&detail.last_attempted);
     if let Some(ready) = ready.filter(|ready| ready.is_false() && current && attempted)
         && let Some(health) = fails_for_good(&ready.reason)
     {
@@ -264,7 +324,7 @@ impl<'w> ChartSource<'w> {
         let stalled = source
             .condition("Stalled")
             .is_some_and(|stalled| stalled.is_true() && speaks_of(stalled, source));
-        if !stalled && (ready.reason == "Progressing" || self.others_fail(source)) {
+        if !stalled && (ready.reason == "Progressing" || others_fail(self.world, source)) {
             return None;
         }
         Some(Failure {
@@ -281,21 +341,21 @@ impl<'w> ChartSource<'w> {
             at: None,
         })
     }
+}
 
-    /// Sources that the update did not change fail as well: the network does, or the registry.
-    fn others_fail(&self, source: &Object) -> bool {
-        self.world.of(source.kind).any(|other| {
-            other.key() != source.key()
-                && other.condition("Ready").is_some_and(|ready| ready.is_false() && speaks_of(ready, other))
-                && self.host(other) == self.host(source)
-        })
-    }
+/// Sources that the update did not change fail as well: the network does, or the registry.
+fn others_fail(world: &World, source: &Object) -> bool {
+    world.of(source.kind).any(|other| {
+        other.key() != source.key()
+            && other.condition("Ready").is_some_and(|ready| ready.is_false() && speaks_of(ready, other))
+            && host(other) == host(source)
+    })
+}
 
-    fn host<'o>(&self, source: &'o Object) -> Option<&'o str> {
-        match &source.detail {
-            Detail::Source(source) => source.url.split_once("://")?.1.split('/').next(),
-            _ => None,
-        }
+fn host(source: &Object) -> Option<&str> {
+    match &source.detail {
+        Detail::Source(source) => source.url.split_once("://")?.1.split('/').next(),
+        _ => None,
     }
 }
 

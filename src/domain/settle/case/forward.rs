@@ -99,6 +99,29 @@ impl Case {
             }
             states.push((format!("Kustomization/{namespace}/{name}"), state));
         }
+        for (kind, namespace, name) in &self.radius.built {
+            // Where it applies our repository as well, that is what it is asked for.
+            if *kind != Kind::Kustomization
+                || self.radius.kustomizations.contains(&(namespace.clone(), name.clone()))
+            {
+                continue;
+            }
+            let mut state = readiness::built(world, (namespace, name), version);
+            if let State::Failing(failure) = &state
+                && let Then::ForEver { health: true, .. } = failure.then
+                && self.had(Kind::Kustomization, namespace, name)
+            {
+                state = State::Applied;
+            }
+            states.push((format!("Kustomization/{namespace}/{name}"), state));
+        }
+        for (kind, namespace, name) in &self.radius.sources {
+            // What a release is made of has its say there.
+            if *kind == Kind::GitRepository || !self.radius.built.is_empty() {
+                let state = readiness::source(world, *kind, (namespace, name), version);
+                states.push((format!("{}/{namespace}/{name}", kind.label()), state));
+            }
+        }
         for (namespace, name) in &self.radius.releases {
             let state = readiness::release(world, (namespace, name), version);
             states.push((format!("HelmRelease/{namespace}/{name}"), state));
@@ -116,7 +139,8 @@ impl Case {
         }
         // A workload that runs says nothing of who applies it, nor of when: without that nothing is proven.
         let is_applied = !self.radius.kustomizations.is_empty() || !self.radius.releases.is_empty();
-        if states.is_empty() || (!is_applied && !self.radius.workloads.is_empty()) {
+        let is_found = !self.radius.workloads.is_empty() || !self.radius.sources.is_empty();
+        if states.is_empty() || (!is_applied && is_found) {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
                 reason("not_found", None, "nothing in the cluster is known to apply the version")
             });

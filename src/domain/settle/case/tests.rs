@@ -1,5 +1,7 @@
 //! What is said of an update where something was not known from the beginning.
 
+mod sources;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

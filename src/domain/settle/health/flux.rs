@@ -1,9 +1,12 @@
 //! Flux objects: sources, Kustomizations, HelmReleases, and what the Flux Operator has.
 
+use jiff::Timestamp;
+
 use super::look::{Look, Wrong, said, subject, word};
 use super::observed::kinds;
 use crate::domain::settle::finding::{Category, Severity};
-use crate::domain::settle::object::{Condition, Detail, Object};
+use crate::domain::settle::kind::Kind;
+use crate::domain::settle::object::{Condition, Detail, Event, Object};
 
 pub(super) fn check(look: &mut Look<'_>) {
     for kind in kinds(Category::Flux) {
@@ -61,18 +64,83 @@ fn ready(look: &mut Look<'_>, object: &Object) {
         }
         return;
     };
-    if condition.is_true() || !look.past(condition.last_transition_time, look.settings.flux) {
+    if condition.is_true() {
+        return;
+    }
+    let since = since(look, object, condition);
+    if !look.past(since, look.settings.flux) {
         return;
     }
     // What waits for something else is told with it; the other one counts.
     let severity =
         if condition.reason == "DependencyNotReady" { Severity::Notice } else { Severity::Failing };
-    let words = not_ready(look, condition);
+    let words = said(&format!("not Ready{}", look.ago(since)), &condition.message);
     wrong(look, object, word(condition), words, severity);
 }
 
-fn not_ready(look: &Look<'_>, condition: &Condition) -> String {
-    said(&format!("not Ready{}", look.ago(condition.last_transition_time)), &condition.message)
+/// Conditions that a failure sets, and only a success takes away or turns (source-controller and helm-controller API).
+const LASTING: [(&str, bool); 5] = [
+    ("FetchFailed", true),
+    ("StorageOperationFailed", true),
+    ("BuildFailed", true),
+    ("Released", false),
+    ("Remediated", false),
+];
+
+/// Since when it is not as it should be. Each try begins the condition anew (Flux pkg/runtime, `conditions.Set`), so that
+/// its own time is always of a moment ago where tries come often: what else tells of the time counts as well.
+fn since(look: &Look<'_>, object: &Object, ready: &Condition) -> Option<Timestamp> {
+    let own = ready.last_transition_time?;
+    if !ready.is_false() {
+        return Some(own);
+    }
+    let lasting = LASTING.iter().filter_map(|(type_, failed)| {
+        let condition = object.condition(type_)?;
+        let is_failed = if *failed { condition.is_true() } else { condition.is_false() };
+        condition.last_transition_time.filter(|_| is_failed)
+    });
+    lasting.chain(warned(look, object, &ready.reason)).chain(offered(look, object)).chain([own]).min()
+}
+
+/// Since when there are warnings of the same reason, the last of them not long ago.
+fn warned(look: &Look<'_>, object: &Object, reason: &str) -> Option<Timestamp> {
+    let of_it = |event: &&Event| {
+        event.warning
+            && event.reason == reason
+            && event.about_kind == object.kind.name()
+            && event.about_name == object.meta.name
+            && event.last.is_some_and(|last| !look.past(Some(last), look.settings.flux))
+    };
+    look.of(Kind::Event)
+        .filter(|event| event.meta.namespace == object.meta.namespace)
+        .filter_map(|event| match &event.detail {
+            Detail::Event(event) => Some(event.as_ref()),
+            _ => None,
+        })
+        .filter(of_it)
+        .filter_map(|event| event.first)
+        .min()
+}
+
+/// Since when there is what a Kustomization has tried and not applied: the artifact of its source.
+fn offered(look: &Look<'_>, object: &Object) -> Option<Timestamp> {
+    let Detail::Kustomization(kustomization) = &object.detail else { return None };
+    if kustomization.last_attempted.is_empty() || kustomization.last_attempted == kustomization.last_applied {
+        return None;
+    }
+    let reference = &kustomization.source_ref;
+    let kind = kinds(Category::Flux).iter().copied().find(|kind| kind.name() == reference.kind)?;
+    let namespace = match reference.namespace.as_str() {
+        "" => &object.meta.namespace,
+        other => other,
+    };
+    match &look.world.get(kind, namespace, &reference.name)?.detail {
+        Detail::Source(source) => {
+            let artifact = source.artifact.as_ref()?;
+            artifact.last_update_time.filter(|_| artifact.revision == kustomization.last_attempted)
+        }
+        _ => None,
+    }
 }
 
 fn wrong(look: &mut Look<'_>, object: &Object, reason: &str, message: String, severity: Severity) {

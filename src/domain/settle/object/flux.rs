@@ -1,5 +1,6 @@
 //! Flux' sources, Kustomizations and instances.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{Condition, Detail, has_conditions, or_default};
@@ -33,6 +34,8 @@ pub struct Artifact {
     /// Digest of the file.
     #[serde(deserialize_with = "or_default")]
     pub digest: String,
+    /// When it was made.
+    pub last_update_time: Option<Timestamp>,
 }
 
 /// A reference to another object, perhaps of another namespace.
