@@ -1,7 +1,9 @@
 //! The environment, apart from what stands for an option (which clap reads).
 
+use std::collections::BTreeMap;
+
 /// Variables that are read here, for the documentation.
-pub(super) const OTHERS: &[(&str, &str)] = &[
+const OTHERS: &[(&str, &str)] = &[
     ("GITOPS_UPDATER_GITHUB_TOKEN", "Token for the GitHub API; before `GITHUB_TOKEN` and `GH_TOKEN`"),
     ("GITHUB_TOKEN", "Token for the GitHub API"),
     ("GH_TOKEN", "Token for the GitHub API"),
@@ -45,4 +47,46 @@ pub(super) fn without_empty(command: clap::Command) -> clap::Command {
 /// Whether a variable is set to something other than `false` and `0`.
 pub(super) fn is_set(name: &str) -> bool {
     read(name).is_some_and(|value| value != "false" && value != "0")
+}
+
+/// Markdown table of the environment variables that stand for options, for the README.
+pub fn environment_table() -> String {
+    /// By variable: the option, and what it means by command, where commands differ.
+    type Meanings = BTreeMap<String, (String, Vec<(String, String)>)>;
+    fn visit(command: &clap::Command, meanings: &mut Meanings) {
+        for argument in command.get_arguments() {
+            if let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let variable = variable.to_string_lossy().into_owned();
+                let (_, known) = meanings.entry(variable).or_insert_with(|| (long.to_owned(), Vec::new()));
+                if !known.iter().any(|(_, known)| *known == help) {
+                    known.push((command.get_name().to_owned(), help));
+                }
+            }
+        }
+        for subcommand in command.get_subcommands() {
+            visit(subcommand, meanings);
+        }
+    }
+    let mut meanings = Meanings::new();
+    visit(&super::command(), &mut meanings);
+    let row = |(variable, (long, known)): (String, (String, Vec<(String, String)>))| {
+        let meaning = match known.as_slice() {
+            [(_, help)] => help.clone(),
+            several => {
+                let each = several.iter().map(|(command, help)| format!("`{command}`: {help}"));
+                each.collect::<Vec<_>>().join("; ")
+            }
+        };
+        (variable, format!("`--{long}` | {meaning}"))
+    };
+    let mut rows: BTreeMap<String, String> = meanings.into_iter().map(row).collect();
+    for (variable, meaning) in OTHERS {
+        rows.insert((*variable).to_owned(), format!("| {meaning}"));
+    }
+    let mut table = "| variable | option | meaning |\n|---|---|---|\n".to_owned();
+    for (variable, row) in rows {
+        table.push_str(&format!("| `{variable}` | {row} |\n"));
+    }
+    table
 }

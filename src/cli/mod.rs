@@ -40,7 +40,6 @@ mod updates;
 mod verify;
 mod workplace;
 
-use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +50,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use crate::config::{Config, Selector};
 use crate::report::Format;
 use crate::telemetry;
+pub use environment::environment_table;
 use error::{CommandError, Outcome};
 use output::Output;
 
@@ -347,48 +347,6 @@ fn repository_root(path: &Path) -> Option<PathBuf> {
 /// The command line as clap knows it, for documentation made from it.
 pub fn command() -> clap::Command {
     form::offered(App::command())
-}
-
-/// Markdown table of the environment variables that stand for options, for the README.
-pub fn environment_table() -> String {
-    /// By variable: the option, and what it means by command, where commands differ.
-    type Meanings = BTreeMap<String, (String, Vec<(String, String)>)>;
-    fn visit(command: &clap::Command, meanings: &mut Meanings) {
-        for argument in command.get_arguments() {
-            if let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) {
-                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                let variable = variable.to_string_lossy().into_owned();
-                let (_, known) = meanings.entry(variable).or_insert_with(|| (long.to_owned(), Vec::new()));
-                if !known.iter().any(|(_, known)| *known == help) {
-                    known.push((command.get_name().to_owned(), help));
-                }
-            }
-        }
-        for subcommand in command.get_subcommands() {
-            visit(subcommand, meanings);
-        }
-    }
-    let mut meanings = Meanings::new();
-    visit(&command(), &mut meanings);
-    let row = |(variable, (long, known)): (String, (String, Vec<(String, String)>))| {
-        let meaning = match known.as_slice() {
-            [(_, help)] => help.clone(),
-            several => {
-                let each = several.iter().map(|(command, help)| format!("`{command}`: {help}"));
-                each.collect::<Vec<_>>().join("; ")
-            }
-        };
-        (variable, format!("`--{long}` | {meaning}"))
-    };
-    let mut rows: BTreeMap<String, String> = meanings.into_iter().map(row).collect();
-    for (variable, meaning) in environment::OTHERS {
-        rows.insert((*variable).to_owned(), format!("| {meaning}"));
-    }
-    let mut table = "| variable | option | meaning |\n|---|---|---|\n".to_owned();
-    for (variable, row) in rows {
-        table.push_str(&format!("| `{variable}` | {row} |\n"));
-    }
-    table
 }
 
 #[cfg(test)]

@@ -313,7 +313,7 @@ spec: {template: {spec: {containers: [{name: a, image: 'ghcr.io/me/tool:1.0.0'}]
     assert_eq!(
         problems(&resolved),
         [
-            "clusters/home/flux.yaml:16: `helm/two/b`, `image/ghcr.io/me/tool` wait for each other, so that this is left out of their order: Kustomization `flux-system/one` depends on `flux-system/two`; Kustomization `flux-system/two` depends on `flux-system/three`; take one of these away where the order matters"
+            "clusters/home/flux.yaml:24: `helm/two/b`, `image/ghcr.io/me/tool` wait for each other, so that this is left out of their order: Kustomization `flux-system/one` depends on `flux-system/two`; Kustomization `flux-system/two` depends on `flux-system/three`; take one of these away where the order matters"
         ]
     );
 }
