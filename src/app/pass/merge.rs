@@ -41,13 +41,16 @@ impl<F: Forge> Run<'_, F> {
     /// Merges it, or has the forge do that, after a look at the backup point.
     pub(super) fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
         let Some(pull) = pull else { return Ok(()) };
-        if let Some(backup_id) = &update.backup_id {
-            // A backup point that cannot be read back stops the merge. It is one of the commit that the branch was made on;
-            // what the step changes is the same on the base branch since, or the branch would be made anew with a point of
-            // its own. Other files are not what going back from this step needs.
-            let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
-            read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
-        }
+        let Some(backup_id) = &update.backup_id else {
+            let why = "no backup point is recorded for it; nothing is merged before one is made".to_owned();
+            self.waiting.insert(update.update_id.clone(), why);
+            return Ok(());
+        };
+        // A backup point that cannot be read back stops the merge. It is one of the commit that the branch was made on; what
+        // the step changes is the same on the base branch since, or the branch would be made anew with a point of its own.
+        // Other files are not what going back from this step needs.
+        let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
+        read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
         self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
