@@ -160,14 +160,16 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let (created, files) = (point.clone(), made.files);
     blocking(move || backups.create(&created, &files)).await?;
     form::write(global, &point, || {
-        format!(
-            "made backup point `{}` of `{}` at {}, {} component{}\n",
+        let mut lines = vec![format!(
+            "made backup point `{}` of `{}` at {}, {} component{}",
             point.backup_id,
             point.branch,
             commit.short(),
             point.components.len(),
             if point.components.len() == 1 { "" } else { "s" }
-        )
+        )];
+        lines.extend(not_covered(&point));
+        lines.join("\n") + "\n"
     })
 }
 
@@ -204,6 +206,13 @@ async fn data(
     let named: Vec<&Component> = found.components.iter().filter(named).collect();
     let settings = &workplace.config.data_backups;
     if named.is_empty() || settings.is_none() {
+        // Who names a cluster takes it that its data is in the point.
+        if args.facts.access().is_some() {
+            all.not_covered.push(match settings.is_none() {
+                true => "no data of the cluster: `backup.data` is not configured".to_owned(),
+                false => "no data of the cluster: `--component` names whose data is wanted".to_owned(),
+            });
+        }
         return Ok(all);
     }
     let Some(cluster) = args.facts.connect().await? else { return Ok(all) };
@@ -311,12 +320,16 @@ fn text(point: &BackupPoint) -> String {
         let data = point.data.iter().map(|data| format!("  {}", data.line()));
         lines.extend(data.map(|line| clean::line(&line).into_owned()));
     }
-    if !point.not_covered.is_empty() {
-        lines.push("\nNot backed up".to_owned());
-        for why in &point.not_covered {
-            let wrapped = clean::wrap(&clean::line(why), WIDTH - 2);
-            lines.extend(wrapped.into_iter().map(|line| format!("  {line}")));
-        }
-    }
+    lines.extend(not_covered(point));
     lines.join("\n") + "\n"
+}
+
+/// What the point does not hold, under a heading of its own.
+fn not_covered(point: &BackupPoint) -> Vec<String> {
+    if point.not_covered.is_empty() {
+        return Vec::new();
+    }
+    let wrapped = |why: &String| clean::wrap(&clean::line(why), WIDTH - 2);
+    let lines = point.not_covered.iter().flat_map(wrapped).map(|line| format!("  {line}"));
+    ["\nNot backed up".to_owned()].into_iter().chain(lines).collect()
 }

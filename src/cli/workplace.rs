@@ -12,17 +12,20 @@ use super::access::{Access, Credential};
 use super::error::CommandError;
 use super::opened::configuration;
 use super::{GlobalArgs, environment};
-use crate::app::forge::ForgeError;
+use crate::app::forge::{ForgeError, ForgeErrorClass};
 use crate::app::ports::Clock as _;
 use crate::backup::{self, Backups};
 use crate::clock::AnyClock;
 use crate::config::{self, Config, ForgeKind, Host};
 use crate::domain::policy::circumstances::KillSwitch;
+use crate::domain::upstream::FailureClass;
 use crate::forge::AnyForge;
-use crate::forge::github::{Auth, GithubForge, GithubOptions, MachineTime, Place};
+use crate::forge::github::{Auth, GithubForge, GithubOptions, MachineTime, Place, TokenSupply, http};
 use crate::forge::local::LocalForge;
 use crate::repo;
-use crate::repo::write::{self, HttpLimits, Person, Remote, WriteRepo, configured_url, https_form};
+use crate::repo::write::{
+    self, HttpLimits, Person, Remote, SuppliesToken, WriteRepo, configured_url, https_form,
+};
 use crate::state::{self, StateStore};
 use crate::upstream::credentials::{self, Credentials};
 
@@ -167,7 +170,7 @@ impl PlaceArgs {
         let (remote, forge) = match (kind, github, is_meant, url) {
             (ForgeKind::Github, None, _, url) => return Err(no_github(&config.forge, url)),
             (ForgeKind::Auto | ForgeKind::Github, Some(options), _, Some(url)) => {
-                let (remote, forge) = with_github(options, &url, &config).await?;
+                let (remote, forge) = with_github(options, &url, &config)?;
                 (remote, Some(forge))
             }
             (_, _, true, Some(url)) => {
@@ -257,7 +260,7 @@ pub(super) async fn clone(path: &Path, url: &str, global: &GlobalArgs) -> Result
     let access = Access::from_environment(&config.upstreams, None);
     let url = https_form(url);
     let remote = match github(&config.forge, &access, &url) {
-        Some(options) => with_github(options, &url, &config).await?.0,
+        Some(options) => with_github(options, &url, &config)?.0,
         None => Remote::read(&url, git_credentials(&config, &access)?, HttpLimits::default())
             .map_err(CommandError::from)?,
     };
@@ -338,30 +341,41 @@ fn auth(forge: &config::Forge, access: &Access, place: &Place) -> Option<Auth> {
 }
 
 /// The forge, and the remote that its token is good for.
-async fn with_github(
+fn with_github(
     options: GithubOptions,
     url: &str,
     config: &Config,
 ) -> Result<(Remote, GithubForge), CommandError> {
     let place = options.place.clone();
-    let http = reqwest::Client::builder()
-        .connect_timeout(std::time::Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .referer(false)
-        .build()
-        .map_err(|error| CommandError::failed(Error::Client(error)))?;
+    let http = http().map_err(|error| CommandError::failed(Error::Client(error)))?;
     let forge = GithubForge::new(&http, Arc::new(MachineTime), options).map_err(CommandError::from)?;
-    let token = forge.token().await.map_err(CommandError::from)?;
     // A token in clear is only for hosts that the user said so of.
     let in_clear = Host::read(&place.host)
         .is_ok_and(|host| config.upstreams.hosts.get(&host).is_some_and(|host| host.credentials_by_http));
     let scheme = if in_clear && url.starts_with("http://") { "http" } else { "https" };
     let text = format!("{scheme}://{}/{}.git", place.host, place.full_name());
-    let mut credentials = Credentials::new();
-    credentials
-        .add(&format!("{scheme}://{}", place.host), credentials::Credential::Bearer(token))
-        .map_err(|source| CommandError::failed(Error::Credentials { host: place.host.clone(), source }))?;
-    Ok((Remote::read(&text, credentials, HttpLimits::default()).map_err(CommandError::from)?, forge))
+    let url = Url::parse(&text).map_err(|_| CommandError::failed(Error::NotOnGithub(text)))?;
+    let tokens = Arc::new(GitTokens(forge.token_supply()));
+    Ok((Remote::supplied(url, tokens, HttpLimits::default()), forge))
+}
+
+/// What the forge is asked with, for Git.
+struct GitTokens(TokenSupply);
+
+impl SuppliesToken for GitTokens {
+    fn token(&self) -> Result<SecretString, write::Error> {
+        self.0.token().map_err(|error| write::Error::Remote {
+            class: match error.class {
+                ForgeErrorClass::Transient => FailureClass::Transient,
+                ForgeErrorClass::Permanent | ForgeErrorClass::Conflict => FailureClass::Permanent,
+                ForgeErrorClass::NotFound => FailureClass::NotFound,
+                ForgeErrorClass::Denied { .. } => FailureClass::Denied,
+                ForgeErrorClass::RateLimited { reset } => FailureClass::RateLimited { reset },
+            },
+            message: error.message,
+            hint: error.hint,
+        })
+    }
 }
 
 /// Credentials of the hosts that the configuration names, for a remote that a person named.

@@ -13,4 +13,5 @@ mod merging;
 mod people;
 mod refusals;
 mod settling;
+mod stopped;
 pub(crate) mod world;

@@ -41,8 +41,11 @@ impl<C: Cluster> Work<'_, C> {
         if kept.files.is_empty() {
             return Ok(());
         }
-        let secrets =
-            if sealed > 0 { format!(", Secrets of {sealed} namespaces, encrypted") } else { String::new() };
+        let secrets = match sealed {
+            0 => String::new(),
+            1 => ", Secrets of 1 namespace, encrypted".to_owned(),
+            sealed => format!(", Secrets of {sealed} namespaces, encrypted"),
+        };
         self.made.data.push(DataBackup {
             kind: "export".to_owned(),
             name: FOLDER.to_owned(),

@@ -220,7 +220,10 @@ impl<F: Forge> Run<'_, F> {
                 }
                 let Some(step) = step_of(update, planned).cloned() else { return Ok(false) };
                 let holds = match action {
-                    Action::Propose => self.unproposed_holds(&step),
+                    Action::Propose => {
+                        self.look_at_state()?;
+                        self.unproposed_holds(&step)
+                    }
                     // What is open stays as it should be at any hour.
                     _ => Vec::new(),
                 };
@@ -343,7 +346,8 @@ impl<F: Forge> UnderWay<'_, F> {
     /// Takes a branch of ours away, if it is as we left it.
     pub(in crate::app) fn delete_branch(&mut self, update: &Update) -> Result<(), Error> {
         let Some(head) = self.world.refs.branch(&update.branch) else { return Ok(()) };
-        if update.head.as_deref() != Some(head.to_string().as_str()) || self.kill_switch.is_some() {
+        let is_ours = update.head.as_deref() == Some(head.to_string().as_str());
+        if !is_ours || self.may_not()? {
             return Ok(());
         }
         let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {

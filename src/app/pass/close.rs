@@ -28,6 +28,9 @@ impl<F: Forge> Run<'_, F> {
         by: Option<u64>,
     ) -> Result<(), Error> {
         if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
+            if self.may_not()? {
+                return Err(Error::KillSwitch);
+            }
             // First that it is the bot who closes it: a closed pull request says "not this version" otherwise.
             let said = reason.to_owned();
             self.record_update_as(
@@ -42,10 +45,10 @@ impl<F: Forge> Run<'_, F> {
             let marker = closed_marker(&update.update_id);
             let link = by.map(|by| format!("#{by}: ")).unwrap_or_default();
             let body = format!("{link}{}\n\n{marker}\n", self.pass.templates_prose(reason));
-            self.effect(Effect::Comment { number, what: reason.to_owned() }, |run| {
+            self.unless_stopped(Effect::Comment { number, what: reason.to_owned() }, |run| {
                 Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
             })?;
-            self.effect(Effect::Close { number, reason: reason.to_owned() }, |run| {
+            self.unless_stopped(Effect::Close { number, reason: reason.to_owned() }, |run| {
                 Ok(run.pass.wait(run.pass.forge.close(number))?)
             })?;
         }
@@ -69,7 +72,7 @@ impl<F: Forge> Run<'_, F> {
             if said.is_some_and(|said| !said.contains(KEPT_MARKER)) {
                 let what = "it is wanted again and stays open";
                 let body = format!("This is wanted again and stays open.\n\n{marker}\n{KEPT_MARKER}\n");
-                self.effect(Effect::Comment { number, what: what.to_owned() }, |run| {
+                self.unless_stopped(Effect::Comment { number, what: what.to_owned() }, |run| {
                     Ok(run.pass.wait(run.pass.forge.comment(number, &marker, &body))?)
                 })?;
             }

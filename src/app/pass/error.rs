@@ -77,6 +77,9 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody stopped everything while the pass was under way.
+    #[error("everything is stopped by the kill switch")]
+    KillSwitch,
     /// Stopped by the witness.
     #[error(transparent)]
     Stopped(#[from] Stopped),

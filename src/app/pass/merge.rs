@@ -51,12 +51,16 @@ impl<F: Forge> Run<'_, F> {
         // Other files are not what going back from this step needs.
         let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
         read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
+        if let Some(reason) = self.held_meanwhile(update, pull)? {
+            self.waiting.insert(update.update_id.clone(), reason);
+            return Ok(());
+        }
         self.keep_baseline(&update.update_id)?;
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
         let effect = Effect::Merge { number: pull.number, what };
         let method = self.pass.config.pull_requests.merge_method;
         let message = self.merge_message(pull, method)?;
-        let merged = self.effect(effect, |run| {
+        let merged = self.unless_stopped(effect, |run| {
             let merging = run.pass.forge.merge_when_ready(pull.number, &pull.head, method, &message);
             Ok(run.pass.wait(merging)?)
         });
@@ -82,6 +86,21 @@ impl<F: Forge> Run<'_, F> {
             }
         }
         Ok(())
+    }
+
+    /// Why it may not be merged any more by what others did since the pass began: maintenance, another update that is held,
+    /// what became of this one, or the branch that it is for.
+    fn held_meanwhile(&mut self, update: &Update, pull: &PullRequest) -> Result<Option<String>, Error> {
+        let now = self.pass.wait(self.pass.forge.pull_request(pull.number))?;
+        if !self.is_for_base(&now) {
+            return Ok(Some(format!("pull request #{} is for the branch `{}` now", now.number, now.base)));
+        }
+        self.look_at_state()?;
+        let recorded = self.world.state.updates.get(&update.update_id);
+        if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {
+            return Ok(Some("another run went on with it meanwhile".to_owned()));
+        }
+        Ok(self.hour().merge_hold(update).map(|hold| hold.reason))
     }
 
     /// Keeps how the cluster is just before a merge.

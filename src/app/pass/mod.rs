@@ -397,7 +397,7 @@ impl<F: Forge> Run<'_, F> {
         }
         let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
         let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
-        if outdated.is_empty() || self.kill_switch.is_some() {
+        if outdated.is_empty() || self.may_not()? {
             return Ok(());
         }
         let (refs, now) = (self.world.refs.clone(), self.pass.now);

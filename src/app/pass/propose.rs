@@ -251,6 +251,9 @@ impl<F: Forge> Run<'_, F> {
         if self.world.refs.refs.contains_key(&format!("{}{backup_id}", backup::PREFIX)) {
             return Ok(());
         }
+        if self.may_not()? {
+            return Err(Error::KillSwitch);
+        }
         let data = self.back_up_data(update, &backup_id)?;
         // A point that is not the first of its update is younger than the record.
         let recorded = self.world.state.updates.get(&update.update_id);
@@ -329,7 +332,7 @@ impl<F: Forge> Run<'_, F> {
         if by_git && found.is_some() && self.pass.witness.acts() && found == Some(made(self)?) {
             return Ok(found);
         }
-        let pushed = self.effect(effect, |run| {
+        let pushed = self.unless_stopped(effect, |run| {
             if run.pass.config.commits.through_api
                 && let Some(commit) = run.commit_through_forge(update, written, files, found)?
             {
@@ -363,6 +366,9 @@ impl<F: Forge> Run<'_, F> {
                 ..PullRequestChange::default()
             };
             if change != PullRequestChange::default() {
+                if self.may_not()? {
+                    return Err(Error::KillSwitch);
+                }
                 self.change(&pull, change, "made anew on the base branch as it is now")?;
             }
             return Ok(Some(pull.number));
@@ -378,7 +384,7 @@ impl<F: Forge> Run<'_, F> {
             draft: settings.draft && step.gate != Approval::Auto,
         };
         let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
-        let opened = self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
+        let opened = self.unless_stopped(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
         let number = opened.as_ref().map(|pull| pull.number);
         self.world.pulls.extend(opened);
         Ok(number)

@@ -60,10 +60,10 @@ impl<F: Forge> Run<'_, F> {
             let name = pull.branch.as_str();
             let is_open = |other: &PullRequest| other.branch == name && other.state == PullRequestState::Open;
             let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
-            let (Some(head), false, None) = (head, self.world.pulls.iter().any(is_open), self.kill_switch)
-            else {
-                continue;
-            };
+            let (Some(head), false) = (head, self.world.pulls.iter().any(is_open)) else { continue };
+            if self.may_not()? {
+                return Ok(());
+            }
             let branch = format!("refs/heads/{name}");
             self.effect(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
                 match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {

@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Error, Failure, Pass, World, stopped_by};
 use crate::app::effects::{Effect, Go};
 use crate::app::forge::Forge;
+use crate::config::{self, FILE_NAME, MAX_BYTES, Origin, Trust};
 use crate::domain::message::Action as Tick;
 use crate::domain::policy::circumstances::KillSwitch;
-use crate::domain::state::{State, Update};
+use crate::domain::state::{State, Update, UpdateStatus};
 use crate::state::Transition;
+
+/// Largest configuration that is read, in bytes.
+const CONFIG_LIMIT: usize = MAX_BYTES as usize;
 
 /// A pass under way.
 pub(in crate::app) struct UnderWay<'a, F> {
@@ -57,6 +61,64 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         };
         self.effects.push(effect);
         Ok(result)
+    }
+
+    /// The same for what the kill switch stops, which is asked for right before: it may have been set since the pass
+    /// began.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KillSwitch`] where it is on, with nothing done.
+    pub(in crate::app) fn unless_stopped<T>(
+        &mut self,
+        effect: Effect,
+        act: impl FnOnce(&Self) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match self.may_not()? {
+            true => Err(Error::KillSwitch),
+            false => self.effect(effect, act),
+        }
+    }
+
+    /// Whether nothing may be done; a dry run tells what would be done as things were when it began.
+    pub(in crate::app) fn may_not(&mut self) -> Result<bool, Error> {
+        match self.pass.witness.acts() {
+            true => self.is_stopped(),
+            false => Ok(self.kill_switch.is_some()),
+        }
+    }
+
+    /// Whether everything is stopped now, asked again before what others have to live with: on the dashboard, and in
+    /// the configuration of the base branch as it was seen last.
+    pub(in crate::app) fn is_stopped(&mut self) -> Result<bool, Error> {
+        if self.kill_switch.is_none() && self.pass.config.dashboard.enabled {
+            let dashboard = self.pass.wait(self.pass.forge.dashboard())?;
+            self.kill_switch = stopped_by(dashboard.as_ref());
+        }
+        if self.kill_switch.is_none() {
+            let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
+            // Folders that it names are not looked into here; a bare repository may have them, too.
+            let git = &self.pass.git;
+            let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
+            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder, repository: folder };
+            let is_off = text.is_some_and(|text| {
+                let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
+                // Who cannot be understood may have meant to stop it.
+                parsed.map_or(true, |config| !config.enabled)
+            });
+            self.kill_switch = is_off.then_some(KillSwitch::Configuration);
+        }
+        Ok(self.kill_switch.is_some())
+    }
+
+    /// Looks at the state again: somebody may have recorded maintenance or a hold since the pass began.
+    pub(in crate::app) fn look_at_state(&mut self) -> Result<(), Error> {
+        if self.pass.witness.acts() {
+            let loaded = self.pass.store.load()?;
+            loaded.may_build()?;
+            self.world.state = loaded.state;
+        }
+        Ok(())
     }
 
     /// Records a transition. `decide` is asked with the newest state, again where somebody else was faster.
@@ -119,8 +181,18 @@ impl<'a, F: Forge> UnderWay<'a, F> {
     }
 
     pub(in crate::app) fn failed(&mut self, component: &str, error: Error) -> Result<(), Error> {
-        if let Error::Stopped(stopped) = error {
-            return Err(stopped.into());
+        match error {
+            Error::Stopped(stopped) => return Err(stopped.into()),
+            Error::KillSwitch => {
+                let of_it = |update: &&Update| {
+                    update.component == component && update.status == UpdateStatus::InProgress
+                };
+                let updates = self.world.state.updates.values().filter(of_it);
+                let ids: Vec<String> = updates.map(|update| update.update_id.clone()).collect();
+                self.waiting.extend(ids.into_iter().map(|id| (id, error.to_string())));
+                return Ok(());
+            }
+            _ => {}
         }
         tracing::error!(component, error = %error, "update failed");
         self.failures.push(Failure { component: component.to_owned(), error });

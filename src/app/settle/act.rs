@@ -3,17 +3,12 @@
 use jiff::Timestamp;
 
 use crate::app::forge::Forge;
-use crate::app::pass::{Error, UnderWay, complete, mark_verified, stopped_by};
-use crate::config::{self, FILE_NAME, MAX_BYTES, Origin, Trust};
-use crate::domain::policy::circumstances::KillSwitch;
+use crate::app::pass::{Error, UnderWay, complete, mark_verified};
 use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::{Breaker, Evidence, Holding, Reversal, Said};
 use crate::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::state::Transition;
-
-/// Largest configuration that is read, in bytes.
-const CONFIG_LIMIT: usize = MAX_BYTES as usize;
 
 /// Code of the reason that nothing at all is seen of an update.
 const NOT_OBSERVED: &str = "not_observed";
@@ -407,29 +402,6 @@ impl<F: Forge> UnderWay<'_, F> {
                 update.changed_at = at;
             }
         })
-    }
-
-    /// Whether everything is stopped now, asked again before what others have to live with: on the dashboard, and in
-    /// the configuration of the base branch, which must have been looked at.
-    pub(super) fn is_stopped(&mut self) -> Result<bool, Error> {
-        if self.kill_switch.is_none() && self.pass.config.dashboard.enabled {
-            let dashboard = self.pass.wait(self.pass.forge.dashboard())?;
-            self.kill_switch = stopped_by(dashboard.as_ref());
-        }
-        if self.kill_switch.is_none() {
-            let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
-            // Folders that it names are not looked into here; a bare repository may have them, too.
-            let git = &self.pass.git;
-            let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
-            let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder, repository: folder };
-            let is_off = text.is_some_and(|text| {
-                let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
-                // Who cannot be understood may have meant to stop it.
-                parsed.map_or(true, |config| !config.enabled)
-            });
-            self.kill_switch = is_off.then_some(KillSwitch::Configuration);
-        }
-        Ok(self.kill_switch.is_some())
     }
 }
 

@@ -19,8 +19,17 @@ impl<F: Forge> UnderWay<'_, F> {
         let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
         let evidence = self.world.state.evidence.get(id);
         let Some(told) = settled::told(&update, evidence, runbook) else { return Ok(()) };
-        if update.settling.told.as_deref() == Some(told.digest.as_str()) || self.kill_switch.is_some() {
+        if update.settling.told.as_deref() == Some(told.digest.as_str()) {
             return Ok(());
+        }
+        match self.may_not() {
+            Ok(false) => {}
+            Ok(true) => return Ok(()),
+            Err(Error::Forge(error)) => {
+                self.not_told(&update.component, &error);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
         let said = [
             self.tell_status(&update, &told),
@@ -102,7 +111,12 @@ impl<F: Forge> UnderWay<'_, F> {
 
     /// Has people told that an update was to be reverted and could not be. A stop is no failure.
     pub(super) fn tell_revert_failed(&mut self, id: &str, error: &Error, at: Timestamp) {
-        let Some(update) = self.world.state.updates.get(id).filter(|_| !matches!(error, Error::Stopped(_)))
+        let Some(update) = self
+            .world
+            .state
+            .updates
+            .get(id)
+            .filter(|_| !matches!(error, Error::Stopped(_) | Error::KillSwitch))
         else {
             return;
         };

@@ -88,6 +88,7 @@ pub fn of_planner(step: &Step) -> Vec<Verdict> {
         Verdict::passed("compatibility", "goes with what stands beside it before and after", "rules"),
         Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
         Verdict::passed("order", order, "rules, dependsOn"),
+        Verdict::passed("fetch", "what it installs can be had where it is published", "built in"),
     ]
 }
 
@@ -189,7 +190,7 @@ mod tests {
         let gates: Vec<&str> = all.iter().map(|verdict| verdict.gate).collect();
         assert_eq!(
             gates.join(" "),
-            "semver release_age allowed denied ladder compatibility apis order quarantine kill_switch maintenance \
+            "semver release_age allowed denied ladder compatibility apis order fetch quarantine kill_switch maintenance \
              circuit_breaker window held_update in_flight open_pull_requests per_hour checks"
         );
         let of = |gate: &str| all.iter().find(|verdict| verdict.gate == gate).unwrap();

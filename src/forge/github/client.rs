@@ -92,7 +92,7 @@ pub(super) struct Client {
     base: Url,
     pub(super) host: String,
     pub(super) remedy: String,
-    pub(super) tokens: Tokens,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) time: Arc<dyn Time>,
     options: GithubOptions,
     kept: Kept,
@@ -103,34 +103,51 @@ pub(super) struct Client {
     writing: Semaphore,
 }
 
+/// What to do where there is no token that is accepted.
+fn remedy(host: &str) -> String {
+    match host {
+        "github.com" => "set `GITHUB_TOKEN`, or the key of a GitHub App".to_owned(),
+        host => format!("set a token for {host}, or the key of a GitHub App"),
+    }
+}
+
 impl Client {
     pub(super) fn new(
         http: &reqwest::Client,
         time: Arc<dyn Time>,
         options: GithubOptions,
     ) -> ForgeResult<Self> {
+        let tokens = Tokens::new(&options.auth).map_err(|error| ForgeError {
+            class: ForgeErrorClass::Denied { permission: None },
+            message: format!("cannot ask the GitHub API of {}: {error}", options.place.host),
+            hint: Some(remedy(&options.place.host)),
+        })?;
+        Self::sharing(http, time, options, Arc::new(tokens))
+    }
+
+    /// One that asks with the tokens of another.
+    pub(super) fn sharing(
+        http: &reqwest::Client,
+        time: Arc<dyn Time>,
+        options: GithubOptions,
+        tokens: Arc<Tokens>,
+    ) -> ForgeResult<Self> {
         let host = options.place.host.clone();
-        let remedy = if host == "github.com" {
-            "set `GITHUB_TOKEN`, or the key of a GitHub App".to_owned()
-        } else {
-            format!("set a token for {host}, or the key of a GitHub App")
-        };
-        let unusable = |detail: String, hint: Option<String>| ForgeError {
+        let remedy = remedy(&host);
+        let unusable = |detail: &str| ForgeError {
             class: ForgeErrorClass::Denied { permission: None },
             message: format!("cannot ask the GitHub API of {host}: {detail}"),
-            hint,
+            hint: None,
         };
-        let tokens =
-            Tokens::new(&options.auth).map_err(|error| unusable(error.to_string(), Some(remedy.clone())))?;
         let base = options.api.clone();
         let octocrab = Octocrab::builder()
             .base_uri(base.origin().ascii_serialization())
-            .map_err(|_| unusable("its address is no URL".to_owned(), None))?
+            .map_err(|_| unusable("its address is no URL"))?
             // Retries are ours: octocrab's own come at once, or sleep until the limit resets.
             .add_retry_config(RetryConfig::None)
             .add_header(header::ACCEPT, "application/vnd.github+json".to_owned())
             .build_with_reqwest(http.clone())
-            .map_err(|_| unusable("the client cannot be built".to_owned(), None))?;
+            .map_err(|_| unusable("the client cannot be built"))?;
         Ok(Self {
             crab: octocrab,
             base,
@@ -231,7 +248,7 @@ impl Client {
                 ForgeErrorClass::Denied { .. } if refusal.status == Some(401) && !is_renewed => {
                     is_renewed = true;
                     self.tokens.keep(None);
-                    match self.tokens {
+                    match *self.tokens {
                         Tokens::App { .. } => continue,
                         Tokens::Given(_) => return Err(refusal),
                     }

@@ -14,7 +14,7 @@ impl Client {
         if let Some(token) = self.tokens.current(self.time.now()) {
             return Ok(token);
         }
-        let Tokens::App { signer, installation, .. } = &self.tokens else {
+        let Tokens::App { signer, installation, .. } = &*self.tokens else {
             return Err(self.unsigned(&AuthError::Token));
         };
         let token = signer.token(self.time.now()).map_err(|error| self.unsigned(&AuthError::Key(error)))?;

@@ -17,6 +17,7 @@ mod port;
 mod pulls;
 mod refusal;
 mod remote;
+mod supply;
 mod time;
 mod wire;
 mod withdrawing;
@@ -24,7 +25,6 @@ mod withdrawing;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -35,6 +35,7 @@ pub use self::issues::DASHBOARD_MARKER;
 pub use self::jwt::KeyError;
 use self::refusal::plain;
 pub use self::remote::Place;
+pub use self::supply::TokenSupply;
 pub use self::time::{MachineTime, Time};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult};
 
@@ -123,6 +124,18 @@ impl Repository {
     }
 }
 
+/// What a forge is asked with.
+///
+/// # Errors
+/// Certificates of this machine cannot be used.
+pub fn http() -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .build()
+}
+
 /// Pull requests of one repository on GitHub.
 pub struct GithubForge {
     client: Client,
@@ -133,7 +146,7 @@ pub struct GithubForge {
 }
 
 impl GithubForge {
-    /// A forge that asks nothing yet. `http` must not follow redirects and must have bounds on connecting.
+    /// A forge that asks nothing yet. `http` is as [`http`] makes it: it follows no redirect and has bounds on connecting.
     ///
     /// # Errors
     /// The token or the key cannot be used.
@@ -231,14 +244,6 @@ impl GithubForge {
                 Ok(Identity { login: data.viewer.login, id: data.viewer.database_id })
             })
             .await
-    }
-
-    /// The token, for pushing to the repository: as the password of any user (`x-access-token`).
-    ///
-    /// # Errors
-    /// A GitHub App gets none.
-    pub async fn token(&self) -> ForgeResult<SecretString> {
-        Ok(self.client.token().await?)
     }
 
     /// Asks the GraphQL API, which answers failures with 200.

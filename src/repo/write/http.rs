@@ -16,7 +16,7 @@ use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Trans
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::Error;
@@ -57,11 +57,23 @@ impl Default for HttpLimits {
     }
 }
 
+/// Gives the token of one remote, which may be another one an hour later.
+pub trait SuppliesToken: Send + Sync {
+    /// The token. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// There is none: [`Error::Remote`].
+    fn token(&self) -> Result<SecretString, Error>;
+}
+
 /// A remote that is asked over HTTP.
 #[derive(Clone)]
 pub(super) struct HttpRemote {
     url: Url,
     credentials: Credentials,
+    /// In place of the credentials.
+    tokens: Option<Arc<dyn SuppliesToken>>,
     limits: HttpLimits,
     client: Arc<OnceLock<Client>>,
 }
@@ -101,7 +113,25 @@ impl HttpRemote {
         url.set_fragment(None);
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
-        Self { url, credentials, limits, client: Arc::default() }
+        Self { url, credentials, tokens: None, limits, client: Arc::default() }
+    }
+
+    pub(super) fn supplied_by(self, tokens: Arc<dyn SuppliesToken>) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    /// The remote with what is sent to it now.
+    fn with_token(&self) -> Result<Self, Error> {
+        let mut remote = self.clone();
+        if let Some(tokens) = &self.tokens {
+            let place = self.url.origin().ascii_serialization();
+            let mut credentials = Credentials::new();
+            credentials
+                .add(&place, Credential::Bearer(tokens.token()?))
+                .map_err(|error| self::remote(FailureClass::Permanent, error.to_string()))?;
+            remote.credentials = credentials;
+        }
+        Ok(remote)
     }
 
     pub(super) fn url(&self) -> &Url {
@@ -123,7 +153,7 @@ impl HttpRemote {
     ) -> Result<T, Error> {
         prepare()?;
         let session = Arc::new(Session {
-            remote: self.clone(),
+            remote: self.with_token()?,
             base: Mutex::new(self.url.clone()),
             failed: Mutex::default(),
         });

@@ -20,7 +20,7 @@ mod store;
 pub use clone::clone_bare;
 pub use commit::{Change, Merged, Words};
 pub use error::Error;
-pub use http::HttpLimits;
+pub use http::{HttpLimits, SuppliesToken};
 pub use id::{Id, NotAnId};
 pub use push::{Pushed, RefUpdate};
 pub use remote::{Remote, RemoteRefs, configured_url, https_form};

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use git2::{AutotagOption, Direction, FetchOptions, Repository};
 use url::Url;
 
-use super::http::{HttpLimits, HttpRemote, session_remote};
+use super::http::{HttpLimits, HttpRemote, SuppliesToken, session_remote};
 use super::{Error, Id, WriteRepo, local};
 use crate::domain::upstream::FailureClass;
 use crate::repo::printable;
@@ -70,6 +71,11 @@ impl Remote {
     /// A remote over HTTP; `credentials` are sent to the hosts that they are for, a user in the URL is not.
     pub fn http(url: Url, credentials: Credentials, limits: HttpLimits) -> Self {
         Self(Place::Http(HttpRemote::new(url, credentials, limits)))
+    }
+
+    /// The same, where what is sent to the remote is asked for anew with each conversation.
+    pub fn supplied(url: Url, tokens: Arc<dyn SuppliesToken>, limits: HttpLimits) -> Self {
+        Self(Place::Http(HttpRemote::new(url, Credentials::new(), limits).supplied_by(tokens)))
     }
 
     /// What people write as a remote: an `http` or `https` URL, a `file` URL, or a path.

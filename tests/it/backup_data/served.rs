@@ -183,6 +183,27 @@ fn exports_come_back_as_files_and_only_what_is_missing_and_not_of_flux_is_create
 }
 
 #[test]
+fn point_that_is_made_beside_a_cluster_says_that_it_has_no_data_and_why() {
+    let (world, _) = backed_up();
+    let dir = world.dir().to_str().unwrap();
+    let sandbox = Sandbox::empty();
+    let fake = cluster();
+    sandbox.write("kubeconfig", fake.kubeconfig(ADMIN));
+    sandbox.write("config.yaml", "backup: {data: {export: {}}}\n");
+    let create = |id: &str, extra: &[&str]| {
+        let fixed = ["backup", "create", dir, "--backup-id", id];
+        sandbox.run(fixed.iter().chain(extra).copied()).exited(0).stdout
+    };
+    let near = ["--kubeconfig", "kubeconfig"];
+    let said = create("near", &near);
+    assert!(said.contains("Not backed up") && said.contains("`backup.data` is not configured"), "{said}");
+    let said = create("configured", &[near[0], near[1], "--config", "config.yaml"]);
+    assert!(said.contains("`--component` names whose data is wanted"), "{said}");
+    let said = create("alone", &[]);
+    assert!(!said.contains("Not backed up"), "{said}");
+}
+
+#[test]
 fn steps_to_the_etcd_snapshot_are_printed_and_the_point_shows_its_data() {
     let (world, id) = backed_up();
     let dir = world.dir().to_str().unwrap();

@@ -143,6 +143,7 @@ fn pull_request_lists_every_gate_with_what_decided() {
         ("compatibility", "`rules`"),
         ("apis", "`rules`"),
         ("order", "`rules, dependsOn`"),
+        ("fetch", "`built in`"),
         ("quarantine", ""),
         ("kill_switch", ""),
         ("maintenance", ""),

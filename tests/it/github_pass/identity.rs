@@ -32,6 +32,22 @@ fn app_proposes_in_its_name_with_a_token_that_it_makes() {
     proposes(&world, &login);
 }
 
+/// A pass that watches a cluster is longer than the hour that a token lasts: here each is about to end as soon as it is
+/// made, and ends with the next one.
+#[test]
+fn token_of_an_app_is_made_anew_for_git_as_well() {
+    let mut world = World::at(VirtualTime::of_the_machine());
+    let (lifetime, one_at_a_time) = (jiff::SignedDuration::from_mins(4), true);
+    let app = App { id: "123".to_owned(), lifetime, one_at_a_time, ..App::new() };
+    let login = app.account.login.clone();
+    world.forge.github().app = Some(app);
+    world.variables = vec![("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", APP_KEY.to_owned())];
+    let api = world.forge.served.url.clone();
+    world.configure_with("", &format!("forge: {{api_url: '{api}', app: {{id: 123}}}}\n"));
+    proposes(&world, &login);
+    assert!(world.forge.github().app.as_ref().unwrap().tokens > 10);
+}
+
 #[test]
 fn enterprise_host_is_asked_at_its_own_address_with_its_own_token() {
     let mut world = World::new();

@@ -26,12 +26,24 @@ pub(crate) struct App {
     pub(crate) account: Account,
     /// How many tokens were made.
     pub(crate) tokens: u32,
+    /// How long they last: an hour at GitHub.
+    pub(crate) lifetime: SignedDuration,
+    /// A new token ends those before it, so that whoever keeps one is found out.
+    pub(crate) one_at_a_time: bool,
 }
 
 impl App {
     pub(crate) fn new() -> Self {
         let account = Account::bot(4001, "acme-updater[bot]");
-        Self { id: "Iv23app".to_owned(), installation: 77, installed: true, account, tokens: 0 }
+        Self {
+            id: "Iv23app".to_owned(),
+            installation: 77,
+            installed: true,
+            account,
+            tokens: 0,
+            lifetime: SignedDuration::from_hours(1),
+            one_at_a_time: false,
+        }
     }
 }
 
@@ -98,10 +110,14 @@ impl Github {
                 "There is at least one repository that does not exist or is not accessible to the parent installation.",
             ));
         }
-        let expires_at = self.time.now() + SignedDuration::from_hours(1);
+        let expires_at = self.time.now() + app.lifetime;
         let made = self.app.as_mut().unwrap();
         made.tokens += 1;
-        let token = format!("ghs_installation{}", made.tokens);
+        let name = |number: u32| format!("ghs_installation{number}");
+        let token = name(made.tokens);
+        if app.one_at_a_time {
+            self.accounts.remove(&name(app.tokens));
+        }
         self.accounts.insert(token.clone(), Account { expires_at: Some(expires_at), ..app.account });
         Ok(Answer::new(201, json!({"token": token, "expires_at": expires_at.to_string(), "permissions": {}})))
     }

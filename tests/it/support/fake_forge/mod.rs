@@ -20,6 +20,7 @@ mod request;
 mod routes;
 mod state;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -223,7 +224,26 @@ impl FakeForge {
 
     /// Calls `hook` before and after every write.
     pub(crate) fn on_write(&self, hook: impl Fn(Moment, &Recorded) -> Wish + Send + Sync + 'static) {
+        self.on_request(move |moment, recorded| match recorded.is_write() {
+            true => hook(moment, recorded),
+            false => Wish::GoOn,
+        });
+    }
+
+    /// Calls `hook` before and after every request.
+    pub(crate) fn on_request(&self, hook: impl Fn(Moment, &Recorded) -> Wish + Send + Sync + 'static) {
         *self.shared.hook.lock().unwrap() = Some(Arc::new(hook));
+    }
+
+    /// Changes what GitHub knows when write number `at`, counted from 0, is done, and its answer not yet on its way.
+    pub(crate) fn after_write(&self, at: usize, change: impl Fn(&mut Github) + Send + Sync + 'static) {
+        let (shared, done) = (Arc::downgrade(&self.shared), AtomicUsize::new(0));
+        self.on_write(move |moment, _| {
+            if moment == Moment::After && done.fetch_add(1, Ordering::SeqCst) == at {
+                change(&mut shared.upgrade().unwrap().github.lock().unwrap());
+            }
+            Wish::GoOn
+        });
     }
 
     /// The requests since the last call.
@@ -243,7 +263,7 @@ async fn answer(Extracted(shared): Extracted<Arc<Shared>>, request: Request) -> 
     let seen = Seen::of(&request);
     let asked = Asked::read(request).await;
     let recorded = asked.recorded();
-    let hook = shared.hook.lock().unwrap().clone().filter(|_| recorded.is_write());
+    let hook = shared.hook.lock().unwrap().clone();
     let fault = {
         let mut faults = shared.faults.lock().unwrap();
         let is_it = |fault: &Fault| fault.method == recorded.method && recorded.path.contains(fault.path);
