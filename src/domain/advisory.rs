@@ -70,7 +70,7 @@ fn holds(range: &[Event], version: &Version) -> Option<bool> {
         .collect::<Option<Vec<_>>>()?;
     events.sort_by(|one, other| one.0.cmp(&other.0));
     let reached = |(at, _, is_last): &&(Version, bool, bool)| version > at || (version == at && !is_last);
-    Some(events.iter().filter(reached).last().is_some_and(|(_, turns_on, _)| *turns_on))
+    Some(events.iter().rfind(reached).is_some_and(|(_, turns_on, _)| *turns_on))
 }
 
 /// Names of the advisories that affect `from` and no longer affect `to`, as far as their ranges tell.

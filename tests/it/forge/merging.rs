@@ -4,7 +4,7 @@ use gitops_updater::app::forge::{Forge as _, ForgeErrorClass, MergeMethod, PullR
 use rstest::rstest;
 
 use super::{BRANCH, World, proposal, token};
-use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState, Wish};
+use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState};
 use crate::support::git::Git;
 
 async fn opened(world: &World) -> (u64, String) {

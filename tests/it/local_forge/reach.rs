@@ -143,9 +143,8 @@ fn k3s_is_held_until_the_image_of_its_plans_is_there(#[case] status: Option<u16>
     let world = World::with_plan(&format!("registry.example.com/{UPGRADE}"));
     world.image(UPGRADE, "v1.33.4-k3s1", &["linux/amd64", "linux/arm64"]);
     let wanted = manifest(UPGRADE, "v1.33.5-k3s1");
-    match status {
-        Some(status) => (0..9).for_each(|_| world.web.fail(&wanted, Fault::Status(status, vec![]))),
-        None => {}
+    for status in status.into_iter().cycle().take(9) {
+        world.web.fail(&wanted, Fault::Status(status, vec![]));
     }
     let report = world.run(NOW, &[]);
     assert_eq!(world.proposed().0, [""; 0]);
