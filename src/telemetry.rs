@@ -10,6 +10,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Makes a line harmless for whoever reads it (the runner of GitHub Actions takes some for commands).
 pub type Harmless = fn(&str) -> Cow<'_, str>;
 
+/// Target of the warnings without which a result would be misread: these are told even where only errors are wanted.
+pub const EVEN_QUIET: &str = "gitops_updater::even_quiet";
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::closer::{self, Target};
+use super::inspect::{self, Target};
 use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
@@ -224,7 +224,7 @@ pub async fn survey<U: Upstreams>(
         .ask_all(wanted, &mut |upstream, answer| {
             ledger.note(upstream, &answer);
             for (component, settings) in waiting.remove(upstream).unwrap_or_default() {
-                match (&answer, closer::notes_of(&component, &registry)) {
+                match (&answer, inspect::notes_of(&component, &registry)) {
                     (Ok(answer), Some(notes)) => {
                         without_notes.entry(notes).or_default().push((component, settings, answer.clone()));
                     }
@@ -256,7 +256,7 @@ pub async fn survey<U: Upstreams>(
         ledger.entries.insert(component.id.clone(), entry);
     }
     let Ledger { targets, failures, mut entries, learner, .. } = ledger;
-    problems.extend(closer::look(targets, request.deep, upstreams, &mut entries, learner).await);
+    problems.extend(inspect::targets(targets, request.deep, upstreams, &mut entries, learner).await);
     problems.extend(failures);
     problems.sort_by(|one, other| {
         (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line))
@@ -375,7 +375,7 @@ fn problems_of(
             let notes = answer.notes.iter().cloned().chain(stale);
             notes.map(|note| problem(Category::Upstream, note)).collect()
         }
-        Err(failure) => vec![problem(closer::category(failure), failure.message.clone())],
+        Err(failure) => vec![problem(inspect::category(failure), failure.message.clone())],
     }
 }
 

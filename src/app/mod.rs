@@ -1,13 +1,13 @@
 //! Use cases, generic over the ports.
 
-mod closer;
 pub mod cluster;
 pub mod data;
 pub mod detect;
 pub mod effects;
 pub mod forge;
+pub mod gates;
 pub mod health;
-pub mod hour;
+mod inspect;
 pub mod lease;
 pub mod named;
 pub mod notify;

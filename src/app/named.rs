@@ -5,6 +5,7 @@ use crate::config::Selector;
 use crate::domain::component::Component;
 use crate::domain::near::near;
 use crate::domain::problem::{Category, Problem};
+use crate::telemetry::EVEN_QUIET;
 
 /// A name that nothing has, and the names that are like it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +62,6 @@ pub(super) fn warn_of_unused(components: &[Component], request: &DetectRequest) 
     let found = components.iter().map(|component| (component.id.as_str(), component.kind.as_str()));
     let detection = request.config.detection.unused_ids(found.clone());
     for key in detection.into_iter().chain(request.config.policy.unused_ids(found)) {
-        tracing::warn!(key, "the configuration names a component that was not found");
+        tracing::warn!(target: EVEN_QUIET, key, "the configuration names a component that was not found");
     }
 }

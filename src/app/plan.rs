@@ -1,5 +1,6 @@
 //! The use case behind `plan`: what detect knows, put in the safe order, with the edits that it takes.
 
+mod edits;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+pub use self::edits::generated;
+use self::edits::{Edits, ungenerated};
 use self::reach::Reached;
 pub use self::reach::{Target, Targets, unreached};
 use super::detect::{self, Assessed, DetectRequest, Found, Learner};
@@ -18,11 +21,10 @@ use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
-use crate::domain::edit::{self, Changes, Diff, Draft, EditError, Generated, Ranges};
-use crate::domain::gotk::patches::{self, PatchShift};
+use crate::domain::edit::Changes;
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
-use crate::domain::plan::{self, EditEntry, Held, Plan, PlanReport, SCHEMA, Step};
+use crate::domain::plan::{self, Held, Plan, PlanReport, SCHEMA, Step};
 use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
 use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
@@ -241,88 +243,6 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
     }
 }
 
-/// A step that would be proposed now and whose generated files cannot be made. Later steps are not asked about: what
-/// they start from is not there yet.
-fn ungenerated(plan: &Plan, made: &Made, survey: &Survey, planning: &Planning<'_>) -> Option<Refusal> {
-    let next = plan.waves.iter().flat_map(|wave| &wave.steps).filter(|step| step.next);
-    let mut files = next.flat_map(|step| {
-        let changes = made.changes.get(&step.id);
-        changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
-    });
-    files.find_map(|(step, path)| {
-        let refusal =
-            |gate, reason| Some(Refusal { component: step.component.clone(), gate, reason, wanting: None });
-        match generated(survey, planning, step, path) {
-            Err(reason) => refusal("regenerate", format!("cannot make `{path}` anew: {reason}")),
-            // A person who asks for it has looked.
-            Ok(_) if planning.situation.asked.contains(&step.id) => None,
-            Ok(made) => refusal("patches", shifted(planning, path, &made)?),
-        }
-    })
-}
-
-/// Most patches that are told of.
-const MOST_SHIFTS: usize = 3;
-
-/// What patches beside a generated file would do otherwise than before; `None` where they do the same.
-fn shifted(planning: &Planning<'_>, path: &str, made: &[u8]) -> Option<String> {
-    let folder = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
-    let text = |path: &str| {
-        let bytes = (planning.read)(path).map_err(|error| error.to_string())?;
-        String::from_utf8(bytes).map_err(|error| error.to_string())
-    };
-    let name = format!("{folder}kustomization.yaml");
-    let kustomization = match (planning.read)(&name) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        // Without one nothing is patched.
-        Err(repo::Error::Missing { .. }) => return None,
-        Err(error) => return Some(format!("cannot tell what the patches in `{name}` do: {error}")),
-    };
-    let compared = patches::files(&kustomization).map_err(|error| error.to_string()).and_then(|files| {
-        let known = files.into_iter().filter_map(|file| {
-            let content = text(&format!("{folder}{}", file.strip_prefix("./").unwrap_or(&file))).ok()?;
-            Some((file, content))
-        });
-        let made = std::str::from_utf8(made).map_err(|error| error.to_string())?;
-        patches::compare(&kustomization, &known.collect(), &text(path)?, made)
-            .map_err(|error| error.to_string())
-    });
-    let shifts = match compared {
-        Ok(shifts) if shifts.is_empty() => return None,
-        Ok(shifts) => shifts,
-        Err(error) => return Some(format!("cannot tell what the patches in `{name}` do: {error}")),
-    };
-    let told = |shift: &PatchShift| {
-        let object = if shift.object.is_empty() { String::new() } else { format!(" of {}", shift.object) };
-        format!("`{}` (line {}){object}: {}", shift.patch, shift.line, shift.what)
-    };
-    let listed: Vec<String> = shifts.iter().take(MOST_SHIFTS).map(told).collect();
-    let more = match shifts.len().saturating_sub(MOST_SHIFTS) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    Some(format!(
-        "patches in `{name}` would do something else than before: {}{more}; look at them, then ask for the step by name",
-        listed.join("; ")
-    ))
-}
-
-/// A file of a step, made anew.
-///
-/// # Errors
-///
-/// It cannot be read, or cannot be made; the reason is for people.
-pub fn generated(
-    survey: &Survey,
-    planning: &Planning<'_>,
-    step: &Step,
-    path: &str,
-) -> Result<Vec<u8>, String> {
-    let old = (planning.read)(path).map_err(|error| error.to_string())?;
-    let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
-    planning.generator.generate(path, &old, target.map_or(step.to.as_str(), |target| target.version.as_str()))
-}
-
 /// Waves and holds, without the components whose files cannot be changed.
 fn arrange(
     survey: &Survey,
@@ -388,118 +308,6 @@ fn arrange(
     }
     plan.held.sort_by(|one, other| one.component.cmp(&other.component));
     plan
-}
-
-/// The bytes of all steps, made one after the other on drafts of the files.
-struct Edits<'a> {
-    survey: &'a Survey,
-    planning: &'a Planning<'a>,
-    drafts: BTreeMap<String, Draft>,
-    /// Components as Git will have them after the steps so far, with the published version they are at.
-    moved: BTreeMap<String, (Component, Option<Candidate>)>,
-    made: Made,
-}
-
-/// What came of it.
-#[derive(Default)]
-struct Made {
-    changes: BTreeMap<String, Changes>,
-    diffs: BTreeMap<String, String>,
-}
-
-impl<'a> Edits<'a> {
-    fn make(mut plan: Plan, survey: &'a Survey, planning: &'a Planning<'a>) -> Result<(Plan, Made), Refusal> {
-        let mut edits =
-            Self { survey, planning, drafts: BTreeMap::new(), moved: BTreeMap::new(), made: Made::default() };
-        for step in plan.waves.iter_mut().flat_map(|wave| &mut wave.steps) {
-            edits.step(step).map_err(|error| {
-                let target = survey.subject(&step.component).and_then(|subject| candidate_of(subject, step));
-                let wanting = match &error {
-                    EditError::Digest { .. } => target.filter(|target| target.digest.is_none()),
-                    _ => None,
-                };
-                Refusal {
-                    component: step.component.clone(),
-                    gate: "edit",
-                    reason: error.to_string(),
-                    wanting: wanting.map(|target| target.version.clone()),
-                }
-            })?;
-        }
-        Ok((plan, edits.made))
-    }
-
-    fn step(&mut self, step: &mut Step) -> Result<(), EditError> {
-        let Some(subject) = self.survey.subject(&step.component) else { return Ok(()) };
-        let (component, from) = match self.moved.remove(&step.component) {
-            Some(moved) => moved,
-            None => (subject.component.clone(), subject.current.clone()),
-        };
-        let Some(target) = candidate_of(subject, step) else { return Ok(()) };
-        let widens = self
-            .survey
-            .policies
-            .get(&step.component)
-            .is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
-        let options = edit::Options {
-            ranges: if widens { Ranges::Widen } else { Ranges::Leave },
-            generated: Generated::Elsewhere,
-        };
-        let changes = edit::replacements(&component, from.as_ref(), target, options)?;
-        step.edits = entries(&component, &changes, target);
-        let mut diff = String::new();
-        let mut files: Vec<&str> =
-            changes.replacements.iter().map(|replacement| replacement.file.as_str()).collect();
-        files.dedup();
-        for file in files {
-            let of_file: Vec<_> =
-                changes.replacements.iter().filter(|one| one.file == file).cloned().collect();
-            let draft = self.draft(file)?;
-            let before = draft.text();
-            draft.apply(&of_file)?;
-            diff.push_str(&Diff::of(file, &before, &draft.text()).to_string());
-        }
-        if !diff.is_empty() {
-            self.made.diffs.insert(step.id.clone(), diff);
-        }
-        self.moved
-            .insert(step.component.clone(), (changes.advance(&component, target), Some(target.clone())));
-        self.made.changes.insert(step.id.clone(), changes);
-        Ok(())
-    }
-
-    fn draft(&mut self, file: &str) -> Result<&mut Draft, EditError> {
-        match self.drafts.entry(file.to_owned()) {
-            std::collections::btree_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            std::collections::btree_map::Entry::Vacant(new) => {
-                let bytes = (self.planning.read)(file).map_err(|error| EditError::Unreadable {
-                    file: file.to_owned(),
-                    reason: error.to_string(),
-                })?;
-                Ok(new.insert(Draft::new(file, &bytes)?))
-            }
-        }
-    }
-}
-
-/// What changes, for people and scripts; of a generated file the place of its version.
-fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<EditEntry> {
-    let edited = changes.replacements.iter().map(|replacement| EditEntry {
-        file: replacement.file.clone(),
-        line: replacement.line,
-        route: replacement.route.clone(),
-        old: replacement.old.clone(),
-        new: replacement.new.clone(),
-    });
-    let generated =
-        component.pins.iter().filter(|pin| changes.generated.contains(&pin.file)).map(|pin| EditEntry {
-            file: pin.file.clone(),
-            line: pin.line,
-            route: pin.route.clone(),
-            old: pin.text.clone(),
-            new: target.version.clone(),
-        });
-    edited.chain(generated).collect()
 }
 
 /// The published version that a step goes to.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::GlobalArgs;
 use super::age_of;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::plan::FactsArgs;
 use super::switch;
@@ -38,8 +38,7 @@ pub(super) enum BackupCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 With --cluster (or a kubeconfig) and --component, the data of these components
-is backed up, too, as `backup.data` of the configuration says.
-Shown as text, json or yaml")]
+is backed up, too, as `backup.data` of the configuration says")]
 pub(super) struct CreateArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -58,7 +57,6 @@ pub(super) struct CreateArgs {
 
 /// List the backup points, newest first
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -66,7 +64,6 @@ pub(super) struct ListArgs {
 
 /// Show what a backup point holds
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ShowArgs {
     /// Id of the backup point
     id: String,

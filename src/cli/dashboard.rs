@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace};
 use crate::app::forge::{Dashboard, Forge as _};
@@ -22,7 +22,6 @@ pub(super) enum DashboardCommand {
 
 /// Show the dashboard with its boxes
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
     place: PlaceArgs,

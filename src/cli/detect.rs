@@ -18,6 +18,7 @@ use crate::app::ports::Progress;
 use crate::domain::report::Report;
 use crate::repo;
 use crate::report::{self, Format, RenderOptions};
+use crate::telemetry::EVEN_QUIET;
 
 /// Report what a repository runs and what is newer upstream
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ fn deliver(
     let now = opened.request.now;
     let problems = report.update_report.problems.len();
     if global.format == Format::Csv && problems > 0 {
-        tracing::warn!(problems, "CSV has no place for problems; every other format shows them");
+        tracing::warn!(target: EVEN_QUIET, problems, "CSV has no place for problems; every other format shows them");
     }
     output.write(&render(report, global.format, now, global, &output)?)?;
     if let Some(actions) = Actions::from_environment() {

@@ -30,6 +30,18 @@ pub(super) fn read(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Takes variables that are set to nothing from the options that they stand for: to clap nothing is a value, and in a
+/// workflow it is how a variable is left out.
+pub(super) fn without_empty(command: clap::Command) -> clap::Command {
+    let is_empty = |argument: &clap::Arg| {
+        let variable = argument.get_env();
+        variable.is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()))
+    };
+    command
+        .mut_args(|argument| if is_empty(&argument) { argument.env(None::<&'static str>) } else { argument })
+        .mut_subcommands(without_empty)
+}
+
 /// Whether a variable is set to something other than `false` and `0`.
 pub(super) fn is_set(name: &str) -> bool {
     read(name).is_some_and(|value| value != "false" && value != "0")

@@ -11,6 +11,7 @@ use super::plan::observe;
 use crate::app::ports::Clock;
 use crate::clock::AnyClock;
 use crate::report::Format;
+use crate::telemetry::EVEN_QUIET;
 
 /// Write the facts about a cluster that `plan --facts` reads
 #[derive(Debug, Args)]
@@ -18,7 +19,7 @@ pub(super) struct FactsCommandArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
 
-    /// Date the facts with TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
+    /// Take TIME for now, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
     now: Option<Timestamp>,
 }
@@ -32,7 +33,7 @@ pub(super) fn run(args: &FactsCommandArgs, global: &GlobalArgs) -> Result<Outcom
     let now = args.now.map_or(AnyClock::System, AnyClock::Fixed).now();
     let known = block_on(observe(&args.connection.access(), now))?;
     for problem in &known.problems {
-        tracing::warn!(reason = problem.message.as_str(), "not observed");
+        tracing::warn!(target: EVEN_QUIET, reason = problem.message.as_str(), "not observed");
     }
     let text = if json {
         serde_json::to_string_pretty(&known.facts).map(|text| text + "\n").map_err(CommandError::failed)

@@ -15,7 +15,7 @@ use super::{GlobalArgs, environment, opened};
 use crate::app::cluster::ClusterError;
 use crate::app::health::{Glance, category_of, entry, glance};
 use crate::app::ports::Clock as _;
-use crate::app::probes::{self, Bench, Trial, Tried};
+use crate::app::probes::{self, Testbed, Trial, Tried};
 use crate::clock::AnyClock;
 use crate::cluster::Live;
 use crate::domain::settle::finding::Category;
@@ -27,13 +27,13 @@ use crate::probe::Here;
 use crate::repo;
 use crate::report::health::{HealthFormat, render};
 use crate::report::{Format, RenderOptions};
+use crate::telemetry::EVEN_QUIET;
 
 /// Largest baseline that is read, in bytes.
 const MAX_BASELINE: u64 = 16 << 20;
 
 /// Show the cluster's health by category, or what is new since a baseline
 #[derive(Debug, Args)]
-#[command(after_help = "Shown as text, json, yaml or markdown")]
 pub(super) struct HealthArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -181,7 +181,7 @@ async fn try_all(
     let repository = repo::open(path, None).map_err(CommandError::failed)?;
     let trials = opened::configuration(path, global, &repository)?.validation.trials();
     if trials.names().is_empty() {
-        tracing::warn!("nothing to try: the configuration has neither probes nor trials below `validation`");
+        tracing::warn!(target: EVEN_QUIET, "nothing to try: the configuration has neither probes nor trials below `validation`");
         return Ok(vec![]);
     }
     let here = Here::new(&trials, clock, environment::read).map_err(CommandError::failed)?;
@@ -212,16 +212,16 @@ async fn in_cluster(
     }
     // Two runs at the same time must not take each other's Pods for their own.
     let purpose = format!("health {} {}", clock.now(), std::process::id());
-    let bench = Bench { cluster: live, clock: &clock, pods: &trials.pods, purpose: &purpose };
+    let testbed = Testbed { cluster: live, clock: &clock, pods: &trials.pods, purpose: &purpose };
     match probes::sweep(live, &trials.pods.namespace, clock.now()).await {
         Ok(0) => {}
         Ok(count) => tracing::info!(count, "removed what killed runs have left"),
         Err(error) => tracing::warn!(reason = %error, "cannot look for what killed runs have left"),
     }
-    let mut tried = probes::inside(&bench, trials).await;
+    let mut tried = probes::inside(&testbed, trials).await;
     if let Some(spec) = &trials.storage {
-        let result = match probes::storage_before(&bench, spec).await {
-            Ok(kept) => probes::storage_after(&bench, &kept).await,
+        let result = match probes::storage_before(&testbed, spec).await {
+            Ok(kept) => probes::storage_after(&testbed, &kept).await,
             Err(tried) => tried,
         };
         tried.push(Trial { name: "storage".to_owned(), tried: result });
@@ -229,7 +229,7 @@ async fn in_cluster(
     if let Some(spec) = &trials.test_job {
         let text = repository.read(&spec.manifest).map_err(CommandError::failed)?;
         let result = match probes::read_job(&spec.manifest, &text) {
-            Ok(job) => probes::run_job(&bench, spec, &job).await,
+            Ok(job) => probes::run_job(&testbed, spec, &job).await,
             Err(error) => Tried::Not(error.to_string()),
         };
         tried.push(Trial { name: "test_job".to_owned(), tried: result });

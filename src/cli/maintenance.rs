@@ -1,16 +1,18 @@
 //! `maintenance`: stop proposing and merging, keep watching.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::config;
-use crate::domain::state::Maintenance;
+use crate::domain::state::{Maintenance, State};
 use crate::report::clean;
 use crate::state::Transition;
 
@@ -24,7 +26,9 @@ pub(super) enum MaintenanceCommand {
 
 /// Stop proposing and merging; what is merged is still watched
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
+#[command(after_help = "\
+Where maintenance is on already, end and reason become those of this command,
+none where it names none; what changes is told")]
 pub(super) struct EnableArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -44,7 +48,6 @@ pub(super) struct EnableArgs {
 
 /// Go on proposing and merging
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct DisableArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -52,7 +55,6 @@ pub(super) struct DisableArgs {
 
 /// Say whether proposing and merging are stopped, since when, by whom and why
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -72,6 +74,8 @@ struct Shown<'a> {
     schema: &'static str,
     enabled: bool,
     maintenance: Option<&'a Maintenance>,
+    /// What was on already when it was enabled.
+    before: Option<&'a Maintenance>,
 }
 
 pub(super) fn run(command: &MaintenanceCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -82,16 +86,20 @@ pub(super) fn run(command: &MaintenanceCommand, global: &GlobalArgs) -> Result<O
             MaintenanceCommand::Disable(args) => {
                 let workplace = args.place.open(global).await?;
                 let by = workplace.person().name;
-                change(&workplace, None, Transition::new("End maintenance").because(format!("by {by}")))
-                    .await?;
-                show(None, workplace.now(), global)
+                let end = Transition::new("End maintenance").because(format!("by {by}"));
+                change(&workplace, move |state| {
+                    state.maintenance.take()?;
+                    Some(end.clone())
+                })
+                .await?;
+                show(None, None, workplace.now(), global)
             }
             MaintenanceCommand::Status(args) => {
                 let workplace = args.place.open(global).await?;
                 let store = workplace.state();
                 let loaded = blocking(move || store.load()).await?;
                 loaded.may_build()?;
-                show(loaded.state.maintenance.as_ref(), workplace.now(), global)
+                show(loaded.state.maintenance.as_ref(), None, workplace.now(), global)
             }
         }
     })
@@ -110,42 +118,81 @@ async fn enable(args: &EnableArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     if let Some(until) = until.filter(|until| *until <= now) {
         return Err(CommandError::usage(Error::Past(until)));
     }
-    let person = workplace.person();
-    let maintenance = Maintenance { by: person.name, reason: args.reason.clone(), since: now, until };
-    let mut transition = Transition::new("Begin maintenance").because(format!("by {}", maintenance.by));
-    if let Some(reason) = &maintenance.reason {
-        transition = transition.because(reason);
-    }
-    change(&workplace, Some(maintenance.clone()), transition).await?;
-    show(Some(&maintenance), now, global)
-}
-
-async fn change(
-    workplace: &Workplace,
-    maintenance: Option<Maintenance>,
-    transition: Transition,
-) -> Result<(), CommandError> {
-    let (store, now) = (workplace.state(), workplace.now());
-    blocking(move || {
-        store.change(now, |state| {
-            (state.maintenance != maintenance).then(|| {
-                state.maintenance.clone_from(&maintenance);
-                transition.clone()
-            })
+    let wanted = Maintenance { by: workplace.person().name, reason: args.reason.clone(), since: now, until };
+    // The answer to the state that was changed in the end: others may have been faster.
+    let asked = Arc::new(Mutex::new((None, wanted.clone())));
+    let found = Arc::clone(&asked);
+    change(&workplace, move |state| {
+        let before = state.maintenance.clone().filter(|before| before.is_on(now));
+        let after = going_on(&wanted, before.as_ref());
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = (before.clone(), after.clone());
+        (before.as_ref() != Some(&after)).then(|| {
+            let subject = if before.is_some() { "Change maintenance" } else { "Begin maintenance" };
+            let transition = Transition::new(subject).because(format!("by {}", wanted.by));
+            let transition = wanted.reason.iter().fold(transition, |transition, why| transition.because(why));
+            state.maintenance = Some(after);
+            transition
         })
     })
     .await?;
+    let (before, after) = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    show(Some(&after), before.as_ref(), now, global)
+}
+
+/// What is wanted, since when it is on already; by whoever began it where nothing else is said.
+fn going_on(wanted: &Maintenance, before: Option<&Maintenance>) -> Maintenance {
+    match before {
+        Some(before) if (before.until, &before.reason) == (wanted.until, &wanted.reason) => before.clone(),
+        Some(before) => Maintenance { since: before.since, ..wanted.clone() },
+        None => wanted.clone(),
+    }
+}
+
+/// Changes the state, unless `decide` finds nothing to be done.
+async fn change(
+    workplace: &Workplace,
+    decide: impl Fn(&mut State) -> Option<Transition> + Send + 'static,
+) -> Result<(), CommandError> {
+    let (store, now) = (workplace.state(), workplace.now());
+    blocking(move || store.change(now, decide)).await?;
     Ok(())
 }
 
 fn show(
     maintenance: Option<&Maintenance>,
+    before: Option<&Maintenance>,
     now: Timestamp,
     global: &GlobalArgs,
 ) -> Result<Outcome, CommandError> {
     let enabled = maintenance.is_some_and(|maintenance| maintenance.is_on(now));
-    let shown = Shown { schema: "gitops-updater/maintenance/v1", enabled, maintenance };
-    form::write(global, &shown, || text(maintenance, now) + "\n")
+    let shown = Shown { schema: "gitops-updater/maintenance/v1", enabled, maintenance, before };
+    form::write(global, &shown, || {
+        let mut text = text(maintenance, now) + "\n";
+        if let (Some(before), Some(after)) = (before, maintenance) {
+            for line in clean::wrap(&clean::line(&changed(before, after)), WIDTH) {
+                text.push_str(&format!("{line}\n"));
+            }
+        }
+        text
+    })
+}
+
+/// What became of a maintenance that was on already.
+fn changed(before: &Maintenance, after: &Maintenance) -> String {
+    let mut changes = Vec::new();
+    if before.until != after.until {
+        let end =
+            |until: Option<Timestamp>| until.map_or("with no end".to_owned(), |at| format!("until {at}"));
+        changes.push(format!("{}, not {}", end(after.until), end(before.until)));
+    }
+    if before.reason != after.reason {
+        let why = |reason: Option<&str>| reason.map_or("no reason".to_owned(), |why| format!("`{why}`"));
+        changes.push(format!("for {}, not {}", why(after.reason.as_deref()), why(before.reason.as_deref())));
+    }
+    match changes.as_slice() {
+        [] => "it was on already; nothing is changed".to_owned(),
+        changes => format!("it was on already, by {}; now it is {}", before.by, changes.join(", and ")),
+    }
 }
 
 /// One or two lines for people.

@@ -40,12 +40,13 @@ mod updates;
 mod verify;
 mod workplace;
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Config, Selector};
 use crate::report::Format;
@@ -117,7 +118,7 @@ struct GlobalArgs {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
 
-    /// Log errors only, show no progress
+    /// Log errors and the gravest warnings only, show no progress
     #[arg(
         short,
         long,
@@ -210,10 +211,10 @@ impl GlobalArgs {
 
     fn telemetry(&self) -> telemetry::Options {
         let level = match (self.quiet, self.verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn,gitops_updater=info",
-            (false, 1) => "info,gitops_updater=debug",
-            (false, _) => "debug,gitops_updater=trace",
+            (true, _) => format!("error,{}=warn", telemetry::EVEN_QUIET),
+            (false, 0) => "warn,gitops_updater=info".to_owned(),
+            (false, 1) => "info,gitops_updater=debug".to_owned(),
+            (false, _) => "debug,gitops_updater=trace".to_owned(),
         };
         let said = self.quiet || self.verbose > 0;
         let filter = self.log_filter.clone().filter(|filter| !said && !filter.is_empty());
@@ -239,7 +240,7 @@ impl GlobalArgs {
 
 /// Runs the program with the arguments and the environment of the process.
 pub fn main() -> ExitCode {
-    let app = match App::try_parse() {
+    let app = match parsed() {
         Ok(app) => app,
         Err(error) => {
             // Help and version asked for are no errors; a reader who left is none either.
@@ -256,6 +257,12 @@ pub fn main() -> ExitCode {
             error.kind.into()
         }
     }
+}
+
+fn parsed() -> Result<App, clap::Error> {
+    let mut command = environment::without_empty(command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 fn run(app: &App) -> Result<Outcome, CommandError> {
@@ -339,24 +346,41 @@ fn repository_root(path: &Path) -> Option<PathBuf> {
 
 /// The command line as clap knows it, for documentation made from it.
 pub fn command() -> clap::Command {
-    App::command()
+    form::offered(App::command())
 }
 
 /// Markdown table of the environment variables that stand for options, for the README.
 pub fn environment_table() -> String {
-    fn visit(command: &clap::Command, rows: &mut std::collections::BTreeMap<String, String>) {
+    /// By variable: the option, and what it means by command, where commands differ.
+    type Meanings = BTreeMap<String, (String, Vec<(String, String)>)>;
+    fn visit(command: &clap::Command, meanings: &mut Meanings) {
         for argument in command.get_arguments() {
             if let (Some(variable), Some(long)) = (argument.get_env(), argument.get_long()) {
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                rows.insert(variable.to_string_lossy().into_owned(), format!("`--{long}` | {help}"));
+                let variable = variable.to_string_lossy().into_owned();
+                let (_, known) = meanings.entry(variable).or_insert_with(|| (long.to_owned(), Vec::new()));
+                if !known.iter().any(|(_, known)| *known == help) {
+                    known.push((command.get_name().to_owned(), help));
+                }
             }
         }
         for subcommand in command.get_subcommands() {
-            visit(subcommand, rows);
+            visit(subcommand, meanings);
         }
     }
-    let mut rows = std::collections::BTreeMap::new();
-    visit(&command(), &mut rows);
+    let mut meanings = Meanings::new();
+    visit(&command(), &mut meanings);
+    let row = |(variable, (long, known)): (String, (String, Vec<(String, String)>))| {
+        let meaning = match known.as_slice() {
+            [(_, help)] => help.clone(),
+            several => {
+                let each = several.iter().map(|(command, help)| format!("`{command}`: {help}"));
+                each.collect::<Vec<_>>().join("; ")
+            }
+        };
+        (variable, format!("`--{long}` | {meaning}"))
+    };
+    let mut rows: BTreeMap<String, String> = meanings.into_iter().map(row).collect();
     for (variable, meaning) in environment::OTHERS {
         rows.insert((*variable).to_owned(), format!("| {meaning}"));
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS};
+use super::form;
 use super::opened::{block_on, runtime};
 use super::updates::update;
 use super::workplace::{PlaceArgs, Workplace, blocking, git_credentials};
@@ -37,7 +37,6 @@ pub(super) enum NotifyCommand {
 
 /// Send a test message to channels of the configuration; nothing is recorded
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct TestArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -49,7 +48,6 @@ pub(super) struct TestArgs {
 
 /// Say that you have seen held updates, so that nobody is told of them again
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct AcknowledgeArgs {
     /// Update id, as `gitops-updater status` shows it
     #[arg(value_name = "ID", required = true)]

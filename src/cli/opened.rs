@@ -31,7 +31,7 @@ pub(super) struct ReadArgs {
     #[command(flatten)]
     cache: CacheArgs,
 
-    /// Make the report as of TIME, such as 2026-01-31T12:00:00Z, for output that can be repeated
+    /// Take TIME for now, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", env = "GITOPS_UPDATER_NOW", hide_env = true)]
     now: Option<Timestamp>,
 }

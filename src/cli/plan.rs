@@ -16,7 +16,7 @@ use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use super::settle::Seen;
 use super::workplace::{PlaceArgs, blocking, kill_switch};
-use crate::app::hour::Hour;
+use crate::app::gates::Gates;
 use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
 use crate::cluster;
@@ -31,6 +31,7 @@ use crate::domain::upstream::UpstreamFailure;
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
+use crate::telemetry::EVEN_QUIET;
 use crate::upstream::client::UpstreamClient;
 
 /// Largest file of facts that is read, in bytes.
@@ -245,12 +246,12 @@ fn recorded(opened: &Opened, global: &GlobalArgs) -> State {
     match loaded {
         Ok(loaded) => {
             for problem in loaded.problems() {
-                tracing::warn!(reason = problem.message, "the state is not as it should be");
+                tracing::warn!(target: EVEN_QUIET, reason = problem.message, "the state is not as it should be");
             }
             loaded.state
         }
         Err(error) => {
-            tracing::warn!(reason = %error.source, "the plan is made as if nothing were under way");
+            tracing::warn!(target: EVEN_QUIET, reason = %error.source, "the plan is made as if nothing were under way");
             State::default()
         }
     }
@@ -302,12 +303,13 @@ fn make(
         quarantine: &state.quarantine,
     };
     look_up(&mut survey, &planning, &upstreams, &runtime, now);
-    let hour = Hour { now, config, survey: &survey, state, windows: None, kill_switch: kill_switch(config) };
+    let gates =
+        Gates { now, config, survey: &survey, state, windows: None, kill_switch: kill_switch(config) };
     let updates: Vec<Update> = state.updates.values().cloned().collect();
-    let (holds, asked) = (|step: &Step| hour.holds(step, &[]), hour.asked());
+    let (holds, asked) = (|step: &Step| gates.holds(step, &[]), gates.asked());
     let situation = Situation { updates: &updates, holds: &holds, asked: &asked };
     let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
-    hour.limit(&mut planned.report);
+    gates.limit(&mut planned.report);
     Ok((planned, survey))
 }
 

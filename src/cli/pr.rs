@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace};
 use crate::app::forge::{Forge as _, MergeMethod, Number, PullRequest, PullRequestState};
@@ -24,7 +24,6 @@ pub(super) enum PrCommand {
 
 /// List the pull requests
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ListArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -36,7 +35,6 @@ pub(super) struct ListArgs {
 
 /// Show what a pull request changes, and what was said about it
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ShowArgs {
     /// Number of the pull request
     number: Number,
@@ -47,7 +45,6 @@ pub(super) struct ShowArgs {
 
 /// Close a pull request unmerged, which means: not this version
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct CloseArgs {
     /// Number of the pull request
     number: Number,

@@ -38,7 +38,7 @@ use crate::repo::write::{Id, Merged, RemoteRefs, Standing};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --to, the update that brought the present version in is reverted. What
-does harm is refused with what to do instead. Shown as text, json or yaml")]
+does harm is refused with what to do instead")]
 pub(super) struct RollbackArgs {
     /// Id of the component, such as `helm/apps/podinfo`
     #[arg(value_name = "COMPONENT", value_parser = Selector::read, required_unless_present_any = ["backup", "emergency"])]
@@ -162,7 +162,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     };
     let notes = going.refuse_harm(&returns, &found)?;
     let made = match make(&place, args, base, &returns)? {
-        // An earlier run, or a person, has taken it back already; what may be missing is the record.
+        // An earlier run, or a person, has reverted it already; what may be missing is the record.
         Made::Reverted => {
             let plan =
                 going.plan(&returns, backup_id, &base_branch, base, place.repo.commit_info(base)?.tree, None);

@@ -22,7 +22,6 @@ pub(super) enum RulesCommand {
 
 /// List the rules, those of the repository included
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct ListArgs {
     /// Repository whose `.gitops-updater/rules/` are read, too
     #[arg(default_value = ".", value_name = "PATH")]
@@ -31,7 +30,9 @@ pub(super) struct ListArgs {
 
 /// Show one rule: what it finds, why, and an example
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
+#[command(after_help = "\
+`--format yaml` prints the rule's file, ready to be changed and put into
+`.gitops-updater/rules/`")]
 pub(super) struct ShowArgs {
     /// Id of the rule
     id: String,
@@ -40,10 +41,6 @@ pub(super) struct ShowArgs {
     #[arg(default_value = ".", value_name = "PATH")]
     path: PathBuf,
 }
-
-const FORMATS: &str = "\
-Rules are shown as text, json or yaml; `show --format yaml` prints the rule's
-file, ready to be changed and put into `.gitops-updater/rules/`";
 
 #[derive(Debug, thiserror::Error)]
 enum Error {

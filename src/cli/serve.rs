@@ -38,14 +38,14 @@ struct Error {
 
 /// What the endpoint tells.
 #[derive(Debug, Clone)]
-pub(super) struct Board {
+pub(super) struct Endpoint {
     totals: Arc<Mutex<Totals>>,
     started: Timestamp,
     /// Without a pass that ends for so long, something is stuck.
     patience: Duration,
 }
 
-impl Board {
+impl Endpoint {
     pub(super) fn new(started: Timestamp, patience: Duration) -> Self {
         Self { totals: Arc::default(), started, patience }
     }
@@ -98,19 +98,23 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
 }
 
 /// Listens on `address`, in a thread of its own, for as long as the program lives; gives back where.
-pub(super) fn start(address: SocketAddr, board: Board, clock: AnyClock) -> Result<SocketAddr, CommandError> {
+pub(super) fn start(
+    address: SocketAddr,
+    endpoint: Endpoint,
+    clock: AnyClock,
+) -> Result<SocketAddr, CommandError> {
     let failed = |source| CommandError::failed(Error { address, source });
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let serve = move || runtime.block_on(serve(listener, board, clock));
+    let serve = move || runtime.block_on(serve(listener, endpoint, clock));
     std::thread::Builder::new().name("endpoint".to_owned()).spawn(serve).map_err(failed)?;
     tracing::info!(address = %bound, "listening");
     Ok(bound)
 }
 
-async fn serve(listener: TcpListener, board: Board, clock: AnyClock) {
+async fn serve(listener: TcpListener, endpoint: Endpoint, clock: AnyClock) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the endpoint is closed"),
@@ -127,10 +131,10 @@ async fn serve(listener: TcpListener, board: Board, clock: AnyClock) {
                 continue;
             }
         };
-        let board = board.clone();
+        let endpoint = endpoint.clone();
         tokio::spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let response = board.answer(request.method(), request.uri().path(), clock.now());
+                let response = endpoint.answer(request.method(), request.uri().path(), clock.now());
                 async move { Ok::<_, Infallible>(response) }
             });
             let connection = http1::Builder::new()
@@ -156,17 +160,17 @@ mod tests {
 
     #[test]
     fn probes_say_whether_passes_end_and_whether_one_went_well() {
-        let board = Board::new(at(0), Duration::from_secs(100));
-        let status = |path: &str, now| board.answer(&Method::GET, path, now).status().as_u16();
+        let endpoint = Endpoint::new(at(0), Duration::from_secs(100));
+        let status = |path: &str, now| endpoint.answer(&Method::GET, path, now).status().as_u16();
         assert_eq!((status("/healthz", at(100)), status("/readyz", at(100))), (200, 503));
         assert_eq!(status("/healthz", at(101)), 503);
-        board.totals().ended(at(150), Result::Failed);
+        endpoint.totals().ended(at(150), Result::Failed);
         assert_eq!((status("/healthz", at(250)), status("/readyz", at(250))), (200, 503));
-        board.totals().ended(at(200), Result::Incomplete);
+        endpoint.totals().ended(at(200), Result::Incomplete);
         assert_eq!((status("/healthz", at(300)), status("/readyz", at(300))), (200, 200));
-        board.totals().ended(at(400), Result::Failed);
+        endpoint.totals().ended(at(400), Result::Failed);
         assert_eq!(status("/readyz", at(400)), 200, "one failure does not take it out of service");
         assert_eq!((status("/metrics", at(0)), status("/", at(0))), (200, 404));
-        assert_eq!(board.answer(&Method::POST, "/metrics", at(0)).status().as_u16(), 405);
+        assert_eq!(endpoint.answer(&Method::POST, "/metrics", at(0)).status().as_u16(), 405);
     }
 }

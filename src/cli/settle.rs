@@ -29,8 +29,8 @@ use crate::probe::Here;
 /// How merged updates are looked at.
 #[derive(Debug, Args)]
 pub(super) struct SettleArgs {
-    /// Look on for at most this long, such as `10m`; `0s` looks once [default: as long as the windows of what was
-    /// merged, or once where there is no cluster]
+    /// Look on for at most this long, such as `10m`; `0s` looks once. What is being tried then ends first, which may take
+    /// minutes more [default: as long as the windows of what was merged, or once where there is no cluster]
     #[arg(long, value_name = "DURATION", value_parser = read_duration)]
     wait: Option<Duration>,
 

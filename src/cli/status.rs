@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
-use super::form::{self, FORMATS, WIDTH};
+use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::updates::next_for_a_person;
 use super::workplace::{PlaceArgs, Workplace, blocking, kill_switch};
@@ -26,6 +26,7 @@ use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, Up
 use crate::repo::write;
 use crate::report::clean;
 use crate::state::{History, Loaded, STATE_REF};
+use crate::telemetry::EVEN_QUIET;
 
 /// Reasons that are shown of one update.
 const EVIDENCE: usize = 5;
@@ -36,7 +37,6 @@ const FINISHED: usize = 5;
 
 /// Show updates in flight, held, quarantined and completed, and why
 #[derive(Debug, Args)]
-#[command(after_help = FORMATS)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
     place: PlaceArgs,
@@ -82,7 +82,7 @@ struct GoingBack {
 /// Open pull requests that go back. Where the forge does not answer, the record is shown all the same.
 async fn going_back(workplace: &Workplace) -> Vec<GoingBack> {
     let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
-        tracing::warn!(reason = %error, "pull requests that go back are not shown");
+        tracing::warn!(target: EVEN_QUIET, reason = %error, "pull requests that go back are not shown");
         Vec::new()
     });
     let open = pulls

@@ -27,6 +27,7 @@ use crate::repo::write::{
     self, HttpLimits, Person, Remote, SuppliesToken, WriteRepo, configured_url, https_form,
 };
 use crate::state::{self, StateStore};
+use crate::telemetry::EVEN_QUIET;
 use crate::upstream::credentials::{self, Credentials};
 
 /// Where the API of github.com is.
@@ -189,6 +190,7 @@ impl PlaceArgs {
                 None => format!("`--remote {name}` or `forge: {{remote: {name}}}` keeps them there"),
             };
             tracing::warn!(
+                target: EVEN_QUIET,
                 remote = %crate::upstream::redact::redact_text(elsewhere),
                 "pull requests are kept in this clone alone: `{name}` is not a GitHub that there is a token for; {next}"
             );
@@ -230,6 +232,7 @@ fn tell_other_branch(repo: &WriteRepo) -> Result<(), CommandError> {
     if let Some(base) = repo.refs().map_err(CommandError::from)?.default_branch.filter(|base| *base != shown)
     {
         tracing::warn!(
+            target: EVEN_QUIET,
             base = base.as_str(),
             checked_out = shown.as_str(),
             "pull requests are for another branch than the one that is checked out; `forge: {{base_branch: …}}` in the \

@@ -6,6 +6,7 @@ mod ask;
 mod client;
 mod discovery;
 mod facts;
+mod lines;
 mod live;
 mod page;
 mod path;

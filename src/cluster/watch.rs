@@ -8,17 +8,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::ask::{Asker, Failure, Question, next};
+use super::ask::{Asker, Failure, Question};
+use super::lines::Lines;
 use super::page::{self, page};
 use super::path::Path;
 use super::reduce::Reducer;
 use super::sight::{Gone, Sight};
-use super::split::{MAX_OBJECT, field};
+use super::split::field;
 use crate::app::cluster::{ErrorClass, Looked};
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{Change, Seen};
@@ -439,42 +439,4 @@ fn read(kind: Kind, version: &str, json: &[u8], reducer: Option<&Reducer>) -> (O
     });
     let json = reducer.and_then(|reducer| reducer.reduce(kind, version, json).ok());
     (object, json)
-}
-
-/// The lines of a watch, each of bounded length.
-struct Lines {
-    body: Body,
-    buffer: Vec<u8>,
-    /// Up to here there is no line end.
-    searched: usize,
-}
-
-impl Lines {
-    fn new(body: Body) -> Self {
-        Self { body, buffer: Vec::new(), searched: 0 }
-    }
-
-    /// The next line; `None` at the end. May be dropped while it waits: nothing is lost.
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, Failure> {
-        loop {
-            if let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
-                let rest = self.buffer.split_off(self.searched + found + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
-                self.searched = 0;
-                line.pop();
-                if line.trim_ascii().is_empty() {
-                    continue;
-                }
-                return Ok(Some(line));
-            }
-            self.searched = self.buffer.len();
-            if self.buffer.len() > MAX_OBJECT {
-                return Err(Failure::strange(format!("an event has more than {MAX_OBJECT} bytes")));
-            }
-            match next(&mut self.body).await? {
-                Some(bytes) => self.buffer.extend_from_slice(&bytes),
-                None => return Ok(None),
-            }
-        }
-    }
 }

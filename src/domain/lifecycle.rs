@@ -321,9 +321,9 @@ fn verified(situation: &Situation<'_>) -> Action {
     }
     let update = situation.update;
     let reversal = update.settling.reversal.as_ref();
-    let taken_back_at = reversal.and_then(|reversal| reversal.made_at);
+    let reverted_at = reversal.and_then(|reversal| reversal.made_at);
     let is_bad = reversal.is_some() || update.settling.verdict == Some(Verdict::Regressed);
-    if is_bad && taken_back_at.is_none() {
+    if is_bad && reverted_at.is_none() {
         return wait(update.reason.as_deref().unwrap_or("it regressed"));
     }
     let Verification::Merged { settle } = situation.verification else {
@@ -332,8 +332,8 @@ fn verified(situation: &Situation<'_>) -> Action {
             update.reason.as_deref().unwrap_or("the cluster, or a person, has to say that it is healthy"),
         );
     };
-    // What was taken back has as much time to come back as it would have had to settle.
-    let Some(merged_at) = taken_back_at.or(update.merged_at) else {
+    // What was reverted has as much time to come back as it would have had to settle.
+    let Some(merged_at) = reverted_at.or(update.merged_at) else {
         return wait("it is not known when it was merged");
     };
     let settled =

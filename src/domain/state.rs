@@ -48,7 +48,7 @@ pub enum Stage {
     Rolling,
     /// Applied, and the cluster is healthy, or a person or the policy said so.
     Verified,
-    /// Taken back.
+    /// Its merge was reverted.
     Reverted,
     /// Stopped; a person is needed.
     Held,
@@ -64,7 +64,7 @@ pub enum UpdateStatus {
     InProgress,
     /// Verified.
     Completed,
-    /// Taken back.
+    /// Its merge was reverted.
     Reverted,
     /// Stopped.
     Held,
@@ -222,8 +222,8 @@ impl Stage {
 }
 
 impl Update {
-    /// Whether the step of `component`, which can be taken back as `safety` says, must wait for it: it is held, or it
-    /// regressed and is not taken back yet. That stops the queue. A hold that clears itself, of what could be taken back
+    /// Whether the step of `component`, which can be reverted as `safety` says, must wait for it: it is held, or it
+    /// regressed and is not reverted yet. That stops the queue. A hold that clears itself, of what could be reverted
     /// without harm, stops its own component and what depends on it, which is for the planner to see.
     pub fn stops(&self, component: &str, safety: RevertSafety) -> bool {
         let Settling { hold, reversal, verdict, .. } = &self.settling;

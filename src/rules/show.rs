@@ -9,6 +9,8 @@ use super::show_planning::planning;
 use crate::domain::notes::is_unprintable;
 use crate::domain::rule::Rule;
 
+/// Version of the list's shape.
+const LIST_SCHEMA: &str = "gitops-updater/rules/v1";
 /// Columns of text.
 const WIDTH: usize = 80;
 
@@ -41,7 +43,7 @@ impl Registry {
                 })
             })
             .collect();
-        json!({ "rules": rules })
+        json!({ "schema": LIST_SCHEMA, "rules": rules })
     }
 
     /// Everything that a person wants to know of a rule; `None` where there is none of this id.

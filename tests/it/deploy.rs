@@ -397,7 +397,7 @@ const USES: [(&str, &str, &str); 9] = [
     ("export-secrets", "src/app/data/export.rs", "secrets("),
     ("lease", "src/cli/run/pass.rs", "lease::take("),
     ("longhorn-backups", "src/app/data/mod.rs", "longhorn::obstacle("),
-    ("probes", "src/app/probes/tester.rs", "inside(&bench"),
+    ("probes", "src/app/probes/tester.rs", "inside(&testbed"),
     ("reconcile", "src/app/settle/watching.rs", "self.recover("),
     ("restore-probe", "src/app/probes/tester.rs", "restore::backed_up("),
     ("uncordon", "src/app/settle/recover.rs", "remedy::uncordon("),

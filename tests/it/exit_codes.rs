@@ -61,6 +61,18 @@ fn help_and_version_are_0_and_on_stdout() {
     }
 }
 
+/// To clap nothing was a value: an input that a workflow left out ended the program.
+#[test]
+fn variable_that_is_set_to_nothing_counts_as_not_set() {
+    let folder = folder();
+    for name in
+        ["CONFIG", "COMPONENT", "FORMAT", "OUTPUT", "COLOR", "LOG_FORMAT", "CACHE_DIR", "NOW", "OFFLINE"]
+    {
+        let text = seen(program(&folder).arg("detect").env(format!("GITOPS_UPDATER_{name}"), ""));
+        assert!(text.starts_with("exit_code: 0\n"), "{name}: {text}");
+    }
+}
+
 #[test]
 fn invalid_configuration_is_3() {
     let folder = folder();

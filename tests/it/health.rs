@@ -161,7 +161,7 @@ fn what_the_account_may_not_read_is_not_healthy() {
         "{}",
         text.stdout
     );
-    assert!(text.stdout.contains("Deployment"), "{}", text.stdout);
+    assert!(text.stdout.contains("kinds (-v names them): "), "{}", text.stdout);
 }
 
 #[test]
@@ -169,12 +169,15 @@ fn account_that_may_read_nothing_is_told_so_once() {
     let cluster = cluster(vec![node("n1", "True", NOW), deployment("web", 0)]);
     cluster.account("bot", Account::nobody("bot"));
     for format in ["text", "markdown"] {
-        let shown = sandbox(&cluster, "bot").run(["health", "--exit-code", "--format", format]).exited(13);
+        let sandbox = sandbox(&cluster, "bot");
+        let shown = sandbox.run(["health", "--exit-code", "--verbose", "--format", format]).exited(13);
         assert_eq!(shown.stdout.matches("403").count(), 1, "{}", shown.stdout);
         for kind in ["Node", "Pod", "Deployment"] {
             assert!(shown.stdout.contains(kind), "{kind}: {}", shown.stdout);
         }
         assert!(shown.stdout.lines().count() < 20, "{}", shown.stdout);
+        let short = sandbox.run(["health", "--format", format]).exited(0);
+        assert!(short.stdout.lines().count() < 10, "{}", short.stdout);
     }
 }
 

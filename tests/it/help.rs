@@ -55,6 +55,48 @@ fn help_sentences_end_without_full_stop() {
     visit(&gitops_updater::cli::command());
 }
 
+/// The formats that a help lists.
+fn formats(help: &str) -> Vec<String> {
+    let option = help.split_once("--format <FORMAT>").map_or("", |(_, option)| option);
+    let Some((_, values)) = option.split_once("[possible") else { return Vec::new() };
+    let values = values.split(']').next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    values.trim_start_matches("values: ").split(", ").map(str::to_owned).collect()
+}
+
+/// Every help listed the seven formats of `detect`, and the command then refused some of them.
+#[test]
+fn each_command_lists_the_formats_that_it_takes() {
+    let folder = folder();
+    let all = formats(&run(&folder, &["detect", "--help"]));
+    assert_eq!(all, ["text", "json", "yaml", "csv", "html", "xml", "markdown"]);
+    for command in [
+        &["plan"][..],
+        &["run"],
+        &["verify"],
+        &["status"],
+        &["report"],
+        &["facts"],
+        &["health"],
+        &["pr", "list"],
+        &["dashboard", "show"],
+        &["backup", "list"],
+        &["maintenance", "status"],
+        &["notify", "test"],
+        &["rules", "list"],
+    ] {
+        let listed = formats(&run(&folder, &[command, &["--help"]].concat()));
+        assert!(listed.len() >= 3, "{command:?}: {listed:?}");
+        for format in &all {
+            for arguments in
+                [[command, &["--format", format]].concat(), [&["--format", format], command].concat()]
+            {
+                let is_refused = run(&folder, &arguments).starts_with("exit_code: 2\n");
+                assert_eq!(is_refused, !listed.contains(format), "{arguments:?}, listed: {listed:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn help_says_what_it_said() {
     let folder = folder();
@@ -70,8 +112,12 @@ fn help_says_what_it_said() {
         // The global options are the same everywhere and shown once.
         let text = match text.split_once("Global options:\n") {
             Some((own, global)) if !command.is_empty() => {
-                let after = global.split_once("\n\n").map_or("", |(_, after)| after);
-                format!("{own}Global options: as above\n{after}")
+                let (options, after) = global.split_once("\n\n").unwrap_or((global, ""));
+                let formats = match formats(options).join(", ") {
+                    none if none.is_empty() => "no --format".to_owned(),
+                    formats => format!("--format is one of {formats}"),
+                };
+                format!("{own}Global options: as above; {formats}\n{after}")
             }
             _ => text.to_owned(),
         };

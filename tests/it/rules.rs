@@ -164,6 +164,7 @@ fn list_names_the_files_of_a_repositorys_own_rules() {
     );
     assert!(listed.stdout.contains("from .gitops-updater/rules/longhorn.yml, in place of the\n"), "{listed}");
     let data = sandbox.run(["rules", "list", "--format", "json"]).exited(0).json();
+    assert_eq!(data["schema"], "gitops-updater/rules/v1");
     let of =
         |id: &str| data["rules"].as_array().unwrap().iter().find(|rule| rule["id"] == id).unwrap().clone();
     assert_eq!(of("search-cluster")["pins"], serde_json::json!(["search-cluster-release"]));
@@ -182,7 +183,7 @@ fn rule_is_shown_as_data_and_as_its_file() {
     let file = sandbox.run(["rules", "show", "search-cluster", "--format", "yaml"]).exited(0);
     assert_eq!(file.stdout, OWN);
     let wrong = sandbox.run(["rules", "show", "search-cluster", "--format", "csv"]).exited(2);
-    assert!(wrong.stderr.contains("hint: use `--format text`, `json` or `yaml`"), "{wrong}");
+    assert!(wrong.stderr.contains("[possible values: text, json, yaml]"), "{wrong}");
 }
 
 #[test]

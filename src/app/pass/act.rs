@@ -68,7 +68,7 @@ impl<F: Forge> Run<'_, F> {
         };
         let is_elsewhere = |pull: &PullRequest| head.is_some_and(|head| head.to_string() != pull.head);
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
-        let hold = self.hour().merge_hold(update).map(|hold| hold.reason).or(unfit);
+        let hold = self.gates().merge_hold(update).map(|hold| hold.reason).or(unfit);
         let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
@@ -239,7 +239,7 @@ impl<F: Forge> Run<'_, F> {
 
     /// Why a step whose update is recorded and not yet open must wait.
     fn unproposed_holds(&self, step: &Step) -> Vec<String> {
-        self.hour()
+        self.gates()
             .holds(step, &[])
             .into_iter()
             .map(|hold| format!("{}: {}", hold.gate, hold.reason))
@@ -402,7 +402,7 @@ pub fn may_be_verified(update: &Update) -> bool {
     }
 }
 
-/// Records that a merged update is verified, or that what was taken back is good as it is; `None` where there is no such
+/// Records that a merged update is verified, or that what was reverted is good as it is; `None` where there is no such
 /// update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
     let update = state.updates.get_mut(id).filter(|update| may_be_verified(update))?;

@@ -100,7 +100,7 @@ impl<F: Forge> Run<'_, F> {
         if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {
             return Ok(Some("another run went on with it meanwhile".to_owned()));
         }
-        Ok(self.hour().merge_hold(update).map(|hold| hold.reason))
+        Ok(self.gates().merge_hold(update).map(|hold| hold.reason))
     }
 
     /// Keeps how the cluster is just before a merge.

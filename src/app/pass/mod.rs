@@ -35,7 +35,7 @@ pub use unfit::Unfit;
 use super::data::DataKeeper;
 use super::effects::{Effect, Witness};
 use super::forge::{Dashboard, Forge, ForgeError, ForgeErrorClass, PullRequest};
-use super::hour::Hour;
+use super::gates::Gates;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey, Targets};
 use super::probes::Trier;
@@ -308,8 +308,8 @@ impl<F> DerefMut for Run<'_, F> {
 
 impl<F: Forge> Run<'_, F> {
     /// This moment, with all that may stop a step.
-    fn hour(&self) -> Hour<'_> {
-        Hour {
+    fn gates(&self) -> Gates<'_> {
+        Gates {
             now: self.pass.now,
             config: self.pass.config,
             survey: self.survey,
@@ -348,8 +348,8 @@ impl<F: Forge> Run<'_, F> {
     }
 
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
-        let hour = self.hour();
-        let holds = |step: &Step| hour.holds(step, &[]);
+        let gates = self.gates();
+        let holds = |step: &Step| gates.holds(step, &[]);
         let situation = Situation { updates, holds: &holds, asked };
         plan::plan(self.survey, &self.planning(situation), self.pass.now)
     }
@@ -377,7 +377,7 @@ impl<F: Forge> Run<'_, F> {
             Tick::Open { component, version } => Some(format!("{component}@{version}")),
             _ => None,
         });
-        self.hour().asked().into_iter().chain(ticked).collect()
+        self.gates().asked().into_iter().chain(ticked).collect()
     }
 
     /// Removes backup points that nobody needs any more.

@@ -11,7 +11,7 @@ use crate::app::effects::Effect;
 use crate::app::forge::{
     BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
 };
-use crate::app::hour::Hour;
+use crate::app::gates::Gates;
 use crate::app::plan::Planned;
 use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
@@ -41,7 +41,7 @@ impl<F: Forge> Run<'_, F> {
                 continue;
             }
             let before: Vec<&Step> = ahead.iter().collect();
-            if let Some(hold) = self.hour().holds(&step, &before).into_iter().next() {
+            if let Some(hold) = self.gates().holds(&step, &before).into_iter().next() {
                 tracing::info!(
                     component = step.component,
                     gate = hold.gate,
@@ -97,7 +97,7 @@ impl<F: Forge> Run<'_, F> {
             return Ok(false);
         }
         let step = &with_what_is_lost(step, &comparison);
-        if let Some(hold) = self.hour().holds(step, ahead).into_iter().next() {
+        if let Some(hold) = self.gates().holds(step, ahead).into_iter().next() {
             let waits = format!("{}: {}", hold.gate, hold.reason);
             tracing::info!(component = step.component, reason = waits, "candidate held");
             return Ok(false);
@@ -143,8 +143,8 @@ impl<F: Forge> Run<'_, F> {
                 return None;
             }
             // Another pass may have used up what limits allow meanwhile.
-            let hour = Hour { now, config, survey, state, windows, kill_switch };
-            if !hour.holds(&step, &[]).is_empty() {
+            let gates = Gates { now, config, survey, state, windows, kill_switch };
+            if !gates.holds(&step, &[]).is_empty() {
                 return None;
             }
             let campaign = campaign(state, &order, now);

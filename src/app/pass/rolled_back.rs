@@ -1,4 +1,4 @@
-//! What a person took back with `rollback` by a pull request is recorded when it is merged.
+//! What a person went back from with a pull request of `rollback` is recorded as reverted when it is merged.
 
 use std::collections::BTreeSet;
 

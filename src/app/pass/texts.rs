@@ -143,7 +143,7 @@ impl<F: Forge> Run<'_, F> {
         let all = of_policy
             .into_iter()
             .chain(verdicts::of_planner(step))
-            .chain(self.hour().verdicts(step, &update.update_id))
+            .chain(self.gates().verdicts(step, &update.update_id))
             .chain([of_checks]);
         all.map(|verdict| GateVerdict {
             gate: verdict.gate.to_owned(),

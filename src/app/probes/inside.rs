@@ -1,7 +1,7 @@
 //! Addresses that are asked by a Pod of the cluster.
 
 use super::pod::{self, Limits, Task};
-use super::{Bench, Trial, Tried, plain};
+use super::{Testbed, Trial, Tried, plain};
 use crate::app::cluster::Cluster;
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::{ProbeSpec, Target, Vantage};
@@ -51,26 +51,26 @@ done
 
 /// Asks those of the probes that are asked from inside, by one Pod.
 pub(super) async fn asked<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     probes: &[ProbeSpec],
 ) -> Vec<Trial> {
     let probes: Vec<&ProbeSpec> = probes.iter().filter(|probe| probe.from == Vantage::Cluster).collect();
     let arguments = probes.iter().flat_map(|probe| question(probe)).collect();
-    let results = run(bench, "asks", arguments, probes.len()).await;
+    let results = run(testbed, "asks", arguments, probes.len()).await;
     let named = probes.iter().zip(results);
     named.map(|(probe, tried)| Trial::new(format!("probe/{}", probe.name), tried)).collect()
 }
 
 /// Whether names resolve in a Pod.
 pub(super) async fn resolved<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     names: &[String],
 ) -> Vec<Tried> {
     let arguments = names
         .iter()
         .flat_map(|name| ["dns".to_owned(), "5".to_owned(), name.clone(), String::new()])
         .collect();
-    run(bench, "names", arguments, names.len()).await
+    run(testbed, "names", arguments, names.len()).await
 }
 
 fn question(probe: &ProbeSpec) -> [String; 4] {
@@ -91,7 +91,7 @@ fn question(probe: &ProbeSpec) -> [String; 4] {
 }
 
 async fn run<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     what: &str,
     arguments: Vec<String>,
     count: usize,
@@ -99,9 +99,9 @@ async fn run<C: Cluster, K: Clock + Sync>(
     if count == 0 {
         return vec![];
     }
-    let name = bench.name(what);
+    let name = testbed.name(what);
     let task = Task { name: &name, script: SCRIPT, arguments, ..Task::default() };
-    let ended = pod::run(bench, &task, Limits::within(bench.pods.timeout)).await;
+    let ended = pod::run(testbed, &task, Limits::within(testbed.pods.timeout)).await;
     match ended.or_not() {
         Err(tried) => vec![tried; count],
         Ok((_, log, _)) => (1..=count).map(|number| result(&log, number)).collect(),

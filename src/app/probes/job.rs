@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Bench, EXPIRES, LABEL, Tried, not, plain};
+use super::{EXPIRES, LABEL, Testbed, Tried, not, plain};
 use crate::app::cluster::{Cluster, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::TestJob;
@@ -55,34 +55,38 @@ pub fn read_job(file: &str, text: &[u8]) -> Result<Value, JobError> {
 
 /// Makes the Job under a name of its own, waits for its end and removes it with its Pods.
 pub async fn run_job<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     spec: &TestJob,
     job: &Value,
 ) -> Tried {
-    let name = bench.name("test");
+    let name = testbed.name("test");
     let (resource, namespace) = (Resource::of(Kind::Job), spec.namespace.as_str());
-    let manifest = manifest(bench, spec, job, &name);
-    let made = match bench.cluster.create(&resource, Some(namespace), &manifest).await {
+    let manifest = manifest(testbed, spec, job, &name);
+    let made = match testbed.cluster.create(&resource, Some(namespace), &manifest).await {
         Err(error) if error.class == ErrorClass::Conflict => {
             // A killed run's: its result may be of before the update.
-            remove(bench, namespace, &name).await;
-            bench.cluster.create(&resource, Some(namespace), &manifest).await
+            remove(testbed, namespace, &name).await;
+            testbed.cluster.create(&resource, Some(namespace), &manifest).await
         }
         made => made,
     };
     if let Err(error) = made {
         return not(&error);
     }
-    let tried = follow(bench, spec, &name).await;
-    remove(bench, namespace, &name).await;
+    let tried = follow(testbed, spec, &name).await;
+    remove(testbed, namespace, &name).await;
     tried
 }
 
-async fn follow<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &TestJob, name: &str) -> Tried {
+async fn follow<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    spec: &TestJob,
+    name: &str,
+) -> Tried {
     let resource = Resource::of(Kind::Job);
     let begun = Instant::now();
     loop {
-        let seen = bench.cluster.get(&resource, Some(&spec.namespace), name).await;
+        let seen = testbed.cluster.get(&resource, Some(&spec.namespace), name).await;
         let ended = seen.as_ref().ok().and_then(|job| {
             let conditions = job.pointer("/status/conditions")?.as_array()?;
             conditions.iter().find(|condition| {
@@ -96,7 +100,7 @@ async fn follow<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &Tes
             }
             (_, Some(condition)) => {
                 let reason = condition["reason"].as_str().unwrap_or("Failed");
-                let log = last_words(bench, &spec.namespace, name).await;
+                let log = last_words(testbed, &spec.namespace, name).await;
                 return Tried::Bad(plain(&format!("{} failed: {reason}{log}", spec.manifest)));
             }
             (Err(error), None) if error.class != ErrorClass::Transient => return not(error),
@@ -106,7 +110,7 @@ async fn follow<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &Tes
             return match seen {
                 Err(error) => not(&error),
                 Ok(_) => {
-                    let log = last_words(bench, &spec.namespace, name).await;
+                    let log = last_words(testbed, &spec.namespace, name).await;
                     let seconds = spec.timeout.as_secs();
                     Tried::Bad(plain(&format!("{} did not end within {seconds} s{log}", spec.manifest)))
                 }
@@ -118,15 +122,15 @@ async fn follow<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &Tes
 
 /// The last line that one of the Job's Pods wrote, where it may be read.
 async fn last_words<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     namespace: &str,
     name: &str,
 ) -> String {
     let labels = format!("batch.kubernetes.io/job-name={name}");
     let pods =
-        bench.cluster.list(&Resource::of(Kind::Pod), Some(namespace), &labels).await.unwrap_or_default();
+        testbed.cluster.list(&Resource::of(Kind::Pod), Some(namespace), &labels).await.unwrap_or_default();
     let Some(pod) = pods.last().and_then(super::name_of) else { return String::new() };
-    let log = bench.cluster.log(namespace, pod, LOG).await.unwrap_or_default();
+    let log = testbed.cluster.log(namespace, pod, LOG).await.unwrap_or_default();
     log.lines()
         .rev()
         .find(|line| !line.trim().is_empty())
@@ -134,9 +138,9 @@ async fn last_words<C: Cluster, K: Clock + Sync>(
         .unwrap_or_default()
 }
 
-async fn remove<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, namespace: &str, name: &str) {
+async fn remove<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, namespace: &str, name: &str) {
     let resource = Resource::of(Kind::Job);
-    if let Err(error) = bench.cluster.delete(&resource, Some(namespace), name).await
+    if let Err(error) = testbed.cluster.delete(&resource, Some(namespace), name).await
         && error.class != ErrorClass::NotFound
     {
         tracing::warn!(
@@ -149,7 +153,7 @@ async fn remove<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, namespace:
     }
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
-        if let Err(error) = bench.cluster.get(&resource, Some(namespace), name).await
+        if let Err(error) = testbed.cluster.get(&resource, Some(namespace), name).await
             && error.class == ErrorClass::NotFound
         {
             return;
@@ -160,7 +164,7 @@ async fn remove<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, namespace:
 
 /// The user's manifest with a name of ours, and an end of its own should nobody be left to remove it.
 fn manifest<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     spec: &TestJob,
     job: &Value,
     name: &str,
@@ -171,7 +175,7 @@ fn manifest<C: Cluster, K: Clock + Sync>(
         "name": name,
         "namespace": spec.namespace,
         "labels": labels,
-        "annotations": {EXPIRES: bench.expires(spec.timeout * 2)},
+        "annotations": {EXPIRES: testbed.expires(spec.timeout * 2)},
     });
     if let Some(labels) = job.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.insert(LABEL.to_owned(), json!("true"));

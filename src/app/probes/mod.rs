@@ -87,7 +87,7 @@ pub trait Outside: Sync {
 
 /// Where trials are made.
 #[derive(Debug, Clone, Copy)]
-pub struct Bench<'a, C, K> {
+pub struct Testbed<'a, C, K> {
     /// The cluster.
     pub cluster: &'a C,
     /// The time.
@@ -98,7 +98,7 @@ pub struct Bench<'a, C, K> {
     pub purpose: &'a str,
 }
 
-impl<C: Cluster, K: Clock + Sync> Bench<'_, C, K> {
+impl<C: Cluster, K: Clock + Sync> Testbed<'_, C, K> {
     /// The name of an object of this purpose.
     fn name(&self, what: &str) -> String {
         let digest = Sha256::digest(self.purpose.as_bytes());
@@ -130,10 +130,10 @@ pub async fn quick<O: Outside>(trials: &Trials, outside: &O) -> Vec<Trial> {
 }
 
 /// Tries everything from inside but the storage: addresses and the network by Pods. Takes up to minutes.
-pub async fn inside<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, trials: &Trials) -> Vec<Trial> {
-    let mut tried = inside::asked(bench, &trials.probes).await;
+pub async fn inside<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, trials: &Trials) -> Vec<Trial> {
+    let mut tried = inside::asked(testbed, &trials.probes).await;
     if let Some(spec) = &trials.network {
-        tried.extend(network::tried(bench, spec).await);
+        tried.extend(network::tried(testbed, spec).await);
     }
     tried
 }

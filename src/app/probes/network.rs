@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::pod::{self, Ended, Limits, Task};
-use super::{Bench, EXPIRES, LABEL, Trial, Tried, inside, not, plain};
+use super::{EXPIRES, LABEL, Testbed, Trial, Tried, inside, not, plain};
 use crate::app::cluster::{Cluster, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::NetworkSpec;
@@ -37,16 +37,16 @@ done
 "#;
 
 pub(super) async fn tried<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     spec: &NetworkSpec,
 ) -> Vec<Trial> {
     let mut trials = vec![];
     if !spec.names.is_empty() {
-        let results = inside::resolved(bench, &spec.names).await;
+        let results = inside::resolved(testbed, &spec.names).await;
         trials.push(Trial::new("network/dns", names(&spec.names, &results)));
     }
     if spec.pods {
-        trials.push(Trial::new("network/pods", pods(bench).await));
+        trials.push(Trial::new("network/pods", pods(testbed).await));
     }
     trials
 }
@@ -68,9 +68,9 @@ fn names(names: &[String], results: &[Tried]) -> Tried {
     }
 }
 
-async fn pods<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>) -> Tried {
-    let server = bench.name("answers");
-    let limits = Limits::within(bench.pods.timeout);
+async fn pods<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>) -> Tried {
+    let server = testbed.name("answers");
+    let limits = Limits::within(testbed.pods.timeout);
     let task = Task {
         name: &server,
         script: SERVER,
@@ -79,9 +79,9 @@ async fn pods<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>) -> Tried {
         serves: Some(&server),
         ..Task::default()
     };
-    let tried = match pod::run(bench, &task, limits).await {
+    let tried = match pod::run(testbed, &task, limits).await {
         Ended::Serves { address, node, uid } => {
-            reached(bench, &server, &Server { address, node, uid }, limits).await
+            reached(testbed, &server, &Server { address, node, uid }, limits).await
         }
         Ended::Said { log, .. } => Tried::Not(plain(&format!("the Pod that is to answer ended: {log}"))),
         ended => match ended.or_not() {
@@ -89,8 +89,8 @@ async fn pods<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>) -> Tried {
             Ok(_) => Tried::Not("the Pod that is to answer ended".to_owned()),
         },
     };
-    pod::remove(bench, Kind::Service, &server).await;
-    pod::remove(bench, Kind::Pod, &server).await;
+    pod::remove(testbed, Kind::Service, &server).await;
+    pod::remove(testbed, Kind::Pod, &server).await;
     tried
 }
 
@@ -101,12 +101,12 @@ struct Server {
 }
 
 async fn reached<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     name: &str,
     server: &Server,
     limits: Limits,
 ) -> Tried {
-    let namespace = bench.pods.namespace.as_str();
+    let namespace = testbed.pods.namespace.as_str();
     let service = json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -114,7 +114,7 @@ async fn reached<C: Cluster, K: Clock + Sync>(
             "name": name,
             "namespace": namespace,
             "labels": {"app.kubernetes.io/managed-by": "gitops-updater", LABEL: "true"},
-            "annotations": {EXPIRES: bench.expires(bench.pods.timeout * 4)},
+            "annotations": {EXPIRES: testbed.expires(testbed.pods.timeout * 4)},
             // It goes with the Pod, should nobody be left to remove it.
             "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": server.uid}],
         },
@@ -124,18 +124,18 @@ async fn reached<C: Cluster, K: Clock + Sync>(
         },
     });
     let resource = Resource::of(Kind::Service);
-    match bench.cluster.create(&resource, Some(namespace), &service).await {
+    match testbed.cluster.create(&resource, Some(namespace), &service).await {
         Ok(_) => {}
         Err(error) if error.class == ErrorClass::Conflict => {}
         Err(error) => return not(&error),
     }
-    let elsewhere = pod::usable_nodes(bench.cluster).await.iter().any(|node| *node != server.node);
+    let elsewhere = pod::usable_nodes(testbed.cluster).await.iter().any(|node| *node != server.node);
     let address = if server.address.contains(':') {
         format!("[{}]:{PORT}", server.address)
     } else {
         format!("{}:{PORT}", server.address)
     };
-    let client = bench.name("reaches");
+    let client = testbed.name("reaches");
     let task = Task {
         name: &client,
         script: CLIENT,
@@ -144,7 +144,7 @@ async fn reached<C: Cluster, K: Clock + Sync>(
         ..Task::default()
     };
     let limits = Limits { finished: limits.finished.max(Duration::from_secs(90)), ..limits };
-    match pod::run(bench, &task, limits).await.or_not() {
+    match pod::run(testbed, &task, limits).await.or_not() {
         Err(tried) => tried,
         Ok((_, log, node)) => said(&log, &address, &server.node, &node),
     }

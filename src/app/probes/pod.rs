@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Bench, EXPIRES, LABEL, not, plain};
+use super::{EXPIRES, LABEL, Testbed, not, plain};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::app::probes::Tried;
@@ -178,34 +178,34 @@ pub(super) fn manifest(pods: &Pods, task: &Task<'_>, expires: &str, whole: Durat
 
 /// Makes a Pod, follows it to its end (or until it serves), reads its log and removes it (one that serves is left).
 pub(super) async fn run<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     task: &Task<'_>,
     limits: Limits,
 ) -> Ended {
-    let ended = match start(bench, task, limits).await {
-        Ok(()) => follow(bench, task, limits).await,
+    let ended = match start(testbed, task, limits).await {
+        Ok(()) => follow(testbed, task, limits).await,
         Err(error) => return Ended::Unseen(not(&error)),
     };
     if !matches!(ended, Ended::Serves { .. }) {
-        remove(bench, Kind::Pod, task.name).await;
+        remove(testbed, Kind::Pod, task.name).await;
     }
     ended
 }
 
 async fn start<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     task: &Task<'_>,
     limits: Limits,
 ) -> Result<(), ClusterError> {
     let whole = limits.whole();
     // Nobody removes what is just being removed by whoever made it.
-    let manifest = manifest(bench.pods, task, &bench.expires(whole + GONE), whole);
-    let (resource, namespace) = (Resource::of(Kind::Pod), Some(bench.pods.namespace.as_str()));
-    match bench.cluster.create(&resource, namespace, &manifest).await {
+    let manifest = manifest(testbed.pods, task, &testbed.expires(whole + GONE), whole);
+    let (resource, namespace) = (Resource::of(Kind::Pod), Some(testbed.pods.namespace.as_str()));
+    match testbed.cluster.create(&resource, namespace, &manifest).await {
         Err(error) if error.class == ErrorClass::Conflict => {
             // A run for the same purpose was killed in between: its Pod is not looked at, its result may be of before.
-            remove(bench, Kind::Pod, task.name).await;
-            bench.cluster.create(&resource, namespace, &manifest).await.map(drop)
+            remove(testbed, Kind::Pod, task.name).await;
+            testbed.cluster.create(&resource, namespace, &manifest).await.map(drop)
         }
         made => made.map(drop),
     }
@@ -220,17 +220,17 @@ enum Stage {
 }
 
 async fn follow<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     task: &Task<'_>,
     limits: Limits,
 ) -> Ended {
-    let (resource, namespace) = (Resource::of(Kind::Pod), bench.pods.namespace.as_str());
+    let (resource, namespace) = (Resource::of(Kind::Pod), testbed.pods.namespace.as_str());
     let begun = Instant::now();
     let (mut scheduled, mut running) = (None, None);
     loop {
-        let (stage, unseen) = match bench.cluster.get(&resource, Some(namespace), task.name).await {
+        let (stage, unseen) = match testbed.cluster.get(&resource, Some(namespace), task.name).await {
             Ok(pod) => {
-                if let Some(ended) = ended(bench, task, &pod).await {
+                if let Some(ended) = ended(testbed, task, &pod).await {
                     return ended;
                 }
                 (Some(stage(&pod)), None)
@@ -270,7 +270,7 @@ async fn follow<C: Cluster, K: Clock + Sync>(
 }
 
 async fn ended<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     task: &Task<'_>,
     pod: &Value,
 ) -> Option<Ended> {
@@ -287,7 +287,7 @@ async fn ended<C: Cluster, K: Clock + Sync>(
     if !well && text("/status/reason") == "DeadlineExceeded" {
         return Some(Ended::Endless);
     }
-    Some(match bench.cluster.log(&bench.pods.namespace, task.name, LOG).await {
+    Some(match testbed.cluster.log(&testbed.pods.namespace, task.name, LOG).await {
         Ok(log) => Ended::Said { well, log, node },
         Err(error) => Ended::Unseen(not(&error)),
     })
@@ -336,12 +336,12 @@ fn stage(pod: &Value) -> Stage {
 
 /// Deletes one of our objects and waits until it is gone. What stays is found by [`super::sweep`] later.
 pub(super) async fn remove<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kind: Kind,
     name: &str,
 ) -> bool {
-    let (resource, namespace) = (Resource::of(kind), Some(bench.pods.namespace.as_str()));
-    if let Err(error) = bench.cluster.delete(&resource, namespace, name).await
+    let (resource, namespace) = (Resource::of(kind), Some(testbed.pods.namespace.as_str()));
+    if let Err(error) = testbed.cluster.delete(&resource, namespace, name).await
         && error.class != ErrorClass::NotFound
     {
         tracing::warn!(
@@ -354,7 +354,7 @@ pub(super) async fn remove<C: Cluster, K: Clock + Sync>(
     }
     let begun = Instant::now();
     while begun.elapsed() < GONE {
-        if let Err(error) = bench.cluster.get(&resource, namespace, name).await
+        if let Err(error) = testbed.cluster.get(&resource, namespace, name).await
             && error.class == ErrorClass::NotFound
         {
             return true;

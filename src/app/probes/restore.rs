@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pod::{self, Ended, Limits, Task};
 use super::storage::{self, ATTACH, READ, READ_BACK};
-use super::{Bench, EXPIRES, LABEL, Tried, not};
+use super::{EXPIRES, LABEL, Testbed, Tried, not};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::backup::longhorn::{
@@ -54,49 +54,49 @@ fn backups() -> Resource {
 ///
 /// How it did not go: [`Tried::Bad`] where Longhorn says that it failed, [`Tried::Not`] where it could not be tried.
 pub(super) async fn backed_up<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
 ) -> Result<String, Tried> {
-    let record = record(bench, kept).await?;
+    let record = record(testbed, kept).await?;
     let target = if record.backup_target.is_empty() { "default" } else { record.backup_target.as_str() };
-    let targets = bench.cluster.list(&Resource::of(Kind::LonghornBackupTarget), Some(LONGHORN), "").await;
+    let targets = testbed.cluster.list(&Resource::of(Kind::LonghornBackupTarget), Some(LONGHORN), "").await;
     if let Some(obstacle) = target_obstacle(&targets.map_err(|error| not(&error))?, target) {
         return Err(Tried::Not(obstacle));
     }
-    let name = bench.name("backup");
-    let purpose = bench.purpose;
-    let snapshot = ours(bench, longhorn::snapshot(purpose, LONGHORN, &record), &name);
-    ensured(bench, &snapshots(), &snapshot).await?;
-    done(bench, &snapshots(), &name, SNAPSHOT, snapshot_progress).await?;
-    let mut backup = ours(bench, longhorn::backup(purpose, LONGHORN, &record, target), &name);
+    let name = testbed.name("backup");
+    let purpose = testbed.purpose;
+    let snapshot = ours(testbed, longhorn::snapshot(purpose, LONGHORN, &record), &name);
+    ensured(testbed, &snapshots(), &snapshot).await?;
+    done(testbed, &snapshots(), &name, SNAPSHOT, snapshot_progress).await?;
+    let mut backup = ours(testbed, longhorn::backup(purpose, LONGHORN, &record, target), &name);
     backup["spec"]["snapshotName"] = json!(name);
     backup["metadata"]["labels"]["backup-target"] = json!(target);
     backup["metadata"]["labels"]["backup-volume"] = json!(record.name);
-    ensured(bench, &backups(), &backup).await?;
-    done(bench, &backups(), &name, COPY, backup_progress).await?;
+    ensured(testbed, &backups(), &backup).await?;
+    done(testbed, &backups(), &name, COPY, backup_progress).await?;
     Ok(name)
 }
 
 /// Restores the backup of a volume into a new one, reads and compares it, and removes what was made for that.
 pub(super) async fn restored<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
 ) -> Tried {
     let Some(backup) = &kept.backup else {
         return Tried::Not("no backup was made before the update".to_owned());
     };
-    let new = bench.name("restore");
-    let objects = match objects(bench, kept, backup, &new).await {
+    let new = testbed.name("restore");
+    let objects = match objects(testbed, kept, backup, &new).await {
         Ok(objects) => objects,
         Err(tried) => return tried,
     };
     // What a killed run has left may be half of a volume.
-    clear(bench, &new).await;
-    let tried = match made(bench, &objects).await {
-        Ok(()) => read(bench, kept, &new).await,
+    clear(testbed, &new).await;
+    let tried = match made(testbed, &objects).await {
+        Ok(()) => read(testbed, kept, &new).await,
         Err(tried) => tried,
     };
-    clear(bench, &new).await;
+    clear(testbed, &new).await;
     tried
 }
 
@@ -106,13 +106,13 @@ pub(super) async fn restored<C: Cluster, K: Clock + Sync>(
 ///
 /// It could not be asked for.
 pub(super) async fn removed<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
 ) -> Result<(), Tried> {
     let Some(backup) = &kept.backup else { return Ok(()) };
-    clear(bench, &bench.name("restore")).await;
+    clear(testbed, &testbed.name("restore")).await;
     for resource in [backups(), snapshots()] {
-        match bench.cluster.delete(&resource, Some(LONGHORN), backup).await {
+        match testbed.cluster.delete(&resource, Some(LONGHORN), backup).await {
             Err(error) if error.class != ErrorClass::NotFound => return Err(not(&error)),
             _ => {}
         }
@@ -122,12 +122,12 @@ pub(super) async fn removed<C: Cluster, K: Clock + Sync>(
 
 /// The Longhorn volume behind the claim.
 async fn record<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
 ) -> Result<VolumeRecord, Tried> {
     let asked = |error: ClusterError| not(&error);
     let claims = Resource::of(Kind::PersistentVolumeClaim);
-    let claim = bench.cluster.get(&claims, Some(&kept.namespace), &kept.claim).await.map_err(asked)?;
+    let claim = testbed.cluster.get(&claims, Some(&kept.namespace), &kept.claim).await.map_err(asked)?;
     let text = |object: &Value, route: &str| {
         object.pointer(route).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -135,13 +135,13 @@ async fn record<C: Cluster, K: Clock + Sync>(
     if volume.is_empty() {
         return Err(Tried::Not(format!("the claim {} has no volume", kept.claim)));
     }
-    let persistent = bench.cluster.get(&Resource::of(Kind::PersistentVolume), None, &volume).await;
+    let persistent = testbed.cluster.get(&Resource::of(Kind::PersistentVolume), None, &volume).await;
     let persistent = persistent.map_err(asked)?;
     if text(&persistent, "/spec/csi/driver") != DRIVER {
         return Err(Tried::Not("the volume is not one of Longhorn's; only these are backed up".to_owned()));
     }
     let handle = text(&persistent, "/spec/csi/volumeHandle");
-    let object = bench.cluster.get(&Resource::of(Kind::LonghornVolume), Some(LONGHORN), &handle).await;
+    let object = testbed.cluster.get(&Resource::of(Kind::LonghornVolume), Some(LONGHORN), &handle).await;
     let found = Volume::read(&object.map_err(asked)?);
     let found = found.ok_or_else(|| Tried::Not(format!("Longhorn's volume {handle} has no name")))?;
     match found.obstacle() {
@@ -155,13 +155,13 @@ async fn record<C: Cluster, K: Clock + Sync>(
 
 /// The same object under a name of ours, known by the label of everything that is made for a trial: it is no part of a
 /// backup point.
-fn ours<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, object: Value, name: &str) -> Value {
+fn ours<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, object: Value, name: &str) -> Value {
     let mut object = object;
     let namespace = object.pointer("/metadata/namespace").cloned();
     object["metadata"] = json!({
         "name": name,
         "labels": {"app.kubernetes.io/managed-by": "gitops-updater", LABEL: "true"},
-        "annotations": {EXPIRES: bench.expires(KEPT)},
+        "annotations": {EXPIRES: testbed.expires(KEPT)},
     });
     if let Some(namespace) = namespace {
         object["metadata"]["namespace"] = namespace;
@@ -171,12 +171,12 @@ fn ours<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, object: Value, nam
 
 /// Makes an object, or finds the one that an earlier run made.
 async fn ensured<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     resource: &Resource,
     object: &Value,
 ) -> Result<(), Tried> {
     let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
-    match bench.cluster.create(resource, namespace, object).await {
+    match testbed.cluster.create(resource, namespace, object).await {
         Err(error) if error.class != ErrorClass::Conflict => Err(not(&error)),
         _ => Ok(()),
     }
@@ -184,7 +184,7 @@ async fn ensured<C: Cluster, K: Clock + Sync>(
 
 /// Waits until Longhorn has made something; returns where it lies.
 async fn done<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     resource: &Resource,
     name: &str,
     limit: Duration,
@@ -192,7 +192,7 @@ async fn done<C: Cluster, K: Clock + Sync>(
 ) -> Result<Option<String>, Tried> {
     let begun = Instant::now();
     loop {
-        let seen = bench.cluster.get(resource, Some(LONGHORN), name).await;
+        let seen = testbed.cluster.get(resource, Some(LONGHORN), name).await;
         let waits = match seen {
             Ok(object) => match progress(&object) {
                 Progress::Done { location, .. } => return Ok(location),
@@ -218,13 +218,13 @@ async fn done<C: Cluster, K: Clock + Sync>(
 
 /// The volume, the PersistentVolume and the claim that are made from the backup.
 async fn objects<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
     backup: &str,
     new: &str,
 ) -> Result<Vec<Value>, Tried> {
-    let record = record(bench, kept).await?;
-    let location = done(bench, &backups(), backup, COPY, backup_progress).await?;
+    let record = record(testbed, kept).await?;
+    let location = done(testbed, &backups(), backup, COPY, backup_progress).await?;
     let data = DataBackup {
         kind: "longhorn_backup".to_owned(),
         name: backup.to_owned(),
@@ -237,7 +237,7 @@ async fn objects<C: Cluster, K: Clock + Sync>(
     };
     let objects = volume_beside(&data, &record, new, LONGHORN, &[])
         .map_err(|error| Tried::Not(super::plain(&error.to_string())))?;
-    Ok(objects.into_iter().map(|object| ours(bench, object, new)).collect())
+    Ok(objects.into_iter().map(|object| ours(testbed, object, new)).collect())
 }
 
 fn resource_of(object: &Value) -> Resource {
@@ -248,21 +248,28 @@ fn resource_of(object: &Value) -> Resource {
     })
 }
 
-async fn made<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, objects: &[Value]) -> Result<(), Tried> {
+async fn made<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    objects: &[Value],
+) -> Result<(), Tried> {
     for object in objects {
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
-        let made = bench.cluster.create(&resource_of(object), namespace, object).await;
+        let made = testbed.cluster.create(&resource_of(object), namespace, object).await;
         made.map_err(|error| not(&error))?;
     }
     Ok(())
 }
 
-async fn read<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, kept: &KeptVolume, new: &str) -> Tried {
-    let name = bench.name("rereads");
+async fn read<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    kept: &KeptVolume,
+    new: &str,
+) -> Tried {
+    let name = testbed.name("rereads");
     let task = Task { name: &name, script: READ_BACK, claim: Some(new), ..Task::default() };
     // Longhorn attaches a volume for use when its data is there.
     let limits = Limits { scheduled: COPY, started: COPY.max(ATTACH), finished: READ };
-    let ended = match pod::run(bench, &task, limits).await {
+    let ended = match pod::run(testbed, &task, limits).await {
         // A copy may be slow: that it is not there in our time says nothing bad of it.
         Ended::Unscheduled(why) | Ended::Unstarted(why) => {
             let seconds = COPY.as_secs();
@@ -272,7 +279,7 @@ async fn read<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, kept: &KeptV
         }
         ended => ended,
     };
-    match storage::checksum(bench, ended, new, "restored").await {
+    match storage::checksum(testbed, ended, new, "restored").await {
         Ok((sha256, node)) if sha256 == kept.sha256 => {
             Tried::Good(format!("the backup was restored into a new volume and read on {node}"))
         }
@@ -285,11 +292,11 @@ async fn read<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, kept: &KeptV
 }
 
 /// Removes what a restore makes. The PersistentVolume is kept by its policy: it does not go with its claim.
-async fn clear<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, new: &str) {
-    pod::remove(bench, Kind::PersistentVolumeClaim, new).await;
+async fn clear<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, new: &str) {
+    pod::remove(testbed, Kind::PersistentVolumeClaim, new).await;
     for (kind, namespace) in [(Kind::PersistentVolume, None), (Kind::LonghornVolume, Some(LONGHORN))] {
         let resource = Resource::of(kind);
-        if let Err(error) = bench.cluster.delete(&resource, namespace, new).await
+        if let Err(error) = testbed.cluster.delete(&resource, namespace, new).await
             && error.class != ErrorClass::NotFound
         {
             tracing::warn!(
@@ -300,6 +307,6 @@ async fn clear<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, new: &str) 
             );
             continue;
         }
-        storage::gone(bench, &resource, namespace, new).await;
+        storage::gone(testbed, &resource, namespace, new).await;
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::pod::{self, Ended, Limits, Task};
-use super::{Bench, EXPIRES, LABEL, Tried, not, written_time};
+use super::{EXPIRES, LABEL, Testbed, Tried, not, written_time};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::StorageSpec;
@@ -47,34 +47,34 @@ printf 'sha256 %s\n' "$(sha256sum /data/probe | cut -d ' ' -f 1)"
 /// How it did not go: [`Tried::Bad`] where the storage is at fault, [`Tried::Not`] where it could not be tried. Nothing
 /// is kept then.
 pub async fn storage_before<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     spec: &StorageSpec,
 ) -> Result<KeptVolume, Tried> {
-    let claim = bench.name("storage");
+    let claim = testbed.name("storage");
     let (resource, namespace) =
-        (Resource::of(Kind::PersistentVolumeClaim), Some(bench.pods.namespace.as_str()));
-    match bench.cluster.create(&resource, namespace, &manifest(bench, spec, &claim)).await {
+        (Resource::of(Kind::PersistentVolumeClaim), Some(testbed.pods.namespace.as_str()));
+    match testbed.cluster.create(&resource, namespace, &manifest(testbed, spec, &claim)).await {
         Ok(_) => {}
         Err(error) if error.class == ErrorClass::Conflict => {
-            if let Some(kept) = kept(bench, &claim).await.map_err(|error| not(&error))? {
-                return kept_on(bench, kept).await;
+            if let Some(kept) = kept(testbed, &claim).await.map_err(|error| not(&error))? {
+                return kept_on(testbed, kept).await;
             }
         }
         Err(error) => return Err(not(&error)),
     }
-    let written = write(bench, spec, &claim).await;
+    let written = write(testbed, spec, &claim).await;
     if written.is_err() {
-        pod::remove(bench, Kind::PersistentVolumeClaim, &claim).await;
+        pod::remove(testbed, Kind::PersistentVolumeClaim, &claim).await;
     }
     written
 }
 
 async fn write<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     spec: &StorageSpec,
     claim: &str,
 ) -> Result<KeptVolume, Tried> {
-    let name = bench.name("writes");
+    let name = testbed.name("writes");
     let mebibytes = spec.data.div_ceil(1 << 20).max(1);
     let task = Task {
         name: &name,
@@ -83,48 +83,48 @@ async fn write<C: Cluster, K: Clock + Sync>(
         claim: Some(claim),
         ..Task::default()
     };
-    let (sha256, node) = checksum(bench, pod::run(bench, &task, LIMITS).await, claim, "written").await?;
+    let (sha256, node) = checksum(testbed, pod::run(testbed, &task, LIMITS).await, claim, "written").await?;
     let kept = KeptVolume {
-        namespace: bench.pods.namespace.clone(),
+        namespace: testbed.pods.namespace.clone(),
         claim: claim.to_owned(),
         sha256,
         node,
-        until: bench.after(KEPT),
+        until: testbed.after(KEPT),
         backup: None,
     };
-    note(bench, &kept).await
+    note(testbed, &kept).await
 }
 
 /// Notes on the claim what was written, so that whoever comes next finds it.
 async fn note<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: &KeptVolume,
 ) -> Result<KeptVolume, Tried> {
     let said = json!({"metadata": {"annotations": {
         CHECKSUM: kept.sha256, WRITER: kept.node, EXPIRES: written_time(kept.until),
     }}});
     let (resource, namespace) =
-        (Resource::of(Kind::PersistentVolumeClaim), Some(bench.pods.namespace.as_str()));
-    bench.cluster.patch(&resource, namespace, &kept.claim, &said).await.map_err(|error| not(&error))?;
+        (Resource::of(Kind::PersistentVolumeClaim), Some(testbed.pods.namespace.as_str()));
+    testbed.cluster.patch(&resource, namespace, &kept.claim, &said).await.map_err(|error| not(&error))?;
     Ok(kept.clone())
 }
 
 /// Keeps what was written for as long as if it were written now.
 async fn kept_on<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     kept: KeptVolume,
 ) -> Result<KeptVolume, Tried> {
-    note(bench, &KeptVolume { until: bench.after(KEPT), ..kept }).await
+    note(testbed, &KeptVolume { until: testbed.after(KEPT), ..kept }).await
 }
 
 const LIMITS: Limits = Limits { scheduled: BIND, started: ATTACH, finished: READ };
 
 /// Reads the volume back on another node and compares. It stays for another time.
 pub async fn storage_read<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     wanted: &KeptVolume,
 ) -> Tried {
-    if wanted.until <= bench.clock.now() {
+    if wanted.until <= testbed.clock.now() {
         return Tried::Not(format!(
             "the claim {} was kept until {} for anybody to remove",
             wanted.claim,
@@ -132,11 +132,11 @@ pub async fn storage_read<C: Cluster, K: Clock + Sync>(
         ));
     }
     let resource = Resource::of(Kind::PersistentVolumeClaim);
-    match bench.cluster.get(&resource, Some(&bench.pods.namespace), &wanted.claim).await {
+    match testbed.cluster.get(&resource, Some(&testbed.pods.namespace), &wanted.claim).await {
         Ok(claim) if claim.pointer("/metadata/deletionTimestamp").is_some() => {
             Tried::Not(format!("somebody is removing the claim {}", wanted.claim))
         }
-        Ok(_) => read_back(bench, wanted, &wanted.sha256).await,
+        Ok(_) => read_back(testbed, wanted, &wanted.sha256).await,
         // An object that is not there says nothing about what storage does with data.
         Err(error) if error.class == ErrorClass::NotFound => {
             Tried::Not(format!("somebody has removed the claim {}", wanted.claim))
@@ -147,23 +147,23 @@ pub async fn storage_read<C: Cluster, K: Clock + Sync>(
 
 /// Reads the volume back on another node, compares, and removes it.
 pub async fn storage_after<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     wanted: &KeptVolume,
 ) -> Tried {
-    let tried = storage_read(bench, wanted).await;
-    match (tried, storage_removed(bench, &wanted.claim).await) {
+    let tried = storage_read(testbed, wanted).await;
+    match (tried, storage_removed(testbed, &wanted.claim).await) {
         (Tried::Good(_), Err(tried)) => tried,
         (tried, _) => tried,
     }
 }
 
 async fn read_back<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     known: &KeptVolume,
     expected: &str,
 ) -> Tried {
-    let elsewhere = pod::usable_nodes(bench.cluster).await.iter().any(|node| *node != known.node);
-    let name = bench.name("reads");
+    let elsewhere = pod::usable_nodes(testbed.cluster).await.iter().any(|node| *node != known.node);
+    let name = testbed.name("reads");
     let task = Task {
         name: &name,
         script: READ_BACK,
@@ -171,7 +171,7 @@ async fn read_back<C: Cluster, K: Clock + Sync>(
         not_on: if elsewhere { vec![known.node.clone()] } else { vec![] },
         ..Task::default()
     };
-    match checksum(bench, pod::run(bench, &task, LIMITS).await, &known.claim, "read back").await {
+    match checksum(testbed, pod::run(testbed, &task, LIMITS).await, &known.claim, "read back").await {
         Err(tried) => tried,
         Ok((sha256, node)) if sha256 == expected => Tried::Good(if node == known.node {
             format!("read back on {node}, the only node that takes Pods")
@@ -187,7 +187,7 @@ async fn read_back<C: Cluster, K: Clock + Sync>(
 
 /// The checksum that a Pod printed, and its node; or what became of the volume instead.
 pub(super) async fn checksum<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     ended: Ended,
     claim: &str,
     verb: &str,
@@ -210,7 +210,7 @@ pub(super) async fn checksum<C: Cluster, K: Clock + Sync>(
             Err(Tried::Bad(format!("the volume was not mounted within {} s: {why}", ATTACH.as_secs())))
         }
         // A claim that waits for its first Pod is bound while this one is put on a node.
-        Ended::Unscheduled(why) => Err(match bound(bench, claim).await {
+        Ended::Unscheduled(why) => Err(match bound(testbed, claim).await {
             Some(false) => Tried::Bad(format!("the claim was not bound within {} s: {why}", BIND.as_secs())),
             _ => Tried::Not(format!("the Pod was not put on a node: {why}")),
         }),
@@ -218,25 +218,25 @@ pub(super) async fn checksum<C: Cluster, K: Clock + Sync>(
     }
 }
 
-async fn bound<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, claim: &str) -> Option<bool> {
+async fn bound<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, claim: &str) -> Option<bool> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
-    let object = bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await.ok()?;
+    let object = testbed.cluster.get(&resource, Some(&testbed.pods.namespace), claim).await.ok()?;
     Some(object.pointer("/status/phase").and_then(Value::as_str) == Some("Bound"))
 }
 
 /// What the claim says was written; `None` where it was not written to its end.
 async fn kept<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     claim: &str,
 ) -> Result<Option<KeptVolume>, ClusterError> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
-    let object = bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await?;
+    let object = testbed.cluster.get(&resource, Some(&testbed.pods.namespace), claim).await?;
     let said = |name: &str| object.pointer("/metadata/annotations")?.get(name)?.as_str().map(str::to_owned);
     let dying = object.pointer("/metadata/deletionTimestamp").is_some();
     let until = said(EXPIRES).and_then(|text| text.parse().ok());
     Ok(match (said(CHECKSUM), said(WRITER), until) {
         (Some(sha256), Some(node), Some(until)) if !dying => Some(KeptVolume {
-            namespace: bench.pods.namespace.clone(),
+            namespace: testbed.pods.namespace.clone(),
             claim: claim.to_owned(),
             sha256,
             node,
@@ -253,41 +253,41 @@ async fn kept<C: Cluster, K: Clock + Sync>(
 ///
 /// Something of it is still there after a while.
 pub async fn storage_removed<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     claim: &str,
 ) -> Result<(), Tried> {
     let resource = Resource::of(Kind::PersistentVolumeClaim);
-    let object = match bench.cluster.get(&resource, Some(&bench.pods.namespace), claim).await {
+    let object = match testbed.cluster.get(&resource, Some(&testbed.pods.namespace), claim).await {
         Ok(object) => object,
         Err(error) if error.class == ErrorClass::NotFound => return Ok(()),
         Err(error) => return Err(not(&error)),
     };
     let Some(volume) = object.pointer("/spec/volumeName").and_then(Value::as_str).map(str::to_owned) else {
-        pod::remove(bench, Kind::PersistentVolumeClaim, claim).await;
+        pod::remove(testbed, Kind::PersistentVolumeClaim, claim).await;
         return Ok(());
     };
     let persistent = Resource::of(Kind::PersistentVolume);
     // Where it may not be read, or is kept by its policy, its end cannot be waited for.
-    let Ok(object) = bench.cluster.get(&persistent, None, &volume).await else {
-        pod::remove(bench, Kind::PersistentVolumeClaim, claim).await;
+    let Ok(object) = testbed.cluster.get(&persistent, None, &volume).await else {
+        pod::remove(testbed, Kind::PersistentVolumeClaim, claim).await;
         return Ok(());
     };
     let text = |route: &str| object.pointer(route).and_then(Value::as_str).unwrap_or_default().to_owned();
     let deleted = text("/spec/persistentVolumeReclaimPolicy") == "Delete";
     let longhorn = text("/spec/csi/driver") == "driver.longhorn.io";
     let handle = text("/spec/csi/volumeHandle");
-    if !pod::remove(bench, Kind::PersistentVolumeClaim, claim).await {
+    if !pod::remove(testbed, Kind::PersistentVolumeClaim, claim).await {
         return Err(Tried::Bad(format!("the claim {claim} is still there after it was deleted")));
     }
     if !deleted {
         return Ok(());
     }
-    if !gone(bench, &persistent, None, &volume).await {
+    if !gone(testbed, &persistent, None, &volume).await {
         return Err(Tried::Bad(format!("volume {volume} is still there after its claim was deleted")));
     }
     if longhorn {
         let of_longhorn = Resource::of(Kind::LonghornVolume);
-        if !gone(bench, &of_longhorn, Some("longhorn-system"), &handle).await {
+        if !gone(testbed, &of_longhorn, Some("longhorn-system"), &handle).await {
             return Err(Tried::Bad(format!(
                 "Longhorn's volume {handle} is still there after its claim was deleted"
             )));
@@ -298,14 +298,14 @@ pub async fn storage_removed<C: Cluster, K: Clock + Sync>(
 
 /// Whether an object goes in time. What may not be read is not said to be there.
 pub(super) async fn gone<C: Cluster, K: Clock + Sync>(
-    bench: &Bench<'_, C, K>,
+    testbed: &Testbed<'_, C, K>,
     resource: &Resource,
     namespace: Option<&str>,
     name: &str,
 ) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < GONE {
-        match bench.cluster.get(resource, namespace, name).await {
+        match testbed.cluster.get(resource, namespace, name).await {
             Err(error) if error.class != ErrorClass::Transient => return true,
             _ => sleep(Duration::from_secs(1)).await,
         }
@@ -313,7 +313,11 @@ pub(super) async fn gone<C: Cluster, K: Clock + Sync>(
     false
 }
 
-fn manifest<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &StorageSpec, name: &str) -> Value {
+fn manifest<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    spec: &StorageSpec,
+    name: &str,
+) -> Value {
     let mut claim = json!({
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": spec.size.to_string()}},
@@ -326,9 +330,9 @@ fn manifest<C: Cluster, K: Clock + Sync>(bench: &Bench<'_, C, K>, spec: &Storage
         "kind": "PersistentVolumeClaim",
         "metadata": {
             "name": name,
-            "namespace": bench.pods.namespace,
+            "namespace": testbed.pods.namespace,
             "labels": {"app.kubernetes.io/managed-by": "gitops-updater", LABEL: "true"},
-            "annotations": {EXPIRES: bench.expires(KEPT)},
+            "annotations": {EXPIRES: testbed.expires(KEPT)},
         },
         "spec": claim,
     })

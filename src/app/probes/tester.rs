@@ -4,7 +4,7 @@
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
-use super::{Bench, Outside, Trial, Tried, command, inside, quick, restore, run_job, storage, sweep};
+use super::{Outside, Testbed, Trial, Tried, command, inside, quick, restore, run_job, storage, sweep};
 use crate::app::cluster::Cluster;
 use crate::app::ports::Clock;
 use crate::config::Validation;
@@ -102,8 +102,8 @@ pub struct Tester<'a, C, O, K> {
 }
 
 impl<C: Cluster, O: Outside, K: Clock + Sync> Tester<'_, C, O, K> {
-    fn bench<'s>(&'s self, pods: &'s Pods, purpose: &'s str) -> Option<Bench<'s, C, K>> {
-        Some(Bench { cluster: self.cluster?, clock: &self.clock, pods, purpose })
+    fn testbed<'s>(&'s self, pods: &'s Pods, purpose: &'s str) -> Option<Testbed<'s, C, K>> {
+        Some(Testbed { cluster: self.cluster?, clock: &self.clock, pods, purpose })
     }
 
     async fn made(&self, order: &Order) -> Vec<Trial> {
@@ -116,14 +116,14 @@ impl<C: Cluster, O: Outside, K: Clock + Sync> Tester<'_, C, O, K> {
             Work::ReadBack(volume) | Work::Restore(volume) => at(&trials.pods, volume),
             _ => trials.pods.clone(),
         };
-        let Some(bench) = self.bench(&pods, update) else { return Vec::new() };
+        let Some(testbed) = self.testbed(&pods, update) else { return Vec::new() };
         let one = |first: &str, tried| vec![Trial::new(format!("{first}/{update}"), tried)];
         match work {
-            Work::Inside => inside(&bench, trials).await,
-            Work::ReadBack(volume) => one(STORAGE, storage::storage_read(&bench, volume).await),
-            Work::Restore(volume) => one(RESTORE, restore::restored(&bench, volume).await),
+            Work::Inside => inside(&testbed, trials).await,
+            Work::ReadBack(volume) => one(STORAGE, storage::storage_read(&testbed, volume).await),
+            Work::Restore(volume) => one(RESTORE, restore::restored(&testbed, volume).await),
             Work::Job(job) => match &trials.test_job {
-                Some(spec) => vec![Trial::new("test_job", run_job(&bench, spec, job).await)],
+                Some(spec) => vec![Trial::new("test_job", run_job(&testbed, spec, job).await)],
                 None => Vec::new(),
             },
             Work::Command => Vec::new(),
@@ -136,18 +136,18 @@ impl<C: Cluster, O: Outside, K: Clock + Sync> Tester<'_, C, O, K> {
         spec: &StorageSpec,
         pods: &Pods,
     ) -> (Option<KeptVolume>, Vec<Trial>) {
-        let Some(bench) = self.bench(pods, update) else { return (None, Vec::new()) };
-        if let Err(error) = sweep(bench.cluster, &pods.namespace, self.clock.now()).await {
+        let Some(testbed) = self.testbed(pods, update) else { return (None, Vec::new()) };
+        if let Err(error) = sweep(testbed.cluster, &pods.namespace, self.clock.now()).await {
             tracing::debug!(reason = %error, "cannot look for what killed runs have left");
         }
         let storage = format!("{STORAGE}/{update}");
-        let mut kept = match storage::storage_before(&bench, spec).await {
+        let mut kept = match storage::storage_before(&testbed, spec).await {
             Ok(kept) => kept,
             Err(tried) => return (None, vec![Trial::new(storage, tried)]),
         };
         let mut told = vec![Trial::new(storage, Tried::Good(format!("written on {}", kept.node)))];
         if spec.restore {
-            let tried = match restore::backed_up(&bench, &kept).await {
+            let tried = match restore::backed_up(&testbed, &kept).await {
                 Ok(backup) => {
                     kept.backup = Some(backup);
                     Tried::Good("backed up".to_owned())
@@ -195,10 +195,10 @@ impl<C: Cluster, O: Outside, K: Clock + Sync> Trier for Tester<'_, C, O, K> {
     fn remove(&self, update: String, volume: KeptVolume) -> LocalBoxFuture<'_, Result<(), Tried>> {
         Box::pin(async move {
             let pods = at(&self.validation.pods, &volume);
-            let bench = self.bench(&pods, &update);
-            let bench = bench.ok_or_else(|| Tried::Not("there is no way to the cluster".to_owned()))?;
-            restore::removed(&bench, &volume).await?;
-            storage::storage_removed(&bench, &volume.claim).await
+            let testbed = self.testbed(&pods, &update);
+            let testbed = testbed.ok_or_else(|| Tried::Not("there is no way to the cluster".to_owned()))?;
+            restore::removed(&testbed, &volume).await?;
+            storage::storage_removed(&testbed, &volume.claim).await
         })
     }
 }

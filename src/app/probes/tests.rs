@@ -22,10 +22,10 @@ fn clock() -> AnyClock {
     AnyClock::Fixed("2026-11-21T12:00:00Z".parse().unwrap())
 }
 
-/// Calls `work` with a bench at this cluster.
-async fn at<T>(cluster: &Simulated, work: impl AsyncFnOnce(&Bench<'_, Simulated, AnyClock>) -> T) -> T {
+/// Calls `work` with a testbed at this cluster.
+async fn at<T>(cluster: &Simulated, work: impl AsyncFnOnce(&Testbed<'_, Simulated, AnyClock>) -> T) -> T {
     let (clock, pods) = (clock(), Pods::default());
-    work(&Bench { cluster, clock: &clock, pods: &pods, purpose: "update-1" }).await
+    work(&Testbed { cluster, clock: &clock, pods: &pods, purpose: "update-1" }).await
 }
 
 fn left(cluster: &Simulated) -> Vec<String> {
@@ -53,9 +53,9 @@ fn with_storage(nodes: &'static [&'static str], sums: &'static [(&'static str, &
 }
 
 async fn before_and_after(cluster: &Simulated) -> Tried {
-    at(cluster, async |bench| {
-        let kept = storage_before(bench, &STORAGE).await.unwrap();
-        storage_after(bench, &kept).await
+    at(cluster, async |testbed| {
+        let kept = storage_before(testbed, &STORAGE).await.unwrap();
+        storage_after(testbed, &kept).await
     })
     .await
 }
@@ -85,14 +85,14 @@ async fn other_content_is_bad() {
 #[tokio::test(start_paused = true)]
 async fn run_that_was_killed_in_between_finds_what_was_written() {
     let cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
-    at(&cluster, async |bench| {
-        let first = storage_before(bench, &STORAGE).await.unwrap();
-        assert_eq!(storage_before(bench, &STORAGE).await.unwrap(), first);
+    at(&cluster, async |testbed| {
+        let first = storage_before(testbed, &STORAGE).await.unwrap();
+        assert_eq!(storage_before(testbed, &STORAGE).await.unwrap(), first);
         assert_eq!(cluster.made.lock().unwrap().len(), 2, "one claim and one Pod");
-        assert!(matches!(storage_read(bench, &first).await, Tried::Good(_)));
-        assert!(matches!(storage_after(bench, &first).await, Tried::Good(_)), "it stays for another time");
+        assert!(matches!(storage_read(testbed, &first).await, Tried::Good(_)));
+        assert!(matches!(storage_after(testbed, &first).await, Tried::Good(_)), "it stays for another time");
         // An object that is gone says nothing about what storage does with data.
-        let Tried::Not(why) = storage_after(bench, &first).await else { panic!("tried") };
+        let Tried::Not(why) = storage_after(testbed, &first).await else { panic!("tried") };
         assert!(why.contains("somebody has removed the claim"), "{why}");
     })
     .await;
@@ -138,7 +138,7 @@ async fn storage_that_does_not_come_is_bad_and_what_else_fails_is_not_tried(
 ) {
     let cluster = stuck(claim, pod);
     let begun = tokio::time::Instant::now();
-    let tried = at(&cluster, async |bench| storage_before(bench, &STORAGE).await.unwrap_err()).await;
+    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
     let (Tried::Bad(why) | Tried::Not(why)) = &tried else { panic!("{tried:?}") };
     assert_eq!(matches!(tried, Tried::Bad(_)), bad, "{tried:?}");
     assert!(why.contains(expected), "{why}");
@@ -153,7 +153,7 @@ async fn storage_that_does_not_come_is_bad_and_what_else_fails_is_not_tried(
 async fn what_the_account_may_not_is_not_tried(#[case] denied: &'static str) {
     let mut cluster = with_storage(&["n1"], &[("writes", SUM)]);
     cluster.denied = vec![denied];
-    let tried = at(&cluster, async |bench| storage_before(bench, &STORAGE).await.unwrap_err()).await;
+    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
     let Tried::Not(why) = tried else { panic!("{tried:?}") };
     assert!(why.contains(denied), "{why}");
     // A claim that was never bound has no volume that goes with it.
@@ -167,7 +167,7 @@ async fn outage_of_the_api_server_is_waited_for() {
     assert!(matches!(before_and_after(&cluster).await, Tried::Good(_)));
     let mut cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
     cluster.outage = Some((1, 10_000));
-    let tried = at(&cluster, async |bench| storage_before(bench, &STORAGE).await.unwrap_err()).await;
+    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
     assert!(matches!(tried, Tried::Not(_)), "{tried:?}");
 }
 
@@ -195,7 +195,7 @@ async fn way_from_pod_to_pod(#[case] log: &'static str, #[case] expected: Result
     let cluster = answers(log);
     let spec = NetworkSpec { names: vec![], pods: true };
     let trials = Trials { network: Some(spec), ..Trials::default() };
-    let tried = at(&cluster, async |bench| inside(bench, &trials).await).await;
+    let tried = at(&cluster, async |testbed| inside(testbed, &trials).await).await;
     let expected = match expected {
         Ok(text) => Tried::Good(text.to_owned()),
         Err(text) => Tried::Bad(text.to_owned()),
@@ -225,7 +225,7 @@ async fn names_and_addresses_are_asked_from_inside() {
         network: Some(NetworkSpec { names, pods: false }),
         ..Trials::default()
     };
-    let tried = at(&cluster, async |bench| inside(bench, &trials).await).await;
+    let tried = at(&cluster, async |testbed| inside(testbed, &trials).await).await;
     assert_eq!(
         tried,
         [
@@ -266,7 +266,7 @@ fn job_that(condition: Option<&'static str>) -> Simulated {
 async fn job_of_the_user_is_awaited(#[case] condition: Option<&'static str>, #[case] expected: Tried) {
     let cluster = job_that(condition);
     let (spec, job) = test_job();
-    assert_eq!(at(&cluster, async |bench| run_job(bench, &spec, &job).await).await, expected);
+    assert_eq!(at(&cluster, async |testbed| run_job(testbed, &spec, &job).await).await, expected);
     assert_eq!(left(&cluster), ["Pod/smoke-1"], "the API server removes the Pods of a Job");
     let made = &cluster.made.lock().unwrap()[0];
     assert_eq!(made["metadata"]["namespace"], "smoke");
@@ -534,6 +534,6 @@ async fn image_that_is_pulled_slowly_is_no_fault_of_the_storage() {
     let mut pulling = waiting("ContainerCreating", "");
     pulling["status"]["conditions"] = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
     let cluster = stuck("Bound", pulling);
-    let tried = at(&cluster, async |bench| storage_before(bench, &STORAGE).await.unwrap_err()).await;
+    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
     assert!(matches!(tried, Tried::Not(_)), "{tried:?}");
 }

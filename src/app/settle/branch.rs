@@ -79,7 +79,7 @@ impl<F: Forge> UnderWay<'_, F> {
         let paths = git.landed_paths(landed)?;
         let changed = match (git.standing(landed, tip)?, own) {
             (Standing::Untouched, None) => Vec::new(),
-            // Taken back by us, and put in again by somebody: that is a change of theirs.
+            // Reverted by us, and put in again by somebody: that is a change of theirs.
             (Standing::Untouched, Some(_)) => paths.clone(),
             (Standing::Changed(_), Some(own)) => {
                 return Ok(OnBranch::Reverted { commit: own.id, ours: true });

@@ -25,6 +25,7 @@ use crate::domain::state::{Quarantined, State};
 use crate::repo::printable;
 use crate::repo::write::{CommitInfo, Id, Landed, Merged, RefUpdate, Standing, Words};
 use crate::state::Transition;
+use crate::telemetry::EVEN_QUIET;
 
 /// Commits of the branch that are looked through.
 const MOST_COMMITS: usize = 2_000;
@@ -304,7 +305,7 @@ fn record(place: &Workplace, target: &Target, back: &GoingBack, commit: Option<I
     match changed {
         Ok(_) => tracing::info!(effect = %effect, "rollback"),
         Err(error) => {
-            tracing::warn!(error = %error, "the rollback is pushed and not recorded; the next run finds it")
+            tracing::warn!(target: EVEN_QUIET, error = %error, "the rollback is pushed and not recorded; the next run finds it")
         }
     }
 }

@@ -235,8 +235,11 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     }
     let unknown = unresolved(done);
     if unknown > 0 {
-        let all = passed.report.update_report.components.len();
-        lines.put(0, &format!("Nobody could say what is newer of {unknown} of {all} components."));
+        let all = match passed.report.update_report.components.len() {
+            1 => "1 component".to_owned(),
+            all => format!("{all} components"),
+        };
+        lines.put(0, &format!("Nobody could say what is newer of {unknown} of {all}."));
     }
     let open: Vec<&Update> = under_way(done).collect();
     if !open.is_empty() {

@@ -14,7 +14,7 @@ use super::trace::Trace;
 use crate::app::ports::Clock as _;
 use crate::cli::error::{CommandError, ErrorKind, Outcome};
 use crate::cli::output::replace;
-use crate::cli::serve::{self, Board};
+use crate::cli::serve::{self, Endpoint};
 use crate::cli::stop::Stop;
 use crate::cli::{GlobalArgs, opened};
 use crate::clock::AnyClock;
@@ -46,8 +46,8 @@ pub(super) struct AgainArgs {
 /// One pass.
 pub(super) fn once(args: &PassArgs, global: &GlobalArgs, by_name: bool) -> Result<Outcome, CommandError> {
     let stop = Stop::listen()?;
-    let board = Board::new(AnyClock::System.now(), Duration::MAX);
-    make(args, global, by_name, &stop, &board)
+    let endpoint = Endpoint::new(AnyClock::System.now(), Duration::MAX);
+    make(args, global, by_name, &stop, &endpoint)
 }
 
 /// Makes a pass and publishes its numbers.
@@ -56,7 +56,7 @@ fn make(
     global: &GlobalArgs,
     by_name: bool,
     stop: &Stop,
-    board: &Board,
+    endpoint: &Endpoint,
 ) -> Result<Outcome, CommandError> {
     let span = tracing::info_span!("pass").entered();
     let mut trace = Trace::default();
@@ -65,7 +65,7 @@ fn make(
     trace.phases.push(("total", begin.elapsed()));
     let gateway = trace.gateway.take();
     let text = {
-        let mut totals = board.totals();
+        let mut totals = endpoint.totals();
         trace.into(&mut totals);
         match &outcome {
             Ok(Outcome::Incomplete) => totals.ended(AnyClock::System.now(), Ended::Incomplete),
@@ -109,14 +109,14 @@ pub(super) fn run(args: &PassArgs, again: &AgainArgs, global: &GlobalArgs) -> Re
     let clock = AnyClock::System;
     // Three pauses, and an hour for a pass that has much to do.
     let patience = longest(interval).saturating_mul(3).saturating_add(LONGEST_PAUSE);
-    let board = Board::new(clock.now(), patience);
+    let endpoint = Endpoint::new(clock.now(), patience);
     if let Some(address) = again.listen {
-        serve::start(address, board.clone(), clock)?;
+        serve::start(address, endpoint.clone(), clock)?;
     }
     let runtime = opened::runtime()?;
     let mut failures = 0;
     loop {
-        match make(args, global, false, &stop, &board) {
+        match make(args, global, false, &stop, &endpoint) {
             Ok(Outcome::Stopped(_)) => return Ok(Outcome::Done),
             Ok(_) => failures = 0,
             // The command line does not change from pass to pass.

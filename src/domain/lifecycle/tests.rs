@@ -220,7 +220,7 @@ fn stricter_gate_of_then_and_now_decides_on_a_merge(
 #[case::to_be_made_anew(|situation: &mut Situation<'_>| situation.wanted = Wanted::Rebuilt, true)]
 #[case::replaced(|situation: &mut Situation<'_>| situation.wanted = superseded(), true)]
 #[case::held(|situation: &mut Situation<'_>| situation.merge_hold = Some("the queue is stopped"), true)]
-fn what_the_forge_was_asked_to_merge_is_taken_back_when_something_stands_against_it(
+fn what_the_forge_was_asked_to_merge_is_withdrawn_when_something_stands_against_it(
     #[case] change: fn(&mut Situation<'_>),
     #[case] expected: bool,
     #[values(0, 1)] pending: usize,

@@ -69,12 +69,12 @@ impl Trailers {
     }
 }
 
-/// The commit by which an update is taken back.
+/// The commit by which an update is reverted.
 #[derive(Debug, Clone, Copy)]
 pub struct Reverts<'a> {
     /// The update.
     pub update: &'a Update,
-    /// Commits of the base branch that it takes back: the last of them, as people name it.
+    /// The commit of the base branch that it reverts, or the last of several, as people name it.
     pub commit: &'a str,
     /// Why, for people.
     pub reason: &'a str,
@@ -100,7 +100,7 @@ impl Reverts<'_> {
         text
     }
 
-    /// The id of the update that a commit says it takes back. It may stand anywhere below the subject, as squash
+    /// The id of the update that a commit says it reverts. It may stand anywhere below the subject, as squash
     /// merges leave it; the last one counts.
     pub fn parse(message: &str) -> Option<String> {
         let lines = message.lines().skip(1);

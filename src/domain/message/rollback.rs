@@ -19,7 +19,7 @@ pub struct GoingBack {
     pub commit: Option<String>,
     /// Backup point that is gone back to.
     pub backup_id: Option<String>,
-    /// Updates that are taken back.
+    /// Updates that are reverted.
     pub updates: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ impl GoingBack {
     }
 }
 
-/// Ids of the updates that a commit says it takes back, by whoever it was made.
+/// Ids of the updates that a commit says it reverts, by whoever it was made.
 pub fn reverted_updates(message: &str) -> Vec<String> {
     let lines = message.lines().skip(1);
     let values = lines.filter_map(|line| line.trim().strip_prefix(PREFIX)?.strip_prefix("Reverts:"));

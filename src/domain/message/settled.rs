@@ -60,8 +60,8 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
     let why = update.reason.as_deref().or(first).unwrap_or_default();
     let short = |commit: &str| commit.get(..7).unwrap_or(commit).to_owned();
     let reversal = update.settling.reversal.as_ref();
-    let taken_back = reversal.and_then(|reversal| reversal.commit.as_deref()).map(short);
-    let (light, headline) = match (update.stage, &taken_back) {
+    let reverted_by = reversal.and_then(|reversal| reversal.commit.as_deref()).map(short);
+    let (light, headline) = match (update.stage, &reverted_by) {
         (Stage::Proposed | Stage::Abandoned, _) => return None,
         // Nobody has seen anything of it yet.
         (Stage::Merged, None) if reversal.is_none() => return None,
@@ -205,7 +205,7 @@ fn next_step(update: &Update) -> String {
     format!(
         "\nOnly a person ends this hold: `gitops-updater verify --accept` {id} where all is good, \
          `gitops-updater verify --resume` {id} to have it judged anew, or the boxes on the dashboard.\n\
-         \nWhether it can be taken back: {} ({}).\n",
+         \nWhether it can be reverted: {} ({}).\n",
         update.revert.safety.as_str(),
         prose(&update.revert.why, MAX_CELL)
     )

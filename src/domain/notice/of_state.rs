@@ -53,8 +53,8 @@ pub fn of_state(
             // A pull request that is not open yet is nothing to look at.
             Stage::Proposed if update.pull_request.is_none() => continue,
             Stage::Proposed => Kind::Proposed,
-            // Taken back; whether the cluster is back is told when it is.
-            Stage::Merged | Stage::Rolling if is_taken_back(update) => Kind::Reverted,
+            // Reverted; whether the cluster is back is told when it is.
+            Stage::Merged | Stage::Rolling if is_reverted(update) => Kind::Reverted,
             Stage::Merged | Stage::Rolling => Kind::Merged,
             Stage::Verified => Kind::Verified,
             Stage::Reverted => Kind::Reverted,
@@ -84,7 +84,7 @@ pub fn of_state(
     events
 }
 
-fn is_taken_back(update: &Update) -> bool {
+fn is_reverted(update: &Update) -> bool {
     update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some())
 }
 

@@ -15,9 +15,9 @@ pub(super) type ByRules<'f> = &'f dyn Fn(&str) -> Vec<&'f str>;
 /// Marks the steps that this run would propose, and tells of the others why they wait.
 ///
 /// They all stand in one wave: the first of which something can be proposed. What only a person can ask for, or
-/// what is stopped at this hour, does not keep later waves waiting that need nothing of it. What cannot be taken
-/// back waits all the same for what rules put first (k3s for Longhorn), unless only a person can ask for that, or
-/// asked for the later one.
+/// what is stopped at this hour, does not keep later waves waiting that need nothing of it. What cannot be reverted
+/// waits all the same for what rules put first (k3s for Longhorn), unless only a person can ask for that, or asked for
+/// the later one.
 ///
 /// `unready` has, by step, why the cluster is not ready for it.
 pub(super) fn mark(
@@ -39,7 +39,7 @@ pub(super) fn mark(
             let before_by_rules = by_rules(&step.component);
             let mut holds = holds(step, input, &under_way, first, &before_by_rules);
             holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
-            // What can be taken back need not wait for a step that waits itself.
+            // What can be reverted need not wait for a step that waits itself.
             if !is_safe(step.revert.safety) && !input.situation.asked.contains(&step.id) {
                 let before = before_by_rules.iter().find_map(|id| ahead.get(*id));
                 holds.extend(before.map(|id| format!("waits for `{id}`, which rules put first")));
@@ -50,7 +50,7 @@ pub(super) fn mark(
                 step.next = true;
                 proposed.push(step.id.clone());
             } else {
-                step.reasons.push(format!("waits until {} verified, which stand before it", are(&begun)));
+                step.reasons.push(format!("waits for an earlier wave, until {} verified", are(&begun)));
             }
         }
         begun.extend(proposed);
@@ -126,9 +126,6 @@ fn holds(
         }
         Approval::Auto | Approval::Review | Approval::Manual => {}
     }
-    holds.extend((input.situation.holds)(step).into_iter().map(|hold| {
-        let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
-        format!("{}: {}{until}", hold.gate, hold.reason)
-    }));
+    holds.extend((input.situation.holds)(step).iter().map(ToString::to_string));
     holds
 }

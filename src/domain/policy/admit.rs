@@ -50,7 +50,7 @@ fn judge(
     Ok((approval, reasons))
 }
 
-/// What keeps a version from being taken that was declined or taken back: that one, and older patches of it, which lack
+/// What keeps a version from being taken that was declined or reverted: that one, and older patches of it, which lack
 /// what it brought.
 pub fn quarantined(step: &Considered<'_>, entries: &[Quarantined]) -> Option<Hold> {
     let of_it = |text: &str| {

@@ -102,7 +102,7 @@ impl Circumstances<'_> {
             .or_else(|| self.unsettled(component, to))
     }
 
-    /// What cannot be taken back without harm is in flight alone until it is verified.
+    /// What cannot be reverted without harm is in flight alone until it is verified.
     fn unsettled(&self, component: &str, to: &str) -> Option<Hold> {
         let is_merged = |update: &&Update| matches!(update.stage, Stage::Merged | Stage::Rolling);
         let other = self
@@ -139,9 +139,12 @@ impl Circumstances<'_> {
     pub(super) fn outside_windows(&self, windows: &[&Window]) -> Option<Hold> {
         let Opening::Closed { next } = open(windows.iter().copied(), self.now) else { return None };
         let by: Vec<&str> = windows.iter().map(|window| window.by()).collect();
-        let reason = match next {
-            Some(next) => format!("outside its maintenance windows; the next opens at {next}"),
-            None => "outside its maintenance windows".to_owned(),
+        let opener = windows.iter().find(|window| next.is_some() && window.next(self.now) == next);
+        let reason = match (next, opener) {
+            (Some(next), Some(window)) => {
+                format!("outside its maintenance windows; the next opens at {}", window.on_the_wall(next))
+            }
+            _ => "outside its maintenance windows".to_owned(),
         };
         Some(hold("window", reason, &by.join(", "), next))
     }
@@ -174,7 +177,7 @@ impl Circumstances<'_> {
         Some(hold(gate, reason, &other.update_id, None))
     }
 
-    /// What cannot be taken back without harm is in flight alone.
+    /// What cannot be reverted without harm is in flight alone.
     pub(super) fn company(&self, step: &Step, ahead: &[&Step]) -> Option<Hold> {
         let is_alone = |safety| safety != RevertSafety::Safe;
         let alone = is_alone(step.revert.safety);
@@ -209,7 +212,7 @@ impl Circumstances<'_> {
         let count = open + ahead.iter().filter(|other| other.id != step.id).count();
         (count >= self.limits.open_pull_requests).then(|| {
             let most = self.limits.open_pull_requests;
-            let reason = format!("{count} pull requests are open, {most} at most");
+            let reason = format!("{} open, {most} at most", requests(count, "is", "are"));
             hold("open_pull_requests", reason, "limits.open_pull_requests", None)
         })
     }
@@ -223,11 +226,19 @@ impl Circumstances<'_> {
         let most = self.limits.per_hour;
         let count = opened.len() + ahead.len();
         (count >= most).then(|| {
-            let reason = format!("{count} pull requests were opened within the hour, {most} at most");
+            let reason = format!("{} opened within the hour, {most} at most", requests(count, "was", "were"));
             // As many as are too many must have become older than an hour; those of this run are as young as can be.
             let until = opened.get(count - most).copied().unwrap_or(self.now).checked_add(hour).ok();
             hold("per_hour", reason, "limits.per_hour", until)
         })
+    }
+}
+
+/// `1 pull request is`, `3 pull requests are`.
+fn requests(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 pull request {one}"),
+        count => format!("{count} pull requests {several}"),
     }
 }
 

@@ -133,3 +133,14 @@ pub struct Hold {
     /// When it may be asked again, where that is known.
     pub until: Option<Timestamp>,
 }
+
+impl std::fmt::Display for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.gate, self.reason)?;
+        match self.until {
+            // These say it in their own words.
+            Some(until) if !matches!(self.gate, "window" | "maintenance") => write!(f, " (until {until})"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -100,6 +100,21 @@ impl Window {
         &self.by
     }
 
+    /// When it opens next, after `now`.
+    pub fn next(&self, now: Timestamp) -> Option<Timestamp> {
+        self.around(now).1
+    }
+
+    /// A time as the people of the window's zone read it from the wall: `2026-11-28 02:00 Europe/Berlin`.
+    pub fn on_the_wall(&self, at: Timestamp) -> String {
+        format!("{} {}", at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M"), self.zone_name())
+    }
+
+    /// The zone of its times.
+    fn zone_name(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+
     /// The next beginning after a time on the wall: as it stands there, and when that is.
     fn after(&self, civil: DateTime) -> Option<(DateTime, Timestamp)> {
         let as_utc = TimeZone::UTC.to_timestamp(civil).ok()?;
@@ -139,7 +154,7 @@ impl Window {
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let zone = self.zone.iana_name().unwrap_or("UTC");
+        let zone = self.zone_name();
         let duration = SignedDuration::try_from(self.duration).unwrap_or(SignedDuration::MAX);
         write!(f, "`{}` {zone} for {duration:#}", self.text)
     }
@@ -153,7 +168,7 @@ pub fn open<'a>(windows: impl IntoIterator<Item = &'a Window>, now: Timestamp) -
     }
     let ends = |at: Timestamp| windows.iter().filter_map(|window| window.around(at).0).max();
     let Some(mut until) = ends(now) else {
-        return Opening::Closed { next: windows.iter().filter_map(|window| window.around(now).1).min() };
+        return Opening::Closed { next: windows.iter().filter_map(|window| window.next(now)).min() };
     };
     for _ in 0..MAX_CHAIN {
         // A window that begins when another ends keeps it open.

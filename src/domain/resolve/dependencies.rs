@@ -2,8 +2,8 @@
 //! and HelmReleases, lifted to the components that they hold, and charts of CRDs before the charts that they are for.
 //!
 //! What comes out has no cycles. A Kustomization holds many things: where its order contradicts itself once it is
-//! lifted (one component in two Kustomizations), it says nothing about the components concerned. Objects that wait
-//! for each other are named as a problem, because Flux never reconciles them.
+//! lifted (one component in two Kustomizations), it says nothing about the components concerned, and that is named as a
+//! problem. So are objects that wait for each other, because Flux never reconciles them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,8 +59,20 @@ enum Authority {
     HelmRelease,
 }
 
-/// Component that waits and component that goes first, by position, with who says so and why.
-type Edges = BTreeMap<(usize, usize), (Authority, String)>;
+/// Why one component goes before another.
+#[derive(Debug, Clone)]
+struct Reason {
+    authority: Authority,
+    why: String,
+    /// The object that waits and the one that goes first, where objects say it.
+    objects: Option<(usize, usize)>,
+}
+
+/// Component that waits and component that goes first, by position, with the reason.
+type Edges = BTreeMap<(usize, usize), Reason>;
+
+/// Components and reasons that are shown of those that contradict each other.
+const MOST_SHOWN: usize = 4;
 
 /// Every dependency between components, sorted, and the cycles that were found.
 pub(super) fn all(
@@ -96,22 +108,29 @@ pub(super) fn all(
                 own.iter().flat_map(|one| held[first].iter().map(move |other| (*one, *other)))
             {
                 if waits != goes && compatible(waits, goes) {
-                    let edge = edges.entry((waits, goes)).or_insert_with(|| (authority, why.clone()));
-                    if edge.0 < authority {
-                        *edge = (authority, why.clone());
+                    let reason = || Reason { authority, why: why.clone(), objects: Some((node, first)) };
+                    let edge = edges.entry((waits, goes)).or_insert_with(reason);
+                    if edge.authority < authority {
+                        *edge = reason();
                     }
                 }
             }
         }
     }
     add_crd_charts(components, &compatible, &mut edges);
-    drop_contradictions(&mut edges, components.len());
-    let dependency = |((from, to), (_, why)): ((usize, usize), (Authority, String))| Dependency {
+    let dropped = drop_contradictions(&mut edges, components.len());
+    let dependency = |((from, to), reason): ((usize, usize), Reason)| Dependency {
         from: components[from].id.clone(),
         to: components[to].id.clone(),
-        why,
+        why: reason.why,
     };
     let mut problems = objects.cycles(world);
+    if !dropped.is_empty() {
+        let named = objects.named_cycles();
+        problems.extend(
+            dropped.iter().filter_map(|edges| contradiction(edges, &named, world, &objects, components)),
+        );
+    }
     if objects.budget.is_spent() {
         problems.push(Problem {
             category: Category::Repository,
@@ -162,8 +181,9 @@ fn add_crd_charts(components: &[Component], compatible: &dyn Fn(usize, usize) ->
         let Some(of) = name.strip_suffix("-crds").or_else(|| name.strip_suffix("-crd")) else { continue };
         for user in by_chart.get(of).into_iter().flatten() {
             for crd in crds.iter().filter(|crd| compatible(*user, **crd)) {
-                let why = || (Authority::Chart, format!("the chart `{name}` carries the CRDs of `{of}`"));
-                edges.entry((*user, *crd)).or_insert_with(why);
+                let why = format!("the chart `{name}` carries the CRDs of `{of}`");
+                let reason = Reason { authority: Authority::Chart, why, objects: None };
+                edges.entry((*user, *crd)).or_insert(reason);
             }
         }
     }
@@ -177,15 +197,65 @@ fn chart(component: &Component) -> Option<&str> {
     }
 }
 
-/// Takes edges away until there is no cycle: those first that know least about single components.
-fn drop_contradictions(edges: &mut Edges, count: usize) {
+/// Takes edges away until there is no cycle: those first that know least about single components. What was taken away
+/// is given back, by components that could all be reached from each other.
+fn drop_contradictions(edges: &mut Edges, count: usize) -> Vec<Edges> {
+    let mut whole: Option<Vec<usize>> = None;
+    let mut dropped: BTreeMap<usize, Edges> = BTreeMap::new();
     for authority in [Authority::Kustomization, Authority::Chart, Authority::HelmRelease] {
         let mut graph = vec![vec![]; count];
         for (from, to) in edges.keys() {
             graph[*from].push(*to);
         }
         let group = cycles::groups(&graph);
-        edges.retain(|(from, to), (who, _)| group[*from] != group[*to] || *who != authority);
+        let whole = whole.get_or_insert_with(|| group.clone());
+        edges.retain(|(from, to), reason| {
+            let stays = group[*from] != group[*to] || reason.authority != authority;
+            if !stays {
+                dropped.entry(whole[*from]).or_default().insert((*from, *to), reason.clone());
+            }
+            stays
+        });
+    }
+    dropped.into_values().collect()
+}
+
+/// Components that wait for each other, though no object does; `None` where a cycle of objects, which is named already,
+/// is all that there is to it.
+fn contradiction(
+    dropped: &Edges,
+    named: &[Option<usize>],
+    world: &World<'_>,
+    objects: &Objects,
+    components: &[Component],
+) -> Option<Problem> {
+    let is_named = |reason: &Reason| {
+        reason.objects.is_some_and(|(waits, first)| named[waits].is_some() && named[waits] == named[first])
+    };
+    let untold: Vec<&Reason> = dropped.values().filter(|reason| !is_named(reason)).collect();
+    let place = untold.first()?.objects.map(|(waits, first)| objects.place(world, waits, first));
+    let ids: BTreeSet<String> = dropped
+        .keys()
+        .flat_map(|(from, to)| [*from, *to])
+        .map(|at| format!("`{}`", components[at].id))
+        .collect();
+    let reasons: BTreeSet<String> = untold.iter().map(|reason| reason.why.clone()).collect();
+    let message = format!(
+        "{} wait for each other, so that this is left out of their order: {}; take one of these away where the order \
+         matters",
+        shown(&ids, ", "),
+        shown(&reasons, "; "),
+    );
+    let (file, line) = place.map_or((None, None), |(file, line)| (Some(file), line));
+    Some(Problem { category: Category::Repository, file, line, upstream: None, message })
+}
+
+/// The first of them, and how many more there are.
+fn shown(all: &BTreeSet<String>, between: &str) -> String {
+    let first: Vec<&str> = all.iter().take(MOST_SHOWN).map(String::as_str).collect();
+    match all.len() - first.len() {
+        0 => first.join(between),
+        more => format!("{} and {more} more", first.join(between)),
     }
 }
 

@@ -287,19 +287,13 @@ impl Objects {
 
     /// Objects that wait for themselves, each cycle once.
     pub(super) fn cycles(&self, world: &World<'_>) -> Vec<Problem> {
-        let graph: Vec<Vec<usize>> =
-            self.direct.iter().map(|waits| waits.iter().map(|(on, _)| *on).collect()).collect();
+        let graph = self.direct_graph();
         let group = cycles::groups(&graph);
-        let mut members: BTreeMap<usize, usize> = BTreeMap::new();
-        for number in &group {
-            *members.entry(*number).or_default() += 1;
-        }
+        let is_on_cycle = on_cycles(&graph, &group);
         let mut named = BTreeSet::new();
         let mut problems = vec![];
         for (at, node) in self.nodes.iter().enumerate() {
-            let is_on_cycle =
-                members.get(&group[at]).is_some_and(|count| *count > 1) || graph[at].contains(&at);
-            if !is_on_cycle || named.contains(&group[at]) {
+            if !is_on_cycle[at] || named.contains(&group[at]) {
                 continue;
             }
             let Some(way) = cycles::cycle_through(&graph, at) else { continue };
@@ -315,4 +309,38 @@ impl Objects {
         }
         problems
     }
+
+    /// For each object the group of those that it waits for and that wait for it, through the Kustomizations around them
+    /// too; `None` where [`Objects::cycles`] names nobody of the group.
+    pub(super) fn named_cycles(&self) -> Vec<Option<usize>> {
+        let direct = self.direct_graph();
+        let is_named = on_cycles(&direct, &cycles::groups(&direct));
+        let waits: Vec<Vec<usize>> =
+            self.waits.iter().map(|waits| waits.iter().map(|wait| wait.on).collect()).collect();
+        let group = cycles::groups(&waits);
+        let named: BTreeSet<usize> =
+            group.iter().zip(is_named).filter(|(_, is_named)| *is_named).map(|(number, _)| *number).collect();
+        group.into_iter().map(|number| named.contains(&number).then_some(number)).collect()
+    }
+
+    /// File of an object, and the line by which it waits for another one, where it names that itself.
+    pub(super) fn place(&self, world: &World<'_>, waits: usize, first: usize) -> (String, Option<usize>) {
+        let line = self.direct[waits].iter().find(|(on, _)| *on == first).map(|(_, line)| *line);
+        (world.scans[self.nodes[waits].object.0].path.clone(), line)
+    }
+
+    fn direct_graph(&self) -> Vec<Vec<usize>> {
+        self.direct.iter().map(|waits| waits.iter().map(|(on, _)| *on).collect()).collect()
+    }
+}
+
+/// Whether each node is on a cycle, by the groups of those that can reach each other.
+fn on_cycles(graph: &[Vec<usize>], group: &[usize]) -> Vec<bool> {
+    let mut members: BTreeMap<usize, usize> = BTreeMap::new();
+    for number in group {
+        *members.entry(*number).or_default() += 1;
+    }
+    let is_on_cycle =
+        |at: usize| members.get(&group[at]).is_some_and(|count| *count > 1) || graph[at].contains(&at);
+    (0..graph.len()).map(is_on_cycle).collect()
 }

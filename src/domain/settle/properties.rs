@@ -287,7 +287,7 @@ fn assert_blind(stage: &Stage) {
 }
 
 #[test]
-fn a_plan_that_fails_before_any_node_is_touched_is_taken_back() {
+fn a_plan_that_fails_before_any_node_is_touched_is_reverted() {
     let mut stage = k3s();
     play(&mut stage, &Happens::Flux("ReconciliationSucceeded"));
     let mut refused = plan(true, "SyncJob", true, false);
@@ -298,7 +298,7 @@ fn a_plan_that_fails_before_any_node_is_touched_is_taken_back() {
 }
 
 #[test]
-fn longhorn_s_refused_upgrade_is_taken_back() {
+fn longhorn_s_refused_upgrade_is_reverted() {
     let mut stage = longhorn();
     play(&mut stage, &Happens::Flux("Progressing"));
     play(&mut stage, &Happens::Release("Stalled"));
@@ -309,7 +309,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_plan_is_never_taken_back_once_a_node_has_moved(events in prop::collection::vec(of_k3s(), 1..40)) {
+    fn a_plan_is_never_reverted_once_a_node_has_moved(events in prop::collection::vec(of_k3s(), 1..40)) {
         let mut stage = k3s();
         let mut moved_at = None;
         for event in &events {
@@ -330,7 +330,7 @@ proptest! {
     }
 
     #[test]
-    fn longhorn_is_never_taken_back_once_it_has_recorded_its_version(events in prop::collection::vec(of_longhorn(), 1..40)) {
+    fn longhorn_is_never_reverted_once_it_has_recorded_its_version(events in prop::collection::vec(of_longhorn(), 1..40)) {
         let mut stage = longhorn();
         let mut recorded_at = None;
         for event in &events {

@@ -27,7 +27,7 @@ pub enum Action {
     Wait,
     /// The update is done.
     Complete,
-    /// Take it back.
+    /// Revert it.
     Revert,
     /// Stop, and call for a person.
     Hold,

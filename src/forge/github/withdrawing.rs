@@ -1,4 +1,4 @@
-//! Taking back the wish that GitHub merges a pull request by itself, also out of its merge queue.
+//! Withdrawing the wish that GitHub merges a pull request by itself, also out of its merge queue.
 
 use serde::Deserialize;
 use serde_json::json;

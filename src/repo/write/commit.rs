@@ -6,7 +6,7 @@ use git2::build::TreeUpdateBuilder;
 use git2::{FileMode, MergeOptions, ObjectType, Oid, Repository, Signature, Time};
 use jiff::Timestamp;
 
-use super::store::{entry_in, tree_of};
+use super::tree::{entry_in, tree_of};
 use super::{EntryKind, Error, Id, Person, WriteRepo};
 
 /// Most bytes of one file that is written.

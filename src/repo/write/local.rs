@@ -14,7 +14,8 @@ use git2::{
 };
 
 use super::push::{Pushed, RefUpdate, remaining};
-use super::store::{open_at, tree_of};
+use super::store::open_at;
+use super::tree::tree_of;
 use super::{Error, Id, RemoteRefs};
 use crate::domain::message::BRANCH_PREFIX;
 

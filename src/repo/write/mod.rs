@@ -16,6 +16,7 @@ mod push;
 mod remote;
 mod revert;
 mod store;
+mod tree;
 
 pub use clone::clone_bare;
 pub use commit::{Change, Merged, Words};
@@ -25,4 +26,5 @@ pub use id::{Id, NotAnId};
 pub use push::{Pushed, RefUpdate};
 pub use remote::{Remote, RemoteRefs, configured_url, https_form};
 pub use revert::{Landed, Standing};
-pub use store::{CommitInfo, EntryKind, Person, TagInfo, TreeEntry, WriteRepo};
+pub use store::{CommitInfo, Person, TagInfo, WriteRepo};
+pub use tree::{EntryKind, TreeEntry};

@@ -1,4 +1,4 @@
-//! Taking back what was merged: which commits of the base branch brought a change in, and the tree without them.
+//! Reverting what was merged: which commits of the base branch brought a change in, and the tree without them.
 //!
 //! A revert is made as Git makes it, by a three-way merge: from what was merged back to what was before it, on the tip
 //! of today. It is made only where nobody needs to be asked: what landed is known for certain, and every file of it is
@@ -7,7 +7,7 @@
 use git2::{DiffOptions, MergeOptions, Repository};
 
 use super::commit::{Merged, tree_between};
-use super::store::tree_of;
+use super::tree::tree_of;
 use super::{CommitInfo, Error, Id, WriteRepo};
 
 /// Most commits of one pull request.
@@ -27,7 +27,7 @@ pub struct Landed {
 pub enum Standing {
     /// Every file of it is as it landed.
     Untouched,
-    /// Every file of it is as it was before it landed: somebody has taken it back.
+    /// Every file of it is as it was before it landed: somebody has reverted it.
     Reverted,
     /// Files of it that are neither, sorted.
     Changed(Vec<String>),

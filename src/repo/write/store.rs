@@ -5,10 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags, Tree};
+use git2::{ErrorCode, ObjectType, Repository, RepositoryOpenFlags};
 use jiff::Timestamp;
 
 use super::http::prepare;
+use super::tree::{EntryKind, TreeEntry, collect, entry_in, tree_of};
 use super::{Error, Id, Remote};
 
 /// Most bytes of a commit or a tag.
@@ -88,30 +89,6 @@ pub struct TagInfo {
     pub tagger: Option<Person>,
     /// When, where it says.
     pub time: Option<Timestamp>,
-}
-
-/// What stands at a path of a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A file.
-    File,
-    /// A file that may be run.
-    Executable,
-    /// A symbolic link.
-    Link,
-    /// A commit of another repository (submodule).
-    Commit,
-    /// A folder.
-    Folder,
-}
-
-/// An entry of a tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TreeEntry {
-    /// What it is.
-    pub kind: EntryKind,
-    /// Its object.
-    pub id: Id,
 }
 
 impl WriteRepo {
@@ -415,65 +392,6 @@ pub(super) fn open_at(path: &Path) -> Result<Repository, Error> {
     let repository = Repository::open_ext(&path, RepositoryOpenFlags::CROSS_FS, nobody)
         .map_err(|error| if error.code() == ErrorCode::NotFound { none() } else { failed(error) })?;
     Ok(repository)
-}
-
-pub(super) fn tree_of(repository: &Repository, commit: Id) -> Result<Tree<'_>, Error> {
-    repository
-        .find_commit(commit.oid())
-        .and_then(|commit| commit.tree())
-        .map_err(Error::object(format!("commit `{}`", commit.short())))
-}
-
-pub(super) fn entry_in(tree: &Tree<'_>, path: &str) -> Result<Option<TreeEntry>, git2::Error> {
-    match tree.get_path(Path::new(path)) {
-        Ok(entry) => Ok(kind_of(entry.filemode()).map(|kind| TreeEntry { kind, id: entry.id().into() })),
-        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn kind_of(mode: i32) -> Option<EntryKind> {
-    Some(match mode {
-        0o040_000 => EntryKind::Folder,
-        0o100_755 => EntryKind::Executable,
-        0o120_000 => EntryKind::Link,
-        0o160_000 => EntryKind::Commit,
-        // Old repositories have files that the group may write.
-        0o100_644 | 0o100_664 => EntryKind::File,
-        _ => return None,
-    })
-}
-
-/// `Err(None)` = there are too many.
-fn collect(
-    repository: &Repository,
-    tree: &Tree<'_>,
-    folder: &str,
-    depth: usize,
-    most: usize,
-    found: &mut BTreeMap<String, TreeEntry>,
-) -> Result<(), Option<Error>> {
-    if depth == 0 {
-        return Err(None);
-    }
-    for entry in tree {
-        // A name that is not UTF-8 cannot be written back by a path of ours.
-        let (Ok(name), Some(kind)) = (entry.name(), kind_of(entry.filemode())) else { continue };
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let id = Id::from(entry.id());
-        if kind == EntryKind::Folder {
-            let below = repository
-                .find_tree(entry.id())
-                .map_err(|source| Some(Error::Object { what: format!("folder `{path}`"), source }))?;
-            collect(repository, &below, &path, depth - 1, most, found)?;
-        } else {
-            if found.len() >= most {
-                return Err(None);
-            }
-            found.insert(path, TreeEntry { kind, id });
-        }
-    }
-    Ok(())
 }
 
 fn person(signature: &git2::Signature<'_>) -> Person {

@@ -49,7 +49,7 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
     if !health.not_observed.is_empty() {
         lines.extend([String::new(), "Not observed:".to_owned(), String::new()]);
         for (reason, kinds) in by_reason(&health.not_observed) {
-            let kinds: Vec<String> = kinds.into_iter().map(code).collect();
+            let kinds: Vec<String> = kinds.into_iter().map(|one| code(&one.what)).collect();
             lines.push(format!("- {}: {}", kinds.join(", "), prose(&reason)));
         }
     }

@@ -86,9 +86,13 @@ fn headline(health: &Health) -> String {
         (0, Status::Unknown) => {
             "Nothing that could be looked at is wrong, but not everything could be".to_owned()
         }
-        (0, _) => format!("Healthy: nothing is wrong in {} objects", health.objects),
+        (0, _) => format!("Healthy: nothing is wrong in {}", plural(health.objects, "object")),
         _ => format!("{} wrong{}", things(all), critical_words(critical)),
     }
+}
+
+fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
 fn things(count: usize) -> String {
@@ -130,7 +134,6 @@ fn shown(health: &Health, notices: bool) -> Vec<(&'static str, Vec<(&Finding, &'
 /// What is not shown one by one.
 fn counts(health: &Health, notices: bool) -> Vec<String> {
     let mut lines = vec![];
-    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     match &health.comparison {
         Some(compared) => {
             let known = compared.findings.known.iter().filter(|finding| finding.severity > Severity::Notice);

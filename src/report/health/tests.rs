@@ -148,6 +148,31 @@ fn what_could_not_be_looked_at_is_never_healthy() {
     ");
 }
 
+/// Of an account that may read little, all kinds were listed: a screenful of names.
+#[test]
+fn many_kinds_that_may_not_be_read_are_counted_and_named_with_v() {
+    let mut report = health(&[], false);
+    report.health.status = Status::Unknown;
+    for (category, count) in [(Category::Flux, 10), (Category::Storage, 9), (Category::Network, 1)] {
+        report.health.not_observed.extend((0..count).map(|at| Unobserved {
+            category,
+            what: format!("{}Kind{at}", category.as_str()),
+            reason: "grant the account `list` and `watch` of it".to_owned(),
+        }));
+    }
+    let folded = text(&report, false);
+    assert_snapshot!(folded, @r"
+    Nothing that could be looked at is wrong, but not everything could be.
+
+    Not observed
+      20 kinds (-v names them): flux 10, storage 9, network 1
+        the API server answered 403: grant the account get, list and watch of these,
+        as the component `observe` of deploy/ does
+    ");
+    let named = text(&report, true);
+    assert!(report.health.not_observed.iter().all(|one| named.contains(&one.what)), "{named}");
+}
+
 fn compared() -> HealthReport {
     let mut report = health(&[faulted(), crashing()], false);
     report.health.comparison = Some(Compared {

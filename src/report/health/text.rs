@@ -1,16 +1,20 @@
 //! Health for a terminal: quiet when all is well.
 
+use std::collections::BTreeMap;
+
 use anstyle::Style;
 
 use super::super::RenderOptions;
 use super::super::clean::{self, left};
 use super::super::text::{BOLD, DIM, GREEN, RED, Screen, YELLOW};
 use super::{counts, headline, named, shown};
-use crate::domain::settle::finding::{Finding, Severity};
-use crate::domain::settle::health::by_reason;
+use crate::domain::settle::finding::{Category, Finding, Severity};
 use crate::domain::settle::health::report::{Health, Status, TriedResult};
+use crate::domain::settle::health::{Unobserved, by_reason};
 
 const PLAIN: Style = Style::new();
+/// What was not observed for one reason and is named without `-v`.
+const NAMED: usize = 6;
 /// Columns of the severity.
 const SEVERITY: usize = 10;
 
@@ -47,11 +51,25 @@ pub(super) fn render(health: &Health, options: &RenderOptions) -> String {
     if !health.not_observed.is_empty() {
         screen.heading("Not observed");
         for (reason, kinds) in by_reason(&health.not_observed) {
-            screen.wrapped(PLAIN, "  ", &clean::line(&kinds.join(", ")));
+            screen.wrapped(PLAIN, "  ", &clean::line(&folded(&kinds, screen.verbose)));
             screen.wrapped(DIM, "    ", &clean::line(&reason));
         }
     }
     screen.into_text()
+}
+
+/// The names of what was not observed; of many only how many of each category.
+fn folded(unobserved: &[&Unobserved], verbose: bool) -> String {
+    if verbose || unobserved.len() <= NAMED {
+        return unobserved.iter().map(|one| one.what.as_str()).collect::<Vec<_>>().join(", ");
+    }
+    let mut by_category: BTreeMap<Category, usize> = BTreeMap::new();
+    for one in unobserved {
+        *by_category.entry(one.category).or_default() += 1;
+    }
+    let counts: Vec<String> =
+        by_category.iter().map(|(category, count)| format!("{} {count}", category.as_str())).collect();
+    format!("{} kinds (-v names them): {}", unobserved.len(), counts.join(", "))
 }
 
 fn finding(finding: &Finding, became: &str, screen: &mut Screen) {

@@ -1,8 +1,9 @@
 //! The plan as GitHub flavoured Markdown, for step summaries and issues.
 
 use super::super::markdown::{code, prose, table_row};
-use super::{facts, gathered, headline, plural};
+use super::{facts, gathered, headline, place, plural, problems};
 use crate::domain::plan::{PlanReport, RevertSafety, Step};
+use crate::domain::problem::Problem;
 
 /// Bytes kept free for what must stand at the end.
 const RESERVE: usize = 512;
@@ -24,7 +25,7 @@ pub(super) fn render(plan: &PlanReport, limit: usize) -> String {
     for wave in &plan.waves {
         let after = match wave.number {
             1 => String::new(),
-            number => format!(", when wave {} is verified", number - 1),
+            number => format!(", after wave {}", number - 1),
         };
         let rows: String = wave.steps.iter().map(row).collect();
         add(format!(
@@ -56,6 +57,17 @@ pub(super) fn render(plan: &PlanReport, limit: usize) -> String {
             })
             .collect();
         add(format!("\n### Held ({})\n\n{rows}", plan.held.len()));
+    }
+    let problems = problems(plan);
+    if !problems.is_empty() {
+        let line = |problem: &&Problem| {
+            let place = place(problem);
+            let place = place.trim_end_matches(": ");
+            let place = if place.is_empty() { String::new() } else { format!("{}: ", code(place)) };
+            format!("- {place}{}\n", prose(&problem.message))
+        };
+        let rows: String = problems.iter().map(line).collect();
+        add(format!("\n### Problems ({})\n\n{rows}", problems.len()));
     }
     for step in plan.waves.iter().flat_map(|wave| &wave.steps) {
         if let Some(diff) = plan.diffs.get(&step.id) {

@@ -7,6 +7,7 @@ mod text;
 
 use super::{Error, RenderOptions, data, yaml};
 use crate::domain::plan::{Held, PlanReport, Step};
+use crate::domain::problem::Problem;
 
 /// How a plan is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,19 @@ fn facts(plan: &PlanReport) -> Vec<String> {
         Some(format!("{} {value} (from {}{note})", fact.fact, fact.source))
     });
     known.collect()
+}
+
+/// Problems but those that only repeat why something is held.
+fn problems(plan: &PlanReport) -> Vec<&Problem> {
+    let is_told = |problem: &Problem| plan.held.iter().any(|held| held.reason == problem.message);
+    plan.problems.iter().filter(|problem| problem.file.is_some() || !is_told(problem)).collect()
+}
+
+/// `file:3: ` or `https://charts.example.org: `; empty where a problem has no place.
+fn place(problem: &Problem) -> String {
+    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let place = problem.file.as_deref().or(problem.upstream.as_deref());
+    place.map(|place| format!("{place}{line}: ")).unwrap_or_default()
 }
 
 fn steps_of(plan: &PlanReport) -> impl Iterator<Item = &Step> {

@@ -2,6 +2,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::domain::notes::is_unprintable;
+use crate::domain::problem::Category;
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/schema/plan.v1.json");
 
@@ -27,6 +28,26 @@ fn campaign_on_a_terminal_with_everything() {
 #[test]
 fn campaign_as_markdown() {
     insta::assert_snapshot!(rendered(&samples::campaign(), PlanFormat::Markdown { limit: usize::MAX }));
+}
+
+/// An upstream that does not answer was counted twice: as what holds its components, and as a problem.
+#[test]
+fn problem_that_only_repeats_why_something_is_held_is_told_once() {
+    let mut plan = samples::campaign();
+    plan.problems.push(Problem {
+        category: Category::Upstream,
+        file: None,
+        line: None,
+        upstream: Some("https://charts.example.org".to_owned()),
+        message: plan.held[0].reason.clone(),
+    });
+    for format in [PlanFormat::Text, PlanFormat::Markdown { limit: usize::MAX }] {
+        let text = rendered(&plan, format);
+        assert!(text.contains("Problems (1)"), "{text}");
+        assert_eq!(text.matches(plan.held[0].reason.as_str()).count(), 1, "{text}");
+    }
+    plan.problems[1].message = "something else".to_owned();
+    assert!(rendered(&plan, PlanFormat::Text).contains("Problems (2)"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use anstyle::{AnsiColor, Style};
 use super::super::RenderOptions;
 use super::super::clean::{self, fit, left, width};
 use super::super::text::{BOLD, DIM, GREEN, RED, Screen, YELLOW};
-use super::{facts, gathered, headline};
+use super::{facts, gathered, headline, place, problems};
 use crate::domain::plan::{Held, PlanReport, RevertSafety, Step, Wave};
 
 const PLAIN: Style = Style::new();
@@ -34,13 +34,11 @@ pub(super) fn render(plan: &PlanReport, options: &RenderOptions) -> String {
             held(first, &members, &mut screen);
         }
     }
-    if !plan.problems.is_empty() {
-        screen.heading(&format!("Problems ({})", plan.problems.len()));
-        for problem in &plan.problems {
-            let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-            let place = problem.file.as_deref().or(problem.upstream.as_deref());
-            let place = place.map(|place| format!("{place}{line}: ")).unwrap_or_default();
-            screen.wrapped(PLAIN, "  ", &format!("{place}{}", problem.message));
+    let problems = problems(plan);
+    if !problems.is_empty() {
+        screen.heading(&format!("Problems ({})", problems.len()));
+        for problem in problems {
+            screen.wrapped(PLAIN, "  ", &format!("{}{}", place(problem), problem.message));
         }
     }
     screen.into_text()
@@ -55,7 +53,7 @@ fn short(revision: &str) -> String {
 fn show_wave(plan: &PlanReport, wave: &Wave, screen: &mut Screen) {
     let after = match wave.number {
         1 => String::new(),
-        number => format!(" · when wave {} is verified", number - 1),
+        number => format!(" · after wave {}", number - 1),
     };
     screen.heading(&format!("Wave {}{after}", wave.number));
     let columns = Columns::of(&wave.steps);

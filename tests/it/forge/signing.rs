@@ -51,7 +51,7 @@ async fn token_of_an_installation_is_kept_until_shortly_before_its_end() {
 }
 
 #[tokio::test]
-async fn token_that_was_taken_back_is_made_anew_once() {
+async fn token_that_was_revoked_is_made_anew_once() {
     let world = world_with_app().await;
     let forge = world.forge_with(world.options(app(APP_KEY, Some(77))));
     forge.pull_requests().await.unwrap();

@@ -72,7 +72,7 @@ impl World {
 }
 
 #[rstest]
-fn what_landed_is_found_and_taken_back_without_anything_else(
+fn what_landed_is_found_and_reverted_without_anything_else(
     #[values("merge", "squash", "rebase")] how: &str,
     #[values(1, 2, 3)] commits: usize,
 ) {

@@ -191,6 +191,7 @@ fn maintenance_is_switched_on_and_off() {
       reason: moving house
       since: 2026-08-23T10:00:00Z
       until: 2026-08-23T12:00:00Z
+    before: null
     ----- stderr -----
     ");
     snapshot!(sandbox.run(["status"]), @r"
@@ -218,6 +219,40 @@ fn maintenance_is_switched_on_and_off() {
     )
     ");
     drop(sandbox.run(["maintenance", "enable", "--until", "2020-01-01T00:00:00Z"]).exited(2));
+}
+
+/// Whoever asked for errors only took pull requests of one clone for those of all.
+#[test]
+fn warning_without_which_a_result_is_misread_is_told_even_when_quiet() {
+    let sandbox = sandbox();
+    sandbox.git().run(["remote", "add", "origin", "https://git.example.org/me/cluster.git"]);
+    let listed = sandbox.run(["pr", "list", "--quiet"]).exited(0);
+    assert!(listed.stderr.contains("pull requests are kept in this clone alone"), "{listed}");
+    let dry = sandbox.run(["maintenance", "status", "--quiet", "--remote", "."]).exited(0);
+    assert_eq!(dry.stderr, "");
+}
+
+/// A second `enable` without an end took away the end of the first one, and nothing told.
+#[test]
+fn maintenance_that_is_on_already_says_so_and_what_changes() {
+    let sandbox = sandbox();
+    let enable = |arguments: &[&str]| {
+        let arguments = [&["maintenance", "enable"], arguments].concat();
+        sandbox.run(arguments).exited(0).stdout
+    };
+    drop(enable(&["--for", "2h"]));
+    assert_eq!(
+        enable(&["--for", "2h", "--now", "2026-08-23T10:00:00Z"]).lines().last(),
+        Some("it was on already; nothing is changed")
+    );
+    insta::assert_snapshot!(enable(&["--now", "2026-08-23T11:00:00Z", "--reason", "still moving"]), @r"
+    maintenance is on since 2026-08-23T10:00:00Z
+      by gitops-updater: still moving
+    it was on already, by gitops-updater; now it is with no end, not until
+    2026-08-23T12:00:00Z, and for `still moving`, not no reason
+    ");
+    let log = sandbox.git().run(["log", "--format=%s", "refs/gitops-updater/state"]);
+    assert_eq!(log.lines().collect::<Vec<_>>(), ["Change maintenance", "Begin maintenance"]);
 }
 
 #[test]

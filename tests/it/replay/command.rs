@@ -38,17 +38,17 @@ fn changes(output: &CommandOutput) -> Vec<(f64, String, String, String)> {
     (30.01, "healthy", "wait", "applied"),
     (75.0, "healthy", "complete", "healthy"),
 ])]
-#[case::a_failed_upgrade_is_taken_back_and_watched_until_it_is_back("chart-upgrade-fails", &[
+#[case::a_failed_upgrade_is_reverted_and_watched_until_it_is_back("chart-upgrade-fails", &[
     (10.0, "unknown", "wait", "not_applied"),
     (40.0, "regressed", "revert", "upgrade_failed"),
     (60.0, "unknown", "none", "reverted"),
     (80.0, "healthy", "none", "reverted"),
 ])]
-#[case::a_node_that_stays_away_holds_and_is_never_taken_back("k3s-node-stays-away", &[
+#[case::a_node_that_stays_away_holds_and_is_never_reverted("k3s-node-stays-away", &[
     (10.0, "unknown", "wait", "not_applied"),
     (110.0, "regressed", "hold", "node_away"),
 ])]
-#[case::longhorn_is_not_taken_back_once_its_version_is_recorded("longhorn-fails-after-recording", &[
+#[case::longhorn_is_not_reverted_once_its_version_is_recorded("longhorn-fails-after-recording", &[
     (10.0, "unknown", "wait", "not_applied"),
     (90.0, "regressed", "hold", "upgrade_failed"),
 ])]

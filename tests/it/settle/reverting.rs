@@ -16,7 +16,7 @@ const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 #[case::merge(MergeMethod::Merge)]
 #[case::squash(MergeMethod::Squash)]
 #[case::rebase(MergeMethod::Rebase)]
-fn what_was_merged_is_taken_back_and_nothing_else(#[case] method: MergeMethod) {
+fn what_was_merged_is_reverted_and_nothing_else(#[case] method: MergeMethod) {
     let settling = Settling::merged(method);
     assert_eq!(settling.version(), "version: 6.5.1 # kept");
     settling.world.git.write("README.md", "# Home\n");

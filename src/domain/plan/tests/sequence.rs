@@ -63,7 +63,7 @@ fn independent_steps_share_a_wave_up_to_the_limit() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_goes_alone() {
+fn what_cannot_be_reverted_goes_alone() {
     let plan = apps().chart("postgresql", "1.0.0", &["2.0.0"]).k3s("v1.33.9+k3s1", &["v1.33.10+k3s1"]).plan();
     assert_sound(&plan);
     assert_eq!(

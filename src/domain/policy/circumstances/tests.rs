@@ -168,10 +168,29 @@ fn closed_window_stops_a_step_until_the_next_opens() {
     let mut world = World { windows: vec![window], ..world() };
     assert_eq!(
         world.holds("a", "2"),
-        ["window by windows[0]: outside its maintenance windows; the next opens at 2026-11-21T13:00:00Z"]
+        ["window by windows[0]: outside its maintenance windows; the next opens at 2026-11-21 13:00 UTC"]
     );
     world.now = at("2026-11-21T13:00:00Z");
     assert!(world.holds("a", "2").is_empty());
+}
+
+/// The time was UTC whatever the window's own zone, and stood there twice.
+#[test]
+fn window_is_told_once_and_in_its_own_time_zone() {
+    let berlin = TimeZone::get("Europe/Berlin").unwrap();
+    let hour = Duration::from_secs(3600);
+    let windows = vec![
+        Window::new("0 2 * * *", hour, berlin, "windows[0]").unwrap(),
+        Window::new("0 3 * * *", hour, TimeZone::UTC, "windows[1]").unwrap(),
+    ];
+    let world = World { windows, ..world() };
+    let windows: Vec<&Window> = world.windows.iter().collect();
+    let hold = world.circumstances().at_this_hour(&windows).unwrap();
+    assert_eq!(
+        hold.to_string(),
+        "window: outside its maintenance windows; the next opens at 2026-11-22 02:00 Europe/Berlin"
+    );
+    assert_eq!(hold.until, Some(at("2026-11-22T01:00:00Z")));
 }
 
 #[test]
@@ -196,7 +215,7 @@ fn quarantine_stops_that_version_only() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_goes_alone() {
+fn what_cannot_be_reverted_goes_alone() {
     use RevertSafety::{Conditional, Safe, Unsafe};
     use Stage::{Abandoned, Merged, Proposed, Reverted, Rolling, Verified};
     for (stage, of_update, of_step, stopped) in [

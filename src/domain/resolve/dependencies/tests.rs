@@ -19,6 +19,15 @@ fn lines(resolved: &Resolved) -> Vec<String> {
     resolved.dependencies.iter().map(line).collect()
 }
 
+/// `file:line: message`.
+fn problems(resolved: &Resolved) -> Vec<String> {
+    let told = |problem: &crate::domain::problem::Problem| {
+        let (file, line) = (problem.file.as_deref().unwrap_or_default(), problem.line.unwrap_or_default());
+        format!("{file}:{line}: {}", problem.message)
+    };
+    resolved.problems.iter().map(told).collect()
+}
+
 /// A HelmRelease with `dependsOn`.
 fn release(namespace: &str, name: &str, waits: &str) -> String {
     format!(
@@ -292,7 +301,8 @@ spec: {template: {spec: {containers: [{name: a, image: 'ghcr.io/me/tool:1.0.0'}]
         ("two/a.yaml", release("two", "b", "")),
         ("three/a.yaml", image.to_owned() + &release("three", "c", "")),
     ];
-    let lines = lines(&resolved(&files));
+    let resolved = resolved(&files);
+    let lines = lines(&resolved);
     assert!(
         lines.contains(
             &"helm/two/b < helm/three/c: Kustomization `flux-system/two` depends on `flux-system/three`"
@@ -300,6 +310,53 @@ spec: {template: {spec: {containers: [{name: a, image: 'ghcr.io/me/tool:1.0.0'}]
         )
     );
     assert!(!lines.iter().any(|line| line.contains("image/")), "{lines:#?}");
+    assert_eq!(
+        problems(&resolved),
+        [
+            "clusters/home/flux.yaml:16: `helm/two/b`, `image/ghcr.io/me/tool` wait for each other, so that this is left out of their order: Kustomization `flux-system/one` depends on `flux-system/two`; Kustomization `flux-system/two` depends on `flux-system/three`; take one of these away where the order matters"
+        ]
+    );
+}
+
+/// What a release says itself is kept, and what is said of the whole Kustomization is named and goes.
+#[test]
+fn order_of_kustomizations_that_a_release_contradicts_is_named_once() {
+    let files = [
+        (
+            "clusters/home/flux.yaml",
+            with_source(kustomization("one", "./one", "{name: two}") + &kustomization("two", "./two", "")),
+        ),
+        ("one/a.yaml", release("apps", "a", "")),
+        ("two/b.yaml", release("apps", "b", "{name: a}")),
+    ];
+    let resolved = resolved(&files);
+    assert_eq!(lines(&resolved), ["helm/apps/b < helm/apps/a: HelmRelease `apps/b` depends on `apps/a`"]);
+    assert_eq!(
+        problems(&resolved),
+        [
+            "clusters/home/flux.yaml:16: `helm/apps/a`, `helm/apps/b` wait for each other, so that this is left out of their order: Kustomization `flux-system/one` depends on `flux-system/two`; take one of these away where the order matters"
+        ]
+    );
+}
+
+/// Kustomizations that wait for each other put everything in them before each other: that is one cycle, not two.
+#[test]
+fn cycle_of_objects_is_named_once_whatever_they_hold() {
+    let files = [
+        (
+            "clusters/home/flux.yaml",
+            with_source(
+                kustomization("one", "./one", "{name: two}") + &kustomization("two", "./two", "{name: one}"),
+            ),
+        ),
+        ("one/a.yaml", release("apps", "a", "")),
+        ("two/b.yaml", release("apps", "b", "")),
+    ];
+    let resolved = resolved(&files);
+    assert_eq!(lines(&resolved), [""; 0]);
+    let problems = problems(&resolved);
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].contains("Kustomization waits for itself by `dependsOn`"), "{problems:#?}");
 }
 
 #[test]

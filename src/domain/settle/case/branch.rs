@@ -112,7 +112,7 @@ fn shares(commit: &Commit, update: &Merged) -> bool {
     commit.files.iter().any(|file| update.files.contains(file))
 }
 
-/// Whether a commit takes another back: Git's own words, or the observer has looked at the pins.
+/// Whether a commit reverts another: Git's own words, or the observer has looked at the pins.
 fn reverts(commit: &Commit, id: &str, update: &str) -> bool {
     const WORDS: &str = "This reverts commit ";
     (!update.is_empty() && commit.reverts.iter().any(|of| of == update))

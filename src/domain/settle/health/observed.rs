@@ -24,10 +24,10 @@ pub const MISSING_RIGHT: &str = "grant the account";
 
 /// What could not be looked at, by reason, in the order in which each is first told. Where the account lacks a right of
 /// many kinds, that is one reason.
-pub fn by_reason(unobserved: &[Unobserved]) -> Vec<(String, Vec<&str>)> {
+pub fn by_reason(unobserved: &[Unobserved]) -> Vec<(String, Vec<&Unobserved>)> {
     let is_denied = |one: &Unobserved| one.reason.contains(MISSING_RIGHT);
     let many = unobserved.iter().filter(|one| is_denied(one)).count() > 1;
-    let mut reasons: Vec<(String, Vec<&str>)> = vec![];
+    let mut reasons: Vec<(String, Vec<&Unobserved>)> = vec![];
     for one in unobserved {
         let reason = match is_denied(one) && many {
             true => format!(
@@ -36,8 +36,8 @@ pub fn by_reason(unobserved: &[Unobserved]) -> Vec<(String, Vec<&str>)> {
             false => one.reason.clone(),
         };
         match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, what)) => what.push(&one.what),
-            None => reasons.push((reason, vec![&one.what])),
+            Some((_, known)) => known.push(one),
+            None => reasons.push((reason, vec![one])),
         }
     }
     reasons

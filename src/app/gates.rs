@@ -1,4 +1,4 @@
-//! What stops steps at this hour: everything that is configured and recorded, looked at together.
+//! The gates that depend on the moment: everything that is configured and recorded and stops steps now.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use crate::domain::policy::verdicts::Verdict;
 use crate::domain::policy::window::Window;
 use crate::domain::state::{Stage, State, Update, UpdateStatus};
 
-/// One moment, with all that may stop a step then.
+/// All that may stop a step at one moment.
 #[derive(Clone, Copy)]
-pub struct Hour<'a> {
+pub struct Gates<'a> {
     /// Now.
     pub now: Timestamp,
     /// Limits and windows.
@@ -30,7 +30,7 @@ pub struct Hour<'a> {
     pub kill_switch: Option<KillSwitch>,
 }
 
-impl Hour<'_> {
+impl Gates<'_> {
     /// Why a step may not be proposed now; empty = it may. `ahead` are those that are proposed before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
         let updates: Vec<Update> = self.state.updates.values().cloned().collect();
@@ -43,7 +43,7 @@ impl Hour<'_> {
         self.circumstances(&updates).before_merge(update, &self.windows(&update.component))
     }
 
-    /// What the hour and what is under way say about a step whose record, if there is one, is `own`.
+    /// What these gates say about a step whose record, if there is one, is `own`.
     pub fn verdicts(&self, step: &Step, own: &str) -> Vec<Verdict> {
         let others = self.state.updates.values().filter(|update| update.update_id != own);
         let updates: Vec<Update> = others.cloned().collect();
@@ -58,10 +58,7 @@ impl Hour<'_> {
             let before: Vec<&Step> = ahead.iter().collect();
             let why = match self.under_way(step) {
                 Some(update) => Some(told(update)),
-                None => self.holds(step, &before).into_iter().next().map(|hold| {
-                    let until = hold.until.map(|until| format!(" (until {until})")).unwrap_or_default();
-                    format!("{}: {}{until}", hold.gate, hold.reason)
-                }),
+                None => self.holds(step, &before).first().map(ToString::to_string),
             };
             match why {
                 Some(why) => {

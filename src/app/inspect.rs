@@ -77,7 +77,7 @@ impl Target {
 
 /// Asks what needs a request of its own: advisories of what the cluster runs on, and with `deep` the target;
 /// gives back what could not be asked.
-pub(super) async fn look<U: Upstreams>(
+pub(super) async fn targets<U: Upstreams>(
     targets: Vec<Target>,
     deep: bool,
     upstreams: &U,
