@@ -19,7 +19,7 @@ use super::sight::Sight;
 use super::watch::{First, Watcher};
 use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource, Scope, Watch};
 use crate::clock::{MachineTime, Time};
-use crate::domain::settle::health::MISSING_RIGHT;
+use crate::domain::settle::health::{LOOKING, MISSING_RIGHT};
 use crate::domain::settle::kind::Kind;
 
 /// What is told before anybody takes it. Objects wait here, not in memory without bounds.
@@ -311,7 +311,7 @@ impl Cluster for Live {
                 First::Seen => drop(watching.insert(kind, ())),
                 First::Absent => absent.push(kind),
                 First::Denied(reason) => {
-                    let rule = rule(api.group, api.plural, &["get", "list", "watch"], namespace.as_deref());
+                    let rule = rule(api.group, api.plural, &LOOKING, namespace.as_deref());
                     unseen.push((kind, format!("{reason}; {rule}")));
                 }
             }

@@ -79,19 +79,19 @@ async fn pods<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>) -> Tried
         serves: Some(&server),
         ..Task::default()
     };
-    let tried = match pod::run(testbed, &task, limits).await {
+    match pod::run(testbed, &task, limits).await {
         Ended::Serves { address, node, uid } => {
-            reached(testbed, &server, &Server { address, node, uid }, limits).await
+            let tried = reached(testbed, &server, &Server { address, node, uid }, limits).await;
+            pod::remove(testbed, Kind::Service, &server).await;
+            pod::remove(testbed, Kind::Pod, &server).await;
+            tried
         }
         Ended::Said { log, .. } => Tried::Not(plain(&format!("the Pod that is to answer ended: {log}"))),
         ended => match ended.or_not() {
             Err(tried) => tried,
             Ok(_) => Tried::Not("the Pod that is to answer ended".to_owned()),
         },
-    };
-    pod::remove(testbed, Kind::Service, &server).await;
-    pod::remove(testbed, Kind::Pod, &server).await;
-    tried
+    }
 }
 
 struct Server {

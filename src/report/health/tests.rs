@@ -157,9 +157,14 @@ fn many_kinds_that_may_not_be_read_are_counted_and_named_with_v() {
         report.health.not_observed.extend((0..count).map(|at| Unobserved {
             category,
             what: format!("{}Kind{at}", category.as_str()),
-            reason: "grant the account `list` and `watch` of it".to_owned(),
+            reason: "grant the account {resources: [kinds], verbs: [get, list, watch]}".to_owned(),
         }));
     }
+    report.health.not_observed.push(Unobserved {
+        category: Category::Network,
+        what: "network/dns".to_owned(),
+        reason: "grant the account {resources: [pods], verbs: [create]}".to_owned(),
+    });
     let folded = text(&report, false);
     assert_snapshot!(folded, @r"
     Nothing that could be looked at is wrong, but not everything could be.
@@ -168,6 +173,8 @@ fn many_kinds_that_may_not_be_read_are_counted_and_named_with_v() {
       20 kinds (-v names them): flux 10, storage 9, network 1
         the API server answered 403: grant the account get, list and watch of these,
         as the component `observe` of deploy/ does
+      network/dns
+        grant the account {resources: [pods], verbs: [create]}
     ");
     let named = text(&report, true);
     assert!(report.health.not_observed.iter().all(|one| named.contains(&one.what)), "{named}");

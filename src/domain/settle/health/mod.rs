@@ -29,7 +29,7 @@ mod tests;
 
 pub use compare::{Comparison, compare};
 pub use events::EVENTS;
-pub use observed::{MISSING_RIGHT, Unobserved, by_reason, not_observed};
+pub use observed::{LOOKING, MISSING_RIGHT, Unobserved, by_reason, not_observed};
 pub use owner::restarts;
 pub use precheck::{Concern, Moves, prechecks};
 pub use probes::API_SERVER;

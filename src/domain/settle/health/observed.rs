@@ -22,10 +22,15 @@ pub struct Unobserved {
 /// How the part of a reason begins that says which right is missing; it is another for each kind.
 pub const MISSING_RIGHT: &str = "grant the account";
 
+/// What it takes to look at a kind: verbs of RBAC.
+pub const LOOKING: [&str; 3] = ["get", "list", "watch"];
+
 /// What could not be looked at, by reason, in the order in which each is first told. Where the account lacks a right of
 /// many kinds, that is one reason.
 pub fn by_reason(unobserved: &[Unobserved]) -> Vec<(String, Vec<&Unobserved>)> {
-    let is_denied = |one: &Unobserved| one.reason.contains(MISSING_RIGHT);
+    // A trial lacks others, each its own.
+    let verbs = format!("[{}]", LOOKING.join(", "));
+    let is_denied = |one: &Unobserved| one.reason.contains(MISSING_RIGHT) && one.reason.contains(&verbs);
     let many = unobserved.iter().filter(|one| is_denied(one)).count() > 1;
     let mut reasons: Vec<(String, Vec<&Unobserved>)> = vec![];
     for one in unobserved {

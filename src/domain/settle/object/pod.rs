@@ -183,7 +183,8 @@ pub(super) fn pod(spec: PodSpec, status: &mut PodStatus) -> Detail {
         (true, spec.init_containers, std::mem::take(&mut status.init_container_statuses)),
         (false, spec.containers, std::mem::take(&mut status.container_statuses)),
     ];
-    let mut containers = Vec::new();
+    // There are thousands of Pods: no room is kept that nothing uses.
+    let mut containers = Vec::with_capacity(said.iter().map(|(_, specs, _)| specs.len()).sum());
     for (init, specs, mut statuses) in said {
         for wanted in specs {
             let status = statuses.iter().position(|status| status.name == wanted.name);

@@ -217,8 +217,11 @@ where
     Spec: DeserializeOwned + Default,
     S: DeserializeOwned + Default + Status,
 {
-    let Raw { metadata, spec, mut status } = Raw::<Spec, S>::deserialize(deserializer)?;
-    let common = status.common();
+    let Raw { mut metadata, spec, mut status } = Raw::<Spec, S>::deserialize(deserializer)?;
+    let mut common = status.common();
+    // What was read one by one has room for more, and there are thousands.
+    common.conditions.shrink_to_fit();
+    metadata.owner_references.shrink_to_fit();
     let detail = detail(spec, &mut status);
     Ok(Object {
         kind,
