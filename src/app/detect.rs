@@ -12,6 +12,7 @@ use super::named;
 use super::ports::{Clock, Upstreams, Wanted};
 use super::rules::{is_rule_file, rules_of};
 use crate::config::{Config, Selector};
+use crate::domain::advisory::Advisory;
 use crate::domain::apis::SeenApi;
 use crate::domain::assess::{self, Settings};
 use crate::domain::component::{Component, Given, Inventory};
@@ -139,8 +140,21 @@ pub struct Assessed<'a> {
     pub answer: Option<&'a Answer>,
 }
 
-/// Told of every component that is reported.
-pub type OnAssessed<'a> = &'a mut (dyn FnMut(Assessed<'_>) + Send);
+/// Told of what the report has no room for.
+pub trait Learner: Send {
+    /// Of every component that is reported.
+    fn assessed(&mut self, assessed: Assessed<'_>);
+    /// Of the known vulnerabilities that the update of a component, by its id, ends.
+    fn advisories(&mut self, component: &str, found: Vec<Advisory>);
+}
+
+/// Keeps nothing beside the report.
+struct Nobody;
+
+impl Learner for Nobody {
+    fn assessed(&mut self, _: Assessed<'_>) {}
+    fn advisories(&mut self, _: &str, _: Vec<Advisory>) {}
+}
 
 /// Asks the upstreams and makes the report.
 pub async fn report<U: Upstreams>(
@@ -149,16 +163,16 @@ pub async fn report<U: Upstreams>(
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
 ) -> Report {
-    survey(found, request, upstreams, clock, &mut |_| {}).await
+    survey(found, request, upstreams, clock, &mut Nobody).await
 }
 
-/// Asks the upstreams and makes the report; `on_assessed` may take from each answer what the report has no room for.
+/// Asks the upstreams and makes the report; `learner` may take from each answer what the report has no room for.
 pub async fn survey<U: Upstreams>(
     found: Found,
     request: &DetectRequest,
     upstreams: &U,
     clock: &(impl Clock + ?Sized),
-    on_assessed: OnAssessed<'_>,
+    learner: &mut dyn Learner,
 ) -> Report {
     let Found {
         mut components, mut problems, inventory, files_read, revision, architectures, registry, ..
@@ -192,7 +206,7 @@ pub async fn survey<U: Upstreams>(
             }
             _ => {
                 let entry = assess::assess_unasked(&component, &settings);
-                on_assessed(Assessed { component: &component, settings: &settings, answer: None });
+                learner.assessed(Assessed { component: &component, settings: &settings, answer: None });
                 entries.insert(component.id, entry);
             }
         }
@@ -203,7 +217,7 @@ pub async fn survey<U: Upstreams>(
         targets: Vec::new(),
         failures: BTreeSet::new(),
         entries,
-        on_assessed,
+        learner,
     };
     let mut without_notes: BTreeMap<UpstreamRef, Vec<(Component, Settings, Answer)>> = BTreeMap::new();
     upstreams
@@ -238,11 +252,11 @@ pub async fn survey<U: Upstreams>(
     }
     for (component, settings) in waiting.into_values().flatten() {
         let entry = assess::assess_unasked(&component, &settings);
-        (ledger.on_assessed)(Assessed { component: &component, settings: &settings, answer: None });
+        ledger.learner.assessed(Assessed { component: &component, settings: &settings, answer: None });
         ledger.entries.insert(component.id.clone(), entry);
     }
-    let Ledger { targets, failures, mut entries, .. } = ledger;
-    problems.extend(inspect::targets(targets, request.deep, upstreams, &mut entries).await);
+    let Ledger { targets, failures, mut entries, learner, .. } = ledger;
+    problems.extend(inspect::targets(targets, request.deep, upstreams, &mut entries, learner).await);
     problems.extend(failures);
     problems.sort_by(|one, other| {
         (one.category, &one.file, one.line).cmp(&(other.category, &other.file, other.line))
@@ -283,7 +297,7 @@ struct Ledger<'a> {
     entries: BTreeMap<String, Entry>,
     targets: Vec<Target>,
     failures: BTreeSet<Problem>,
-    on_assessed: OnAssessed<'a>,
+    learner: &'a mut dyn Learner,
 }
 
 impl Ledger<'_> {
@@ -298,7 +312,7 @@ impl Ledger<'_> {
         answer: Result<&Answer, &UpstreamFailure>,
     ) {
         let entry = assess::assess(component, answer, settings);
-        (self.on_assessed)(Assessed { component, settings, answer: answer.ok() });
+        self.learner.assessed(Assessed { component, settings, answer: answer.ok() });
         if let Ok(answer) = answer {
             self.targets.extend(Target::of(component, &entry, self.registry, answer));
         }

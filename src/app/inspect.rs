@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
+use super::detect::Learner;
 use super::ports::Upstreams;
+use crate::domain::advisory::Advisory;
 use crate::domain::component::Component;
 use crate::domain::notes;
 use crate::domain::problem::{Category, Problem};
@@ -80,6 +82,7 @@ pub(super) async fn targets<U: Upstreams>(
     deep: bool,
     upstreams: &U,
     entries: &mut BTreeMap<String, Entry>,
+    learner: &mut dyn Learner,
 ) -> Vec<Problem> {
     // All at once: the client bounds how many requests are on the way.
     let looks = targets.into_iter().map(|target| async move {
@@ -97,7 +100,10 @@ pub(super) async fn targets<U: Upstreams>(
     for (id, advisories, checks) in join_all(looks).await {
         let Some(entry) = entries.get_mut(&id) else { continue };
         match advisories {
-            Some(Ok(found)) => add_advisories(entry, found),
+            Some(Ok(found)) => {
+                add_advisories(entry, &found);
+                learner.advisories(&id, found);
+            }
             // Without an answer the notes stand alone: unknown stays unknown. Who wanted `--offline` knows.
             Some(Err(failure)) if failure.class == FailureClass::Offline => {}
             Some(Err(failure)) => {
@@ -135,12 +141,10 @@ pub(super) fn category(failure: &UpstreamFailure) -> Category {
     }
 }
 
-fn add_advisories(entry: &mut Entry, found: Vec<String>) {
-    let known: BTreeSet<String> = entry
-        .security_advisories
-        .drain(..)
-        .chain(found.into_iter().filter(|id| notes::is_advisory(id)))
-        .collect();
+fn add_advisories(entry: &mut Entry, found: &[Advisory]) {
+    let names = found.iter().map(|advisory| advisory.name.clone());
+    let known: BTreeSet<String> =
+        entry.security_advisories.drain(..).chain(names.filter(|name| notes::is_advisory(name))).collect();
     if !known.is_empty() {
         entry.security_update = Some(true);
     }
@@ -170,6 +174,7 @@ mod tests {
             digest: None,
             managed_elsewhere: None,
             tag_prefix: None,
+            images: Default::default(),
             warnings: Vec::new(),
             pins: Vec::new(),
         }

@@ -13,9 +13,10 @@ pub use self::edits::generated;
 use self::edits::{Edits, ungenerated};
 use self::reach::Reached;
 pub use self::reach::{Target, Targets, unreached};
-use super::detect::{self, Assessed, DetectRequest, Found};
+use super::detect::{self, Assessed, DetectRequest, Found, Learner};
 use super::ports::{Clock, Upstreams};
 use crate::config::Config;
+use crate::domain::advisory::Advisory;
 use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
 use crate::domain::chart_diff::{Comparison, UserValues};
@@ -94,6 +95,28 @@ pub trait Generator {
     fn generate(&self, path: &str, old: &[u8], to: &str) -> Result<Vec<u8>, String>;
 }
 
+/// What of the answers is planned with.
+#[derive(Default)]
+struct Learnt {
+    open: Vec<(Component, Option<Candidate>, Vec<Candidate>)>,
+    advisories: BTreeMap<String, Vec<Advisory>>,
+}
+
+impl Learner for Learnt {
+    fn assessed(&mut self, assessed: Assessed<'_>) {
+        let newer = assessed.answer.map(|answer| {
+            let newer = assess::newer(assessed.component, answer, assessed.settings);
+            (newer.current.cloned(), newer.candidates.into_iter().cloned().collect())
+        });
+        let (current, candidates) = newer.unwrap_or_default();
+        self.open.push((assessed.component.clone(), current, candidates));
+    }
+
+    fn advisories(&mut self, component: &str, found: Vec<Advisory>) {
+        self.advisories.insert(component.to_owned(), found);
+    }
+}
+
 /// Asks the upstreams what every component may move to.
 pub async fn survey<U: Upstreams>(
     mut found: Found,
@@ -104,21 +127,15 @@ pub async fn survey<U: Upstreams>(
     let registry = Arc::clone(&found.registry);
     let dependencies = std::mem::take(&mut found.dependencies);
     let apis = std::mem::take(&mut found.apis);
-    let mut open: Vec<(Component, Option<Candidate>, Vec<Candidate>)> = Vec::new();
-    let mut keep = |assessed: Assessed<'_>| {
-        let newer = assessed.answer.map(|answer| {
-            let newer = assess::newer(assessed.component, answer, assessed.settings);
-            (newer.current.cloned(), newer.candidates.into_iter().cloned().collect())
-        });
-        let (current, candidates) = newer.unwrap_or_default();
-        open.push((assessed.component.clone(), current, candidates));
-    };
-    let report = detect::survey(found, request, upstreams, clock, &mut keep).await;
+    let mut learnt = Learnt::default();
+    let report = detect::survey(found, request, upstreams, clock, &mut learnt).await;
+    let Learnt { open, mut advisories } = learnt;
     let mut subjects: Vec<Subject> = open
         .into_iter()
         .filter_map(|(component, current, candidates)| {
             let entry = report.update_report.components.get(&component.id)?.clone();
-            Some(Subject { component, entry, current, candidates })
+            let advisories = advisories.remove(&component.id).unwrap_or_default();
+            Some(Subject { component, entry, current, candidates, advisories })
         })
         .collect();
     subjects.sort_by(|one, other| one.component.id.cmp(&other.component.id));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::domain::advisory::Advisory;
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
 
@@ -30,7 +31,7 @@ pub trait Upstreams {
         on_answer: OnAnswer<'_>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// CVE and GHSA identifiers that affect version `from` of a Go module and not `to`.
+    /// Known vulnerabilities that affect version `from` of a Go module and not `to`, by their CVE or GHSA identifiers.
     ///
     /// # Errors
     ///
@@ -40,7 +41,7 @@ pub trait Upstreams {
         module: &str,
         from: &str,
         to: &str,
-    ) -> impl Future<Output = Result<Vec<String>, UpstreamFailure>> + Send;
+    ) -> impl Future<Output = Result<Vec<Advisory>, UpstreamFailure>> + Send;
 
     /// What only a request of its own says about one version.
     ///

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::backup::{BackupPoint, SCHEMA};
+use crate::domain::message::BRANCH_PREFIX;
 use crate::repo::write::{self, Change, Id, Person, Pushed, RefUpdate, RemoteRefs, Words, WriteRepo};
 
 pub use encrypt::encrypt;
@@ -233,7 +234,7 @@ impl Backups {
         );
         let words = Words { message: &message, author: &self.author, time: now };
         let commit = self.repo.commit_tree(tree, &[base], words).map_err(attempt())?;
-        let branch = format!("gitops-updater/restore-{id}-{}", digest(&[&what, &base.to_string()]));
+        let branch = format!("{BRANCH_PREFIX}restore-{id}-{}", digest(&[&what, &base.to_string()]));
         let name = format!("refs/heads/{branch}");
         let commit = match self.repo.push(&[RefUpdate::create(&name, commit)]) {
             Ok(_) => commit,
@@ -296,12 +297,6 @@ impl Backups {
         self.repo.push(&updates).map_err(git("remove old backup points"))?;
         Ok(outdated)
     }
-}
-
-/// The backup point that was made for a step on a commit, where there is one already.
-pub fn made_for(refs: &RemoteRefs, commit: Id, component: &str, to: &str) -> Option<String> {
-    let suffix = format!("-{}", digest(&[&commit.to_string(), component, to]));
-    refs.below(PREFIX).map(|(id, _)| id).find(|id| id.ends_with(&suffix)).map(str::to_owned)
 }
 
 /// The id of a backup point for a step on a commit.
@@ -367,17 +362,13 @@ mod tests {
     }
 
     #[test]
-    fn id_for_a_step_is_found_again() {
+    fn id_for_a_step_says_when_and_tells_steps_apart() {
         let commit: Id = "e714b3855b38c0df68071a800f3d2339fc09f908".parse().unwrap();
         let now: Timestamp = "2025-02-08T09:55:00Z".parse().unwrap();
-        let id = id_for_step(now, commit, "longhorn", "1.9.1");
-        assert!(id.starts_with("backup-20250208-095500-"), "{id}");
-        let refs = RemoteRefs {
-            refs: BTreeMap::from([(format!("{PREFIX}{id}"), commit), (format!("{PREFIX}other"), commit)]),
-            ..RemoteRefs::default()
-        };
-        assert_eq!(made_for(&refs, commit, "longhorn", "1.9.1"), Some(id));
-        assert_eq!(made_for(&refs, commit, "longhorn", "1.9.2"), None);
-        assert_eq!(made_for(&refs, commit, "longhorn1", ".9.1"), None);
+        let id = |component: &str, to: &str| id_for_step(now, commit, component, to);
+        assert!(id("longhorn", "1.9.1").starts_with("backup-20250208-095500-"));
+        assert_eq!(id("longhorn", "1.9.1"), id("longhorn", "1.9.1"));
+        assert_ne!(id("longhorn", "1.9.1"), id("longhorn", "1.9.2"));
+        assert_ne!(id("longhorn", "1.9.1"), id("longhorn1", ".9.1"));
     }
 }

@@ -1,6 +1,6 @@
 //! What a repository runs: components and the pins that hold their versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,8 @@ pub struct Component {
     pub managed_elsewhere: Option<String>,
     /// The upstream's tags carry this prefix before the version (`kube-prometheus-stack-41.5.1`).
     pub tag_prefix: Option<String>,
+    /// Images that are pulled to install a version, each under the tag of the version ([`Component::image_tag`]).
+    pub images: BTreeSet<UpstreamRef>,
     /// What a person should know about how the version is written (copies that differ, two owners).
     pub warnings: Vec<String>,
     /// The applied pins first, then the copies; sorted by place within each.
@@ -112,6 +114,12 @@ pub struct Component {
 }
 
 impl Component {
+    /// The tag under which an image of a version is published: a tag has no `+` (OCI distribution specification), and
+    /// k3s writes `-` in its place (system-upgrade-controller, `MungeVersion`).
+    pub fn image_tag(version: &str) -> String {
+        version.replace('+', "-")
+    }
+
     /// The name of the chart, where it is one; a release may have another name.
     pub fn chart(&self) -> Option<String> {
         match self.upstream.as_ref().ok()? {

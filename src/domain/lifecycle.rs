@@ -89,6 +89,10 @@ pub struct Situation<'a> {
     pub foreign: bool,
     /// The forge and the repository do not agree on what the branch is at: somebody is moving it right now.
     pub moving: bool,
+    /// The branch that the pull request is for, where that is not the base branch: somebody has given it another one.
+    pub elsewhere: Option<&'a str>,
+    /// A person asked for the change to be made anew.
+    pub asked_anew: bool,
     /// Whether the plan wants it.
     pub wanted: Wanted,
     /// How a merged step becomes a verified one.
@@ -121,6 +125,11 @@ pub enum Action {
     Rebuild,
     /// A person works on the branch.
     HandsOff,
+    /// A person has taken the pull request elsewhere: nothing is done to it, nor proposed beside it.
+    LeaveAlone {
+        /// For people.
+        reason: String,
+    },
     /// Record that it was merged.
     RecordMerge {
         /// Commit on the base branch.
@@ -182,6 +191,11 @@ fn proposed(situation: &Situation<'_>) -> Action {
             (wanted, None) => Action::Close { reason: farewell(wanted) },
         };
     };
+    if let Some(branch) = situation.elsewhere
+        && let Some(action) = elsewhere(situation, seen, branch)
+    {
+        return action;
+    }
     match &seen.state {
         SeenState::Merged { commit, at } => Action::RecordMerge { commit: commit.clone(), at: *at },
         SeenState::Closed if is_closing(update) => {
@@ -203,13 +217,45 @@ fn proposed(situation: &Situation<'_>) -> Action {
     }
 }
 
+/// What is done about a pull request for another branch than the base branch; `None` where that makes no difference. Its
+/// merge is none into the base branch: nothing of it may be recorded, watched or reverted there.
+fn elsewhere(situation: &Situation<'_>, seen: &SeenPullRequest, branch: &str) -> Option<Action> {
+    let number = seen.number;
+    match (&seen.state, &situation.wanted) {
+        // Closed by a person, it says the same wherever it is for.
+        (SeenState::Closed, _) => None,
+        (SeenState::Open, _) if is_closing(situation.update) => None,
+        (SeenState::Open, _) => Some(Action::LeaveAlone {
+            reason: format!(
+                "pull request #{number} is for the branch `{branch}` now; it is left alone until it is for the base branch \
+                 again, or closed"
+            ),
+        }),
+        // It came to the base branch in another way, or nobody waits for it any more.
+        (SeenState::Merged { .. }, Wanted::Done | Wanted::Gone { .. }) => {
+            Some(Action::Close { reason: farewell(&situation.wanted) })
+        }
+        (SeenState::Merged { .. }, _) if situation.asked_anew => Some(Action::Close {
+            reason: format!("merged into `{branch}`; a person asked for it to be proposed anew"),
+        }),
+        (SeenState::Merged { .. }, _) => Some(Action::LeaveAlone {
+            reason: format!(
+                "pull request #{number} was merged into the branch `{branch}`; it goes on when the base branch has the \
+                 version, or with its box `rebuild` on the dashboard"
+            ),
+        }),
+    }
+}
+
 fn is_closing(update: &Update) -> bool {
     update.current_phase.as_deref() == Some(CLOSING)
 }
 
 /// Whether an open pull request is not to be closed by the bot.
 fn stays(situation: &Situation<'_>) -> bool {
-    situation.foreign || matches!(situation.wanted, Wanted::Same | Wanted::Rebuilt | Wanted::Unknown)
+    situation.foreign
+        || situation.elsewhere.is_some()
+        || matches!(situation.wanted, Wanted::Same | Wanted::Rebuilt | Wanted::Unknown)
 }
 
 /// Why a person has to merge it; `None` under the gate `auto`. The stricter counts of what was decided when it was
@@ -236,7 +282,9 @@ pub fn forbids_merge(situation: &Situation<'_>) -> Option<String> {
     };
     let failed = situation.seen.map_or(0, |seen| seen.checks.failed);
     let foreign = situation.foreign.then(|| "somebody else has committed to its branch".to_owned());
-    foreign
+    let elsewhere = situation.elsewhere.map(|branch| format!("it is for the branch `{branch}` now"));
+    elsewhere
+        .or(foreign)
         .or_else(|| situation.moving.then(|| MOVING.to_owned()))
         .or_else(|| needs_a_person(situation))
         .or(unwanted)

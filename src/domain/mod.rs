@@ -3,6 +3,7 @@
 //! Nothing here reads the network, the file system, the environment or the clock, and nothing here
 //! knows a client library: values come in, values go out.
 
+pub mod advisory;
 pub mod apis;
 pub mod assess;
 pub mod backup;

@@ -192,6 +192,8 @@ pub struct PinRule {
     pub absent: Option<Absent>,
     /// Scalars to remember, by name.
     pub capture: Vec<(String, Pattern)>,
+    /// Image that is pulled to install the version; `{capture}` is filled in.
+    pub pulls: Option<String>,
     /// What the text is.
     pub role: Role,
     /// Whether Flux applies the value from here.

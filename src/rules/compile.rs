@@ -208,6 +208,7 @@ fn pin(position: usize, raw: RawPin, scheme: Scheme, embedded: bool) -> Result<P
             .iter()
             .map(|(name, place)| Ok((name.clone(), route(&format!("capture.{name}"), place)?)))
             .collect::<Result<_, RuleError>>()?,
+        pulls: raw.pulls,
         role: match raw.role {
             RawRole::Version => Role::Version,
             RawRole::Range => Role::Range,
@@ -301,6 +302,7 @@ fn placeholders(at: usize, pin: &PinRule, rule: &ComponentTemplate) -> Result<()
     for (name, template) in upstream {
         filled(&field(&format!("upstream.{name}")), template, &known)?;
     }
+    filled(&field("pulls"), pin.pulls.as_deref().unwrap_or_default(), &known)?;
     let (component, prefix) = match &pin.component {
         Some(own) => (own, field("component")),
         None => (rule, "component".to_owned()),

@@ -130,6 +130,10 @@ pub(super) struct RawPin {
     /// Scalars to remember, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) capture: BTreeMap<String, String>,
+    /// Image that is pulled to install the version, such as `{image}`: where it has no tag or that of a version, it must be
+    /// there under the tag of the target (`+` is written as `-`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) pulls: Option<String>,
     /// `version` (default), `range`, `channel`, `commit` or `digest`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(super) role: RawRole,

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::failure::internal;
 use super::{git_tags, github, helm_index, k3s, oci, osv};
 use crate::app::ports::{OnAnswer, Progress, Upstreams, Wanted};
+use crate::domain::advisory::Advisory;
 use crate::domain::notes::is_advisory;
 use crate::domain::report::DeepChecks;
 use crate::domain::upstream::{Answer, UpstreamFailure, UpstreamRef};
@@ -138,7 +139,7 @@ impl Upstreams for UpstreamClient {
         }
     }
 
-    async fn advisories(&self, module: &str, from: &str, to: &str) -> Result<Vec<String>, UpstreamFailure> {
+    async fn advisories(&self, module: &str, from: &str, to: &str) -> Result<Vec<Advisory>, UpstreamFailure> {
         let found = osv::advisories(&self.context, "Go", module, from, to).await?;
         // One vulnerability has several names; people look for the CVE.
         Ok(found
@@ -146,7 +147,8 @@ impl Upstreams for UpstreamClient {
             .filter_map(|advisory| {
                 let mut names: Vec<String> = advisory.aliases.into_iter().chain([advisory.id]).collect();
                 names.sort_by_key(|name| !name.starts_with("CVE-"));
-                names.into_iter().find(|name| is_advisory(name))
+                let name = names.into_iter().find(|name| is_advisory(name))?;
+                Some(Advisory { name, affected: advisory.affected })
             })
             .collect())
     }

@@ -16,6 +16,7 @@ use super::http::{Get, Http};
 use super::mapping::Resolved;
 use super::redact::redact;
 use super::retry::{self, Refused};
+use crate::domain::advisory::{Affected, Event};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Most bytes of one page of advisories.
@@ -32,6 +33,8 @@ pub struct Advisory {
     pub aliases: Vec<String>,
     /// One line, untrusted text.
     pub summary: Option<String>,
+    /// Versions of the asked package that it affects.
+    pub affected: Vec<Affected>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +65,52 @@ struct Vulnerability {
     aliases: Vec<String>,
     summary: Option<String>,
     withdrawn: Option<String>,
+    #[serde(default)]
+    affected: Vec<AffectedPackage>,
+}
+
+#[derive(Deserialize)]
+struct AffectedPackage {
+    package: Option<NamedPackage>,
+    #[serde(default)]
+    ranges: Vec<Range>,
+    #[serde(default)]
+    versions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct NamedPackage {
+    #[serde(default)]
+    ecosystem: String,
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Range {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    events: Vec<BTreeMap<String, String>>,
+}
+
+impl AffectedPackage {
+    /// Its versions, if it is this package. Ranges of commits are left out: a release is asked about by its number.
+    fn of(self, ecosystem: &str, package: &str) -> Option<Affected> {
+        self.package.filter(|named| named.ecosystem == ecosystem && named.name == package)?;
+        let ranges = self.ranges.into_iter().filter(|range| range.kind != "GIT");
+        let ranges = ranges.map(|range| range.events.into_iter().flatten().map(event).collect());
+        Some(Affected { ranges: ranges.collect(), versions: self.versions })
+    }
+}
+
+fn event((name, version): (String, String)) -> Event {
+    match name.as_str() {
+        "introduced" => Event::Introduced(version),
+        "fixed" => Event::Fixed(version),
+        "last_affected" => Event::LastAffected(version),
+        _ => Event::Other,
+    }
 }
 
 /// The advisories that affect `from` and no longer affect `to`, sorted: what the update repairs.
@@ -114,7 +163,8 @@ async fn affecting(
                     redact(&url)
                 ))
             })?;
-        advisories.extend(found.vulns.into_iter().filter(|found| found.withdrawn.is_none()).map(advisory));
+        let valid = found.vulns.into_iter().filter(|found| found.withdrawn.is_none());
+        advisories.extend(valid.map(|found| advisory(found, ecosystem, package)));
         match found.next_page_token {
             Some(next) if !next.is_empty() && token.as_ref() != Some(&next) => token = Some(next),
             _ => return Ok(advisories),
@@ -124,12 +174,13 @@ async fn affecting(
     Err(permanent(format!("`{}` has too many advisories for `{package}` to read", redact(&url))))
 }
 
-fn advisory(found: Vulnerability) -> (String, Advisory) {
+fn advisory(found: Vulnerability, ecosystem: &str, package: &str) -> (String, Advisory) {
     let mut aliases = found.aliases;
     aliases.sort_by_key(|alias| (!alias.starts_with("CVE-"), alias.clone()));
     aliases.dedup();
     let summary = found.summary.filter(|summary| !summary.is_empty());
-    (found.id.clone(), Advisory { id: found.id, aliases, summary })
+    let affected = found.affected.into_iter().filter_map(|one| one.of(ecosystem, package)).collect();
+    (found.id.clone(), Advisory { id: found.id, aliases, summary, affected })
 }
 
 fn query_url(context: &Context) -> Result<Url, UpstreamFailure> {
@@ -202,12 +253,14 @@ mod tests {
 
     #[test]
     fn the_cve_comes_first_among_the_names() {
-        let (_, advisory) = advisory(Vulnerability {
+        let found = Vulnerability {
             id: "GO-2024-1".to_owned(),
             aliases: ["GHSA-b", "CVE-2024-2", "BIT-a", "CVE-2024-2"].map(str::to_owned).to_vec(),
             summary: Some(String::new()),
             withdrawn: None,
-        });
+            affected: Vec::new(),
+        };
+        let (_, advisory) = advisory(found, "Go", "example.com/app");
         assert_eq!(advisory.aliases, ["CVE-2024-2", "BIT-a", "GHSA-b"]);
         assert_eq!(advisory.summary, None);
     }

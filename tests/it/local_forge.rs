@@ -4,6 +4,7 @@
 
 mod commands;
 mod pulls;
+mod reach;
 mod repository;
 mod served;
 

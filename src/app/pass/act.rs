@@ -57,6 +57,10 @@ impl<F: Forge> Run<'_, F> {
         {
             wanted = Wanted::Rebuilt;
         }
+        // Whatever it was made for, a backup point comes before a merge: the proposal is made anew with one.
+        if wanted == Wanted::Same && update.backup_id.is_none() {
+            wanted = Wanted::Rebuilt;
+        }
         let policy = self.survey.policies.get(&update.component);
         let seen = match &pull {
             Some(pull) => Some(self.seen(update, pull)?),
@@ -73,6 +77,8 @@ impl<F: Forge> Run<'_, F> {
             seen: seen.as_ref(),
             foreign: *foreign,
             moving: pull.as_ref().is_some_and(is_elsewhere),
+            elsewhere: pull.as_ref().filter(|pull| !self.is_for_base(pull)).map(|pull| pull.base.as_str()),
+            asked_anew: self.ticked.contains(&rebuild),
             wanted: wanted.clone(),
             verification: policy.map_or(Verification::Observed, |policy| policy.verification.value),
             accepted_by: accepted.or_else(|| ticked.then_some(DASHBOARD)),
@@ -146,7 +152,14 @@ impl<F: Forge> Run<'_, F> {
                 };
                 let said = format!("somebody else has committed to its branch; it is left alone{box_waits}");
                 self.waiting.insert(id, said);
-                self.occupied.insert(update.component.clone(), update.to.clone());
+                let why = format!("somebody has committed to the branch of {}", update.to);
+                self.occupied.insert(update.component.clone(), (update.to.clone(), why));
+                Ok(false)
+            }
+            Action::LeaveAlone { reason } => {
+                self.waiting.insert(id, reason);
+                let why = format!("somebody has taken the pull request of {} to another branch", update.to);
+                self.occupied.insert(update.component.clone(), (update.to.clone(), why));
                 Ok(false)
             }
             Action::RecordMerge { commit, at } => {
@@ -235,6 +248,11 @@ impl<F: Forge> Run<'_, F> {
 }
 
 impl<F: Forge> UnderWay<'_, F> {
+    /// Whether a pull request is for the base branch: people can give it another one.
+    pub(in crate::app) fn is_for_base(&self, pull: &PullRequest) -> bool {
+        pull.base == self.world.base_branch
+    }
+
     /// The pull request of an update, by its number. A pass may have been stopped before it could note it: then by
     /// what it says about itself, whatever became of it since, else by its branch.
     pub(in crate::app) fn pull_of(&self, update: &Update) -> Option<&PullRequest> {
@@ -271,7 +289,7 @@ impl<F: Forge> UnderWay<'_, F> {
 
     /// Whether a branch holds exactly this change, in one commit that says so. Then there is nothing of anybody else's on
     /// it, whoever the forge names as its author.
-    pub(super) fn is_our_change(
+    pub(in crate::app) fn is_our_change(
         &self,
         update: &Update,
         head: Id,

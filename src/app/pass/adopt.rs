@@ -104,6 +104,10 @@ impl<F: Forge> UnderWay<'_, F> {
     ) -> Result<Fate, Error> {
         let commit = match &pull.state {
             PullRequestState::Open => return Ok(Fate::new(Stage::Proposed, "rebuilt from its pull request")),
+            // Somebody gave it another branch: that is no merge into the base branch.
+            PullRequestState::Merged { .. } if !self.is_for_base(pull) => {
+                return Ok(Fate::new(Stage::Proposed, "rebuilt from its pull request"));
+            }
             PullRequestState::Closed => return self.closed(pull, marker),
             PullRequestState::Merged { commit, .. } => commit,
         };
@@ -168,8 +172,8 @@ impl<F: Forge> UnderWay<'_, F> {
     fn rebuilt(&self, pull: &PullRequest, marker: &Marker, fate: Fate) -> Result<Update, Error> {
         let now = self.pass.now;
         let merged = match &pull.state {
-            PullRequestState::Merged { commit, at } => Some((commit.clone(), *at)),
-            PullRequestState::Open | PullRequestState::Closed => None,
+            PullRequestState::Merged { commit, at } if self.is_for_base(pull) => Some((commit.clone(), *at)),
+            PullRequestState::Merged { .. } | PullRequestState::Open | PullRequestState::Closed => None,
         };
         let mut completed_phases = vec!["backup_creation".to_owned(), "proposal".to_owned()];
         if merged.is_some() {

@@ -41,14 +41,17 @@ impl<F: Forge> Run<'_, F> {
     /// Merges it, or has the forge do that, after a look at the backup point.
     pub(super) fn merge(&mut self, update: &Update, pull: Option<&PullRequest>) -> Result<(), Error> {
         let Some(pull) = pull else { return Ok(()) };
-        if let Some(backup_id) = &update.backup_id {
-            // A backup point that cannot be read back stops the merge. It is one of the commit that the branch was made on;
-            // what the step changes is the same on the base branch since, or the branch would be made anew with a point of
-            // its own. Other files are not what going back from this step needs.
-            let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
-            read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
-        }
-        if let Some(reason) = self.held_meanwhile(update)? {
+        let Some(backup_id) = &update.backup_id else {
+            let why = "no backup point is recorded for it; nothing is merged before one is made".to_owned();
+            self.waiting.insert(update.update_id.clone(), why);
+            return Ok(());
+        };
+        // A backup point that cannot be read back stops the merge. It is one of the commit that the branch was made on; what
+        // the step changes is the same on the base branch since, or the branch would be made anew with a point of its own.
+        // Other files are not what going back from this step needs.
+        let read_back = self.pass.backups().read_back(backup_id, None).map_err(Error::from);
+        read_back.inspect_err(|error| self.tell_backup_failed(update, error))?;
+        if let Some(reason) = self.held_meanwhile(update, pull)? {
             self.waiting.insert(update.update_id.clone(), reason);
             return Ok(());
         }
@@ -85,9 +88,13 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
-    /// Why it may not be merged any more by what others recorded since the pass began: maintenance, another update that is
-    /// held, or what became of this one.
-    fn held_meanwhile(&mut self, update: &Update) -> Result<Option<String>, Error> {
+    /// Why it may not be merged any more by what others did since the pass began: maintenance, another update that is held,
+    /// what became of this one, or the branch that it is for.
+    fn held_meanwhile(&mut self, update: &Update, pull: &PullRequest) -> Result<Option<String>, Error> {
+        let now = self.pass.wait(self.pass.forge.pull_request(pull.number))?;
+        if !self.is_for_base(&now) {
+            return Ok(Some(format!("pull request #{} is for the branch `{}` now", now.number, now.base)));
+        }
         self.look_at_state()?;
         let recorded = self.world.state.updates.get(&update.update_id);
         if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {

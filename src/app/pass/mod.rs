@@ -41,7 +41,7 @@ use super::plan::{self, Charts, Generator, Planned, Planning, Survey, Targets};
 use super::probes::Trier;
 use crate::backup;
 use crate::config::Config;
-use crate::domain::message::{Action as Tick, Templates};
+use crate::domain::message::{Action as Tick, BRANCH_PREFIX, Templates};
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
@@ -166,10 +166,11 @@ impl<F: Forge> Pass<'_, F> {
                 .ok_or_else(|| Error::NoDefault { remote: self.git.remote().shown() })?,
         };
         let base_ref = format!("refs/heads/{known}");
+        let own_branches = format!("refs/heads/{BRANCH_PREFIX}");
         let refs = self.git.fetch(|name| {
             name == base_ref
                 || name == STATE_REF
-                || name.starts_with("refs/heads/gitops-updater/")
+                || name.starts_with(&own_branches)
                 || name.starts_with("refs/gitops-updater/")
         })?;
         let base = refs
@@ -285,8 +286,8 @@ struct Run<'a, F> {
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
-    /// Components on whose branch a person works, with the version of the branch.
-    occupied: BTreeMap<String, String>,
+    /// Components on whose pull request a person works, with its version and what the person did.
+    occupied: BTreeMap<String, (String, String)>,
     /// What was found when a step was about to be proposed, by step id.
     held: BTreeMap<String, Held>,
 }

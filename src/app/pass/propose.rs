@@ -61,15 +61,13 @@ impl<F: Forge> Run<'_, F> {
 
     /// A person works on another version of the component: a second pull request would be in the way.
     fn held_by_a_person(&self, step: &Step) -> Option<Held> {
-        let version = self.occupied.get(&step.component).filter(|version| **version != step.to)?;
+        let (_, why) = self.occupied.get(&step.component).filter(|(version, _)| *version != step.to)?;
         Some(Held {
             component: step.component.clone(),
             from: Some(step.from.clone()),
             to: Some(step.to.clone()),
             gate: "foreign_commits".to_owned(),
-            reason: format!(
-                "somebody has committed to the branch of {version}; merge or close that pull request first"
-            ),
+            reason: format!("{why}; merge or close that pull request first"),
             constraint: None,
             policy_applied: None,
         })
@@ -238,7 +236,7 @@ impl<F: Forge> Run<'_, F> {
     /// record and the base alone: whoever goes on after a pass was killed finds it.
     fn on_base_of_today(&self, update: &Update) -> Update {
         let base = self.world.base.to_string();
-        if update.base.as_ref() == Some(&base) {
+        if update.base.as_ref() == Some(&base) && update.backup_id.is_some() {
             return update.clone();
         }
         let id = backup::id_for_step(update.started_at, self.world.base, &update.component, &update.to);

@@ -7,6 +7,7 @@ use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::plan::Planned;
 use crate::backup::Backups;
+use crate::domain::advisory;
 use crate::domain::assess::Way;
 use crate::domain::message::{
     Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
@@ -192,7 +193,14 @@ impl<F: Forge> Run<'_, F> {
             target,
             between: &way,
         };
-        let advisories = way.advisories();
+        // The database is asked about the installed version and the newest; its ranges tell what of it this step fixes.
+        let released_as = |candidate: &Candidate| {
+            candidate.app_version.clone().unwrap_or_else(|| candidate.version.clone())
+        };
+        let from = subject.current.as_ref().map_or_else(|| step.from.clone(), released_as);
+        let mut advisories = advisory::fixed(&subject.advisories, &from, &released_as(target));
+        advisories.extend(way.advisories());
+        let advisories: Vec<String> = advisories.into_iter().collect();
         // The page of another version says what this step does not bring.
         let of_another = subject
             .candidates

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Planning, Survey, candidate_of};
+use crate::domain::component::Component;
 use crate::domain::plan::{Held, Plan, Step};
 use crate::domain::policy::Hold;
 use crate::domain::state::Stage;
@@ -21,7 +22,7 @@ pub struct Target {
     pub upstream: UpstreamRef,
     /// As it is published.
     pub version: String,
-    /// What is installed, as it is published: a newer image must be there for the same platforms.
+    /// What is installed, as it is published (an image by its tag): a newer image must be there for the same platforms.
     pub installed: Option<String>,
 }
 
@@ -57,22 +58,21 @@ impl Reached {
             return false;
         }
         self.rounds += 1;
-        let asked: Vec<(&Step, Option<Target>)> =
-            steps.into_iter().map(|step| (step, target_of(step, survey))).collect();
-        let targets: Vec<Target> = asked.iter().filter_map(|(_, target)| target.clone()).collect();
+        let asked: Vec<(&Step, Vec<Target>)> =
+            steps.into_iter().map(|step| (step, targets_of(step, survey))).collect();
+        let targets: Vec<Target> = asked.iter().flat_map(|(_, targets)| targets.clone()).collect();
         let mut answers = match targets.is_empty() {
             true => Vec::new(),
             false => planning.targets.reach(&targets),
         }
         .into_iter();
         let mut any = false;
-        for (step, target) in asked {
+        for (step, targets) in asked {
             // What has no upstream that could be asked is made from what the repository says.
-            let answer = target.map_or(Some(Ok(())), |_| answers.next());
-            let held = match answer {
-                Some(Ok(())) => None,
-                Some(Err(failure)) => Some(hold(told(&failure))),
-                None => Some(hold("nobody said whether it can be fetched".to_owned())),
+            let answers: Vec<_> = answers.by_ref().take(targets.len()).collect();
+            let held = match answers.len() == targets.len() {
+                true => reason(answers).map(hold),
+                false => Some(hold("nobody said whether it can be fetched".to_owned())),
             };
             any |= held.is_some();
             self.known.insert(step.id.clone(), held);
@@ -118,18 +118,31 @@ impl Reached {
     }
 }
 
-/// Asks for one version of a component, as it is to be installed; the reason where it cannot be had now.
+/// Asks for the version of one step, as it is to be installed; the reason where it cannot be had now.
 pub fn unreached(survey: &Survey, targets: &dyn Targets, step: &Step) -> Option<String> {
-    let target = target_of(step, survey)?;
-    targets.reach(&[target]).into_iter().next()?.err().map(|failure| told(&failure))
+    reason(targets.reach(&targets_of(step, survey)))
 }
 
-fn target_of(step: &Step, survey: &Survey) -> Option<Target> {
-    let subject = survey.subject(&step.component)?;
-    let upstream = subject.component.upstream.clone().ok()?;
+/// Why a step cannot be proposed; what is not there comes before what nobody can say.
+fn reason(answers: Vec<Result<(), UpstreamFailure>>) -> Option<String> {
+    let failures = answers.into_iter().filter_map(Result::err);
+    let first = failures.min_by_key(|failure| failure.class != FailureClass::NotFound)?;
+    Some(told(&first))
+}
+
+/// The version at its upstream, and the images that are pulled to install it.
+fn targets_of(step: &Step, survey: &Survey) -> Vec<Target> {
+    let Some(subject) = survey.subject(&step.component) else { return Vec::new() };
+    let Ok(upstream) = subject.component.upstream.clone() else { return Vec::new() };
     let version = candidate_of(subject, step).map_or(&step.to, |target| &target.version).clone();
     let installed = subject.current.as_ref().map(|current| current.version.clone());
-    Some(Target { upstream, version, installed })
+    let images = subject.component.images.iter().map(|image| Target {
+        upstream: image.clone(),
+        version: Component::image_tag(&version),
+        installed: installed.as_deref().map(Component::image_tag),
+    });
+    let images: Vec<Target> = images.collect();
+    [Target { upstream, version, installed }].into_iter().chain(images).collect()
 }
 
 /// What is proposed was looked at before.

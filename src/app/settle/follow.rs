@@ -52,7 +52,9 @@ impl<F: Forge> UnderWay<'_, F> {
             .cloned()
             .collect();
         for update in proposed {
-            let Some(pull) = self.pull_of(&update).cloned() else { continue };
+            let Some(pull) = self.pull_of(&update).filter(|pull| self.is_for_base(pull)).cloned() else {
+                continue;
+            };
             if let PullRequestState::Merged { commit, at } = &pull.state {
                 self.record_merge(&update.update_id, Some(pull.number), commit, *at)?;
             }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::app::effects::Effect;
 use crate::app::forge::{BranchCommit, CommitFile, Forge, ForgeErrorClass, NewPullRequest, PullRequest};
 use crate::app::pass::{Error, UnderWay};
+use crate::domain::state::Update;
 use crate::repo::write::{self, EntryKind, Id, RefUpdate, Words};
 
 /// Most bytes of a file that is committed through a forge's API.
@@ -130,21 +131,50 @@ impl<F: Forge> UnderWay<'_, F> {
         if !self.pass.config.commits.through_api {
             return Ok(None);
         }
-        let (git, base) = (&self.pass.git, self.world.base);
-        let made = self.commit_landing(landing)?;
-        let mut files = Vec::new();
-        for path in git.changed_paths(base, made)? {
-            let Some(content) = git.read_file(made, &path, FILE_LIMIT)? else { return Ok(None) };
-            let executable = git.entry(made, &path)?.is_some_and(|entry| entry.kind == EntryKind::Executable);
-            files.push(CommitFile { path, content, executable });
-        }
+        let Some(files) = self.files_of(landing)? else { return Ok(None) };
         let commit = BranchCommit {
             branch: branch.to_owned(),
-            base: base.to_string(),
+            base: self.world.base.to_string(),
             files,
             message: landing.message.clone(),
             seen: seen.map(|seen| seen.to_string()),
         };
         Ok(self.pass.wait(self.pass.forge.commit(&commit))?)
+    }
+
+    /// The files that a change writes; `None` where it takes some away, which a forge's API does not.
+    fn files_of(&self, landing: &Landing) -> Result<Option<Vec<CommitFile>>, Error> {
+        let git = &self.pass.git;
+        let made = self.commit_landing(landing)?;
+        let mut files = Vec::new();
+        for path in git.changed_paths(self.world.base, made)? {
+            let Some(content) = git.read_file(made, &path, FILE_LIMIT)? else { return Ok(None) };
+            let executable = git.entry(made, &path)?.is_some_and(|entry| entry.kind == EntryKind::Executable);
+            files.push(CommitFile { path, content, executable });
+        }
+        Ok(Some(files))
+    }
+
+    /// Whether the branch that a change would be proposed from has commits of somebody else. Where the forge commits in
+    /// its own name, what a pass pushed that was killed before it opened the pull request is known by what it holds.
+    pub(super) fn is_foreign_landing(
+        &self,
+        update: &Update,
+        branch: &str,
+        landing: &Landing,
+    ) -> Result<bool, Error> {
+        let name = format!("refs/heads/{branch}");
+        let refs = self.pass.git.fetch(|known| known == name)?;
+        let Some(head) = refs.branch(branch) else { return Ok(false) };
+        if !self.is_foreign(update, head)? {
+            return Ok(false);
+        }
+        let files = match self.pass.config.commits.through_api {
+            true => self.files_of(landing)?,
+            false => None,
+        };
+        let Some(files) = files else { return Ok(true) };
+        let files = files.into_iter().map(|file| (file.path, file.content)).collect();
+        Ok(!self.is_our_change(update, head, &files)?)
     }
 }

@@ -180,10 +180,13 @@ impl<F: Forge> UnderWay<'_, F> {
         let pull = match open {
             Some(pull) => Some(pull),
             None => {
-                if let Some(held) = self.foreign_branch(update, &branch, decision)? {
-                    return Ok(Taken::Held(held));
-                }
                 if let Some(landing) = self.landing(update, landed, tree) {
+                    // Somebody's commits on the branch that the revert would be proposed from are left alone.
+                    if self.is_foreign_landing(update, &branch, &landing)? {
+                        let text =
+                            format!("not reverted: the branch `{branch}` has commits of somebody else");
+                        return Ok(Taken::Held(decision.held("foreign_branch", text)));
+                    }
                     self.push_landing(&branch, &landing)?;
                 }
                 self.open_revert(update, &branch, &title)?
@@ -203,23 +206,6 @@ impl<F: Forge> UnderWay<'_, F> {
             self.waiting.insert(id, format!("the revert is proposed in #{number}; a person has to merge it"));
         }
         Ok(Taken::Proposed)
-    }
-
-    /// Somebody's commits on the branch that the revert would be proposed from are left alone.
-    fn foreign_branch(
-        &self,
-        update: &Update,
-        branch: &str,
-        decision: &Decision,
-    ) -> Result<Option<Decision>, Error> {
-        let name = format!("refs/heads/{branch}");
-        let refs = self.pass.git.fetch(|known| known == name)?;
-        let Some(found) = refs.branch(branch) else { return Ok(None) };
-        if !self.is_foreign(update, found)? {
-            return Ok(None);
-        }
-        let text = format!("not reverted: the branch `{branch}` has commits of somebody else");
-        Ok(Some(decision.held("foreign_branch", text)))
     }
 
     fn open_revert(

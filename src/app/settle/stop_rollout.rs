@@ -370,11 +370,7 @@ impl<F: Forge> UnderWay<'_, F> {
         let number = match open {
             Some(open) => Some(open.number),
             None => {
-                let name = format!("refs/heads/{branch}");
-                let refs = self.pass.git.fetch(|known| known == name)?;
-                if let Some(head) = refs.branch(&branch)
-                    && self.is_foreign(update, head)?
-                {
+                if self.is_foreign_landing(update, &branch, landing)? {
                     let why = format!("the branch `{branch}` has commits of somebody else");
                     return self.refuse_stop(id, &why);
                 }

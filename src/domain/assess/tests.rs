@@ -21,6 +21,7 @@ fn chart(current: &str) -> Component {
         managed_elsewhere: None,
         warnings: Vec::new(),
         tag_prefix: None,
+        images: Default::default(),
         pins: vec![Pin {
             file: "apps/longhorn.yaml".to_owned(),
             line: 10,

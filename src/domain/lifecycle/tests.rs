@@ -60,6 +60,8 @@ fn situation<'a>(update: &'a Update, seen: Option<&'a SeenPullRequest>, wanted: 
         seen,
         foreign: false,
         moving: false,
+        elsewhere: None,
+        asked_anew: false,
         wanted,
         verification: Verification::Observed,
         accepted_by: None,
@@ -77,6 +79,7 @@ fn word(action: &Action) -> &'static str {
         Action::Propose => "propose",
         Action::Rebuild => "rebuild",
         Action::HandsOff => "hands off",
+        Action::LeaveAlone { .. } => "leave alone",
         Action::RecordMerge { .. } => "record merge",
         Action::RecordClosed => "record closed",
         Action::Close { .. } => "close",
@@ -132,6 +135,40 @@ fn branch_with_a_foreign_commit_is_left_alone(#[case] wanted: Wanted) {
     let seen = seen(SeenState::Open, (3, 0, 0));
     let situation = Situation { foreign: true, ..situation(&update, Some(&seen), wanted) };
     assert_eq!(next(&situation), Action::HandsOff);
+}
+
+/// GitHub lets people give a pull request another base branch: its merge was taken for one into ours.
+#[rstest]
+#[case::open(SeenState::Open, Wanted::Same, false, "leave alone")]
+#[case::open_and_base_moved(SeenState::Open, Wanted::Rebuilt, true, "leave alone")]
+#[case::open_and_superseded(SeenState::Open, superseded(), false, "leave alone")]
+#[case::open_and_nobody_knows(SeenState::Open, Wanted::Unknown, false, "leave alone")]
+#[case::closed_by_a_person(SeenState::Closed, Wanted::Same, false, "record closed")]
+#[case::merged(merged(), Wanted::Same, false, "leave alone")]
+#[case::merged_and_superseded(merged(), superseded(), false, "leave alone")]
+#[case::merged_and_asked_for_anew(merged(), Wanted::Same, true, "close")]
+#[case::merged_and_brought_to_the_base_branch(merged(), Wanted::Done, false, "close")]
+fn pull_request_for_another_branch_is_not_ours_to_take_further(
+    #[case] state: SeenState,
+    #[case] wanted: Wanted,
+    #[case] asked_anew: bool,
+    #[case] expected: &str,
+) {
+    let update = update(Stage::Proposed, Some(7), Approval::Auto);
+    let seen = seen(state, (3, 0, 0));
+    let situation =
+        Situation { elsewhere: Some("staging"), asked_anew, ..situation(&update, Some(&seen), wanted) };
+    assert_eq!(word(&next(&situation)), expected);
+    assert_eq!(forbids_merge(&situation).as_deref(), Some("it is for the branch `staging` now"));
+}
+
+#[test]
+fn closing_that_was_begun_is_forgotten_where_the_pull_request_was_taken_elsewhere() {
+    let closing = Some(CLOSING.to_owned());
+    let update = Update { current_phase: closing, ..update(Stage::Proposed, Some(7), Approval::Review) };
+    let seen = seen(SeenState::Open, (0, 0, 0));
+    let situation = Situation { elsewhere: Some("staging"), ..situation(&update, Some(&seen), superseded()) };
+    assert_eq!(next(&situation), Action::KeepOpen);
 }
 
 #[rstest]

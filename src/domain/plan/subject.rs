@@ -1,5 +1,6 @@
 //! What planning knows of one component.
 
+use crate::domain::advisory::Advisory;
 use crate::domain::component::Component;
 use crate::domain::report::Entry;
 use crate::domain::upstream::Candidate;
@@ -16,4 +17,6 @@ pub struct Subject {
     /// Every published version that is newer than the installed one and that the configuration's `detection` admits,
     /// oldest first. Empty where there is nothing to do or nothing is known.
     pub candidates: Vec<Candidate>,
+    /// Known vulnerabilities that the newest of them no longer has.
+    pub advisories: Vec<Advisory>,
 }

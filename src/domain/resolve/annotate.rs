@@ -318,6 +318,7 @@ fn commented(world: &World<'_>, file: usize, found: Named, pin: Option<Pin>, not
         digest: None,
         managed: None,
         tag_prefix: None,
+        images: BTreeSet::new(),
         pin,
         inherits: false,
         subject: None,

@@ -124,6 +124,9 @@ fn adopt(patch: &mut Instance, base: &Instance, graph: &Graph) {
         }
     }
     patch.namespace.clone_from(&base.namespace);
+    if patch.images.is_empty() {
+        patch.images.clone_from(&base.images);
+    }
     inherit(patch, Some(base));
 }
 

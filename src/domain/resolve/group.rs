@@ -106,6 +106,7 @@ fn one_per_place(instances: Vec<Instance>) -> Vec<Instance> {
             (true, false) => {}
             _ => {
                 known.clusters.extend(instance.clusters);
+                known.images.extend(instance.images);
                 for warning in instance.warnings {
                     if !known.warnings.contains(&warning) {
                         known.warnings.push(warning);
@@ -250,6 +251,7 @@ fn component(id: String, cluster: Option<String>, mut members: Vec<Instance>) ->
         (!applied, given, member.pin.as_ref().map(|pin| (pin.file.clone(), pin.span)))
     };
     members.sort_by_cached_key(rank);
+    let is_applied = members.iter().any(|member| member.pin.as_ref().is_some_and(|pin| pin.applied));
     let warnings = warnings(&members);
     let first = members.first()?.clone();
     let known = members.iter().find(|member| member.upstream.is_ok());
@@ -259,7 +261,11 @@ fn component(id: String, cluster: Option<String>, mut members: Vec<Instance>) ->
     };
     let pins: BTreeSet<(bool, &Pin)> =
         members.iter().filter_map(|member| member.pin.as_ref()).map(|pin| (!pin.applied, pin)).collect();
+    // Copies are not what is installed from, where anything is applied.
+    let applied = |member: &&Instance| member.pin.as_ref().is_some_and(|pin| pin.applied) == is_applied;
+    let images = members.iter().filter(applied).flat_map(|member| member.images.clone()).collect();
     Some(Component {
+        images,
         kind: first.kind,
         name: first.name,
         namespace: first.namespace,

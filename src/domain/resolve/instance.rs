@@ -32,6 +32,8 @@ pub(super) struct Instance {
     pub(super) digest: Option<String>,
     pub(super) managed: Option<String>,
     pub(super) tag_prefix: Option<String>,
+    /// Images that are pulled to install the version.
+    pub(super) images: BTreeSet<UpstreamRef>,
     pub(super) pin: Option<Pin>,
     /// Only what it patches knows the upstream.
     pub(super) inherits: bool,

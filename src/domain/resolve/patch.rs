@@ -1,5 +1,7 @@
 //! Versions that JSON 6902 patches (RFC 6902) write.
 
+use std::collections::BTreeSet;
+
 use super::composed::{self, Composed};
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin};
 use super::place::{is_plain_name, rank, selecting, unnamed};
@@ -80,6 +82,8 @@ pub(super) fn patched(
                 digest: captures.remove("digest"),
                 managed: annotate::managed(&world.scans[file], Some(value)),
                 tag_prefix: None,
+                // That of what it patches.
+                images: BTreeSet::new(),
                 pin: Some(pin(&world.scans[home], site, digest, &spec.id, applied)),
                 subject: Some(Subject {
                     object: (file, usize::MAX),

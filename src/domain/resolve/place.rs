@@ -1,6 +1,6 @@
 //! A found version with everything around it, and what it is seen on one view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::inputs::fill_inputs;
 use super::instance::{Captures, Instance, Subject, Uses, exact_part, pin, tag_prefix};
@@ -192,11 +192,13 @@ impl<'a> Place<'a> {
         // A variable without a value has its place, too: somebody will want to give it one.
         let pin = site.map(|site| pin(&world.scans[home], site, digest, &self.spec.id, applied));
         let text = pin.as_ref().map(|pin| pin.text.as_str()).unwrap_or_default();
+        let (image, unasked) = self.pulled(&captures, scheme);
         Some(Instance {
             kind: template.kind.clone(),
             name: fill(&template.name, &captures).unwrap_or_else(|| id.clone()),
             namespace: captures.get("namespace").cloned(),
             tag_prefix: (scheme == Scheme::Loose).then(|| tag_prefix(text)).flatten(),
+            images: image.into_iter().collect(),
             digest: captures.get("digest").cloned(),
             managed: annotate::managed(self.scan, self.found.site.as_ref()),
             inherits: overlay && upstream.is_err() && known,
@@ -207,7 +209,7 @@ impl<'a> Place<'a> {
             clusters: view.clusters.clone(),
             template: self.scan.template,
             origin: self.scan.path.clone(),
-            warnings: warning.into_iter().collect(),
+            warnings: warning.into_iter().chain(unasked).collect(),
             splits,
             id,
             scheme,
@@ -215,6 +217,23 @@ impl<'a> Place<'a> {
             given,
             pin,
         })
+    }
+
+    /// The image that is pulled under the tag of the version; else why nobody can ask for it, where that is worth a word.
+    ///
+    /// What is named by its digest, or by a tag that is no version (`latest`), stays what it is with any version.
+    fn pulled(&self, captures: &Captures, scheme: Scheme) -> (Option<UpstreamRef>, Option<String>) {
+        let Some(text) = self.spec.pulls.as_ref().and_then(|template| fill(template, captures)) else {
+            return (None, None);
+        };
+        let Some(image) = parse_image(&text).filter(|_| !text.contains("${")) else {
+            let reason = "names no image as far as the repository tells; whether it is there for a newer version is not asked";
+            return (None, Some(format!("`{text}`, which installs it, {reason}")));
+        };
+        let stays = image.digest.is_some()
+            || image.tag.is_some_and(|tag| text.get(tag).is_none_or(|tag| scheme.parse(tag).is_none()));
+        let named = UpstreamRef::Oci { registry: image.registry, repository: image.repository, chart: false };
+        ((!stays).then_some(named), None)
     }
 
     /// What the version belongs to.
@@ -298,6 +317,7 @@ impl<'a> Place<'a> {
             digest: None,
             managed: None,
             tag_prefix: None,
+            images: BTreeSet::new(),
             pin: None,
             inherits: false,
             subject: self.subject(captures, view),

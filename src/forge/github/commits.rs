@@ -13,8 +13,6 @@ use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult};
 
 const READ: &str = "contents: read";
 const WRITE: &str = "contents: write";
-/// Stands for "there is no such ref" in GraphQL's `updateRefs`.
-const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 /// Largest file that is sent; GitHub refuses more than 100 MB, and manifests are far from either.
 const FILE_LIMIT: usize = 16 << 20;
 /// Most files of one commit.
@@ -122,29 +120,6 @@ impl GithubForge {
         }
     }
 
-    /// Deletes one of our branches if it is still at `head`. One that is gone is no error.
-    ///
-    /// # Errors
-    /// [`ForgeErrorClass::Conflict`] where somebody moved it, or where it is not one of ours.
-    pub async fn delete_branch(&self, branch: &str, head: &str) -> ForgeResult<()> {
-        if !branch.starts_with(super::BRANCH_PREFIX) {
-            return Err(ForgeError {
-                class: ForgeErrorClass::Conflict,
-                message: format!("cannot delete the branch `{branch}`: it is not one of ours"),
-                hint: None,
-            });
-        }
-        match self.branch_head(branch).await? {
-            None => return Ok(()),
-            Some(now) if now == head => {}
-            Some(now) => return Err(moved(branch, Some(&now))),
-        }
-        let doing = format!("delete the branch `{branch}`");
-        self.update_ref(branch, head, NO_COMMIT, doing).await?;
-        tracing::info!(branch, "branch deleted");
-        Ok(())
-    }
-
     async fn wire_commit(&self, repository: &Repository, id: &str, doing: &str) -> ForgeResult<wire::Commit> {
         let target = repository.path(&format!("git/commits/{}", segment(id)));
         Ok(self.client.json(&Ask::get(target, doing.to_owned(), READ)).await?)
@@ -220,7 +195,7 @@ impl GithubForge {
         }
     }
 
-    /// Moves or deletes a branch from `before` and from nowhere else, which REST cannot do
+    /// Moves a branch from `before` and from nowhere else, which REST cannot do
     /// (GraphQL reference, `updateRefs`).
     async fn update_ref(&self, branch: &str, before: &str, after: &str, doing: String) -> ForgeResult<()> {
         let repository = self.repository().await?;
@@ -236,7 +211,6 @@ impl GithubForge {
             Err(error) if matches!(error.class, ForgeErrorClass::Conflict | ForgeErrorClass::Permanent) => {
                 let now = self.branch_head(branch).await?;
                 match now.as_deref() {
-                    None if after == NO_COMMIT => Ok(()),
                     Some(now) if now == after => Ok(()),
                     Some(now) if now == before => Err(error),
                     other => Err(moved(branch, other)),

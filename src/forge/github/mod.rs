@@ -39,9 +39,6 @@ pub use self::supply::TokenSupply;
 pub use self::time::{MachineTime, Time};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult};
 
-/// Branches below this are ours.
-pub const BRANCH_PREFIX: &str = "gitops-updater/";
-
 /// What a GitHub forge needs to know.
 #[derive(Debug, Clone)]
 pub struct GithubOptions {

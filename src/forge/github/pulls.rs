@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::client::{Ask, segment};
 use super::refusal::Refusal;
-use super::{BRANCH_PREFIX, GithubForge, Repository, wire};
+use super::{GithubForge, Repository, wire};
 use crate::app::forge::{
     ForgeError, ForgeErrorClass, ForgeResult, NewPullRequest, Number, PullRequest, PullRequestChange,
 };
+use crate::domain::message::BRANCH_PREFIX;
 
 /// What it takes to open, change and close.
 const WRITE: &str = "pull-requests: write";

@@ -6,10 +6,8 @@ use crate::app::forge::{
     Checks, CommitStatus, Dashboard, Forge, ForgeError, ForgeErrorClass, ForgeResult, MergeMethod,
     NewPullRequest, Number, PullRequest, PullRequestChange, PullRequestState,
 };
+use crate::domain::message::BRANCH_PREFIX;
 use crate::repo::write::{RefUpdate, RemoteRefs};
-
-/// Branches that the bot makes.
-const OWN_BRANCHES: &str = "gitops-updater/";
 
 impl Forge for LocalForge {
     async fn pull_requests(&self) -> ForgeResult<Vec<PullRequest>> {
@@ -106,7 +104,7 @@ impl Inner {
         let mut pulls = Vec::new();
         for number in numbers(&refs).into_iter().rev() {
             let thread = self.thread(&refs, number)?;
-            if thread.record.kind == Kind::PullRequest && thread.record.branch.starts_with(OWN_BRANCHES) {
+            if thread.record.kind == Kind::PullRequest && thread.record.branch.starts_with(BRANCH_PREFIX) {
                 pulls.push(self.pull(&refs, &thread)?);
             }
         }

@@ -17,9 +17,8 @@ use super::push::{Pushed, RefUpdate, remaining};
 use super::store::open_at;
 use super::tree::tree_of;
 use super::{Error, Id, RemoteRefs};
+use crate::domain::message::BRANCH_PREFIX;
 
-/// Branches of the bot; never what work is based on.
-const OWN_BRANCHES: &str = "gitops-updater/";
 /// The branch that pull requests are for, as a symbolic ref: which branch is checked out says nothing of it.
 const BASE: &str = "refs/gitops-updater/base";
 /// How long a ref that somebody else holds is waited for; it is held for the time of a few writes.
@@ -71,7 +70,7 @@ fn default_branch(repository: &Repository, refs: &RemoteRefs) -> Option<String> 
             .filter(|name| refs.branch(name).is_some())
     };
     let usual = || ["main", "master"].into_iter().find(|name| refs.branch(name).is_some()).map(str::to_owned);
-    let head = head.filter(|name| !name.starts_with(OWN_BRANCHES));
+    let head = head.filter(|name| !name.starts_with(BRANCH_PREFIX));
     remembered.or(head).or_else(of_origin).or_else(usual)
 }
 

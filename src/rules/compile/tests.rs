@@ -55,6 +55,12 @@ fn every_error_names_its_line_and_field() {
             4,
             "`component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`",
         ),
+        (
+            "    version: /spec",
+            "    pulls: 'quay.io/{image}'\n    version: /spec",
+            9,
+            "`pins[0].pulls`: `{image}` is filled in by nothing",
+        ),
         ("app/{name}", "app/{name", 4, "`component.id`: `app/{name` has a `{` without `}`"),
         (
             "{type: github_releases, repository: example/app}",

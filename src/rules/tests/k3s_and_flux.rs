@@ -1,6 +1,10 @@
 //! k3s and Flux themselves.
 
+use rstest::rstest;
+
 use super::{finds, lines, resolved};
+use crate::domain::component::{Component, Given};
+use crate::domain::upstream::UpstreamRef;
 
 fn plan(name: &str, version: &str) -> String {
     format!(
@@ -45,6 +49,56 @@ fn one(files: &[(&str, &str)]) -> String {
 fn server_and_agent_plans_move_together() {
     let both = format!("{}---\n{}", plan("server", "v1.33.4+k3s1"), plan("agent", "v1.33.4+k3s1"));
     assert_eq!(one(&[("plans.yaml", &both)]), "k3s =v1.33.4+k3s1 plans.yaml:5; plans.yaml:12");
+}
+
+/// The image that the Plan installs from is asked for under the tag of the newer version.
+#[rstest]
+#[case::of_docker_hub("rancher/k3s-upgrade", &["oci://docker.io/rancher/k3s-upgrade"])]
+#[case::of_a_mirror("registry.lan:5000/mirror/k3s-upgrade", &["oci://registry.lan:5000/mirror/k3s-upgrade"])]
+#[case::with_the_tag_of_the_version("ghcr.io/a/k3s-upgrade:v1.33.4-k3s1", &["oci://ghcr.io/a/k3s-upgrade"])]
+#[case::with_a_tag_that_is_no_version("rancher/k3s-upgrade:latest", &[])]
+#[case::by_digest(DIGEST, &[])]
+#[case::with_a_variable_without_a_value("${REGISTRY}/k3s-upgrade", &[])]
+fn image_of_a_plan_is_known(#[case] image: &str, #[case] expected: &[&str]) {
+    let plan = plan("server", "v1.33.4+k3s1")
+        .replace("{image: rancher/k3s-upgrade}", &format!("\n    image: {image}"));
+    let resolved = resolved(&[("plan.yaml", &plan)]);
+    let k3s = resolved.components.iter().find(|component| component.id == "k3s").unwrap();
+    assert_eq!(images(k3s), expected);
+    let is_said = k3s.warnings.iter().any(|warning| warning.contains("is not asked"));
+    assert_eq!(is_said, image.contains("${"), "{:?}", k3s.warnings);
+}
+
+const DIGEST: &str =
+    "rancher/k3s-upgrade@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+fn images(component: &Component) -> Vec<String> {
+    component.images.iter().map(UpstreamRef::url).collect()
+}
+
+#[test]
+fn images_are_those_of_every_plan_and_of_what_a_patch_is_for() {
+    let agent = plan("agent", "${K3S_VERSION}").replace("rancher/", "registry.lan/");
+    let both = format!("{}---\n{agent}", plan("server", "${K3S_VERSION}"));
+    let values = applies("./plans", "  postBuild:\n    substitute:\n      K3S_VERSION: v1.33.4+k3s1\n");
+    let found = resolved(&[("clusters/home/ks.yaml", &values), ("plans/plans.yaml", &both)]);
+    let two = ["oci://docker.io/rancher/k3s-upgrade", "oci://registry.lan/k3s-upgrade"];
+    assert_eq!(images(&found.components[0]), two);
+
+    let patched = resolved(&[
+        ("clusters/home/ks.yaml", &applies("./overlay", "")),
+        ("base/kustomization.yaml", "resources: [plan.yaml]\n"),
+        ("base/plan.yaml", &plan("server", "v1.33.3+k3s1")),
+        (
+            "overlay/kustomization.yaml",
+            "resources: [../base]\npatches:\n- target: {kind: Plan, name: server}\n  patch: |-\n    - op: replace\n      \
+             path: /spec/version\n      value: v1.33.4+k3s1\n",
+        ),
+        ("ansible/group_vars/all.yml", "k3s_version: v1.33.4+k3s1\n"),
+    ]);
+    let k3s = patched.components.iter().find(|component| component.id == "k3s").unwrap();
+    assert_eq!(images(k3s), two[..1]);
+    assert_eq!(k3s.given, Given::Exact("v1.33.4+k3s1".to_owned()));
 }
 
 #[test]

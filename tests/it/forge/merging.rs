@@ -4,7 +4,7 @@ use gitops_updater::app::forge::{Forge as _, ForgeErrorClass, MergeMethod, PullR
 use rstest::rstest;
 
 use super::{BRANCH, World, proposal, token};
-use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState, Wish};
+use crate::support::fake_forge::{Account, Answer, Fault, Github, PullState};
 use crate::support::git::Git;
 
 async fn opened(world: &World) -> (u64, String) {
@@ -127,57 +127,19 @@ async fn pull_request_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn superseded_pull_request_is_closed_with_a_link_and_its_branch_goes() {
+async fn superseded_pull_request_is_closed_with_a_link() {
     let world = World::new().await;
-    let (old, head) = opened(&world).await;
+    let (old, _) = opened(&world).await;
     let forge = world.forge();
     let marker = "<!-- gitops-updater/superseded -->";
     for _ in 0..2 {
         forge.comment(old, marker, "Superseded by #2.").await.unwrap();
         forge.close(old).await.unwrap();
-        forge.delete_branch(BRANCH, &head).await.unwrap();
     }
-    let expected = ["POST /issues/1/comments", "PATCH /pulls/1", "POST /graphql"];
-    assert_eq!(world.fake.writes(), expected);
+    assert_eq!(world.fake.writes(), ["POST /issues/1/comments", "PATCH /pulls/1"]);
     let github = world.fake.github();
     assert_eq!(github.comments[0].body, format!("Superseded by #2.\n\n{marker}"));
-    assert_eq!((github.pulls(PullState::Closed), github.branch(BRANCH)), (vec![1], None));
-}
-
-#[tokio::test]
-async fn branch_that_somebody_moved_is_not_deleted() {
-    let world = World::new().await;
-    let (_, head) = opened(&world).await;
-    let moved = world.push(BRANCH, "6.6.6");
-    let error = world.forge().delete_branch(BRANCH, &head).await.unwrap_err();
-    assert_eq!(error.class, ForgeErrorClass::Conflict);
-    assert_eq!(world.fake.github().branch(BRANCH), Some(moved));
-    assert_eq!(world.fake.writes(), [""; 0]);
-}
-
-/// Between the look and the request.
-#[tokio::test]
-async fn branch_that_moves_at_the_last_moment_is_not_deleted_either() {
-    let world = World::new().await;
-    let (_, head) = opened(&world).await;
-    let moved = world.push("other", "6.6.6");
-    let (bare, to) = (world.bare.clone(), moved.clone());
-    world.fake.on_write(move |_, _| {
-        Git::at(&bare).run(["update-ref", &format!("refs/heads/{BRANCH}"), &to]);
-        Wish::GoOn
-    });
-    let error = world.forge().delete_branch(BRANCH, &head).await.unwrap_err();
-    assert_eq!(error.class, ForgeErrorClass::Conflict, "{error}");
-    assert_eq!(world.fake.github().branch(BRANCH), Some(moved));
-}
-
-#[tokio::test]
-async fn branch_of_somebody_else_is_never_deleted() {
-    let world = World::new().await;
-    let head = world.push("feature", "6.1.0");
-    let error = world.forge().delete_branch("feature", &head).await.unwrap_err();
-    assert_eq!(error.class, ForgeErrorClass::Conflict);
-    assert_eq!(world.fake.seen().len(), 0);
+    assert_eq!(github.pulls(PullState::Closed), [1]);
 }
 
 #[rstest]

@@ -228,7 +228,6 @@ async fn everything(world: &World) {
     forge.merge(1, &second.id, MergeMethod::Squash, "podinfo 6.1.1\n\nWhy").await.unwrap();
     forge.pull_requests().await.unwrap();
     forge.pull_requests_of(BRANCH).await.unwrap();
-    forge.delete_branch(BRANCH, &second.id).await.unwrap();
     let person = world.forge();
     person.identity().await.unwrap();
 }

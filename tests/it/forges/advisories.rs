@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use gitops_updater::domain::advisory::{Affected, Event};
 use gitops_updater::domain::upstream::FailureClass;
 use gitops_updater::upstream::mapping::Target;
 use gitops_updater::upstream::osv;
@@ -46,7 +47,14 @@ async fn answer(State(queries): State<Queries>, request: Request) -> Response {
         })
         .to_string(),
         (version, Some(_)) => {
-            let fixed = json!({"id": "GHSA-2", "aliases": ["CVE-2026-2"], "summary": "bad"});
+            let ranges = json!([
+                {"type": "GIT", "events": [{"introduced": "0"}, {"fixed": "0123abcd"}]},
+                {"type": "SEMVER", "events": [{"introduced": "1.33.0"}, {"fixed": "1.33.4+k3s1"}]},
+            ]);
+            let of = |name: &str| json!({"package": {"ecosystem": "Go", "name": name}, "ranges": ranges});
+            let affected = [of("github.com/k3s-io/k3s"), of("github.com/rancher/k3s")];
+            let fixed =
+                json!({"id": "GHSA-2", "aliases": ["CVE-2026-2"], "summary": "bad", "affected": affected});
             let withdrawn = json!({"id": "GO-3", "withdrawn": "2026-01-01T00:00:00Z"});
             json!({"vulns": if version == "1.33.3" { vec![fixed, withdrawn] } else { vec![] }}).to_string()
         }
@@ -68,6 +76,9 @@ async fn an_update_repairs_what_the_target_no_longer_has() {
     let fixed = osv::advisories(&context, "Go", package, "v1.33.3+k3s1", "v1.33.4+k3s1").await.unwrap();
     let ids: Vec<_> = fixed.iter().map(|advisory| (advisory.id.as_str(), &advisory.aliases[..])).collect();
     assert_eq!(ids, [("GHSA-2", &["CVE-2026-2".to_owned()][..])]);
+    // Of the asked package alone, and no ranges of commits.
+    let range = vec![Event::Introduced("1.33.0".to_owned()), Event::Fixed("1.33.4+k3s1".to_owned())];
+    assert_eq!(fixed[0].affected, [Affected { ranges: vec![range], versions: vec![] }]);
     assert_eq!(
         queries.lock().unwrap().queries[0],
         json!({"package": {"ecosystem": "Go", "name": "github.com/k3s-io/k3s"}, "version": "1.33.3"})

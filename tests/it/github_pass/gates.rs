@@ -182,3 +182,28 @@ fn dashboard_is_written_by_a_template_of_the_user() {
     let git = world.git();
     assert_eq!(git.run(["rev-parse", &format!("{}^", pull.head)]), git.run(["rev-parse", "main"]));
 }
+
+/// What its marker does not name was not asked for: a record made anew was merged without any way back.
+#[test]
+fn nothing_is_merged_before_there_is_a_backup_point() {
+    let world = green();
+    let old = world.recorded("helm/apps/podinfo", "backup_id");
+    world.lose_the_state();
+    world.git().run(["update-ref", "-d", &format!("refs/gitops-updater/backups/{old}")]);
+    let number = world.open("podinfo").number;
+    {
+        let mut github = world.forge.github();
+        let body = &mut github.issue(number).body;
+        let named = format!("\"backup_id\":\"{old}\",");
+        assert!(body.contains(&named), "{body}");
+        *body = body.replace(&named, "");
+    }
+    world.pass(LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+    let made = world.recorded("helm/apps/podinfo", "backup_id");
+    world.git().run(["rev-parse", "--verify", &format!("refs/gitops-updater/backups/{made}")]);
+    assert!(world.open("podinfo").body.contains(&made), "{}", world.open("podinfo").body);
+    world.green("podinfo");
+    world.pass(MUCH_LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+}

@@ -209,3 +209,86 @@ fn pull_requests_and_issues_of_others_are_left_alone() {
     assert!(github.issues[&1].open && github.issues[&1].body.is_empty());
     assert!(github.issues.len() >= 4, "our own pull request and dashboard");
 }
+
+/// A person gives a pull request another base branch, as GitHub lets people do.
+fn give(world: &World, name: &str, branch: &str) {
+    let git = world.git();
+    if git.run(["for-each-ref", &format!("refs/heads/{branch}")]).is_empty() {
+        git.run(["branch", branch, "main"]);
+    }
+    let number = world.open(name).number;
+    world.forge.github().issue(number).pull.as_mut().unwrap().base = branch.to_owned();
+}
+
+/// It was merged into the other branch by the bot, and that recorded as the step's merge.
+#[test]
+fn pull_request_for_another_branch_is_left_alone_until_it_is_for_ours_again() {
+    let mut world = World::new();
+    world.configure("policy: {semver_gates: {patch: auto}}\n");
+    world.pass(NOW);
+    give(&world, "podinfo", "staging");
+    world.green("podinfo");
+    let end = |world: &World| (world.pulls(), world.git().run(["for-each-ref", "refs/heads"]));
+    let before = end(&world);
+    world.pass(LATER);
+    assert_eq!(end(&world), before);
+    // Nor is anything newer of it proposed beside it.
+    world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
+    let report = world.pass(LATER);
+    assert_eq!(end(&world), before);
+    let waiting = report["waiting"].to_string();
+    assert!(waiting.contains("is for the branch `staging` now"), "{waiting}");
+    let held = report["plan"]["held"].to_string();
+    assert!(held.contains("the pull request of 6.5.1 to another branch"), "{held}");
+    let dashboard = world.dashboard().body;
+    assert!(dashboard.contains("is for the branch `staging` now"), "{dashboard}");
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+    world.quiet(LATER);
+
+    world.publish("podinfo", &["6.5.0", "6.5.1"]);
+    give(&world, "podinfo", "main");
+    world.pass(MUCH_LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+}
+
+#[test]
+fn merge_into_another_branch_is_none_into_ours() {
+    let world = World::new();
+    world.pass(NOW);
+    give(&world, "podinfo", "staging");
+    world.merge("podinfo", "squash");
+    let number = world.pulls()[0].0;
+    let waits = |world: &World| {
+        let waiting = world.pass(LATER)["waiting"].to_string();
+        assert!(waiting.contains("was merged into the branch `staging`"), "{waiting}");
+        drop(world.run(&["verify", "--now", LATER]).exited(0));
+        assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+    };
+    waits(&world);
+    // The record made anew says no more.
+    world.lose_the_state();
+    waits(&world);
+    world.quiet(LATER);
+    // A person asks for it to be proposed for the base branch all the same.
+    world.tick(&["gitops-updater:rebuild"]);
+    world.pass(MUCH_LATER);
+    world.pass(MUCH_LATER);
+    assert_ne!(world.open("podinfo").number, number);
+    let updates = world.updates();
+    assert!(updates.contains(&"helm/apps/podinfo 6.5.1 abandoned".to_owned()), "{updates:?}");
+    assert!(updates.contains(&"helm/apps/podinfo 6.5.1 proposed".to_owned()), "{updates:?}");
+}
+
+#[test]
+fn version_that_comes_to_the_base_branch_by_way_of_another_branch_is_done() {
+    let world = World::new();
+    world.pass(NOW);
+    give(&world, "podinfo", "staging");
+    world.merge("podinfo", "squash");
+    world.pass(LATER);
+    world.git().run(["update-ref", "refs/heads/main", "refs/heads/staging"]);
+    world.pull();
+    world.pass(LATER);
+    let updates = world.updates();
+    assert_eq!(updates, ["helm/apps/podinfo 6.5.1 abandoned", "helm/apps/website 1.1.0 proposed"]);
+}

@@ -91,6 +91,32 @@ fn revert_is_proposed_where_the_branch_is_protected() {
     assert!(state.contains("6.5.1"), "{state}");
 }
 
+/// GitHub is the author of the branch then: what a pass had pushed that was killed before it opened the pull request was
+/// taken for somebody else's, and the update held for good.
+#[test]
+fn revert_by_commits_of_github_goes_on_from_the_branch_that_was_pushed() {
+    let world = World::new();
+    world.configure("commits: {through_api: true}\nvalidation: {revert_by: pull_request}\n");
+    decided(&world, "squash");
+    world.forge.fail(Fault::instead("POST", "/pulls", Answer::refuse(422, "Validation Failed")));
+    drop(world.run(&["verify", "--now", LATER]).exited(22));
+    assert_eq!(world.forge.faults_left(), 0);
+    let branch = world.branches().into_iter().find(|branch| branch.contains("revert")).unwrap();
+    drop(world.run(&["verify", "--now", MUCH_LATER]).exited(21));
+    assert_eq!(world.open("revert").pull.unwrap().head, branch);
+
+    // What somebody adds to it meanwhile is still theirs.
+    let world = World::new();
+    world.configure("commits: {through_api: true}\nvalidation: {revert_by: pull_request}\n");
+    decided(&world, "squash");
+    world.forge.fail(Fault::instead("POST", "/pulls", Answer::refuse(422, "Validation Failed")));
+    drop(world.run(&["verify", "--now", LATER]).exited(22));
+    let mine = world.somebody_commits(&branch, "apps/mine.yaml", "mine: 1\n");
+    let told = world.run(&["verify", "--now", MUCH_LATER]);
+    assert!(told.stdout.contains("has commits of somebody else"), "{told}");
+    assert_eq!(world.git().run(["rev-parse", &branch]), mine);
+}
+
 /// A token that may do all but write statuses, as the README once had it.
 fn without_statuses(world: &World) {
     let mut account = Account::bot(41_898_282, "github-actions[bot]");

@@ -92,6 +92,24 @@ fn pull_requests_stay_for_their_branch_while_another_one_is_checked_out() {
 }
 
 #[test]
+fn pull_requests_for_another_branch_than_the_base_branch_are_left_alone() {
+    let sandbox = sandbox();
+    drop(on(&sandbox, &["run"]));
+    sandbox.git().run(["branch", "stable"]);
+    let config = sandbox.work().with_file_name("mine.yaml");
+    let mine = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{mine}forge: {{base_branch: stable}}\n")).unwrap();
+    let later = on(&sandbox, &["run", "--now", "2026-08-23T11:00:00Z"]);
+    assert!(later.said().contains("is for the branch `main` now"), "{later}");
+    assert_eq!(pulls(&sandbox), OPEN);
+    drop(on(&sandbox, &["pr", "merge", "1"]));
+    let later = on(&sandbox, &["run", "--now", "2026-08-23T12:00:00Z"]);
+    assert!(later.said().contains("was merged into the branch `main`"), "{later}");
+    assert!(!later.stdout.contains("Record the merge"), "{later}");
+    assert_eq!(pulls(&sandbox), [OPEN[0].replace("open", "merged"), OPEN[1].to_owned()]);
+}
+
+#[test]
 fn branch_that_somebody_took_away_is_made_again() {
     let sandbox = sandbox();
     drop(on(&sandbox, &["run"]));

@@ -14,6 +14,7 @@ use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
 use gitops_updater::app::probes::{NoTrials, Trier};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::{self, Config, Origin, Trust};
+use gitops_updater::domain::advisory::{Advisory, Affected, Event};
 use gitops_updater::domain::chart_diff::{Comparison, UserValues};
 use gitops_updater::domain::message::{Overrides, Templates};
 use gitops_updater::domain::policy::circumstances::KillSwitch;
@@ -57,8 +58,19 @@ impl Upstreams for Published {
         }
     }
 
-    async fn advisories(&self, _: &str, _: &str, _: &str) -> Result<Vec<String>, UpstreamFailure> {
-        Err(failure())
+    /// Of Longhorn there is one for each minor, which ends with its second patch.
+    async fn advisories(&self, module: &str, _: &str, _: &str) -> Result<Vec<Advisory>, UpstreamFailure> {
+        if module != "github.com/longhorn/longhorn-manager" {
+            return Err(failure());
+        }
+        let advisory = |minor: u64| Advisory {
+            name: format!("CVE-2025-8{minor:03}"),
+            affected: vec![Affected {
+                ranges: vec![vec![Event::Introduced("0".to_owned()), Event::Fixed(format!("1.{minor}.1"))]],
+                versions: Vec::new(),
+            }],
+        };
+        Ok([9, 10, 11].map(advisory).to_vec())
     }
 
     async fn inspect(&self, _: &UpstreamRef, _: &str) -> Result<DeepChecks, UpstreamFailure> {

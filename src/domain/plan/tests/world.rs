@@ -161,6 +161,7 @@ impl Small {
             digest: None,
             managed_elsewhere: None,
             tag_prefix: None,
+            images: Default::default(),
             warnings: Vec::new(),
             pins: vec![pin],
         };
@@ -190,7 +191,13 @@ impl Small {
             upstream: None,
             pins: Vec::new(),
         };
-        self.subjects.push(Subject { component, entry, current: Some(current), candidates });
+        self.subjects.push(Subject {
+            component,
+            entry,
+            current: Some(current),
+            candidates,
+            advisories: Vec::new(),
+        });
         self
     }
 
