@@ -213,7 +213,10 @@ fn spans_left_out(line: &str, out: &mut String) {
         let run = rest.bytes().take_while(|byte| *byte == b'`').count();
         if letter == '\\' {
             out.push('z');
-            rest = rest.get(2..).unwrap_or_default();
+            // The sign behind it may have several bytes.
+            let mut signs = rest.chars();
+            signs.nth(1);
+            rest = signs.as_str();
         } else if run > 0 {
             out.push('z');
             rest = &rest[run..];

@@ -458,6 +458,8 @@ pub fn mark_reverted(
         commit: None,
         made_at: None,
         back_at: None,
+        // The breaker is for what the bot does by itself.
+        seen_by: Some("a person".to_owned()),
     });
     reversal.made_at.get_or_insert(now);
     if let Some(commit) = commit {

@@ -102,6 +102,12 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
 /// Lets proposing and merging go on after too many reverts; `None` where nothing is stopped.
 pub fn close_breaker(state: &mut State, by: &str) -> Option<Transition> {
     let breaker = state.breaker.take()?;
+    // Whoever closes it has looked at these.
+    for update in state.updates.values_mut() {
+        if let Some(reversal) = update.settling.reversal.as_mut().filter(|one| one.made_at.is_some()) {
+            reversal.seen_by.get_or_insert_with(|| by.to_owned());
+        }
+    }
     Some(
         Transition::new("Close the circuit breaker")
             .because(format!("{by} has looked; it was open because {}", breaker.reason()))

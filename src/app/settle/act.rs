@@ -8,6 +8,7 @@ use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::{Breaker, Evidence, Holding, Reversal, Said};
 use crate::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
 use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::repo::write::Id;
 use crate::state::Transition;
 
 /// Code of the reason that nothing at all is seen of an update.
@@ -270,6 +271,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 commit: None,
                 made_at: None,
                 back_at: None,
+                seen_by: None,
             });
             update.stage = Stage::Rolling;
             update.status = update.stage.status();
@@ -321,6 +323,7 @@ impl<F: Forge> UnderWay<'_, F> {
                     commit: None,
                     made_at: None,
                     back_at: None,
+                    seen_by: None,
                 });
                 reversal.commit = Some(commit.clone());
                 reversal.made_at = Some(at);
@@ -390,6 +393,19 @@ impl<F: Forge> UnderWay<'_, F> {
         })
     }
 
+    /// Records that somebody put other versions where an update had put its own.
+    pub(super) fn record_replaced(&mut self, id: &str, by: Id, at: Timestamp) -> Result<(), Error> {
+        self.record_update(id, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(format!("{} put another version in its place", by.short()));
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = at;
+            }
+        })
+    }
+
     /// Records that the base branch lost the merge: nothing of it is there to be judged.
     pub(super) fn record_lost(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
         let branch = self.world.base_branch.clone();
@@ -420,7 +436,7 @@ fn quarantine(state: &mut State, update: &Update, reason: &str, at: Timestamp) {
 
 fn trip(state: &mut State, at: Timestamp) {
     let made = state.updates.values().filter_map(|update| {
-        let reversal = update.settling.reversal.as_ref()?;
+        let reversal = update.settling.reversal.as_ref().filter(|reversal| reversal.seen_by.is_none())?;
         Some((update.update_id.as_str(), reversal.made_at?))
     });
     if let Some(breaker) = Breaker::tripped(made, at)

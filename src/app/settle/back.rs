@@ -108,7 +108,13 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     self.run.record_reverted(id, &commit.to_string(), ours, now)
                 }
                 Ok(OnBranch::Lost) => self.run.record_lost(id, now),
-                Ok(OnBranch::Landed { .. } | OnBranch::Unclear { .. }) => continue,
+                // Where nodes or data have moved, the judge says what the cluster makes of it.
+                Ok(OnBranch::Replaced { commit }) if !self.cannot_go_back(id) => {
+                    self.run.record_replaced(id, commit, now)
+                }
+                Ok(OnBranch::Replaced { .. } | OnBranch::Landed { .. } | OnBranch::Unclear { .. }) => {
+                    continue;
+                }
                 Err(error) => Err(error),
             };
             self.followed.remove(id);

@@ -4,11 +4,14 @@ use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay};
 use crate::domain::message::{Reverts, Stops};
 use crate::domain::settle::line;
-use crate::domain::state::Update;
+use crate::domain::settle::pins::{self, Stands};
+use crate::domain::state::{Stage, Update};
 use crate::repo::write::{self, CommitInfo, Id, Landed, Standing};
 
 /// Most commits after a merge that are looked at.
 const MOST_COMMITS: usize = 5_000;
+/// Largest file whose versions are compared, in bytes.
+const PINNED_LIMIT: usize = 1 << 20;
 /// Most commits that the judge is told of.
 const MOST_TOLD: usize = 500;
 
@@ -31,6 +34,11 @@ pub(super) enum OnBranch {
         /// It is ours.
         ours: bool,
     },
+    /// Somebody put other versions where it put its own.
+    Replaced {
+        /// The commit by which.
+        commit: Id,
+    },
     /// The base branch does not have the merge any more.
     Lost,
     /// It is there; what it brought in cannot be told.
@@ -46,7 +54,7 @@ impl<F: Forge> UnderWay<'_, F> {
     /// What became of an update until the base branch as it was seen.
     pub(super) fn on_branch(&self, update: &Update) -> Result<OnBranch, Error> {
         let git = &self.pass.git;
-        let tip = self.world.base;
+        let mut tip = self.world.base;
         let Some(merge) = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok()) else {
             return Ok(OnBranch::Unclear {
                 reason: "it is not known which commit merged it".to_owned(),
@@ -54,7 +62,12 @@ impl<F: Forge> UnderWay<'_, F> {
             });
         };
         if !git.has(merge) || !git.is_ancestor(merge, tip)? {
-            return Ok(OnBranch::Lost);
+            // It may have been merged after the branch was looked at, and before the pull requests were.
+            let name = format!("refs/heads/{}", self.world.base_branch);
+            match git.fetch(|known| known == name)?.branch(&self.world.base_branch) {
+                Some(now) if git.has(merge) && git.is_ancestor(merge, now)? => tip = now,
+                _ => return Ok(OnBranch::Lost),
+            }
         }
         let later = match git.commits_since(Some(merge), tip, MOST_COMMITS) {
             Ok(later) => later,
@@ -84,7 +97,17 @@ impl<F: Forge> UnderWay<'_, F> {
             (Standing::Changed(_), Some(own)) => {
                 return Ok(OnBranch::Reverted { commit: own.id, ours: true });
             }
-            (Standing::Changed(changed), None) => changed,
+            (Standing::Changed(changed), None) => match self.pins(landed, &paths, tip)? {
+                Stands::Old => {
+                    let commit = last_touching(&later, git, &paths)?.unwrap_or(tip);
+                    return Ok(OnBranch::Reverted { commit, ours: false });
+                }
+                Stands::Other => {
+                    let commit = last_touching(&later, git, &paths)?.unwrap_or(tip);
+                    return Ok(OnBranch::Replaced { commit });
+                }
+                Stands::New | Stands::Unclear => changed,
+            },
             (Standing::Reverted, own) => {
                 let commit = match own {
                     Some(own) => own.id,
@@ -94,6 +117,28 @@ impl<F: Forge> UnderWay<'_, F> {
             }
         };
         Ok(OnBranch::Landed { landed, paths, changed })
+    }
+
+    /// What stands at a commit where an update put its versions, whatever else changed around them.
+    fn pins(&self, landed: Landed, paths: &[String], at: Id) -> Result<Stands, Error> {
+        let git = &self.pass.git;
+        let text = |commit: Id, path: &String| match git.read_file(commit, path, PINNED_LIMIT) {
+            Ok(bytes) => Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok())),
+            // No file any more, or a very large one: nothing can be told of it.
+            Err(write::Error::TooLarge { .. } | write::Error::Path { .. }) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let mut all: Option<Stands> = None;
+        for path in paths {
+            let (before, after, now) =
+                (text(landed.before, path)?, text(landed.after, path)?, text(at, path)?);
+            let here = match (before, after, now) {
+                (Some(before), Some(after), Some(now)) => pins::stands(&before, &after, &now),
+                _ => Stands::Unclear,
+            };
+            all = Some(all.map_or(here, |all| all.and(here)));
+        }
+        Ok(all.unwrap_or(Stands::Unclear))
     }
 
     /// What an update brought in.
@@ -153,21 +198,50 @@ impl<F: Forge> UnderWay<'_, F> {
             Err(write::Error::TooLarge { .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        commits.iter().rev().map(|commit| self.told(commit)).collect()
+        let landings = self.landings()?;
+        commits.iter().rev().map(|commit| self.told(commit, &landings)).collect()
     }
 
-    fn told(&self, commit: &CommitInfo) -> Result<line::Commit, Error> {
+    /// What merged updates brought in, by id.
+    fn landings(&self) -> Result<Vec<(String, Landed, Vec<String>)>, Error> {
+        let mut landings = Vec::new();
+        for update in self.world.state.updates.values() {
+            let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
+            let is_open = matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
+            let Some(merge) = merge.filter(|merge| is_open && self.pass.git.has(*merge)) else { continue };
+            if let Some(landed) = self.landed(update, merge)? {
+                landings.push((update.update_id.clone(), landed, self.pass.git.landed_paths(landed)?));
+            }
+        }
+        Ok(landings)
+    }
+
+    fn told(
+        &self,
+        commit: &CommitInfo,
+        landings: &[(String, Landed, Vec<String>)],
+    ) -> Result<line::Commit, Error> {
         let files = match commit.parents.first() {
             // Beyond the border of a shallow clone nobody knows.
             Some(parent) if self.pass.git.has(*parent) => self.pass.git.changed_paths(*parent, commit.id)?,
             _ => Vec::new(),
         };
+        let mut reverts: Vec<String> = Reverts::parse(&commit.message).into_iter().collect();
+        for (id, landed, paths) in landings {
+            let is_touched = files.iter().any(|file| paths.contains(file));
+            let is_later = commit.id != landed.after
+                && is_touched
+                && self.pass.git.is_ancestor(landed.after, commit.id)?;
+            if is_later && !reverts.contains(id) && self.pins(*landed, paths, commit.id)? == Stands::Old {
+                reverts.push(id.clone());
+            }
+        }
         Ok(line::Commit {
             id: commit.id.to_string(),
             parents: commit.parents.iter().map(ToString::to_string).collect(),
             message: commit.message.chars().take(4_000).collect(),
             files,
-            reverts: Reverts::parse(&commit.message).into_iter().collect(),
+            reverts,
         })
     }
 }

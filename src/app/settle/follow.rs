@@ -125,8 +125,8 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 let first = merge.map(|merge| git.commit_info(merge)).transpose()?;
                 (first.and_then(|info| info.parents.first().copied()), paths)
             }
-            // Nodes and data do not go back by themselves: a person's revert is watched, too.
-            OnBranch::Reverted { ours: false, .. } if self.cannot_go_back(id) => {
+            // Nodes and data do not go back by themselves: what a person put there is watched, too.
+            OnBranch::Reverted { ours: false, .. } | OnBranch::Replaced { .. } if self.cannot_go_back(id) => {
                 let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
                 let before = merge.map(|merge| git.commit_info(merge)).transpose()?;
                 let before = before.and_then(|info| info.parents.first().copied());
@@ -134,7 +134,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     before.zip(merge).map(|(before, merge)| git.changed_paths(before, merge)).transpose()?;
                 (before, paths.unwrap_or_default())
             }
-            OnBranch::Reverted { .. } | OnBranch::Lost => return Ok(None),
+            OnBranch::Reverted { .. } | OnBranch::Replaced { .. } | OnBranch::Lost => return Ok(None),
         };
         let merged = Merged {
             id: id.to_owned(),

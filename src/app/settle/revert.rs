@@ -58,6 +58,10 @@ impl<F: Forge> UnderWay<'_, F> {
                     self.record_lost(&id, now)?;
                     return Ok(Taken::Back);
                 }
+                OnBranch::Replaced { commit } => {
+                    let text = format!("not reverted: `{}` put another version in its place", commit.short());
+                    return Ok(Taken::Held(decision.held("changed_since", text)));
+                }
                 OnBranch::Unclear { reason, .. } => {
                     return Ok(Taken::Held(
                         decision.held("merge_unclear", format!("not reverted: {reason}")),

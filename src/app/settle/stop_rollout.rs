@@ -231,6 +231,10 @@ impl<F: Forge> UnderWay<'_, F> {
         };
         let paths = match self.on_branch(update)? {
             OnBranch::Reverted { .. } | OnBranch::Lost => return Ok(None),
+            OnBranch::Replaced { commit } => {
+                let who = commit.short();
+                return Ok(Some(all(&format!("`{who}` changed the same files, so a person is at work"))));
+            }
             OnBranch::Unclear { paths, .. } => paths,
             OnBranch::Landed { landed, paths, changed } => {
                 let stranger = match changed.is_empty() {

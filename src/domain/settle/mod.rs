@@ -13,6 +13,7 @@ pub mod kind;
 pub mod line;
 pub mod memory;
 pub mod object;
+pub mod pins;
 #[cfg(test)]
 mod properties;
 mod radius;

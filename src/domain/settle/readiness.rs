@@ -69,6 +69,13 @@ pub(super) fn kustomization(world: &World, key: (&str, &str), commit: &str) -> S
     applies(world, key, |revision| contains(world, revision, commit) == Some(true))
 }
 
+/// Whether a Kustomization has applied something of which nobody knows how it stands to a commit.
+pub(super) fn is_ahead(world: &World, (namespace, name): (&str, &str), commit: &str) -> bool {
+    get_kustomization(world, namespace, name).is_some_and(|(_, detail)| {
+        commit_of(&detail.last_applied).is_some() && contains(world, &detail.last_applied, commit).is_none()
+    })
+}
+
 /// Whether a Kustomization has applied a version of the source that it is built from.
 pub(super) fn built(world: &World, key: (&str, &str), version: &str) -> State {
     match applies(world, key, |revision| is_of(revision, version)) {

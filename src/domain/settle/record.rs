@@ -243,6 +243,9 @@ pub struct Reversal {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub back_at: Option<Timestamp>,
+    /// Who wanted it, or has looked at it since: it counts for the circuit breaker no more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seen_by: Option<String>,
 }
 
 /// Everything that was said of one update, oldest first: `evidence/<update id>.yaml`.

@@ -32,6 +32,7 @@ fn decided(world: &World, method: &str) -> String {
             commit: None,
             made_at: None,
             back_at: None,
+            seen_by: None,
         });
         Some(Transition::of(update))
     });

@@ -235,6 +235,11 @@ fn second_revert_within_a_day_stops_all_proposing_until_a_person_looks() {
         .store()
         .change(MUCH_LATER.parse().unwrap(), |state| gitops_updater::app::pass::close_breaker(state, "jane"))
         .unwrap();
+    // Whoever closes it has looked at these: the next one alone does not open it again.
+    let state = second.state();
+    let reversals = state.updates.values().filter_map(|update| update.settling.reversal.as_ref());
+    let seen: Vec<_> = reversals.filter(|one| one.made_at.is_some()).map(|one| &one.seen_by).collect();
+    assert!(!seen.is_empty() && seen.iter().all(|by| by.as_deref() == Some("jane")), "{seen:?}");
     let store = second.store();
     for id in second.state().updates.keys() {
         let now = MUCH_LATER.parse().unwrap();

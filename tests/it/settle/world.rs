@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gitops_updater::app::effects::Witness;
 use gitops_updater::app::forge::{CommitStatus, Forge as _, MergeMethod, PullRequest};
-use gitops_updater::app::pass::{Error, Pass};
+use gitops_updater::app::pass::{Error, Pass, World as Observed};
 use gitops_updater::app::probes::Trier;
 use gitops_updater::app::settle::{Settle, Settled};
 use gitops_updater::domain::settle::record::Reversal;
@@ -88,6 +88,7 @@ impl Settling {
                 commit: None,
                 made_at: None,
                 back_at: None,
+                seen_by: None,
             });
             Some(Transition::of(update))
         });
@@ -158,6 +159,18 @@ pub(super) fn settle_before(
     proposes: bool,
 ) -> Result<Settled, Error> {
     let world = pass.observe()?;
+    settle_in(pass, world, cluster, wait, settings, proposes)
+}
+
+/// Settles in the world as it was seen.
+pub(super) fn settle_in(
+    pass: &Pass<'_, LocalForge>,
+    world: Observed,
+    cluster: Option<&Scripted>,
+    wait: Option<std::time::Duration>,
+    settings: Settings,
+    proposes: bool,
+) -> Result<Settled, Error> {
     let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
     pass.settle(
         world,

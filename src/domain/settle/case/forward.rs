@@ -14,6 +14,9 @@ use super::short;
 use super::weigh::Weight;
 use super::{Case, Opinion, ROLLOUT, Try};
 
+/// Code of what waits for the branch to be looked at again.
+const AHEAD: &str = "ahead_of_branch";
+
 impl Case {
     pub(super) fn look_forward(&mut self, world: &World, settings: &Settings, commit: &str) -> Opinion {
         if let Some((verdict, action, reasons)) = statuses::opinion(world, &self.update, commit) {
@@ -49,6 +52,10 @@ impl Case {
                 suspended.extend(self.regressed.clone());
                 Opinion::new(Verdict::Regressed, Action::Hold, suspended)
             };
+        }
+        if failures.is_empty() && !waits.is_empty() && waits.iter().all(|why| why.code == AHEAD) {
+            // Neither a sample nor a new beginning.
+            return Opinion::new(Verdict::Unknown, Action::Wait, waits);
         }
         if !failures.is_empty() || !waits.is_empty() {
             self.unsettle();
@@ -90,6 +97,15 @@ impl Case {
         let mut states = Vec::new();
         for (namespace, name) in &self.radius.kustomizations {
             let mut state = readiness::kustomization(world, (namespace, name), commit);
+            // It had the commit, and has one now that the branch was not seen to have: it is looked at again.
+            if matches!(state, State::Pending(_))
+                && self.applied_since.is_some()
+                && readiness::is_ahead(world, (namespace, name), commit)
+            {
+                let object = Some(format!("Kustomization/{namespace}/{name}"));
+                let text = "has applied a commit that is not seen on the branch yet";
+                state = State::Pending(reason(AHEAD, object, text));
+            }
             // What was bad before is applied all the same.
             if let State::Failing(failure) = &state
                 && let Then::ForEver { health: true, .. } = failure.then

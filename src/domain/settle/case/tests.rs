@@ -130,3 +130,27 @@ fn a_kustomization_at_the_commit_before_the_merge_is_known_to_apply_it() {
     let last = said.last().unwrap();
     assert_eq!((last.verdict, last.reasons[0].code.as_str()), (Verdict::Unknown, "not_applied"), "{said:?}");
 }
+
+/// Flux was ahead of the observer by one commit of somebody else's: the window began anew with every such commit.
+#[test]
+fn a_commit_that_flux_has_first_does_not_begin_the_window_anew() {
+    let next = "4444444444444444444444444444444444444444";
+    let mut judge = judge(None);
+    added(&mut judge, &kustomization(BASE));
+    added(&mut judge, &deployment(2, true));
+    let mut said = merge(&mut judge);
+    said.extend(tell(&mut judge, 2.0, json!({"type": "MODIFIED", "object": kustomization(MERGE)})));
+    said.extend(judge.advance(Moment(8_000)));
+    assert_eq!(said.last().unwrap().verdict, Verdict::Healthy, "{said:?}");
+    said.extend(tell(&mut judge, 8.5, json!({"type": "MODIFIED", "object": kustomization(next)})));
+    said.extend(judge.advance(Moment(9_500)));
+    assert_eq!(said.last().unwrap().reasons[0].code, "ahead_of_branch", "{said:?}");
+    said.extend(tell(
+        &mut judge,
+        9.6,
+        json!({"commit": {"id": next, "parents": [MERGE], "files": ["README.md"]}}),
+    ));
+    said.extend(judge.advance(Moment(16_000)));
+    let last = said.last().unwrap();
+    assert_eq!((last.verdict, last.action), (Verdict::Healthy, Action::Complete), "{said:?}");
+}
