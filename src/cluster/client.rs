@@ -91,11 +91,12 @@ pub(super) async fn clients(access: &Access) -> Result<Clients, Error> {
     config.read_timeout = Some(TIMEOUT);
     // Fifteen tries with waits of up to a thousand seconds: whoever asks decides how long it may take.
     config.default_retry = false;
-    let url = format!(
-        "{}://{}",
-        config.cluster_url.scheme_str().unwrap_or("https"),
-        config.cluster_url.authority().map(|authority| authority.host()).unwrap_or_default()
-    );
+    // Without a user, which an authority may have.
+    let authority = config.cluster_url.authority();
+    let host = authority.map(|authority| authority.host()).unwrap_or_default();
+    let port = authority.and_then(|authority| authority.port_u16());
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let url = format!("{}://{host}{port}", config.cluster_url.scheme_str().unwrap_or("https"));
     let namespace = config.default_namespace.clone();
     let client =
         |config| Client::try_from(config).map_err(|source| Error::Client { source: Box::new(source) });

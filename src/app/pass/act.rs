@@ -20,6 +20,8 @@ use crate::state::Transition;
 
 /// Most commits of a branch of ours that are looked at.
 const MOST_COMMITS: usize = 100;
+/// Why nothing is done about what another run has recorded since this one began.
+pub(super) const MEANWHILE: &str = "another run went on with it meanwhile";
 /// Who ticked a box on the dashboard: whoever may edit issues.
 pub(super) const DASHBOARD: &str = "a person on the dashboard";
 
@@ -222,6 +224,11 @@ impl<F: Forge> Run<'_, F> {
                 let holds = match action {
                     Action::Propose => {
                         self.look_at_state()?;
+                        let recorded = self.world.state.updates.get(&id);
+                        if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {
+                            self.waiting.insert(id, MEANWHILE.to_owned());
+                            return Ok(false);
+                        }
                         self.unproposed_holds(&step)
                     }
                     // What is open stays as it should be at any hour.

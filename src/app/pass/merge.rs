@@ -1,6 +1,6 @@
 //! Merges what is under the gate `auto`, and takes the wish for it back while nothing may be merged.
 
-use super::act::complete;
+use super::act::{MEANWHILE, complete};
 use super::{Error, Run};
 use crate::app::effects::Effect;
 use crate::app::forge::{
@@ -98,7 +98,7 @@ impl<F: Forge> Run<'_, F> {
         self.look_at_state()?;
         let recorded = self.world.state.updates.get(&update.update_id);
         if recorded.is_none_or(|recorded| recorded.stage != Stage::Proposed) {
-            return Ok(Some("another run went on with it meanwhile".to_owned()));
+            return Ok(Some(MEANWHILE.to_owned()));
         }
         Ok(self.gates().merge_hold(update).map(|hold| hold.reason))
     }

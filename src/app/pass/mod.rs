@@ -219,7 +219,9 @@ impl<F: Forge> Pass<'_, F> {
         run.adopt()?;
         run.obey()?;
         run.record_rolled_back()?;
-        run.end_rollbacks()?;
+        if let Err(error) = run.end_rollbacks() {
+            run.failed("rollback", error)?;
+        }
         let mut planned = run.plan();
         let mut made_from = run.world.state.clone();
         run.take_further(&planned)?;
@@ -240,7 +242,9 @@ impl<F: Forge> Pass<'_, F> {
             Err(error) => run.failed("dashboard", error)?,
             Ok(()) => {}
         }
-        run.prune()?;
+        if let Err(error) = run.prune() {
+            run.failed("backups", error)?;
+        }
         // Always, so that a pass that was stopped just before this leaves nothing behind.
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
@@ -392,9 +396,10 @@ impl<F: Forge> Run<'_, F> {
             .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
             .filter_map(|update| update.backup_id.clone())
             .collect();
-        if self.kill_switch.is_none() {
-            self.prune_data(&in_use)?;
+        if self.may_not()? {
+            return Ok(());
         }
+        self.prune_data(&in_use)?;
         let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
         let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
         if outdated.is_empty() || self.may_not()? {

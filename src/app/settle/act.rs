@@ -323,7 +323,8 @@ impl<F: Forge> UnderWay<'_, F> {
                     commit: None,
                     made_at: None,
                     back_at: None,
-                    seen_by: None,
+                    // Nobody here decided it: a person went back with a command.
+                    seen_by: Some("a person".to_owned()),
                 });
                 reversal.commit = Some(commit.clone());
                 reversal.made_at = Some(at);

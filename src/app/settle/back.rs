@@ -108,8 +108,8 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     self.run.record_reverted(id, &commit.to_string(), ours, now)
                 }
                 Ok(OnBranch::Lost) => self.run.record_lost(id, now),
-                // Where nodes or data have moved, the judge says what the cluster makes of it.
-                Ok(OnBranch::Replaced { commit }) if !self.cannot_go_back(id) => {
+                // A revert of ours that is proposed has its own end.
+                Ok(OnBranch::Replaced { commit }) if update.settling.reversal.is_none() => {
                     self.run.record_replaced(id, commit, now)
                 }
                 Ok(OnBranch::Replaced { .. } | OnBranch::Landed { .. } | OnBranch::Unclear { .. }) => {

@@ -1,8 +1,11 @@
 //! What the base branch says of a merged update: whether it still stands as it was merged.
 
+use std::collections::BTreeSet;
+
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay};
 use crate::domain::message::{Reverts, Stops};
+use crate::domain::notice::kind_of;
 use crate::domain::settle::line;
 use crate::domain::settle::pins::{self, Stands};
 use crate::domain::state::{Stage, Update};
@@ -97,6 +100,8 @@ impl<F: Forge> UnderWay<'_, F> {
             (Standing::Changed(_), Some(own)) => {
                 return Ok(OnBranch::Reverted { commit: own.id, ours: true });
             }
+            // Of what nodes or data follow the cluster tells.
+            (Standing::Changed(changed), None) if stays_in_cluster(update) => changed,
             (Standing::Changed(changed), None) => match self.pins(landed, &paths, tip)? {
                 Stands::Old => {
                     let commit = last_touching(&later, git, &paths)?.unwrap_or(tip);
@@ -190,7 +195,13 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 
     /// Commits of the base branch from `since` to `until`, as the judge is told of them, oldest first.
-    pub(super) fn told_commits(&self, since: Option<Id>, until: Id) -> Result<Vec<line::Commit>, Error> {
+    /// but those that were `told` before.
+    pub(super) fn told_commits(
+        &self,
+        since: Option<Id>,
+        until: Id,
+        told: &BTreeSet<String>,
+    ) -> Result<Vec<line::Commit>, Error> {
         let git = &self.pass.git;
         let commits = match git.commits_since(since, until, MOST_TOLD) {
             Ok(commits) => commits,
@@ -198,22 +209,34 @@ impl<F: Forge> UnderWay<'_, F> {
             Err(write::Error::TooLarge { .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        let landings = self.landings()?;
-        commits.iter().rev().map(|commit| self.told(commit, &landings)).collect()
+        let new: Vec<&CommitInfo> =
+            commits.iter().rev().filter(|commit| !told.contains(&commit.id.to_string())).collect();
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let landings = self.landings();
+        new.into_iter().map(|commit| self.told(commit, &landings)).collect()
     }
 
-    /// What merged updates brought in, by id.
-    fn landings(&self) -> Result<Vec<(String, Landed, Vec<String>)>, Error> {
-        let mut landings = Vec::new();
-        for update in self.world.state.updates.values() {
+    /// What merged updates brought in, by id; what cannot be told of one says nothing of the others.
+    fn landings(&self) -> Vec<(String, Landed, Vec<String>)> {
+        let of = |update: &Update| -> Result<Option<(String, Landed, Vec<String>)>, Error> {
             let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
             let is_open = matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
-            let Some(merge) = merge.filter(|merge| is_open && self.pass.git.has(*merge)) else { continue };
-            if let Some(landed) = self.landed(update, merge)? {
-                landings.push((update.update_id.clone(), landed, self.pass.git.landed_paths(landed)?));
-            }
-        }
-        Ok(landings)
+            let Some(merge) = merge.filter(|merge| is_open && self.pass.git.has(*merge)) else {
+                return Ok(None);
+            };
+            let Some(landed) = self.landed(update, merge)? else { return Ok(None) };
+            Ok(Some((update.update_id.clone(), landed, self.pass.git.landed_paths(landed)?)))
+        };
+        let updates = self.world.state.updates.values().filter(|update| !stays_in_cluster(update));
+        let known = updates.filter_map(|update| {
+            of(update).unwrap_or_else(|error| {
+                tracing::warn!(component = update.component, reason = %error, "cannot tell what was merged");
+                None
+            })
+        });
+        known.collect()
     }
 
     fn told(
@@ -244,6 +267,11 @@ impl<F: Forge> UnderWay<'_, F> {
             reverts,
         })
     }
+}
+
+/// Nodes or data follow it, and do not go back with Git.
+fn stays_in_cluster(update: &Update) -> bool {
+    matches!(kind_of(&update.component), "k3s" | "longhorn")
 }
 
 fn last_touching(

@@ -205,7 +205,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 _ => Some(before),
             };
         }
-        let commits = self.run.told_commits(oldest, self.run.world.base)?;
+        let commits = self.run.told_commits(oldest, self.run.world.base, &self.told)?;
         for commit in commits {
             if self.told.insert(commit.id.clone()) {
                 look.take(Seen::Commit(commit), None);

@@ -71,7 +71,7 @@ pub(super) fn git(url: &str) -> Result<UpstreamRef, String> {
 }
 
 /// Host and path of a Git URL: `https://`, `ssh://`, `git@host:path`.
-pub(super) fn git_place(url: &str) -> Option<(String, String)> {
+pub(in crate::domain) fn git_place(url: &str) -> Option<(String, String)> {
     let body = ["https://", "http://", "ssh://", "git://"].iter().find_map(|scheme| url.strip_prefix(scheme));
     let (host, path) = match body {
         Some(body) => {

@@ -22,6 +22,8 @@ mod variables;
 mod view;
 mod walk;
 
+pub(in crate::domain) use locate::git_place;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::apis::SeenApi;

@@ -2,6 +2,8 @@
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
+use super::radius::same_version;
+
 /// Most lines that an update of pins changes; what changes more was made as a whole.
 const MOST_LINES: usize = 64;
 
@@ -70,13 +72,28 @@ fn value(before: &str, after: &str, lines: &[&str]) -> Stands {
     }
     let found: Vec<&str> =
         lines.iter().filter_map(|line| line.trim_start().strip_prefix(key)).map(token).collect();
+    let is = |one: &&str, wanted: &str| *one == wanted || differs_in_digest(one, wanted, old, new);
     match found.as_slice() {
         [] => Stands::Unclear,
-        all if all.iter().all(|one| *one == old) => Stands::Old,
-        all if all.iter().all(|one| *one == new) => Stands::New,
-        [one] if !one.is_empty() && *one != old && *one != new => Stands::Other,
+        all if all.iter().all(|one| is(one, old)) => Stands::Old,
+        all if all.iter().all(|one| is(one, new)) => Stands::New,
+        [one] if is_version(one) && !is(one, old) && !is(one, new) => Stands::Other,
         _ => Stands::Unclear,
     }
+}
+
+/// The same version, written with a digest or another or none, or with or without `v`; never where only the digest is what
+/// was replaced.
+fn differs_in_digest(one: &str, wanted: &str, old: &str, new: &str) -> bool {
+    let version = |text: &str| text.split('@').next().unwrap_or_default().to_owned();
+    !same_version(&version(old), &version(new)) && same_version(&version(one), &version(wanted))
+}
+
+/// What is told to be another version must look like one: an alias, a variable or a tag says nothing of itself.
+fn is_version(text: &str) -> bool {
+    let version = text.split('@').next().unwrap_or_default();
+    version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit())
+        && version.bytes().all(is_of_version)
 }
 
 fn is_of_version(byte: u8) -> bool {
@@ -109,7 +126,11 @@ mod tests {
     #[case::back_among_new_lines(with("1.1.0").replace("    - name", "    # a note\n    - name"), Stands::Old)]
     #[case::back_and_further_in(with("1.1.0").replace("      image", "        image"), Stands::Old)]
     #[case::another(with("1.3.0"), Stands::Other)]
-    #[case::another_with_a_digest(with("1.2.0@sha256:ab"), Stands::Other)]
+    #[case::the_same_with_a_digest(with("1.2.0@sha256:ab"), Stands::New)]
+    #[case::the_old_one_with_a_digest(with("1.1.0@sha256:ab"), Stands::Old)]
+    #[case::with_a_letter(with("v1.2.0"), Stands::New)]
+    #[case::a_variable(with("${VERSION}"), Stands::Unclear)]
+    #[case::a_word(with("latest"), Stands::Unclear)]
     #[case::another_comment(with("1.2.0").replace("the app", "the top app"), Stands::New)]
     #[case::another_image(with("1.1.0").replace("acme/top", "acme/bottom"), Stands::Unclear)]
     #[case::twice(with("1.1.0") + "      image: ghcr.io/acme/top:1.1.0\n", Stands::Old)]
@@ -133,6 +154,14 @@ mod tests {
         "image: a:2@sha256:bb\n",
         "image: a:1@sha256:aa # x\n",
         Stands::Old
+    )]
+    #[case::anchor("tag: 1.1\n", "tag: 1.2\n", "tag: &tag 1.2\n", Stands::Unclear)]
+    #[case::alias("tag: 1.1\n", "tag: 1.2\n", "tag: *tag\n", Stands::Unclear)]
+    #[case::only_the_digest(
+        "image: a:1@sha256:aa\n",
+        "image: a:1@sha256:bb\n",
+        "image: a:1@sha256:cc\n",
+        Stands::Unclear
     )]
     #[case::in_part("a: 1\nb: 1\n", "a: 2\nb: 2\n", "a: 1\nb: 2\n", Stands::Unclear)]
     #[case::lines_were_added("a: 1\n", "a: 2\nb: 2\n", "a: 1\n", Stands::Unclear)]

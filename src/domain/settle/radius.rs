@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::super::component::bare_id;
+use super::super::resolve::git_place;
 use super::commits::commit_of;
 use super::finding::{Category, Finding, Severity, Subject};
 use super::kind::Kind;
@@ -124,7 +125,13 @@ impl Radius {
                     }
                     _ => false,
                 };
-                let sources = world.of(Kind::GitRepository).filter(is_it).map(key);
+                // Another repository may have the same source for itself.
+                let is_ours = |source: &&Object| {
+                    let parent = applied_by(source)
+                        .and_then(|(namespace, name)| world.get(Kind::Kustomization, &namespace, &name));
+                    parent.is_none_or(|parent| is_followed(world, update, parent))
+                };
+                let sources = world.of(Kind::GitRepository).filter(is_it).filter(is_ours).map(key);
                 self.sources.extend(sources.map(|(namespace, name)| (Kind::GitRepository, namespace, name)));
             }
             ("image", Some(_), _) => {
@@ -183,8 +190,9 @@ impl Radius {
             return true;
         }
         match kind {
+            // What the radius' Kustomizations apply beside the update is no part of it: all are below the root.
             Some(Kind::Kustomization) => {
-                self.kustomizations.contains(&here) || self.owns(world, Kind::Kustomization, &here)
+                self.kustomizations.contains(&here) || self.feeds(world, Kind::Kustomization, &here)
             }
             Some(Kind::HelmRelease) => {
                 self.releases.contains(&here) || self.owns(world, Kind::HelmRelease, &here)
@@ -194,17 +202,39 @@ impl Radius {
         }
     }
 
+    /// Whether an object comes from what is built from the update's source, by its labels or by an inventory.
+    fn feeds(&self, world: &World, kind: Kind, (namespace, name): &Key) -> bool {
+        if self.built.is_empty() {
+            return false;
+        }
+        let is_built = |kind: Kind, (namespace, name): Key| self.built.contains(&(kind, namespace, name));
+        let object = world.get(kind, namespace, name);
+        let is_labelled = object.is_some_and(|object| {
+            released_by(object).is_some_and(|release| is_built(Kind::HelmRelease, release))
+                || applied_by(object).is_some_and(|parent| is_built(Kind::Kustomization, parent))
+        });
+        let entry = |entry: &InventoryEntry| {
+            entry.kind == kind.name() && entry.name == *name && entry.namespace == *namespace
+        };
+        is_labelled
+            || self.built.iter().any(|(kind, namespace, name)| {
+                match world.get(*kind, namespace, name).map(|object| &object.detail) {
+                    Some(Detail::HelmRelease(release)) => release.inventory.iter().any(entry),
+                    Some(Detail::Kustomization(built)) => built.inventory.iter().any(entry),
+                    _ => false,
+                }
+            })
+    }
+
     /// Whether an object belongs to what is touched, by its labels or by an inventory.
     pub(super) fn owns(&self, world: &World, kind: Kind, (namespace, name): &Key) -> bool {
-        if self.workloads.contains(&(kind, namespace.clone(), name.clone())) {
+        if self.workloads.contains(&(kind, namespace.clone(), name.clone()))
+            || self.feeds(world, kind, &(namespace.clone(), name.clone()))
+        {
             return true;
         }
         if let Some(object) = world.get(kind, namespace, name) {
-            let is_built = |kind: Kind, (namespace, name): Key| self.built.contains(&(kind, namespace, name));
-            if released_by(object).is_some_and(|release| {
-                self.releases.contains(&release) || is_built(Kind::HelmRelease, release)
-            }) || applied_by(object).is_some_and(|parent| is_built(Kind::Kustomization, parent))
-            {
+            if released_by(object).is_some_and(|release| self.releases.contains(&release)) {
                 return true;
             }
             // Kustomizations are in for what they apply themselves; a release within has its own name in the radius.
@@ -220,12 +250,6 @@ impl Radius {
         self.releases.iter().any(|(namespace, name)| match world.get(Kind::HelmRelease, namespace, name) {
             Some(Object { detail: Detail::HelmRelease(release), .. }) => release.inventory.iter().any(entry),
             _ => false,
-        }) || self.built.iter().any(|(kind, namespace, name)| {
-            match world.get(*kind, namespace, name).map(|object| &object.detail) {
-                Some(Detail::HelmRelease(release)) => release.inventory.iter().any(entry),
-                Some(Detail::Kustomization(built)) => built.inventory.iter().any(entry),
-                _ => false,
-            }
         }) || (self.releases.is_empty()
             && self.kustomizations.iter().any(|(namespace, name)| {
                 match world.get(Kind::Kustomization, namespace, name) {
@@ -270,9 +294,9 @@ fn built_from(
 
 /// Whether a URL is that of a repository, by whatever scheme.
 fn is_at(url: &str, host: &str, path: &str) -> bool {
-    let plain = |text: &str| text.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
-    let place = url.split_once("://").map_or(url, |(_, place)| place);
-    plain(place) == plain(&format!("{host}/{path}"))
+    git_place(url).is_some_and(|(its_host, its_path)| {
+        its_host.eq_ignore_ascii_case(host) && its_path.eq_ignore_ascii_case(path)
+    })
 }
 
 /// Whether an object is older than the merge: what came later came with something else.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::commits::commit_of;
 use super::kind::Kind;
-use super::object::{Condition, CrossReference, Detail, HelmRelease, Kustomization, Object, title};
+use super::object::{Condition, CrossReference, Detail, HelmRelease, Kustomization, Object, Source, title};
 use super::radius::{or, same_version};
 use super::redact::redacted;
 use super::verdict::Reason;
@@ -78,10 +78,57 @@ pub(super) fn is_ahead(world: &World, (namespace, name): (&str, &str), commit: &
 
 /// Whether a Kustomization has applied a version of the source that it is built from.
 pub(super) fn built(world: &World, key: (&str, &str), version: &str) -> State {
-    match applies(world, key, |revision| is_of(revision, version)) {
+    // Where a digest stands beside the tag it takes its place, and revisions name no tag: it must have what the source has.
+    let by_digest = source_of(world, key).filter(|source| is_digest(&source.wants));
+    let offered = by_digest.and_then(|source| source.artifact.as_ref()).map(|artifact| &artifact.revision);
+    let has = |revision: &str| match (by_digest, offered) {
+        (Some(_), offered) => !revision.is_empty() && offered.is_some_and(|offered| offered == revision),
+        (None, _) => is_of(revision, version),
+    };
+    match applies(world, key, has) {
         // Its revisions are no commits of the repository that the update is in.
         State::Failing(failure) => State::Failing(Failure { at: None, ..failure }),
         state => state,
+    }
+}
+
+fn source_of<'w>(world: &'w World, (namespace, name): (&str, &str)) -> Option<&'w Source> {
+    let (object, detail) = get_kustomization(world, namespace, name)?;
+    let reference = &detail.source_ref;
+    let kind = Kind::ALL.iter().copied().find(|kind| kind.name() == reference.kind)?;
+    let source = world.get(kind, or(&reference.namespace, &object.meta.namespace), &reference.name)?;
+    match &source.detail {
+        Detail::Source(source) => Some(source),
+        _ => None,
+    }
+}
+
+/// `sha256:…`.
+fn is_digest(wanted: &str) -> bool {
+    wanted.contains(':')
+}
+
+/// Whether a release that is made of a chart in a Git repository is as it should be: its version says nothing.
+pub(super) fn made(world: &World, (namespace, name): (&str, &str)) -> State {
+    let name_of = title(Kind::HelmRelease, namespace, name);
+    if let Some(unseen) = unseen(world, Kind::HelmRelease) {
+        return State::Unseen(unseen);
+    }
+    let Some(object) = world.get(Kind::HelmRelease, namespace, name) else {
+        return State::Pending(reason("not_found", Some(name_of), "is not there"));
+    };
+    if matches!(&object.detail, Detail::HelmRelease(detail) if detail.suspend) {
+        return State::Suspended(reason("suspended", Some(name_of), "is suspended"));
+    }
+    match object.condition("Ready").filter(|ready| speaks_of(ready, object)) {
+        Some(ready) if ready.is_true() && object.observed_generation == object.meta.generation => {
+            State::Applied
+        }
+        Some(ready) if ready.is_false() => {
+            let text = format!("{}: {}", ready.reason, bounded(&ready.message));
+            State::Pending(reason("not_ready", Some(name_of), text))
+        }
+        _ => State::Pending(reason("in_progress", Some(name_of), "is being reconciled")),
     }
 }
 
@@ -108,17 +155,26 @@ pub(super) fn source(world: &World, kind: Kind, (namespace, name): (&str, &str),
     if detail.suspend {
         return State::Suspended(reason("suspended", Some(name_of), "is suspended"));
     }
-    if !same_version(&detail.wants, version) && !is_of(&detail.wants, version) {
+    let artifact = detail.artifact.as_ref().map_or("", |artifact| &artifact.revision);
+    // The digest beside the tag takes its place, and is the one that Git has where what applies the source is there.
+    if is_digest(&detail.wants) && is_of(artifact, &detail.wants) {
+        return State::Applied;
+    }
+    if !is_digest(&detail.wants) && !same_version(&detail.wants, version) {
         let text = format!("does not ask for {version} yet");
         return State::Pending(reason("not_applied", Some(name_of), text));
     }
-    let artifact = detail.artifact.as_ref().map_or("", |artifact| &artifact.revision);
     if is_of(artifact, version) {
         return State::Applied;
     }
     let failed = object.condition("Ready").filter(|ready| ready.is_false() && speaks_of(ready, object));
     match failed {
-        Some(ready) if ready.reason != "Progressing" && !others_fail(world, object) => {
+        // The host answers for another one: it is this version that cannot be had.
+        Some(ready)
+            if ready.reason != "Progressing"
+                && !others_fail(world, object)
+                && another_is_good(world, object) =>
+        {
             State::Failing(Failure {
                 reason: reason(&snake(&ready.reason), Some(name_of), bounded(&ready.message)),
                 then: Then::ForEver { within: Duration::ZERO, health: false },
@@ -357,6 +413,13 @@ fn others_fail(world: &World, source: &Object) -> bool {
             && other.condition("Ready").is_some_and(|ready| ready.is_false() && speaks_of(ready, other))
             && host(other) == host(source)
     })
+}
+
+/// A source of the same host is as it should be: the host can be reached.
+fn another_is_good(world: &World, source: &Object) -> bool {
+    world
+        .of(source.kind)
+        .any(|other| other.key() != source.key() && other.is("Ready") && host(other) == host(source))
 }
 
 fn host(source: &Object) -> Option<&str> {

@@ -146,7 +146,7 @@ pub struct GithubForge {
 }
 
 impl GithubForge {
-    /// A forge that asks nothing yet. `http` is as [`http`] makes it: it follows no redirect and has bounds on connecting.
+    /// A forge that asks nothing yet. `http` is as [`http()`] makes it: it follows no redirect and has bounds on connecting.
     ///
     /// # Errors
     /// The token or the key cannot be used.

@@ -53,8 +53,12 @@ impl Case {
                 Opinion::new(Verdict::Regressed, Action::Hold, suspended)
             };
         }
-        if failures.is_empty() && !waits.is_empty() && waits.iter().all(|why| why.code == AHEAD) {
-            // Neither a sample nor a new beginning.
+        if failures.is_empty()
+            && self.regressed.is_empty()
+            && !waits.is_empty()
+            && waits.iter().all(|why| why.code == AHEAD)
+        {
+            // No new beginning: it was applied, and health is sampled on.
             return Opinion::new(Verdict::Unknown, Action::Wait, waits);
         }
         if !failures.is_empty() || !waits.is_empty() {
@@ -116,6 +120,10 @@ impl Case {
             states.push((format!("Kustomization/{namespace}/{name}"), state));
         }
         for (kind, namespace, name) in &self.radius.built {
+            if *kind == Kind::HelmRelease {
+                let state = readiness::made(world, (namespace, name));
+                states.push((format!("HelmRelease/{namespace}/{name}"), state));
+            }
             // Where it applies our repository as well, that is what it is asked for.
             if *kind != Kind::Kustomization
                 || self.radius.kustomizations.contains(&(namespace.clone(), name.clone()))

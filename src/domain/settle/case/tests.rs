@@ -154,3 +154,46 @@ fn a_commit_that_flux_has_first_does_not_begin_the_window_anew() {
     let last = said.last().unwrap();
     assert_eq!((last.verdict, last.action), (Verdict::Healthy, Action::Complete), "{said:?}");
 }
+
+/// Every Kustomization is below the root, which is part of every update: its other children are not.
+#[test]
+fn another_kustomization_of_the_same_root_is_not_the_update_s_fault() {
+    let child = |name: &str, status: &str, reason: &str, commit: &str| {
+        let mut object = kustomization(commit);
+        object["metadata"]["name"] = json!(name);
+        object["metadata"]["uid"] = json!(name);
+        object["metadata"]["labels"] = json!({"kustomize.toolkit.fluxcd.io/name": "flux-system",
+            "kustomize.toolkit.fluxcd.io/namespace": "flux-system"});
+        object["spec"]["path"] = json!(format!("./apps/{name}"));
+        object["status"]["conditions"][0]["status"] = json!(status);
+        object["status"]["conditions"][0]["reason"] = json!(reason);
+        object
+    };
+    let root = |commit: &str| {
+        let mut object = kustomization(commit);
+        object["metadata"]["name"] = json!("flux-system");
+        object["metadata"]["uid"] = json!("root");
+        object["spec"]["path"] = json!("./clusters/home");
+        let entries: Vec<Value> = ["web", "monitoring"]
+            .iter()
+            .map(|name| json!({"id": format!("flux-system_{name}_kustomize.toolkit.fluxcd.io_Kustomization"), "v": "v1"}))
+            .collect();
+        object["status"]["inventory"] = json!({"entries": entries});
+        object
+    };
+    let good = "ReconciliationSucceeded";
+    let mut judge = judge(None);
+    added(&mut judge, &root(BASE));
+    added(&mut judge, &child("web", "True", good, BASE));
+    added(&mut judge, &child("monitoring", "True", good, BASE));
+    added(&mut judge, &deployment(2, true));
+    let mut said = merge(&mut judge);
+    for object in [root(MERGE), child("web", "True", good, MERGE)] {
+        said.extend(tell(&mut judge, 2.0, json!({"type": "MODIFIED", "object": object})));
+    }
+    let failed = child("monitoring", "False", "HealthCheckFailed", MERGE);
+    said.extend(tell(&mut judge, 3.0, json!({"type": "MODIFIED", "object": failed})));
+    said.extend(judge.advance(Moment(40_000)));
+    let last = said.last().unwrap();
+    assert_eq!((last.verdict, last.action), (Verdict::Healthy, Action::Complete), "{said:?}");
+}

@@ -1,5 +1,7 @@
 //! Flux objects: sources, Kustomizations, HelmReleases, and what the Flux Operator has.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::look::{Look, Wrong, said, subject, word};
@@ -110,6 +112,7 @@ fn warned(look: &Look<'_>, object: &Object, reason: &str) -> Option<Timestamp> {
             && event.about_kind == object.kind.name()
             && event.about_name == object.meta.name
             && event.last.is_some_and(|last| !look.past(Some(last), look.settings.flux))
+            && comes_often(event, look.settings.flux)
     };
     look.of(Kind::Event)
         .filter(|event| event.meta.namespace == object.meta.namespace)
@@ -120,6 +123,14 @@ fn warned(look: &Look<'_>, object: &Object, reason: &str) -> Option<Timestamp> {
         .filter(of_it)
         .filter_map(|event| event.first)
         .min()
+}
+
+/// Whether an event is told again sooner than patience ends: else it was good in between, for all that is known.
+fn comes_often(event: &Event, patience: Duration) -> bool {
+    let (Some(first), Some(last)) = (event.first, event.last) else { return false };
+    let gaps = u32::try_from(event.count.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+    let lasts = Duration::try_from(last.duration_since(first)).unwrap_or_default();
+    lasts / gaps <= patience
 }
 
 /// Since when there is what a Kustomization has tried and not applied: the artifact of its source.

@@ -28,6 +28,8 @@ fn flux_objects(#[case] object: Value, #[case] expected: &str) {
 #[case::warned_for_long(warning("BuildFailed", 30, 1), json!({}), "failing flux_ready Kustomization/apps/x BuildFailed")]
 #[case::warned_a_moment_ago(warning("BuildFailed", 2, 1), json!({}), "")]
 #[case::warned_long_ago(warning("BuildFailed", 50, 40), json!({}), "")]
+#[case::warned_now_and_then(
+    { let mut event = warning("BuildFailed", 50, 1); event["count"] = json!(3); event }, json!({}), "")]
 #[case::warned_of_something_else(warning("PruneFailed", 30, 1), json!({}), "")]
 #[case::offered_for_long(source(30), json!({"lastAttemptedRevision": "main@sha1:b", "lastAppliedRevision": "main@sha1:a"}),
     "failing flux_ready Kustomization/apps/x BuildFailed")]
@@ -70,7 +72,7 @@ fn source_that_is_tried_again_and_again_fails_since_its_first_failure() {
 
 fn warning(reason: &str, first: i64, last: i64) -> Value {
     let mut event =
-        object("v1", "Event", "apps/x.17", json!({"type": "Warning", "reason": reason, "count": 3}));
+        object("v1", "Event", "apps/x.17", json!({"type": "Warning", "reason": reason, "count": 15}));
     event["involvedObject"] = json!({"kind": "Kustomization", "name": "x"});
     event["firstTimestamp"] = json!(before(first));
     event["lastTimestamp"] = json!(before(last));
