@@ -4,7 +4,7 @@ use gitops_updater::domain::settle::kind::Kind;
 use serde_json::json;
 
 use crate::support::fake_cluster::{ADMIN, Account, Answer, FakeCluster, How, Outage};
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{CommandOutput, Sandbox};
 use crate::support::snapshot::snapshot;
 
 fn node(name: &str, ready: &str) -> serde_json::Value {
@@ -166,20 +166,26 @@ fn throttled_and_broken_answers_are_asked_for_again() {
 #[test]
 fn cluster_that_cannot_be_asked_is_an_error_that_says_why() {
     let cluster = home();
+    // The port is told, and another one each time.
+    let said = |output: CommandOutput| {
+        let port = output.stderr.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('`').next());
+        let port = port.unwrap_or_else(|| panic!("no port in {output}")).to_owned();
+        CommandOutput { stderr: output.stderr.replace(&port, "[port]"), ..output }
+    };
     let sandbox = Sandbox::empty().in_cluster(&cluster, "nobody-knows");
-    snapshot!(sandbox.run(["facts"]), @r"
+    snapshot!(said(sandbox.run(["facts"])), @r"
     exit_code: 1
     ----- stdout -----
     ----- stderr -----
-    error: cannot ask the API server at `http://127.0.0.1` for its version: the API server answered 401: Unauthorized
+    error: cannot ask the API server at `http://127.0.0.1:[port]` for its version: the API server answered 401: Unauthorized
     hint: check that the address can be reached from here and the credentials are valid
     ");
     cluster.outage(Some(Outage::Answer(Answer::unavailable())));
-    snapshot!(Sandbox::empty().in_cluster(&cluster, ADMIN).run(["facts"]), @r"
+    snapshot!(said(Sandbox::empty().in_cluster(&cluster, ADMIN).run(["facts"])), @r"
     exit_code: 1
     ----- stdout -----
     ----- stderr -----
-    error: cannot ask the API server at `http://127.0.0.1` for its version: the API server answered 503: the server is currently unable to handle the request
+    error: cannot ask the API server at `http://127.0.0.1:[port]` for its version: the API server answered 503: the server is currently unable to handle the request
     hint: check that the address can be reached from here and the credentials are valid
     ");
 }
