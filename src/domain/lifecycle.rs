@@ -159,6 +159,9 @@ pub enum Action {
 /// Phase of an update whose pull request the bot itself is closing.
 pub const CLOSING: &str = "closing";
 
+/// How the reason to wait begins where the policy verifies what is merged after a time.
+pub const BY_TIME: &str = "`verification: merged` takes it for good at";
+
 const UNKNOWN: &str = "it cannot be known whether it is still wanted";
 const MOVING: &str = "its branch is being moved; the next pass looks at it again";
 
@@ -345,9 +348,7 @@ fn verified(situation: &Situation<'_>) -> Action {
         Some(settled) if settled <= situation.now => {
             Action::RecordVerified { by: format!("policy `verification: merged`, {after}") }
         }
-        Some(settled) => wait(&format!(
-            "`verification: merged` takes it for good at {settled}, {after}, unless it is held or reverted before"
-        )),
+        Some(settled) => wait(&format!("{BY_TIME} {settled}, {after}, unless it is held or reverted before")),
         None => wait("the time to settle has no end"),
     }
 }

@@ -57,6 +57,14 @@ fn exit_code_says_whether_anything_goes_on_by_itself(
 }
 
 #[test]
+fn plan_names_the_place_of_the_kill_switch() {
+    let world = World::new();
+    world.configure("enabled: false\n");
+    let told = world.run(&["plan", "--now", NOW]).exited(0);
+    assert!(told.said().contains("set `enabled: true` in the file that `--config` names to go on"), "{told}");
+}
+
+#[test]
 fn exit_code_of_what_is_proposed_already_is_0_until_a_person_must_act() {
     let world = World::new();
     world.pass(NOW);

@@ -231,7 +231,6 @@ fn kill_switch_is_told_by_all_commands_where_it_was_pulled() {
             &["rollback", ID, "-C", &dir][..],
             &["backup", "create", &dir],
             &["status", &dir],
-            &["plan", &dir],
             &["run", &dir, "--offline"],
         ] {
             let sandbox = Sandbox::empty();
