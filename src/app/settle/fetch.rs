@@ -177,7 +177,7 @@ pub(super) fn fetched_commits(world: &World, repository: Option<&str>) -> BTreeS
         Detail::Source(source) => source.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
         _ => None,
     });
-    revisions.filter_map(|revision| commit_in(revision)).map(|id| id.to_string()).collect()
+    revisions.filter_map(commit_in).map(|id| id.to_string()).collect()
 }
 
 /// Whether a source fetches this repository, as far as its address tells.

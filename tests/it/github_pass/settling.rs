@@ -135,6 +135,7 @@ fn to_be_stopped(world: &World) {
         "campaign": "campaign-20261121-100000", "component": "k3s", "from": old, "to": new, "update_type": "patch",
         "gate": "review", "policy_applied": "policy.semver_gates.patch",
         "revert": {"safety": "conditional", "why": "before a node has moved"}, "branch": "gitops-updater/k3s",
+        "completed_phases": [],
         "base": base, "head": merge, "merge_commit": merge, "merged_at": NOW, "reason": "n1: JobFailed",
         "settling": {"verdict": "regressed", "hold": {"since": NOW, "clears_itself": false},
             "stop": {"decided_at": NOW, "reason": "n1: JobFailed", "plans": {"system-upgrade/server": 1}}}});

@@ -75,3 +75,17 @@ fn after_what_people_did(#[case] commits: &[Did], #[case] code: &str) {
 fn commit_that_put_another_version_in_place_is_named() {
     assert_eq!(said_after(&[Else, Other, Else]), ("superseded".to_owned(), "2".to_owned()));
 }
+
+/// Flux may have fetched what was pushed since the branch was looked at: that is newer, and was said to be old.
+#[test]
+fn commit_that_nobody_knows_is_not_said_to_be_old() {
+    let unknown = "9999999999999999999999999999999999999999";
+    let mut judge = judge(None);
+    added(&mut judge, &kustomization(unknown));
+    added(&mut judge, &deployment(2, true));
+    let mut said = merge(&mut judge);
+    said.extend(judge.advance(Moment(2_500)));
+    let why = &said.last().unwrap().reasons[0];
+    assert_eq!(why.code, "not_applied", "{said:?}");
+    assert_eq!(why.text, format!("is at {}, which was not seen on the branch", &unknown[..12]));
+}
