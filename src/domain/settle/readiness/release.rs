@@ -113,8 +113,16 @@ pub(in crate::domain::settle) fn release(
             _ => Then::ForEver { within: Duration::ZERO, health: false },
         }
     };
-    let text = format!("{} at chart {version}: {}", failed.reason, bounded(&failed.message));
-    State::Failing(Failure { reason: reason(&snake(&failed.reason), Some(name_of), text), then, at: None })
+    // Rolled back or uninstalled after it, the release says what was done; that it failed stands beside it
+    // (helm-controller, `Released` and `Remediated`).
+    let is_remediated = object.condition("Remediated").filter(current).is_some_and(Condition::is_true);
+    let released = object.condition("Released").filter(current).filter(|released| released.is_false());
+    let cause = released.filter(|_| is_remediated).unwrap_or(failed);
+    let mut text = format!("{} at chart {version}: {}", cause.reason, bounded(&cause.message));
+    if cause.reason != failed.reason {
+        text = format!("{text}; then {}", failed.reason);
+    }
+    State::Failing(Failure { reason: reason(&snake(&cause.reason), Some(name_of), text), then, at: None })
 }
 
 /// Where a release has its chart from.
@@ -196,5 +204,75 @@ impl<'w> ChartSource<'w> {
             },
             at: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::settle::recording::read;
+
+    /// What failed is told, whatever was done about it since.
+    #[rstest]
+    #[case::not_remediated(
+        "UpgradeFailed",
+        "False",
+        None,
+        "upgrade_failed",
+        "UpgradeFailed at chart 1.1.0: it crashes"
+    )]
+    #[case::rolled_back(
+        "RollbackSucceeded",
+        "False",
+        Some("True"),
+        "upgrade_failed",
+        "UpgradeFailed at chart 1.1.0: it crashes; then RollbackSucceeded"
+    )]
+    #[case::uninstalled(
+        "UninstallSucceeded",
+        "False",
+        Some("True"),
+        "upgrade_failed",
+        "UpgradeFailed at chart 1.1.0: it crashes; then UninstallSucceeded"
+    )]
+    #[case::cannot_be_rolled_back(
+        "RollbackFailed",
+        "False",
+        Some("False"),
+        "rollback_failed",
+        "RollbackFailed at chart 1.1.0: done"
+    )]
+    fn a_failed_release_says(
+        #[case] ready: &str,
+        #[case] released: &str,
+        #[case] remediated: Option<&str>,
+        #[case] code: &str,
+        #[case] text: &str,
+    ) {
+        let condition = |of: &str, status: &str, reason: &str, message: &str| json!({"type": of, "status": status, "reason": reason, "message": message, "observedGeneration": 2});
+        let mut conditions = vec![
+            condition("Ready", "False", ready, if remediated.is_some() { "done" } else { "it crashes" }),
+            condition("Released", released, "UpgradeFailed", "it crashes"),
+            condition("Stalled", "True", "RetriesExceeded", ""),
+        ];
+        conditions.extend(remediated.map(|status| condition("Remediated", status, ready, "done")));
+        let mut world = World::new(Timestamp::UNIX_EPOCH);
+        let header =
+            json!({"t": 0, "header": {"started_at": "2026-11-21T00:00:00Z", "watching": ["HelmRelease"]}});
+        world.take(read(header.to_string().as_bytes()).unwrap());
+        let line = json!({"t": 0, "type": "ADDED", "object": {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease",
+            "metadata": {"name": "web", "namespace": "apps", "uid": "u", "generation": 2},
+            "spec": {"chart": {"spec": {"chart": "web", "version": "1.1.0"}}},
+            "status": {"observedGeneration": 2, "lastAttemptedRevision": "1.1.0", "conditions": conditions,
+                "history": [{"chartVersion": "1.1.0", "status": "failed", "version": 2}]}}});
+        world.take(read(line.to_string().as_bytes()).unwrap());
+        let State::Failing(failure) = release(&world, ("apps", "web"), "1.1.0") else {
+            panic!("it has failed")
+        };
+        assert_eq!((failure.reason.code.as_str(), failure.reason.text.as_str()), (code, text));
     }
 }
