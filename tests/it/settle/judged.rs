@@ -268,6 +268,33 @@ fn recording_holds_the_policy_and_what_was_known_before() {
     assert_eq!((last.verdict, last.action), (Verdict::Healthy, Action::Complete), "{said:?}");
 }
 
+/// A pass that begins when all is broken already knows from an earlier one that it was not: its recording did not.
+#[test]
+fn failure_that_was_there_when_the_pass_began_is_as_new_in_its_recording() {
+    let (settling, base, merge) = merged();
+    look(&settling, &failing(&base, &merge), 8);
+    let mut story = Story::begin(&base, OLD);
+    story.source(0.0, &merge).applied(0.0, &merge, &base, false).release(0.0, 2, Release::Failed(OLD, NEW));
+    let (settled, recording) = recorded(&settling, &story, 0.0, || {});
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Reverted, "{:?}", settled.waiting);
+    let reverts = |recording: &str| {
+        let said = replayed(recording);
+        said.iter().any(|said| said.update == settling.id && said.action == Action::Revert)
+    };
+    assert!(reverts(&recording), "{recording}");
+    let forgetful: Vec<String> = recording
+        .lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            if let Some(update) = line.get_mut("update").and_then(Value::as_object_mut) {
+                update.remove("remembered");
+            }
+            line.to_string()
+        })
+        .collect();
+    assert!(!reverts(&forgetful.join("\n")), "it rests on what was known before");
+}
+
 /// It was looked at every half minute, whatever Flux showed.
 #[test]
 fn branch_is_looked_at_when_flux_has_a_commit_that_nobody_knows() {
