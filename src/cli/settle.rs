@@ -25,6 +25,7 @@ use crate::domain::rule::Rule;
 use crate::domain::settle::line::Line;
 use crate::domain::settle::recording;
 use crate::probe::Here;
+use crate::telemetry::EVEN_QUIET;
 
 /// How merged updates are looked at.
 #[derive(Debug, Args)]
@@ -74,7 +75,7 @@ impl Seen {
         match Live::connect(access, options).await {
             Ok(live) => Ok(Self { live: Some(live), away: None }),
             Err(error @ cluster::Error::Unreachable { .. }) => {
-                tracing::warn!(error = %error, "the cluster does not answer");
+                tracing::warn!(target: EVEN_QUIET, error = %error, "the cluster does not answer");
                 Ok(Self { live: None, away: Some(error.to_string()) })
             }
             Err(error) => Err(not_connected(error)),

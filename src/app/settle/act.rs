@@ -112,9 +112,12 @@ fn keep(state: &mut State, decision: &Decision) -> bool {
 }
 
 fn transition(update: &Update, decision: &Decision) -> Transition {
-    Transition::of(update)
-        .trailer("Verdict", word(decision.verdict))
-        .trailer("Action", action_word(decision.action))
+    // The revert itself was told when it was made.
+    let told = match decision.of_the_way_back && update.stage == Stage::Reverted {
+        true => Transition::told("See healthy again after the revert of", update),
+        false => Transition::of(update),
+    };
+    told.trailer("Verdict", word(decision.verdict)).trailer("Action", action_word(decision.action))
 }
 
 fn word(verdict: Verdict) -> &'static str {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::base;
-use super::going_back::{Going, Told, judge, refuse_when_stopped};
+use super::going_back::{Going, Told, judge};
 use crate::app::cluster::{Cluster as _, ErrorClass, Resource};
 use crate::app::forge::{Forge as _, NewPullRequest};
 use crate::backup::{self, Restored, Scope};
@@ -171,7 +171,6 @@ async fn files(
     workplace: &Workplace,
 ) -> Result<Outcome, CommandError> {
     let (branch, tip, _) = base(workplace).await?;
-    refuse_when_stopped(workplace, tip).await?;
     let (backups, id, now) = (workplace.backups(), args.id.clone(), workplace.now());
     let selectors = global.components.clone();
     let (point, scope) = blocking(move || -> Result<_, CommandError> {
