@@ -35,7 +35,8 @@ pub(super) struct SettleArgs {
     #[arg(long, value_name = "DURATION", value_parser = read_duration)]
     wait: Option<Duration>,
 
-    /// Write everything that verdicts are made from to FILE, for `verify --replay`
+    /// Write everything that verdicts are made from to FILE, for `verify --replay`; it ends where every update is decided
+    /// or the time of --wait is over
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -143,7 +144,7 @@ impl SettleArgs {
                 wait: self.wait,
                 proposes: which.proposes,
                 settings: pass.config.validation.settings(),
-                checks: &settle::checks,
+                checks: &|| settle::checks(pass.config.validation.health()),
                 stop: &|| {
                     let stop = stop.clone();
                     Box::pin(async move {

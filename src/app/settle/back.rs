@@ -34,7 +34,12 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             }
             Taken::Proposed => _ = self.outcomes.insert(id, Outcome::Reverted),
             Taken::Stopped => _ = self.outcomes.insert(id, Outcome::HeldRegressed),
-            Taken::Held(decision) => self.hold(&decision, judged)?,
+            Taken::Held(decision) => {
+                if let Some(look) = look {
+                    look.note(format!("{id} is held: {}", decision.why()));
+                }
+                self.hold(&decision, judged)?;
+            }
         }
         Ok(())
     }

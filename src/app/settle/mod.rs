@@ -8,6 +8,7 @@
 mod act;
 mod back;
 mod branch;
+mod ended;
 mod fetch;
 mod follow;
 mod land;
@@ -15,6 +16,7 @@ mod look;
 mod recover;
 mod revert;
 mod stop_rollout;
+mod stopped;
 mod tell;
 mod trials;
 mod watching;
@@ -159,7 +161,7 @@ impl<F: Forge> Pass<'_, F> {
     }
 }
 
-/// The health checks, with the patience that each has of its own.
-pub fn checks() -> Checks {
-    Box::new(|world| health::findings(world, &HealthSettings::default()))
+/// The health checks, with this patience.
+pub fn checks(patience: HealthSettings) -> Checks {
+    Box::new(move |world| health::findings(world, &patience))
 }

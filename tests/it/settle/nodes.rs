@@ -414,6 +414,39 @@ fn stop_is_proposed_where_reverts_are_and_done_when_it_is_merged() {
     assert_eq!(rollout.file("server.yaml") + "\n", plan("server", NEW, "0"));
 }
 
+/// A forge that squashes writes a message of its own: the stop was taken for a person's change, and none of the Plans
+/// for stopped.
+#[test]
+fn stop_that_was_merged_under_other_words_is_known_by_what_it_changes() {
+    let rollout = Rollout::merged("validation: {revert_by: pull_request}\n");
+    rollout.sees(&Shown::failed());
+    let branch = rollout.update().settling.stop.unwrap().branch.unwrap();
+    let git = &rollout.world.git;
+    git.run(["merge", "--quiet", "--squash", &branch]);
+    git.run(["commit", "--quiet", "-m", "Merged by hand (#1)"]);
+    rollout.sees(&Shown::failed());
+    let stop = rollout.update().settling.stop.unwrap();
+    assert_eq!(stop.commit.as_deref(), Some(git.run(["rev-parse", "main"]).as_str()), "{stop:?}");
+    assert_eq!(stop.refused, [""; 0]);
+    rollout.sees(&Shown::stopped());
+    assert!(rollout.update().settling.stop.unwrap().in_force_at.is_some());
+}
+
+#[test]
+fn change_of_a_person_beside_the_stop_is_no_stop() {
+    let rollout = Rollout::merged("validation: {revert_by: pull_request}\n");
+    rollout.sees(&Shown::failed());
+    let branch = rollout.update().settling.stop.unwrap().branch.unwrap();
+    let git = &rollout.world.git;
+    git.run(["merge", "--quiet", "--squash", &branch]);
+    git.write("server.yaml", plan("server", NEW, "0").replace("force", "gently"));
+    git.write("mine.yaml", "mine: 1\n");
+    git.run(["add", "--all"]);
+    git.run(["commit", "--quiet", "-m", "Merged by hand (#1)"]);
+    rollout.sees(&Shown::failed());
+    assert_eq!(rollout.update().settling.stop.unwrap().commit, None);
+}
+
 #[test]
 fn pass_that_is_killed_anywhere_stops_the_rollout_once() {
     let recording = Recording::default();
