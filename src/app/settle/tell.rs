@@ -12,6 +12,7 @@ use crate::app::notify::{Event, Kind};
 use crate::app::pass::{Error, UnderWay, chain};
 use crate::domain::message::settled::{self, HOLD_LABEL, Light, STATUS_CONTEXT, Told};
 use crate::domain::state::Update;
+use crate::state::Transition;
 
 impl<F: Forge> UnderWay<'_, F> {
     /// Says on the forge what the record says, where it was not said yet.
@@ -51,7 +52,9 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         // Last, so that a pass that was killed before says it again; all of it may be said twice.
         let digest = told.digest;
-        self.record_update(id, |update| update.settling.told = Some(digest.clone()))
+        // In words of its own: what became of the update is in the trail already.
+        let noted = |update: &Update| Transition::told("Note what was said of", update);
+        self.record_update_as(id, noted, |update| update.settling.told = Some(digest.clone()))
     }
 
     fn tell_status(&mut self, update: &Update, told: &Told) -> Result<(), Error> {

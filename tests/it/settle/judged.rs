@@ -127,6 +127,18 @@ fn regressed_update_is_reverted_and_the_cluster_is_watched_on_its_way_back() {
     assert!(update.reason.unwrap().ends_with("healthy again at 6.5.0"));
     assert!(update.settling.reversal.unwrap().back_at.is_some());
     assert_eq!(settling.main(), revert, "one revert, and nothing after it");
+    // That the cluster is back was recorded as another revert.
+    let trail = settling.world.git.run(["log", "--format=%s", "refs/gitops-updater/state"]);
+    let told: Vec<&str> =
+        trail.lines().filter(|line| line.contains("revert") || line.contains("Revert")).rev().collect();
+    assert_eq!(
+        told,
+        [
+            "Decide to revert helm/apps/podinfo 6.5.0 -> 6.5.1",
+            "Record that helm/apps/podinfo 6.5.1 was reverted",
+            "See healthy again after the revert of helm/apps/podinfo 6.5.0 -> 6.5.1",
+        ]
+    );
 }
 
 #[test]
