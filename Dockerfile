@@ -34,7 +34,7 @@ FROM scratch
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="gitops-updater" \
-      org.opencontainers.image.description="Detects new k3s, Flux, Longhorn and Helm chart versions in a Flux repository" \
+      org.opencontainers.image.description="Proposes updates of a Flux repository in a safe order, and watches each until the cluster is proven healthy" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

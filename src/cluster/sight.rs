@@ -40,6 +40,8 @@ struct Views {
     lost: BTreeMap<Kind, usize>,
     /// Kinds whose loss was told.
     told: BTreeSet<Kind>,
+    /// Why sight was lost last.
+    reason: String,
 }
 
 impl Sight {
@@ -71,9 +73,11 @@ impl Sight {
         Ok(())
     }
 
-    /// A kind is not seen (in a namespace).
-    pub(super) async fn lost(&self, kind: Kind) {
-        *self.views.lock().await.lost.entry(kind).or_default() += 1;
+    /// A kind is not seen (in a namespace), and why.
+    pub(super) async fn lost(&self, kind: Kind, reason: &str) {
+        let mut views = self.views.lock().await;
+        *views.lost.entry(kind).or_default() += 1;
+        reason.clone_into(&mut views.reason);
         self.changed.notify_one();
     }
 
@@ -97,10 +101,22 @@ impl Sight {
         let now_back: Vec<Kind> = views.told.difference(&lost).copied().collect();
         if !now_lost.is_empty() {
             let all = lost == self.watching;
+            let reason = views.reason.as_str();
+            if all {
+                tracing::warn!(reason, "lost sight of the cluster");
+            } else {
+                tracing::warn!(kinds = titles(&now_lost), reason, "lost sight");
+            }
             self.view(false, now_lost, all).await?;
         }
         if !now_back.is_empty() {
-            self.view(true, now_back, lost.is_empty()).await?;
+            let all = lost.is_empty();
+            if all {
+                tracing::info!("everything is seen again");
+            } else {
+                tracing::info!(kinds = titles(&now_back), "seen again");
+            }
+            self.view(true, now_back, all).await?;
         }
         views.told = lost;
         Ok(())
@@ -150,6 +166,11 @@ impl Sight {
     }
 }
 
+/// Names of kinds, for the log.
+fn titles(kinds: &[Kind]) -> String {
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
 /// Waits for [`Sight::listen`].
 pub(super) struct Silence(watch::Receiver<u64>);
 
@@ -159,5 +180,67 @@ impl Silence {
             // Nobody listens: there is nothing to wait for.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn outage_is_one_line_of_the_log_and_so_is_its_end() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let (out, mut told) = tokio::sync::mpsc::channel(10);
+        let kinds = [Kind::Pod, Kind::Node, Kind::Plan];
+        let sight = Sight::new(out, &kinds);
+        sight.lost(Kind::Pod, "throttled").await;
+        sight.tell().await.unwrap();
+        for kind in [Kind::Node, Kind::Plan] {
+            sight.lost(kind, "connection refused").await;
+        }
+        sight.tell().await.unwrap();
+        sight.back(Kind::Node).await;
+        sight.tell().await.unwrap();
+        for kind in [Kind::Pod, Kind::Plan] {
+            sight.back(kind).await;
+        }
+        sight.tell().await.unwrap();
+        assert_eq!(
+            String::from_utf8(log.0.lock().unwrap().clone()).unwrap(),
+            " WARN lost sight kinds=\"Pod\" reason=\"throttled\"\n \
+             WARN lost sight of the cluster reason=\"connection refused\"\n \
+             INFO seen again kinds=\"Node\"\n \
+             INFO everything is seen again\n"
+        );
+        let mut views = 0;
+        while told.try_recv().is_ok() {
+            views += 1;
+        }
+        assert_eq!(views, 4);
     }
 }

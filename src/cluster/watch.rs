@@ -266,10 +266,9 @@ impl Work {
         }
         let away = if throttled { self.throttled > THROTTLED } else { self.failures > 1 };
         if away && !self.lost {
-            tracing::warn!(kind, reason, "lost sight");
             self.lost = true;
             self.answer(First::Seen);
-            self.of.sight.lost(self.of.kind).await;
+            self.of.sight.lost(self.of.kind, reason).await;
             self.first_is_over().await?;
         }
         self.of.asker.time.sleep(pause).await;
