@@ -11,6 +11,7 @@ use super::GlobalArgs;
 use super::age_of;
 use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
+use super::markdown::folded;
 use super::opened::block_on;
 use super::plan::FactsArgs;
 use super::switch;
@@ -136,12 +137,12 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let workplace = args.place.open(global).await?;
     let (branch, commit, refs) = base(&workplace).await?;
     switch::refuse("make a backup point", &workplace, commit).await?;
-    if let Some(id) = &args.backup_id {
-        if refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX)) {
-            let (backups, id) = (workplace.backups(), id.clone());
-            let point = blocking(move || backups.show(&id)).await?;
-            return there(args, global, &workplace, (&branch, commit), point);
-        }
+    if let Some(id) = &args.backup_id
+        && refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX))
+    {
+        let (backups, id) = (workplace.backups(), id.clone());
+        let point = blocking(move || backups.show(&id)).await?;
+        return there(args, global, &workplace, (&branch, commit), point);
     }
     let now = workplace.now();
     let taken = |id: &str| refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX));
@@ -201,13 +202,14 @@ fn there(
         && !wants_data;
     if same {
         return form::write(global, &point, || {
-            format!(
-                "backup point `{}` is there already, made {} of `{}` at {}; nothing is changed\n",
+            let point = format!(
+                "backup point `{}` is there already, made {} of `{}` at {}; nothing is changed",
                 point.backup_id,
                 point.created_at,
-                clean::line(&point.branch),
+                point.branch,
                 commit.short()
-            )
+            );
+            folded(&point, 0) + "\n"
         });
     }
     let hold = format!("it was made {} of `{}` at {}", point.created_at, point.branch, &point.commit);
@@ -332,7 +334,11 @@ fn line(listed: &Listed, now: jiff::Timestamp) -> String {
     };
     let id = clean::left(&clean::fit(&id, 34), 34);
     let what = clean::line(&what).into_owned();
-    format!("{id}  {age:>5}  {}", clean::fit(&what, WIDTH - 43)).trim_end().to_owned() + "\n"
+    match clean::width(&what) <= WIDTH - 43 {
+        true => format!("{id}  {age:>5}  {what}").trim_end().to_owned() + "\n",
+        // Versions are not what is cut off.
+        false => format!("{id}  {age:>5}\n{}\n", folded(&what, 2)),
+    }
 }
 
 /// Why it was made, in a few words.

@@ -235,6 +235,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn cause_names_no_type_of_rust() {
+        let source =
+            serde_json::from_str::<std::collections::BTreeMap<String, u32>>("{\"a\": \"x\"}").unwrap_err();
+        let error = CommandError::failed(Unread(source)).render(false);
+        assert!(error.contains("expected a whole number at line 1") && !error.contains("u32"), "{error}");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read it")]
+    struct Unread(#[source] serde_json::Error);
+
     #[derive(Debug, thiserror::Error)]
     #[error("cannot open the pull request")]
     struct Outer(#[source] std::io::Error);

@@ -203,8 +203,10 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 fn line(pull: &PullRequest) -> String {
     let state = if pull.draft && pull.state == PullRequestState::Open { "draft" } else { word(&pull.state) };
     let number = format!("#{}", pull.number);
-    let title = clean::line(&pull.title);
-    format!("{number:>5}  {state:<6}  {}\n", clean::fit(&title, WIDTH - 15))
+    let mut title = clean::wrap(&clean::line(&pull.title), WIDTH - 15).into_iter();
+    let first = title.next().unwrap_or_default();
+    let rest: String = title.map(|line| format!("{:15}{line}\n", "")).collect();
+    format!("{number:>5}  {state:<6}  {first}\n{rest}")
 }
 
 fn word(state: &PullRequestState) -> &'static str {

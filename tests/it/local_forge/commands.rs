@@ -303,8 +303,8 @@ fn backup_points_are_made_listed_shown_and_restored() {
     for now in ["2026-08-23T10:00:00Z", "2026-08-24T10:00:00Z"] {
         let again = sandbox.run(["backup", "create", "--backup-id", "mine", "--now", now]).exited(0);
         let said = "backup point `mine` is there already, made 2026-08-23T10:00:00Z of `main` at 7113c2792a; nothing is \
-                    changed\n";
-        assert_eq!(again.stdout, said);
+                    changed";
+        assert_eq!(again.said(), said);
     }
     let point = || sandbox.git().run(["rev-parse", "refs/gitops-updater/backups/mine"]);
     let made = point();
