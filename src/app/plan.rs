@@ -24,7 +24,7 @@ use crate::domain::component::Component;
 use crate::domain::edit::Changes;
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
-use crate::domain::plan::{self, Held, Plan, PlanReport, SCHEMA, Step};
+use crate::domain::plan::{self, Held, Plan, PlanReport, SCHEMA, Step, Wait};
 use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
 use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
@@ -209,6 +209,8 @@ pub struct Planned {
     pub changes: BTreeMap<String, Changes>,
     /// Components and published versions whose digest must be known before they can be moved.
     pub wanting: Vec<(String, String)>,
+    /// By step id: what keeps back those that are not next.
+    pub waits: BTreeMap<String, Wait>,
 }
 
 /// Makes the plan: waves and holds, each step with its edits and its diff.
@@ -230,10 +232,12 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
                         .into_iter()
                         .filter_map(|refusal| Some((refusal.component, refusal.wanting?)))
                         .collect();
+                    let waits = std::mem::take(&mut plan.waits);
                     return Planned {
                         report: report(plan, edits.diffs, survey, now),
                         changes: edits.changes,
                         wanting,
+                        waits,
                     };
                 }
             },
@@ -304,6 +308,7 @@ fn arrange(
             reason: reason.clone(),
             constraint: None,
             policy_applied: None,
+            until: None,
         });
     }
     plan.held.sort_by(|one, other| one.component.cmp(&other.component));

@@ -1,20 +1,18 @@
 //! Makes verdicts again from a recording, at the virtual times of its lines.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
 
-use crate::config::Validation;
-use crate::config::{self, Origin, Trust};
-use crate::domain::settle::health::{HealthSettings, findings};
+use super::settle;
+use crate::config::{Recorded, Validation};
 use crate::domain::settle::judge::{Checks, Judge};
 use crate::domain::settle::line::{Line, Moment, Seen};
 use crate::domain::settle::memory::Memory;
 use crate::domain::settle::object::Object;
 use crate::domain::settle::recording::{LONGEST_LINE, read};
-use crate::domain::settle::settings::Windows;
-use crate::domain::settle::verdict::Judgement;
+use crate::domain::settle::verdict::{Action, Judgement, Verdict};
 
 /// Why a recording cannot be judged. Lines count from 1.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +56,8 @@ pub enum Error {
 
 /// Makes the verdicts of a recording again and tells them as they change.
 ///
-/// `validation` takes the place of the policy that the recording has itself.
+/// `validation` takes the place of the policy that the recording has itself. An update ends where whoever recorded it
+/// had done with it; by another policy only where that has come to an end, too.
 ///
 /// # Errors
 ///
@@ -68,8 +67,11 @@ pub fn replay(
     validation: Option<&Validation>,
     mut tell: impl FnMut(Judgement),
 ) -> Result<(), Error> {
-    let mut held = validation.cloned().unwrap_or_default();
-    let mut judge = Judge::new(held.settings(), checks(&held), Timestamp::UNIX_EPOCH, Memory::default());
+    let given = validation.map(|given| Recorded { validation: given.clone(), ..Recorded::default() });
+    let mut held = given.clone().unwrap_or_default();
+    let settings = held.validation.settings();
+    let mut judge = Judge::new(settings, checks(&held.validation), Timestamp::UNIX_EPOCH, Memory::default());
+    let mut ended: BTreeMap<String, bool> = BTreeMap::new();
     let mut number = 0;
     let mut any = false;
     while let Some(bytes) = next_line(&mut recording, number + 1)? {
@@ -80,22 +82,37 @@ pub fn replay(
         }
         any = true;
         let line: Line<Object> = read(text).map_err(|source| Error::Line { line: number, source })?;
+        let mut over = None;
         match &line.seen {
-            Seen::Config(policy) if validation.is_none() => {
-                if let Some(told) =
-                    policy_of(policy).map_err(|message| Error::Policy { line: number, message })?
-                {
+            Seen::Config(policy) if given.is_none() => {
+                let told =
+                    Recorded::read(policy).map_err(|message| Error::Policy { line: number, message })?;
+                if let Some(told) = told {
                     held = told;
-                    judge.configure(held.settings());
-                    judge.check_by(checks(&held));
+                    judge.configure(held.validation.settings());
+                    judge.check_by(checks(&held.validation));
                 }
             }
             Seen::Update(update) => {
-                judge.configure_own(&update.component, held.own(&update.component, &update.kind, None));
+                judge.configure_own(&update.component, held.own(&update.component, &update.kind));
             }
+            Seen::Over(update) => over = Some(update.clone()),
             _ => {}
         }
-        judge.take(line).into_iter().for_each(&mut tell);
+        let mut said = judge.take(line);
+        if over.is_some() {
+            // It was over because of what was seen until then, that moment included.
+            said.extend(judge.conclude());
+        }
+        for judgement in said {
+            ended.insert(judgement.update.clone(), is_end(&judgement));
+            tell(judgement);
+        }
+        if let Some(update) = over
+            && (given.is_none() || ended.get(&update) == Some(&true))
+        {
+            judge.forget(&update);
+        }
     }
     if !any {
         return Err(Error::Empty);
@@ -104,10 +121,19 @@ pub fn replay(
     Ok(())
 }
 
-/// The health checks, with no more patience than the window has.
+/// Whether a pass has done with an update of which this is said.
+fn is_end(judgement: &Judgement) -> bool {
+    match judgement.action {
+        Action::Complete | Action::Revert => true,
+        Action::None => judgement.verdict == Verdict::Healthy,
+        Action::Hold => !judgement.clears_itself,
+        Action::Wait => false,
+    }
+}
+
+/// The health checks, with the patience that this policy has.
 fn checks(validation: &Validation) -> Checks {
-    let settings = HealthSettings::default().within(validation.window.unwrap_or(Windows::default().other));
-    Box::new(move |world| findings(world, &settings))
+    settle::checks(validation.health())
 }
 
 /// The next line with its end; `None` at the end of the recording.
@@ -120,38 +146,6 @@ fn next_line(recording: &mut impl BufRead, line: usize) -> Result<Option<Vec<u8>
         return Err(Error::TooLong { line });
     }
     Ok((read > 0).then_some(bytes))
-}
-
-/// The part of a recorded policy that decides about verdicts; what else it says is of no matter here.
-fn policy_of(policy: &Value) -> Result<Option<Validation>, String> {
-    const DECIDING: [&str; 10] = [
-        "sample",
-        "settle",
-        "window",
-        "good_samples",
-        "bad_samples",
-        "bad_of",
-        "failure_rate",
-        "state_changes",
-        "cap",
-        "components",
-    ];
-    let Some(Value::Object(said)) = policy.get("validation") else { return Ok(None) };
-    let kept: Map<String, Value> = said
-        .iter()
-        .filter(|(key, _)| DECIDING.contains(&key.as_str()))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect();
-    // A JSON document is a YAML document.
-    let text = serde_json::json!({ "validation": kept }).to_string();
-    let origin = Origin { name: "config", trust: Trust::Repository, folder: None, repository: None };
-    match config::parse(&text, &origin) {
-        Ok(config) => Ok(Some(config.validation)),
-        Err(findings) => {
-            let said: Vec<String> = findings.iter().take(5).map(|finding| finding.to_string()).collect();
-            Err(said.join("; "))
-        }
-    }
 }
 
 /// Where a time of a recording is on its own clock, for people: seconds with three digits.

@@ -5,25 +5,23 @@
 //! earlier run did: cut off anywhere and started again, it comes to the same end. Who reads the base branch later knows
 //! the commit by its trailer.
 
-use std::collections::BTreeMap;
+mod edits;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use self::edits::{Back, Edited, edit_back};
+
 use super::effects::{Effect, Go, Stopped, Witness};
 use super::forge::{Forge, ForgeError, NewPullRequest, PullRequest, PullRequestState};
 use crate::config::PullRequests;
-use crate::domain::component::Component;
-use crate::domain::edit::{self, Diff, Draft, EditError, Generated, Options, Ranges};
+use crate::domain::edit::EditError;
 use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::Reversal;
 use crate::domain::state::{Quarantined, Stage, State};
-use crate::domain::upstream::Candidate;
-use crate::repo::write::{self, Change, Id, Person, RefUpdate, Words, WriteRepo};
+use crate::repo::write::{self, Id, Person, RefUpdate, Words, WriteRepo};
 use crate::state::{self, StateStore, Transition};
-
-/// Largest file that is changed, in bytes.
-const FILE_LIMIT: usize = 16 << 20;
 
 /// How the reason of a quarantine begins that a person's wish to go back put there.
 pub(super) const ROLLED_BACK: &str = "rolled back by ";
@@ -55,12 +53,6 @@ pub enum Error {
         /// Its name.
         branch: String,
     },
-    /// A person closed the pull request that proposed the same.
-    #[error("#{number}, which proposed the same, was closed without being merged")]
-    Declined {
-        /// Its number.
-        number: u64,
-    },
     /// Stopped by the witness.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -77,102 +69,9 @@ impl Error {
                 Some("`--backup ID` brings the files back as a backup point has them".to_owned())
             }
             Self::Branch { branch } => Some(format!("delete `{branch}` if it is not needed")),
-            Self::Declined { .. } => Some("reopen it, or use `--push`".to_owned()),
             Self::Stopped(_) => None,
         }
     }
-}
-
-/// A component that goes back.
-#[derive(Debug, Clone, Copy)]
-pub struct Back<'a> {
-    /// As the base branch has it.
-    pub component: &'a Component,
-    /// Version to go back to, as Git had it.
-    pub to: &'a str,
-    /// The component at that version, and a commit that has it so.
-    pub then: Option<(&'a Component, Id)>,
-}
-
-/// Files that change.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Edited {
-    /// By path.
-    pub changes: BTreeMap<String, Change>,
-    /// As unified diffs, where single bytes change.
-    pub diff: String,
-    /// Files that come back whole, with all that others changed in them since.
-    pub whole: Vec<String>,
-    /// Places that stay, with the reason.
-    pub left_alone: Vec<String>,
-}
-
-/// Which files of `base` change so that components are at older versions. Only versions and their digests change, but
-/// for files that cannot be changed so: these come back whole, where it is known how they were.
-///
-/// # Errors
-///
-/// A file cannot be changed so that exactly the version is meant.
-pub fn edit_back(git: &WriteRepo, base: Id, backs: &[Back<'_>]) -> Result<Edited, Error> {
-    let mut edited = Edited::default();
-    let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
-    for back in backs {
-        let digest = back.then.and_then(|(then, _)| {
-            then.pins.iter().find_map(|pin| pin.digest.as_ref()).map(|digest| digest.text.clone())
-        });
-        let candidate = Candidate { version: back.to.to_owned(), digest, ..Candidate::default() };
-        let options = Options { ranges: Ranges::Leave, generated: Generated::Elsewhere };
-        let changes = match (edit::replacements(back.component, None, &candidate, options), back.then) {
-            (Ok(changes), _) => changes,
-            (Err(error), None) => return Err(error.into()),
-            (Err(_), Some((then, commit))) => {
-                for pin in &then.pins {
-                    bring_back(git, commit, &pin.file, &mut edited)?;
-                }
-                continue;
-            }
-        };
-        for file in &changes.generated {
-            let Some((_, commit)) = back.then else {
-                return Err(Error::Generated { file: file.clone() });
-            };
-            bring_back(git, commit, file, &mut edited)?;
-        }
-        edited.left_alone.extend(
-            changes.left_alone.iter().map(|left| format!("{}:{}: {}", left.file, left.line, left.reason)),
-        );
-        let mut files: Vec<&str> = changes.replacements.iter().map(|one| one.file.as_str()).collect();
-        files.dedup();
-        for file in files {
-            let of_file: Vec<_> =
-                changes.replacements.iter().filter(|one| one.file == file).cloned().collect();
-            if !drafts.contains_key(file) {
-                let bytes = git.read_file(base, file, FILE_LIMIT)?.unwrap_or_default();
-                drafts.insert(file.to_owned(), Draft::new(file, &bytes)?);
-            }
-            if let Some(draft) = drafts.get_mut(file) {
-                let before = draft.text();
-                draft.apply(&of_file)?;
-                edited.diff.push_str(&Diff::of(file, &before, &draft.text()).to_string());
-            }
-        }
-    }
-    for (file, draft) in drafts {
-        // What comes back whole has the version already.
-        if !edited.whole.contains(&file) {
-            edited.changes.insert(file, Change::Write(draft.text().into_bytes()));
-        }
-    }
-    Ok(edited)
-}
-
-fn bring_back(git: &WriteRepo, commit: Id, file: &str, edited: &mut Edited) -> Result<(), Error> {
-    let entry = git.entry(commit, file)?;
-    edited.changes.insert(file.to_owned(), entry.map_or(Change::Delete, Change::Restore));
-    if !edited.whole.iter().any(|known| known == file) {
-        edited.whole.push(file.to_owned());
-    }
-    Ok(())
 }
 
 /// What is brought back, and what is said of it.
@@ -274,7 +173,8 @@ pub struct Rollback<'a, F> {
 }
 
 impl<F: Forge> Rollback<'_, F> {
-    /// Opens the pull request, or finds it.
+    /// Opens the pull request, or finds the one that is open. One that was closed without being merged is over: a person
+    /// who asks again means it, and gets another one for the same branch.
     ///
     /// # Errors
     ///
@@ -282,12 +182,9 @@ impl<F: Forge> Rollback<'_, F> {
     pub fn propose(&self, plan: &Plan) -> Result<Done, Error> {
         let mut done = Done::default();
         let known = self.runtime.block_on(self.forge.pull_requests())?;
-        let of_branch = |pull: &&PullRequest| pull.branch == plan.branch;
-        let open = known.iter().filter(of_branch).find(|pull| pull.state == PullRequestState::Open);
-        let closed = known.iter().filter(of_branch).find(|pull| pull.state == PullRequestState::Closed);
-        if let (None, Some(closed)) = (open, closed) {
-            return Err(Error::Declined { number: closed.number });
-        }
+        let is_open =
+            |pull: &&PullRequest| pull.branch == plan.branch && pull.state == PullRequestState::Open;
+        let open = known.iter().find(is_open);
         self.quarantine(plan, &mut done)?;
         done.commit = self.push_branch(plan, &mut done)?;
         if let Some(open) = open {

@@ -118,7 +118,7 @@ pub(super) fn run(command: &BackupCommand, global: &GlobalArgs) -> Result<Outcom
 }
 
 /// The base branch as it is at the remote, with its objects here.
-async fn base(workplace: &Workplace) -> Result<(String, Id, RemoteRefs), CommandError> {
+pub(super) async fn base(workplace: &Workplace) -> Result<(String, Id, RemoteRefs), CommandError> {
     let repo = workplace.repo.clone();
     let refs = blocking(move || repo.refs()).await?;
     let branch = workplace.base_branch(&refs).ok_or_else(|| {

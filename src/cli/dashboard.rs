@@ -37,7 +37,7 @@ pub(super) struct TickArgs {
     #[arg(value_enum)]
     action: Verb,
 
-    /// To what: COMPONENT@VERSION, or the id of an update
+    /// To what: COMPONENT@VERSION, the id of an update, or since when the circuit breaker is open
     target: String,
 
     #[command(flatten)]
@@ -56,6 +56,8 @@ enum Verb {
     Accept,
     /// Let a version be proposed again
     Unquarantine,
+    /// Go on proposing and merging after too many reverts
+    CloseBreaker,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -177,4 +179,47 @@ async fn tick(args: &TickArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
     }
     let ticked = Ticked { schema: "gitops-updater/ticked/v1", action: &verb, target: &args.target };
     form::write(global, &ticked, || format!("ticked: {wanted}\nthe next `gitops-updater run` does it\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::message::Action;
+
+    /// One of each kind of box. Whoever adds a kind is made to add it here by the compiler.
+    fn every() -> Vec<Action> {
+        let text = || "x".to_owned();
+        let all = vec![
+            Action::Open { component: text(), version: text() },
+            Action::Rebuild { update_id: text() },
+            Action::Retry { update_id: text() },
+            Action::Accept { update_id: text() },
+            Action::CloseBreaker { since: text() },
+            Action::Unquarantine { component: text(), version: text() },
+        ];
+        for action in &all {
+            match action {
+                Action::Open { .. }
+                | Action::Rebuild { .. }
+                | Action::Retry { .. }
+                | Action::Accept { .. }
+                | Action::CloseBreaker { .. }
+                | Action::Unquarantine { .. } => {}
+            }
+        }
+        all
+    }
+
+    /// The dashboard names `close-breaker`, and `dashboard tick` did not take it.
+    #[test]
+    fn every_kind_of_box_can_be_ticked_by_its_words() {
+        let words: Vec<&str> = every().iter().map(|action| action.words().0).collect();
+        for word in &words {
+            assert!(Verb::from_str(word, false).is_ok(), "`dashboard tick {word}` is not understood");
+        }
+        for verb in Verb::value_variants() {
+            let name = verb.to_possible_value().unwrap().get_name().to_owned();
+            assert!(words.contains(&name.as_str()), "no box is ticked by `{name}`");
+        }
+    }
 }

@@ -75,7 +75,7 @@ Exit codes:
   2   wrong use of the command line
   3   configuration or rule file invalid
   10  updates are available (only with --exit-code)
-  11  all updates are held by a gate (only with `plan --exit-code`)
+  11  every update is held for a person (only with `plan --exit-code`)
   12  something is wrong in the cluster (only with `health --exit-code`)
   13  not all of the cluster could be looked at (only with `health --exit-code`)
   20  an update regressed and is held: not reverted, a revert would do harm

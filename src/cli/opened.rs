@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::access::{Access, default_cache_dir};
 use super::error::CommandError;
-use super::{GlobalArgs, adapters, load_named, repository_root};
+use super::{GlobalArgs, adapters, load_named, repository_root, switch};
 use crate::app::detect::{self, DetectRequest, Found};
 use crate::app::ports::{Clock, Progress};
 use crate::clock::AnyClock;
 use crate::config::{self, Config, Origin, Trust};
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::repo;
 use crate::upstream::client::UpstreamClient;
 
@@ -119,6 +120,16 @@ impl CacheArgs {
 }
 
 impl Opened {
+    /// What stops everything, as the configuration that is read or the environment has it.
+    pub(super) fn kill_switch(&self, args: &ReadArgs, global: &GlobalArgs) -> Option<KillSwitch> {
+        let read_from = match (&args.rev, self.repository.location()) {
+            (Some(_), _) => KillSwitch::Revision,
+            (None, repo::Location::Revision { .. }) => KillSwitch::BaseBranch,
+            (None, _) => KillSwitch::WorkTree,
+        };
+        switch::pulled(&self.request.config, global, read_from)
+    }
+
     /// Reads the repository on as many threads as there are cores.
     pub(super) fn read(&self) -> Result<Found, CommandError> {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

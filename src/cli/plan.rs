@@ -1,6 +1,6 @@
 //! `plan`: the safe sequence of updates, each step with its gate and its edits.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use super::settle::Seen;
-use super::workplace::{PlaceArgs, blocking, kill_switch};
+use super::workplace::{PlaceArgs, blocking};
 use crate::app::gates::Gates;
 use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
@@ -23,13 +23,16 @@ use crate::cluster;
 use crate::domain::facts::Facts;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Observed, Situation};
-use crate::domain::plan::{PlanReport, Step};
+use crate::domain::plan::{PlanReport, Prospect, Step, Wait, prospect};
+use crate::domain::policy::Hold;
+use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
 use crate::domain::state::{State, Update};
 use crate::domain::upstream::UpstreamFailure;
 use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
+use crate::state::STATE_REF;
 use crate::strict;
 use crate::telemetry::EVEN_QUIET;
 use crate::upstream::client::UpstreamClient;
@@ -50,7 +53,7 @@ pub(super) struct PlanArgs {
     #[arg(long, value_enum, value_name = "LANGUAGE")]
     graph: Option<GraphLanguage>,
 
-    /// Exit with 10 when a step can be proposed, with 11 when all updates are held
+    /// Exit with 10 when a step can be proposed, with 11 when every update is held for a person
     #[arg(long, env = "GITOPS_UPDATER_EXIT_CODE", hide_env = true, value_parser = FalseyValueParser::new())]
     exit_code: bool,
 }
@@ -181,12 +184,13 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let bar = Arc::new(Bar::new(global.shows_progress()));
     // The sequence is that of the whole repository, whatever is shown of it.
     let selectors = std::mem::take(&mut opened.request.components);
-    let state = recorded(&opened, global);
-    let planned = make(&opened, known.as_ref(), &state, bar.clone());
+    let recorded = Recorded::of(&opened, global);
+    let switch = opened.kill_switch(&args.read, global);
+    let planned = make(&opened, known.as_ref(), &recorded, switch, bar.clone());
     bar.clear();
     let (planned, survey) = planned?;
     let dependencies = survey.dependencies;
-    let mut report = planned.report;
+    let Planned { mut report, waits, .. } = planned;
     if !selectors.is_empty() {
         let found = &survey.report.update_report.components;
         let ids = found.iter().map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
@@ -197,8 +201,9 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
             let kind = found.get(id).map_or("", |entry| entry.kind.as_str());
             selectors.iter().any(|selector| selector.matches(id, kind))
         };
-        only(&mut report, is_meant);
+        only(&mut report, &waits, is_meant);
     }
+    report.problems.extend(recorded.problems);
     report.problems.extend(known.into_iter().flat_map(|known| known.problems));
 
     let output = global.output();
@@ -220,49 +225,67 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
         let limit = PlanFormat::Markdown { limit: STEP_SUMMARY_LIMIT };
         actions.summarize(&render(&report, limit, &options).map_err(CommandError::failed)?)?;
     }
-    let next = report.waves.iter().flat_map(|wave| &wave.steps).any(|step| step.next);
-    let anything = !report.waves.is_empty() || !report.held.is_empty();
-    Ok(match (args.exit_code, next, anything) {
-        (true, true, _) => Outcome::UpdatesAvailable,
-        (true, false, true) => Outcome::AllHeld,
-        _ => Outcome::Done,
+    Ok(match prospect(&report, &waits) {
+        Prospect::Next if args.exit_code => Outcome::UpdatesAvailable,
+        Prospect::Held if args.exit_code => Outcome::AllHeld,
+        Prospect::Next | Prospect::Held | Prospect::Waits | Prospect::Nothing => Outcome::Done,
     })
 }
 
 /// What is recorded of updates, where the repository has such a record; without it the plan is made as if nothing
 /// were under way.
-fn recorded(opened: &Opened, global: &GlobalArgs) -> State {
-    if matches!(opened.repository.location(), repo::Location::Folder { .. }) {
-        return State::default();
-    }
-    let place = PlaceArgs::quietly(&opened.path, opened.request.now, opened.request.offline);
-    let loaded = block_on(async {
-        let store = place.open(global).await?.state();
-        blocking(move || store.load()).await
-    });
-    match loaded {
-        Ok(loaded) => {
-            for problem in loaded.problems() {
-                tracing::warn!(target: EVEN_QUIET, reason = problem.message, "the state is not as it should be");
+#[derive(Default)]
+struct Recorded {
+    state: State,
+    /// What is not as it should be with the record.
+    problems: Vec<Problem>,
+    /// Nothing may be built on the record: no pass would propose anything.
+    unfit: Option<Hold>,
+}
+
+impl Recorded {
+    fn of(opened: &Opened, global: &GlobalArgs) -> Self {
+        if matches!(opened.repository.location(), repo::Location::Folder { .. }) {
+            return Self::default();
+        }
+        let place = PlaceArgs::quietly(&opened.path, opened.request.now, opened.request.offline);
+        let loaded = block_on(async {
+            let store = place.open(global).await?.state();
+            blocking(move || store.load()).await
+        });
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                tracing::warn!(target: EVEN_QUIET, reason = %error.source, "the plan is made as if nothing were under way");
+                return Self::default();
             }
-            loaded.state
+        };
+        let problems = loaded.problems();
+        for problem in &problems {
+            tracing::warn!(target: EVEN_QUIET, reason = problem.message, "the state is not as it should be");
         }
-        Err(error) => {
-            tracing::warn!(target: EVEN_QUIET, reason = %error.source, "the plan is made as if nothing were under way");
-            State::default()
-        }
+        let unfit = loaded.may_build().err().map(|error| Hold {
+            gate: "state",
+            reason: error.to_string(),
+            policy_applied: STATE_REF.to_owned(),
+            until: None,
+        });
+        Self { state: loaded.state, problems, unfit }
     }
 }
 
-/// Leaves in a report what is meant, and what must go before it.
-fn only(report: &mut PlanReport, is_meant: impl Fn(&str) -> bool) {
+/// Leaves in a report what is meant, and what must go before it: what it requires, and what rules put first.
+fn only(report: &mut PlanReport, waits: &BTreeMap<String, Wait>, is_meant: impl Fn(&str) -> bool) {
     let steps = || report.waves.iter().flat_map(|wave| &wave.steps);
     let mut wanted: BTreeSet<String> =
         steps().filter(|step| is_meant(&step.component)).map(|step| step.id.clone()).collect();
     loop {
         let before: Vec<String> = steps()
             .filter(|step| wanted.contains(&step.id))
-            .flat_map(|step| step.requires.iter().filter(|id| !wanted.contains(*id)).cloned())
+            .flat_map(|step| {
+                let by_rules = waits.get(&step.id).map(|wait| wait.after.as_slice()).unwrap_or_default();
+                step.requires.iter().chain(by_rules).filter(|id| !wanted.contains(*id)).cloned()
+            })
             .collect();
         if before.is_empty() {
             break;
@@ -280,7 +303,8 @@ fn only(report: &mut PlanReport, is_meant: impl Fn(&str) -> bool) {
 fn make(
     opened: &Opened,
     known: Option<&Known>,
-    state: &State,
+    recorded: &Recorded,
+    switch: Option<KillSwitch>,
     bar: Arc<Bar>,
 ) -> Result<(Planned, Survey), CommandError> {
     let found = opened.read()?;
@@ -289,6 +313,7 @@ fn make(
     let mut survey = runtime.block_on(plan::survey(found, &opened.request, &upstreams, &opened.clock));
     let generator = Looker::new(&upstreams, &runtime);
     let (config, now) = (&opened.request.config, opened.request.now);
+    let state = &recorded.state;
     let nothing = BTreeSet::new();
     let planning = Planning {
         config,
@@ -300,10 +325,14 @@ fn make(
         quarantine: &state.quarantine,
     };
     look_up(&mut survey, &planning, &upstreams, &runtime, now);
-    let gates =
-        Gates { now, config, survey: &survey, state, windows: None, kill_switch: kill_switch(config) };
+    let gates = Gates { now, config, survey: &survey, state, windows: None, kill_switch: switch };
     let updates: Vec<Update> = state.updates.values().cloned().collect();
-    let (holds, asked) = (|step: &Step| gates.holds(step, &[]), gates.asked());
+    let asked = gates.asked();
+    let holds = |step: &Step| match &recorded.unfit {
+        // The words about it are those of `run`, which would do nothing.
+        Some(hold) => vec![hold.clone()],
+        None => gates.holds(step, &[]),
+    };
     let situation = Situation { updates: &updates, holds: &holds, asked: &asked };
     let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
     gates.limit(&mut planned.report);

@@ -226,10 +226,10 @@ fn refuse_when_stopped(
     if args.dry_run {
         return Ok(());
     }
-    let mut switch = switch::by_configuration(place, base)?;
-    if let (None, Some(runtime)) = (switch, runtime) {
-        switch = runtime.block_on(switch::by_dashboard(place))?;
-    }
+    let switch = match runtime {
+        Some(runtime) => runtime.block_on(switch::by_anything(place, base))?,
+        None => switch::by_configuration(place, base)?,
+    };
     switch.map_or(Ok(()), |switch| Err(switch::refused("roll back", switch)))
 }
 

@@ -25,6 +25,7 @@ use crate::domain::rule::Rule;
 use crate::domain::settle::line::Line;
 use crate::domain::settle::recording;
 use crate::probe::Here;
+use crate::telemetry::EVEN_QUIET;
 
 /// How merged updates are looked at.
 #[derive(Debug, Args)]
@@ -34,7 +35,8 @@ pub(super) struct SettleArgs {
     #[arg(long, value_name = "DURATION", value_parser = read_duration)]
     wait: Option<Duration>,
 
-    /// Write everything that verdicts are made from to FILE, for `verify --replay`
+    /// Write everything that verdicts are made from to FILE, for `verify --replay`; it ends where every update is decided
+    /// or the time of --wait is over
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }
@@ -73,7 +75,7 @@ impl Seen {
         match Live::connect(access, options).await {
             Ok(live) => Ok(Self { live: Some(live), away: None }),
             Err(error @ cluster::Error::Unreachable { .. }) => {
-                tracing::warn!(error = %error, "the cluster does not answer");
+                tracing::warn!(target: EVEN_QUIET, error = %error, "the cluster does not answer");
                 Ok(Self { live: None, away: Some(error.to_string()) })
             }
             Err(error) => Err(not_connected(error)),
@@ -142,7 +144,7 @@ impl SettleArgs {
                 wait: self.wait,
                 proposes: which.proposes,
                 settings: pass.config.validation.settings(),
-                checks: &settle::checks,
+                checks: &|| settle::checks(pass.config.validation.health()),
                 stop: &|| {
                     let stop = stop.clone();
                     Box::pin(async move {

@@ -11,12 +11,13 @@ use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
 use super::opened::block_on;
 use super::updates::next_for_a_person;
-use super::workplace::{PlaceArgs, Workplace, blocking, kill_switch};
-use super::{age_of, maintenance};
-use crate::app::forge::{Forge as _, PullRequestState};
+use super::workplace::{PlaceArgs, Workplace, blocking};
+use super::{age_of, maintenance, switch};
+use crate::app::forge::{Forge as _, PullRequest, PullRequestState};
+use crate::app::pass::GoingBack;
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
-use crate::domain::message::left_versions;
+use crate::domain::lifecycle::CLOSING;
 use crate::domain::notice::kind_of;
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
@@ -53,7 +54,7 @@ struct Shown<'a> {
     /// Newest transition; null before the first.
     state: Option<String>,
     now: Timestamp,
-    /// Key or variable of the kill switch, where the configuration of this clone or the environment has pulled it.
+    /// Key, variable or label of the kill switch, where one stops everything.
     stopped_by: Option<&'static str>,
     maintenance: Option<&'a Maintenance>,
     updates: Vec<&'a Update>,
@@ -64,6 +65,9 @@ struct Shown<'a> {
     /// What was said last of updates after their merge, by update id.
     evidence: BTreeMap<&'a str, &'a Said>,
     problems: Vec<Problem>,
+    /// What became of pull requests since a pass looked at them last, by update id: `merged` or `closed`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    not_recorded: BTreeMap<&'a str, &'static str>,
     /// Open pull requests that go back to older versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     going_back: Vec<GoingBack>,
@@ -72,28 +76,60 @@ struct Shown<'a> {
     data_backups: BTreeMap<String, Vec<DataBackup>>,
 }
 
-/// A pull request that goes back to an older version.
-#[derive(Debug, Serialize)]
-struct GoingBack {
-    pull_request: u64,
-    title: String,
+/// What is asked of others than the record.
+struct Around {
+    switch: Option<KillSwitch>,
+    pulls: Vec<PullRequest>,
+    base_branch: Option<String>,
 }
 
-/// Open pull requests that go back. Where the forge does not answer, the record is shown all the same.
-async fn going_back(workplace: &Workplace) -> Vec<GoingBack> {
-    let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
-        tracing::warn!(target: EVEN_QUIET, reason = %error, "pull requests that go back are not shown");
-        Vec::new()
-    });
-    let open = pulls
-        .into_iter()
-        .filter(|pull| pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty());
-    open.map(|pull| GoingBack { pull_request: pull.number, title: pull.title }).collect()
+impl Around {
+    /// Where the forge or the remote does not answer, the record is shown all the same.
+    async fn of(workplace: &Workplace) -> Self {
+        let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
+            tracing::warn!(
+                target: EVEN_QUIET,
+                reason = %error,
+                "what became of pull requests, and those that go back, is not shown"
+            );
+            Vec::new()
+        });
+        let looked = async {
+            let (branch, base, _) = super::backup::base(workplace).await?;
+            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?))
+        };
+        let (base_branch, switch) = match looked.await {
+            Ok((branch, switch)) => (Some(branch), switch),
+            Err(error) => {
+                tracing::warn!(
+                    target: EVEN_QUIET,
+                    reason = %error.source,
+                    "whether the base branch or the dashboard stops everything is not shown"
+                );
+                (None, workplace.stopped)
+            }
+        };
+        Self { switch, pulls, base_branch }
+    }
+
+    /// What became of the pull request of an update that is recorded as proposed.
+    fn not_recorded(&self, update: &Update) -> Option<&'static str> {
+        let pull = self.pulls.iter().find(|pull| update.pull_request == Some(pull.number))?;
+        let is_for_base = self.base_branch.as_ref().is_none_or(|branch| pull.base == *branch);
+        match pull.state {
+            _ if update.stage != Stage::Proposed => None,
+            // The bot itself closes it, and says so there.
+            _ if update.current_phase.as_deref() == Some(CLOSING) => None,
+            PullRequestState::Merged { .. } if is_for_base => Some("merged"),
+            PullRequestState::Closed => Some("closed"),
+            PullRequestState::Merged { .. } | PullRequestState::Open => None,
+        }
+    }
 }
 
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    let (loaded, now, switch, data_backups, going_back) = block_on(async {
+    let (loaded, now, around, data_backups) = block_on(async {
         let workplace = args.place.open(global).await?;
         let (store, now, by) = (workplace.state(), workplace.now(), workplace.person().name);
         let accept = args.accept_rewritten;
@@ -105,8 +141,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .await?;
         let data = data_backups(&workplace, &loaded).await;
-        let going_back = going_back(&workplace).await;
-        Ok((loaded, now, kill_switch(&workplace.config), data, going_back))
+        Ok((loaded, now, Around::of(&workplace).await, data))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -121,11 +156,15 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .collect();
     updates.sort_by(|a, b| b.changed_at.cmp(&a.changed_at).then_with(|| a.update_id.cmp(&b.update_id)));
+    let not_recorded = updates
+        .iter()
+        .filter_map(|update| Some((update.update_id.as_str(), around.not_recorded(update)?)))
+        .collect();
     let shown = Shown {
         schema: "gitops-updater/status/v1",
         state: loaded.tip.map(|tip| tip.to_string()),
         now,
-        stopped_by: switch.map(KillSwitch::by),
+        stopped_by: around.switch.map(KillSwitch::by),
         maintenance: loaded.state.maintenance.as_ref(),
         updates,
         campaigns: loaded.state.campaigns.values().collect(),
@@ -138,10 +177,11 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
             .collect(),
         problems: loaded.problems(),
-        going_back,
+        not_recorded,
+        going_back: GoingBack::among(&around.pulls),
         data_backups,
     };
-    form::write(global, &shown, || text(&shown, &loaded, switch, global.verbose > 0))?;
+    form::write(global, &shown, || text(&shown, &loaded, around.switch, global.verbose > 0))?;
     // Told after what could be read: nothing is built on such a state, and a script should notice.
     loaded.may_build()?;
     Ok(Outcome::Done)
@@ -229,8 +269,9 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
     lines.push(format!("\n{title} ({})", updates.len()));
     for update in updates.iter().take(most) {
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
+        let became = shown.not_recorded.get(update.update_id.as_str()).copied();
         let stage = match (update.stage, update.pull_request) {
-            (Stage::Proposed, Some(number)) => format!("#{number} open"),
+            (Stage::Proposed, Some(number)) => format!("#{number} {}", became.unwrap_or("open")),
             (Stage::Proposed, None) => "proposed".to_owned(),
             (Stage::Merged, _) => "merged".to_owned(),
             (Stage::Rolling, _) => "rolling".to_owned(),
@@ -247,6 +288,7 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
         }
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
+            lines.extend(became.map(next_run).unwrap_or_default());
             let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
             lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
@@ -261,6 +303,14 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
     if updates.len() > most {
         lines.push(format!("  and {} more (-v shows all)", updates.len() - most));
     }
+}
+
+/// What comes of a pull request whose fate no pass has seen.
+fn next_run(became: &str) -> Vec<String> {
+    why(match became {
+        "merged" => "merged since the last run; the next `gitops-updater run` records it and looks on",
+        _ => "closed without being merged; the next `gitops-updater run` records that it is not wanted",
+    })
 }
 
 /// What was said of a merged update, and what ends its hold.

@@ -1,9 +1,13 @@
-//! The kill switch, asked by commands of a person: who wants to go on takes it off.
+//! The kill switch, wherever it can be pulled: told in the same words by every command, which name the place.
 
+use super::GlobalArgs;
+use super::environment;
 use super::error::CommandError;
 use super::opened::configuration_of_base;
-use super::workplace::{Workplace, kill_switch};
-use crate::app::pass::STOP_LABEL;
+use super::workplace::Workplace;
+use crate::app::forge::Forge as _;
+use crate::app::pass::stopped_by;
+use crate::config::Config;
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::repo;
 use crate::repo::write::Id;
@@ -15,43 +19,49 @@ struct Stopped {
     by: &'static str,
 }
 
-/// What the configuration of the base branch, or the environment, stops.
+/// What the configuration, or the environment, stops. `read_from` is where the configuration lies unless `--config` named
+/// it.
+pub(super) fn pulled(config: &Config, global: &GlobalArgs, read_from: KillSwitch) -> Option<KillSwitch> {
+    let read_from = if global.config.is_some() { KillSwitch::NamedFile } else { read_from };
+    if config.enabled { by_environment() } else { Some(read_from) }
+}
+
+/// What the environment stops.
+pub(super) fn by_environment() -> Option<KillSwitch> {
+    // `GITOPS_UPDATER_DISABLE=0` is what people write who mean that it is on.
+    let disabled = environment::read("GITOPS_UPDATER_DISABLE")
+        .is_some_and(|value| !matches!(value.trim(), "" | "0" | "false" | "no" | "off"));
+    disabled.then_some(KillSwitch::Environment)
+}
+
+/// What the configuration of the base branch, that of this clone, or the environment stops.
 pub(super) fn by_configuration(place: &Workplace, base: Id) -> Result<Option<KillSwitch>, CommandError> {
     let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
     let of_base = repo::open(path, Some(&base.to_string())).map_err(CommandError::failed)?;
     Ok(match configuration_of_base(path, &of_base)?.enabled {
-        true => kill_switch(&place.config),
-        false => Some(KillSwitch::Configuration),
+        true => place.stopped,
+        false => Some(KillSwitch::BaseBranch),
     })
 }
 
-/// What the label on the dashboard stops.
-pub(super) async fn by_dashboard(place: &Workplace) -> Result<Option<KillSwitch>, CommandError> {
-    use crate::app::forge::Forge as _;
+/// The same, or the label on the dashboard.
+pub(super) async fn by_anything(place: &Workplace, base: Id) -> Result<Option<KillSwitch>, CommandError> {
+    if let Some(switch) = by_configuration(place, base)? {
+        return Ok(Some(switch));
+    }
     if !place.config.dashboard.enabled {
         return Ok(None);
     }
-    let dashboard = place.forge.dashboard().await?;
-    let is_stopped =
-        dashboard.is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL));
-    Ok(is_stopped.then_some(KillSwitch::Dashboard))
+    Ok(stopped_by(place.forge.dashboard().await?.as_ref()))
 }
 
-/// Refuses to do something while everything is stopped.
+/// Refuses to do something while everything is stopped: the kill switch is for a person at the keyboard, too. Who wants
+/// to go on takes it off.
 pub(super) async fn refuse(doing: &'static str, place: &Workplace, base: Id) -> Result<(), CommandError> {
-    let switch = match by_configuration(place, base)? {
-        Some(switch) => Some(switch),
-        None => by_dashboard(place).await?,
-    };
-    switch.map_or(Ok(()), |switch| Err(refused(doing, switch)))
+    by_anything(place, base).await?.map_or(Ok(()), |switch| Err(refused(doing, switch)))
 }
 
 /// That something is not done, and how to go on.
 pub(super) fn refused(doing: &'static str, switch: KillSwitch) -> CommandError {
-    let by = match switch {
-        KillSwitch::Configuration => "`enabled: false` on the base branch",
-        KillSwitch::Environment => "`GITOPS_UPDATER_DISABLE`",
-        KillSwitch::Dashboard => "the label `gitops-updater/stop` on the dashboard",
-    };
-    CommandError::failed(Stopped { doing, by }).hint(format!("{} first", switch.undo()))
+    CommandError::failed(Stopped { doing, by: switch.place() }).hint(format!("{} first", switch.undo()))
 }

@@ -10,7 +10,7 @@ use super::access::Access;
 use super::error::CommandError;
 use super::identity::{PUBLIC, git_credentials, github, no_github, with_github};
 use super::opened::configuration;
-use super::{GlobalArgs, environment};
+use super::{GlobalArgs, switch};
 use crate::app::forge::ForgeError;
 use crate::app::ports::Clock as _;
 use crate::backup::{self, Backups};
@@ -69,6 +69,8 @@ pub(super) struct Workplace {
     pub(super) author: Person,
     /// The clock of the machine, or the moment given by `--now`.
     pub(super) clock: AnyClock,
+    /// What of this clone, of the command line or of the environment stops everything.
+    pub(super) stopped: Option<KillSwitch>,
 }
 
 impl Workplace {
@@ -188,7 +190,10 @@ impl PlaceArgs {
             tell_other_branch(&repo)?;
         }
         tracing::debug!(remote = %repo.remote().shown(), "the remote that refs are moved at");
-        Ok(Workplace { path: top, repo, forge, config, author, clock })
+        // A bare repository has no configuration but that of its branch.
+        let read_from = repo.work_dir().map_or(KillSwitch::BaseBranch, |_| KillSwitch::WorkTree);
+        let stopped = switch::pulled(&config, global, read_from);
+        Ok(Workplace { path: top, repo, forge, config, author, clock, stopped })
     }
 
     /// URL or path of the remote; `None` = the repository itself.
@@ -224,17 +229,6 @@ fn tell_other_branch(repo: &WriteRepo) -> Result<(), CommandError> {
         );
     }
     Ok(())
-}
-
-/// What stops everything from outside the repository's people: the configuration, or the environment.
-pub(super) fn kill_switch(config: &Config) -> Option<KillSwitch> {
-    if !config.enabled {
-        return Some(KillSwitch::Configuration);
-    }
-    // `GITOPS_UPDATER_DISABLE=0` is what people write who mean that it is on.
-    let disabled = environment::read("GITOPS_UPDATER_DISABLE")
-        .is_some_and(|value| !matches!(value.trim(), "" | "0" | "false" | "no" | "off"));
-    disabled.then_some(KillSwitch::Environment)
 }
 
 /// Makes `path` a bare clone of `url`. Who we are there is said by the environment and a configuration that is named

@@ -42,6 +42,7 @@ pub use notifications::{Address, Channel as NotifyChannel, ChannelKind, Metrics,
 pub use overrides::{Channel, Repository};
 pub use policy::{Policy, WindowRule};
 pub use proposal::{Backup, Commits, Dashboard, Forge, ForgeKind, Identity, Limits, PullRequests, Templates};
+pub use settling::{Recorded, recorded_policy};
 pub use upstreams::{CredentialVariables, DockerConfig, Github, HostSettings, MapTarget, Mapping, Upstreams};
 pub use validate_policy::window_from_line;
 pub use validation::{Recovery, RevertBy, Validation, ValidationFor};

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::version::k3s::K3sVersion;
 use super::version::{Scheme, Version};
 
 /// A known vulnerability, as one record of the database has it.
@@ -41,22 +42,56 @@ pub enum Event {
 impl Advisory {
     /// Whether it affects a version; `None` where that cannot be told.
     pub fn affects(&self, version: &str) -> Option<bool> {
-        let version = Scheme::Semver.parse(version)?;
-        let mut is_told = false;
-        let mut affects = false;
-        for Affected { ranges, versions } in &self.affected {
-            is_told |= !ranges.is_empty() || !versions.is_empty();
-            affects |= versions.iter().any(|one| Scheme::Semver.parse(one).as_ref() == Some(&version));
-            for range in ranges {
-                affects |= holds(range, &version)?;
-            }
+        affects(&self.affected, version)
+    }
+}
+
+/// Whether a version is among those that are affected; `None` where that cannot be told.
+pub fn affects(affected: &[Affected], version: &str) -> Option<bool> {
+    let version = Point::of(version)?;
+    let mut is_told = false;
+    let mut affects = false;
+    for Affected { ranges, versions } in affected {
+        is_told |= !ranges.is_empty() || !versions.is_empty();
+        affects |= versions.iter().filter_map(|one| Point::of(one)).any(|one| one.is(&version));
+        for range in ranges {
+            affects |= holds(range, &version)?;
         }
-        is_told.then_some(affects)
+    }
+    is_told.then_some(affects)
+}
+
+/// Whether a version of k3s is affected, as far as the database itself cannot say: it was asked without the revision, which
+/// SemVer leaves out. `None` for all other versions.
+pub fn affects_revision(affected: &[Affected], version: &str) -> Option<bool> {
+    K3sVersion::parse(version).and_then(|_| affects(affected, version))
+}
+
+/// A version as it lies in ranges.
+///
+/// SemVer leaves build metadata out, and the OSV schema with it. A build of k3s is a release of its own, in which something
+/// can be fixed: where a version and an event both name a revision (`+k3s2`), it counts.
+struct Point {
+    version: Version,
+    revision: Option<u64>,
+}
+
+impl Point {
+    fn of(text: &str) -> Option<Self> {
+        let revision = K3sVersion::parse(text).map(|version| version.revision());
+        // Written as a tag (`-k3s1`), SemVer would take the revision for a pre-release.
+        let core = text.rsplit_once("-k3s").filter(|_| revision.is_some()).map_or(text, |(core, _)| core);
+        Some(Self { version: Scheme::Semver.parse(core)?, revision })
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let revisions = self.revision.zip(other.revision);
+        self.version == other.version && revisions.is_none_or(|(one, other)| one == other)
     }
 }
 
 /// Whether a version lies in a range; `None` where the range cannot be read.
-fn holds(range: &[Event], version: &Version) -> Option<bool> {
+fn holds(range: &[Event], version: &Point) -> Option<bool> {
     let mut events = range
         .iter()
         .map(|event| {
@@ -65,11 +100,18 @@ fn holds(range: &[Event], version: &Version) -> Option<bool> {
                 Event::Fixed(text) | Event::LastAffected(text) => (text, false),
                 Event::Other => return None,
             };
-            Some((Scheme::Semver.parse(text)?, turns_on, matches!(event, Event::LastAffected(_))))
+            let is_last = matches!(event, Event::LastAffected(_));
+            let Point { version: at, revision } = Point::of(text)?;
+            // What begins at a release begins with its first build, and what ends after it ends after its last.
+            let open_end = if is_last { u64::MAX } else { 0 };
+            let revision = version.revision.map_or(0, |_| revision.unwrap_or(open_end));
+            Some(((at, revision), turns_on, is_last))
         })
         .collect::<Option<Vec<_>>>()?;
     events.sort_by(|one, other| one.0.cmp(&other.0));
-    let reached = |(at, _, is_last): &&(Version, bool, bool)| version > at || (version == at && !is_last);
+    let version = (version.version.clone(), version.revision.unwrap_or(0));
+    let reached =
+        |(at, _, is_last): &&((Version, u64), bool, bool)| version > *at || (version == *at && !is_last);
     Some(events.iter().rfind(reached).is_some_and(|(_, turns_on, _)| *turns_on))
 }
 
@@ -123,6 +165,36 @@ mod tests {
         #[case] expected: Option<bool>,
     ) {
         assert_eq!(record("CVE-2026-1", twice()).affects(version), expected);
+    }
+
+    /// `+k3s1` to `+k3s2` was told to fix nothing whatever the advisory said, and what only `+k3s2` fixes was told of
+    /// `+k3s1`: SemVer's order does not know the revision.
+    #[rstest]
+    #[case::fixed_in_the_second_build(until("1.33.4+k3s2"), [true, false, false])]
+    #[case::fixed_in_the_first_build(until("1.33.4+k3s1"), [false, false, false])]
+    #[case::fixed_in_the_release_that_all_are_builds_of(until("1.33.4"), [false, false, false])]
+    #[case::written_as_a_tag(until("v1.33.4-k3s2"), [true, false, false])]
+    #[case::last_in_the_first_build(Event::LastAffected("1.33.4+k3s1".to_owned()), [true, false, false])]
+    #[case::last_in_the_release(Event::LastAffected("1.33.4".to_owned()), [true, true, true])]
+    fn builds_of_k3s_are_releases_of_their_own(#[case] end: Event, #[case] expected: [bool; 3]) {
+        let record = record("CVE-2026-1", vec![vec![introduced("0"), end]]);
+        let versions = ["v1.33.4+k3s1", "v1.33.4+k3s2", "v1.33.4+k3s10"];
+        assert_eq!(versions.map(|version| record.affects(version)), expected.map(Some));
+        let known = [record];
+        let is_fixed = |to: &str| !fixed(&known, versions[0], to).is_empty();
+        assert_eq!(is_fixed(versions[1]), expected[0] && !expected[1]);
+        assert_eq!(affects_revision(&known[0].affected, "1.33.4"), None, "the database says it");
+    }
+
+    #[test]
+    fn build_that_is_listed_is_affected_and_the_next_is_not() {
+        let listed = |text: &str| {
+            let affected = Affected { ranges: vec![], versions: vec![text.to_owned()] };
+            Advisory { name: "CVE-2026-1".to_owned(), affected: vec![affected] }
+        };
+        let of = |text: &str| ["v1.33.4+k3s1", "v1.33.4+k3s2"].map(|version| listed(text).affects(version));
+        assert_eq!(of("v1.33.4+k3s1"), [Some(true), Some(false)]);
+        assert_eq!(of("1.33.4"), [Some(true), Some(true)]);
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn fill(
         if entry.changelog_url.is_none() {
             entry.changelog_url.clone_from(&target.notes_url);
         }
-        let advisories = advisories(&selection.between);
+        let advisories = advisories(component, selection.current, &selection.between);
         entry.security_update = security_update(&selection, &advisories);
         entry.security_advisories = advisories.into_iter().collect();
         let from = entry.resolves_to.as_deref().or(entry.current_version.as_deref()).unwrap_or_default();
@@ -205,9 +205,28 @@ fn fill(
     entry
 }
 
-fn advisories(between: &[&Candidate]) -> BTreeSet<String> {
-    let texts = between.iter().filter_map(|candidate| candidate.notes.as_deref());
-    texts.flat_map(notes::advisories).collect()
+/// What the notes on the way name. Those of a later build of what is installed (`+k3s2`) repeat what its own notes say:
+/// that was fixed before.
+fn advisories(
+    component: &Component,
+    current: Option<&Candidate>,
+    between: &[&Candidate],
+) -> BTreeSet<String> {
+    let named = |candidate: &Candidate| candidate.notes.as_deref().map(notes::advisories).unwrap_or_default();
+    let version = |candidate: &Candidate| component.scheme.parse(&candidate.version);
+    let (known, installed) = (current.map(named).unwrap_or_default(), current.and_then(version));
+    let is_rebuild = |candidate: &Candidate| {
+        let both = installed.as_ref().zip(version(candidate));
+        both.is_some_and(|(installed, newer)| {
+            installed.same_release(&newer) && installed.is_prerelease() == newer.is_prerelease()
+        })
+    };
+    let news = between.iter().flat_map(|candidate| {
+        let is_rebuild = is_rebuild(candidate);
+        named(candidate).into_iter().map(move |name| (name, is_rebuild))
+    });
+    let is_new = |(name, is_rebuild): &(String, bool)| !is_rebuild || !known.contains(name);
+    news.filter(is_new).map(|(name, _)| name).collect()
 }
 
 /// Notes that name nothing prove it only where no release on the way is without notes.
@@ -245,7 +264,7 @@ pub struct Way<'a> {
 impl Way<'_> {
     /// Identifiers of the advisories that the notes on the way name, sorted.
     pub fn advisories(&self) -> Vec<String> {
-        advisories(self.between).into_iter().collect()
+        advisories(self.component, self.current, self.between).into_iter().collect()
     }
 
     /// Breaking changes on the way, as plain text; at most 50 of those that notes tell.

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::duration::in_words;
 use super::plan::Approval;
 use super::policy::Verification;
 use super::settle::verdict::Verdict;
@@ -157,6 +158,9 @@ pub enum Action {
 
 /// Phase of an update whose pull request the bot itself is closing.
 pub const CLOSING: &str = "closing";
+
+/// How the reason to wait begins where the policy verifies what is merged after a time.
+pub const BY_TIME: &str = "`verification: merged` takes it for good at";
 
 const UNKNOWN: &str = "it cannot be known whether it is still wanted";
 const MOVING: &str = "its branch is being moved; the next pass looks at it again";
@@ -336,13 +340,15 @@ fn verified(situation: &Situation<'_>) -> Action {
     let Some(merged_at) = reverted_at.or(update.merged_at) else {
         return wait("it is not known when it was merged");
     };
+    let what = if reverted_at.is_some() { "its revert" } else { "its merge" };
+    let after = format!("{} after {what}", in_words(settle));
     let settled =
         jiff::SignedDuration::try_from(settle).ok().and_then(|settle| merged_at.checked_add(settle).ok());
     match settled {
         Some(settled) if settled <= situation.now => {
-            Action::RecordVerified { by: "policy `verification: merged`".to_owned() }
+            Action::RecordVerified { by: format!("policy `verification: merged`, {after}") }
         }
-        Some(settled) => wait(&format!("it counts as verified at {settled}")),
+        Some(settled) => wait(&format!("{BY_TIME} {settled}, {after}, unless it is held or reverted before")),
         None => wait("the time to settle has no end"),
     }
 }

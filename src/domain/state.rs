@@ -1,8 +1,8 @@
 //! The life of updates, as it is kept in `refs/gitops-updater/state`: plain data that people read with `git log -p`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -208,6 +208,30 @@ pub struct Maintenance {
     pub until: Option<Timestamp>,
 }
 
+/// How long the evidence of an update is kept after the update is over, in days.
+pub const EVIDENCE_DAYS: i64 = 90;
+
+impl State {
+    /// Ids of the updates whose evidence is not needed any more: they have been over for long, and neither a revert that
+    /// counts for the circuit breaker nor a quarantine that a person may ask about rests on them.
+    pub fn outdated_evidence(&self, now: Timestamp) -> BTreeSet<String> {
+        let Ok(since) = now.checked_sub(SignedDuration::from_hours(24 * EVIDENCE_DAYS)) else {
+            return BTreeSet::new();
+        };
+        let is_needed = |id: &str| {
+            let by_breaker = self.breaker.iter().flat_map(|breaker| &breaker.reverted);
+            let by_quarantine = self.quarantine.iter().filter_map(|one| one.update_id.as_ref());
+            by_breaker.chain(by_quarantine).any(|needed| needed == id)
+        };
+        let is_over = |update: &Update| {
+            matches!(update.stage, Stage::Verified | Stage::Reverted | Stage::Abandoned)
+                && update.changed_at < since
+        };
+        let outdated = |id: &&String| self.updates.get(*id).is_some_and(is_over) && !is_needed(id);
+        self.evidence.keys().filter(outdated).cloned().collect()
+    }
+}
+
 impl Stage {
     /// What people and scripts are told.
     pub fn status(self) -> UpdateStatus {
@@ -275,6 +299,8 @@ pub fn fresh_id(prefix: &str, now: Timestamp, is_taken: impl Fn(&str) -> bool) -
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -296,5 +322,49 @@ mod tests {
         assert!(
             maintenance.is_on(at("2025-02-08T11:59:59Z")) && !maintenance.is_on(at("2025-02-08T12:00:00Z"))
         );
+    }
+
+    #[rstest]
+    #[case::over_for_long(Stage::Verified, "2026-08-01", "", true)]
+    #[case::reverted_for_long(Stage::Reverted, "2026-08-01", "", true)]
+    #[case::over_since_yesterday(Stage::Verified, "2026-11-20", "", false)]
+    #[case::held(Stage::Held, "2026-08-01", "", false)]
+    #[case::merged_and_not_verified(Stage::Merged, "2026-08-01", "", false)]
+    #[case::in_quarantine(Stage::Reverted, "2026-08-01", "quarantine", false)]
+    #[case::one_of_the_breaker(Stage::Reverted, "2026-08-01", "breaker", false)]
+    fn evidence_is_kept_for_what_may_be_asked_about(
+        #[case] stage: Stage,
+        #[case] changed: &str,
+        #[case] needed_by: &str,
+        #[case] expected: bool,
+    ) {
+        let at = |text: &str| format!("{text}T10:00:00Z").parse::<Timestamp>().unwrap();
+        let id = "update-20260801-100000".to_owned();
+        let update: Update = serde_yaml::from_str(&format!(
+            "{{update_id: {id}, status: {}, stage: {}, started_at: 2026-08-01T09:00:00Z, changed_at: '{}', campaign: c, \
+             component: a, from: '1', to: '2', update_type: patch, gate: review, policy_applied: default, revert: {{safety: \
+             safe, why: ''}}, backup_id: null, branch: b, base: null, head: null, pull_request: null, merge_commit: null, \
+             merged_at: null, current_phase: null, completed_phases: [], reason: null}}",
+            stage.status().as_str(),
+            serde_yaml::to_string(&stage).unwrap().trim(),
+            at(changed),
+        ))
+        .unwrap();
+        let mut state = State::default();
+        state.updates.insert(id.clone(), update);
+        state.evidence.insert(id.clone(), Evidence::new(&id));
+        if needed_by == "quarantine" {
+            state.quarantine.push(Quarantined {
+                component: "a".to_owned(),
+                version: "2".to_owned(),
+                reason: String::new(),
+                since: at(changed),
+                update_id: Some(id.clone()),
+            });
+        }
+        if needed_by == "breaker" {
+            state.breaker = Some(Breaker { since: at(changed), reverted: vec![id.clone()] });
+        }
+        assert_eq!(state.outdated_evidence(at("2026-11-21")).contains(&id), expected);
     }
 }

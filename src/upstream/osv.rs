@@ -16,7 +16,7 @@ use super::http::{Get, Http};
 use super::mapping::Resolved;
 use super::redact::redact;
 use super::retry::{self, Refused};
-use crate::domain::advisory::{Affected, Event};
+use crate::domain::advisory::{Affected, Event, affects_revision};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Most bytes of one page of advisories.
@@ -116,7 +116,8 @@ fn event((name, version): (String, String)) -> Event {
 /// The advisories that affect `from` and no longer affect `to`, sorted: what the update repairs.
 ///
 /// `ecosystem` and `package` are OSV's (`Go`, `github.com/k3s-io/k3s`). Versions are given as they are
-/// published; a leading `v` and build metadata (`+k3s1`), which OSV's order ignores, are removed.
+/// published; a leading `v` and build metadata (`+k3s1`), which OSV's order ignores, are removed. What a build of k3s
+/// fixes is told by the ranges that come with the answer.
 /// Nothing is cached: an advisory may come any day.
 ///
 /// # Errors
@@ -130,10 +131,14 @@ pub async fn advisories(
     to: &str,
 ) -> Result<Vec<Advisory>, UpstreamFailure> {
     let mut fixed = affecting(context, ecosystem, package, plain(from)).await?;
+    fixed.retain(|_, found| affects_revision(&found.affected, from) != Some(false));
     if !fixed.is_empty() {
-        for id in affecting(context, ecosystem, package, plain(to)).await?.keys() {
-            fixed.remove(id);
+        for (id, found) in affecting(context, ecosystem, package, plain(to)).await? {
+            if affects_revision(&found.affected, to) != Some(false) {
+                fixed.remove(&id);
+            }
         }
+        fixed.retain(|_, found| affects_revision(&found.affected, to) != Some(true));
     }
     Ok(fixed.into_values().collect())
 }

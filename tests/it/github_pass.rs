@@ -11,6 +11,7 @@ mod life;
 mod lost;
 mod merging;
 mod people;
+mod planning;
 mod refusals;
 mod settling;
 mod stopped;

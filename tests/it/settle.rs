@@ -9,6 +9,8 @@ mod careful;
 mod charts;
 mod judged;
 mod nodes;
+mod proposed_stop;
+mod recorded;
 mod recovering;
 mod reverting;
 mod scripted;

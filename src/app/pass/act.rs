@@ -1,25 +1,20 @@
 //! Takes each update that is under way one step further.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::known::{DECLINED, quarantine};
-use super::wanted::FILE_LIMIT;
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
 use crate::domain::lifecycle::{self, Action, Situation, Wanted};
-use crate::domain::message::{Action as Tick, Marker, is_commit_of};
+use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
 use crate::domain::state::{RollbackPoint, Stage, State, Update};
-use crate::repo::write::{self, CommitInfo, Id, RefUpdate, WriteRepo};
+use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
-/// Most commits of a branch of ours that are looked at.
-const MOST_COMMITS: usize = 100;
 /// Why nothing is done about what another run has recorded since this one began.
 pub(super) const MEANWHILE: &str = "another run went on with it meanwhile";
 /// Who ticked a box on the dashboard: whoever may edit issues.
@@ -94,30 +89,6 @@ impl<F: Forge> Run<'_, F> {
         }
         let action = lifecycle::next(&situation);
         self.carry(update, pull.as_ref(), action, &wanted, planned)
-    }
-
-    /// The update, and whether somebody else has committed to its branch. Where the forge commits in its own name, a
-    /// commit whose note was lost is known by what it holds.
-    fn with_our_head(
-        &self,
-        update: &Update,
-        head: Option<Id>,
-        planned: &Planned,
-    ) -> Result<(Update, bool), Error> {
-        let mut update = update.clone();
-        let Some(head) = head.filter(|_| update.stage == Stage::Proposed) else { return Ok((update, false)) };
-        if !self.is_foreign(&update, head)? {
-            return Ok((update, false));
-        }
-        let step = step_of(&update, planned).filter(|_| self.pass.config.commits.through_api);
-        let is_ours = match step {
-            Some(step) => self.is_our_change(&update, head, &self.files(step, planned)?)?,
-            None => false,
-        };
-        if is_ours {
-            update.head = Some(head.to_string());
-        }
-        Ok((update, !is_ours))
     }
 
     fn carry(
@@ -277,50 +248,6 @@ impl<F: Forge> UnderWay<'_, F> {
         pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
     }
 
-    /// Whether anything on the branch since the base branch is not ours: written by another account, or without the
-    /// trailers that say what of ours it is. Accounts are shared; another program may commit as the same one.
-    pub(in crate::app) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
-        if update.head.as_deref() == Some(head.to_string().as_str()) {
-            return Ok(false);
-        }
-        let since = self.pass.git.merge_base(self.world.base, head)?;
-        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
-        let ours = &self.pass.author.email;
-        let is_ours = |commit: &CommitInfo| {
-            commit.author.email == *ours
-                && commit.committer.email == *ours
-                && is_commit_of(&commit.message, update)
-        };
-        Ok(commits.len() >= MOST_COMMITS || !commits.iter().all(is_ours))
-    }
-
-    /// Whether a branch holds exactly this change, in one commit that says so. Then there is nothing of anybody else's on
-    /// it, whoever the forge names as its author.
-    pub(in crate::app) fn is_our_change(
-        &self,
-        update: &Update,
-        head: Id,
-        files: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<bool, Error> {
-        let git = &self.pass.git;
-        let Some(since) = git.merge_base(self.world.base, head)? else { return Ok(false) };
-        let commit = git.commit_info(head)?;
-        if commit.parents != [since] || !is_commit_of(&commit.message, update) {
-            return Ok(false);
-        }
-        for path in git.changed_paths(since, head)? {
-            if !files.contains_key(&path) {
-                return Ok(false);
-            }
-        }
-        for (path, content) in files {
-            if git.read_file(head, path, FILE_LIMIT)?.as_ref() != Some(content) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// Records that a pull request was merged.
     pub(in crate::app) fn record_merge(
         &mut self,
@@ -379,7 +306,7 @@ impl<F: Forge> UnderWay<'_, F> {
 }
 
 /// The step of an update in the plan of today.
-fn step_of<'p>(update: &Update, planned: &'p Planned) -> Option<&'p Step> {
+pub(super) fn step_of<'p>(update: &Update, planned: &'p Planned) -> Option<&'p Step> {
     let mut steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
     steps.find(|step| step.component == update.component && step.to == update.to)
 }

@@ -101,6 +101,7 @@ impl<F: Forge> Run<'_, F> {
             policy_applied: Some(
                 "comparison of the charts; `propose --component` proposes it all the same".to_owned(),
             ),
+            until: None,
         })
     }
 }

@@ -25,6 +25,7 @@ impl<F: Forge> Run<'_, F> {
             reason,
             constraint: None,
             policy_applied: Some("backup.data".to_owned()),
+            until: None,
         })
     }
 

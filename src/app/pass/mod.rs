@@ -12,7 +12,10 @@ mod data;
 mod error;
 mod known;
 mod merge;
+mod ours;
 mod propose;
+mod prune;
+mod publish;
 mod rolled_back;
 mod texts;
 mod under_way;
@@ -29,6 +32,7 @@ pub(super) use act::{complete, phase_of};
 pub use act::{delete_branch, mark_verified, may_be_verified};
 pub use error::{Error, chain};
 pub use known::{close_breaker, resume};
+pub use rolled_back::GoingBack;
 pub(super) use under_way::UnderWay;
 pub use unfit::Unfit;
 
@@ -39,7 +43,6 @@ use super::gates::Gates;
 use super::notify::Notify;
 use super::plan::{self, Charts, Generator, Planned, Planning, Survey, Targets};
 use super::probes::Trier;
-use crate::backup;
 use crate::config::Config;
 use crate::domain::message::{Action as Tick, BRANCH_PREFIX, Templates};
 use crate::domain::plan::input::{Observed, Situation};
@@ -47,7 +50,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::settle::memory::Baseline;
-use crate::domain::state::{State, Update, UpdateStatus};
+use crate::domain::state::{State, Update};
 use crate::repo;
 use crate::repo::write::{Id, Person, RemoteRefs, WriteRepo};
 use crate::state::{STATE_REF, StateStore};
@@ -138,6 +141,8 @@ pub struct Done {
     pub links: BTreeMap<u64, String>,
     /// What stops every effect but recording and telling.
     pub kill_switch: Option<KillSwitch>,
+    /// Open pull requests that go back to older versions, newest first.
+    pub going_back: Vec<GoingBack>,
 }
 
 /// Something that went wrong with one update.
@@ -245,6 +250,7 @@ impl<F: Forge> Pass<'_, F> {
         if let Err(error) = run.prune() {
             run.failed("backups", error)?;
         }
+        run.forget_evidence()?;
         // Always, so that a pass that was stopped just before this leaves nothing behind.
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
@@ -252,6 +258,7 @@ impl<F: Forge> Pass<'_, F> {
         let kill_switch = run.kill_switch;
         let UnderWay { world, effects, waiting, failures, mut warnings, .. } = run.under_way;
         warnings.extend(self.forge.warnings());
+        let going_back = GoingBack::among(&world.pulls);
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
         let links = pulls.map(|pull| (pull.number, pull.url)).collect();
         Ok(Done {
@@ -263,6 +270,7 @@ impl<F: Forge> Pass<'_, F> {
             warnings,
             links,
             kill_switch,
+            going_back,
         })
     }
 
@@ -272,9 +280,10 @@ impl<F: Forge> Pass<'_, F> {
 }
 
 /// The label on the dashboard that stops everything.
-pub const STOP_LABEL: &str = "gitops-updater/stop";
+const STOP_LABEL: &str = "gitops-updater/stop";
 
-pub(super) fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
+/// What the label on the dashboard stops.
+pub fn stopped_by(dashboard: Option<&Dashboard>) -> Option<KillSwitch> {
     dashboard
         .is_some_and(|dashboard| dashboard.labels.iter().any(|label| label == STOP_LABEL))
         .then_some(KillSwitch::Dashboard)
@@ -382,32 +391,6 @@ impl<F: Forge> Run<'_, F> {
             _ => None,
         });
         self.gates().asked().into_iter().chain(ticked).collect()
-    }
-
-    /// Removes backup points that nobody needs any more.
-    fn prune(&mut self) -> Result<(), Error> {
-        let settings = self.pass.config.backup;
-        let retention = backup::Retention { keep_last: settings.keep_last, keep_for: settings.keep_for };
-        let in_use: BTreeSet<String> = self
-            .world
-            .state
-            .updates
-            .values()
-            .filter(|update| matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held))
-            .filter_map(|update| update.backup_id.clone())
-            .collect();
-        if self.may_not()? {
-            return Ok(());
-        }
-        self.prune_data(&in_use)?;
-        let ids: Vec<&str> = self.world.refs.below(backup::PREFIX).map(|(id, _)| id).collect();
-        let outdated = backup::outdated(&ids, retention, &in_use, self.pass.now);
-        if outdated.is_empty() || self.may_not()? {
-            return Ok(());
-        }
-        let (refs, now) = (self.world.refs.clone(), self.pass.now);
-        let effect = Effect::Prune { count: outdated.len() };
-        self.effect(effect, |run| Ok(run.pass.backups().prune(&refs, retention, &in_use, now)?)).map(drop)
     }
 
     /// Holds that only a look at the target showed are holds of the plan.

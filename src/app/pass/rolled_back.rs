@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Run};
+use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::app::rollback::{ROLLED_BACK, mark_reverted};
@@ -10,6 +10,26 @@ use crate::domain::message::left_versions;
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::RefUpdate;
 use crate::state::Transition;
+
+/// An open pull request that goes back to older versions, because a person asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct GoingBack {
+    /// Its number.
+    pub pull_request: u64,
+    /// Its title.
+    pub title: String,
+}
+
+impl GoingBack {
+    /// Those among pull requests of ours.
+    pub fn among(pulls: &[PullRequest]) -> Vec<Self> {
+        let open = |pull: &&PullRequest| {
+            pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty()
+        };
+        let told = |pull: &PullRequest| Self { pull_request: pull.number, title: pull.title.clone() };
+        pulls.iter().filter(open).map(told).collect()
+    }
+}
 
 impl<F: Forge> Run<'_, F> {
     /// Records updates as reverted whose version is in quarantine because of them, and which the base branch does not
@@ -24,11 +44,7 @@ impl<F: Forge> Run<'_, F> {
                 matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held)
             })
             .filter_map(|update| {
-                let known = self.world.state.quarantine.iter().find(|known| {
-                    known.component == update.component
-                        && known.version == update.to
-                        && known.update_id.as_ref() == Some(&update.update_id)
-                })?;
+                let known = self.left_because_of(update)?;
                 self.is_older_now(update).then(|| (update.update_id.clone(), known.reason.clone()))
             })
             .collect();
@@ -100,5 +116,21 @@ impl<F: Forge> Run<'_, F> {
         let scheme = subject.component.scheme;
         let versions = scheme.parse(current).zip(scheme.parse(&update.to));
         versions.is_some_and(|(current, newer)| current.comparable(&newer) && current < newer)
+    }
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// Whether a person has asked to go back from what an update brought in.
+    pub(in crate::app) fn is_rolled_back(&self, update: &Update) -> bool {
+        self.left_because_of(update).is_some_and(|known| known.reason.starts_with(ROLLED_BACK))
+    }
+
+    /// The quarantine of the version of an update, if it is there because of that update.
+    fn left_because_of(&self, update: &Update) -> Option<&Quarantined> {
+        self.world.state.quarantine.iter().find(|known| {
+            known.component == update.component
+                && known.version == update.to
+                && known.update_id.as_ref() == Some(&update.update_id)
+        })
     }
 }

@@ -89,14 +89,17 @@ impl<'a, F: Forge> UnderWay<'a, F> {
     }
 
     /// Whether everything is stopped now, asked again before what others have to live with: on the dashboard, and in
-    /// the configuration of the base branch as it was seen last.
+    /// the configuration of the base branch as it is at the remote, which may be ahead of what this pass works with.
     pub(in crate::app) fn is_stopped(&mut self) -> Result<bool, Error> {
         if self.kill_switch.is_none() && self.pass.config.dashboard.enabled {
             let dashboard = self.pass.wait(self.pass.forge.dashboard())?;
             self.kill_switch = stopped_by(dashboard.as_ref());
         }
         if self.kill_switch.is_none() {
-            let text = self.pass.git.read_file(self.world.base, FILE_NAME, CONFIG_LIMIT)?;
+            let base_ref = format!("refs/heads/{}", self.world.base_branch);
+            let refs = self.pass.git.fetch(|name| name == base_ref)?;
+            let tip = refs.branch(&self.world.base_branch).unwrap_or(self.world.base);
+            let text = self.pass.git.read_file(tip, FILE_NAME, CONFIG_LIMIT)?;
             // Folders that it names are not looked into here; a bare repository may have them, too.
             let git = &self.pass.git;
             let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
@@ -106,7 +109,7 @@ impl<'a, F: Forge> UnderWay<'a, F> {
                 // Who cannot be understood may have meant to stop it.
                 parsed.map_or(true, |config| !config.enabled)
             });
-            self.kill_switch = is_off.then_some(KillSwitch::Configuration);
+            self.kill_switch = is_off.then_some(KillSwitch::BaseBranch);
         }
         Ok(self.kill_switch.is_some())
     }

@@ -45,11 +45,14 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// Asks for the steps that would be proposed now; `true` where some of them cannot be, so that others may take
+    /// Asks for the steps that would be proposed now, or were it not for limits; `true` where some of them cannot be, so that others may take
     /// their place.
     pub(super) fn ask(&mut self, plan: &Plan, survey: &Survey, planning: &Planning<'_>) -> bool {
-        let is_new =
-            |step: &&Step| step.next && !self.known.contains_key(&step.id) && !is_proposed(step, planning);
+        // What only limits keep back is asked for, too: that it cannot be had outlasts them.
+        let is_meant = |step: &Step| step.next || plan.waits.get(&step.id).is_some_and(|wait| wait.limits);
+        let is_new = |step: &&Step| {
+            is_meant(step) && !self.known.contains_key(&step.id) && !is_proposed(step, planning)
+        };
         let steps: Vec<&Step> = plan.waves.iter().flat_map(|wave| &wave.steps).filter(is_new).collect();
         if self.rounds == ROUNDS {
             let reason = "too many others cannot be fetched for this one to be looked at now".to_owned();
@@ -92,6 +95,7 @@ impl Reached {
             if let Some(hold) = self.hold(step) {
                 step.next = false;
                 step.reasons.push(format!("{}: {}", hold.gate, hold.reason));
+                plan.waits.entry(step.id.clone()).or_default().person = true;
             }
         }
         let held = self.held(plan);
@@ -112,6 +116,7 @@ impl Reached {
                 reason: hold.reason,
                 constraint: None,
                 policy_applied: Some(hold.policy_applied),
+                until: hold.until,
             })
         });
         held.collect()

@@ -34,7 +34,12 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             }
             Taken::Proposed => _ = self.outcomes.insert(id, Outcome::Reverted),
             Taken::Stopped => _ = self.outcomes.insert(id, Outcome::HeldRegressed),
-            Taken::Held(decision) => self.hold(&decision, judged)?,
+            Taken::Held(decision) => {
+                if let Some(look) = look {
+                    look.note(format!("{id} is held: {}", decision.why()));
+                }
+                self.hold(&decision, judged)?;
+            }
         }
         Ok(())
     }
@@ -103,8 +108,9 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     }
                 }
                 Ok(OnBranch::Reverted { commit, ours }) => {
-                    // A person may merge a revert of ours under other words.
-                    let ours = ours || update.settling.reversal.is_some();
+                    // A person may merge a revert of ours under other words. What a person asked for is over with it.
+                    let ours = update.settling.reversal.is_some()
+                        || ours && (self.cannot_go_back(id) || !self.run.is_rolled_back(&update));
                     self.run.record_reverted(id, &commit.to_string(), ours, now)
                 }
                 Ok(OnBranch::Lost) => self.run.record_lost(id, now),

@@ -97,9 +97,11 @@ impl<F: Forge> UnderWay<'_, F> {
             (Standing::Untouched, None) => Vec::new(),
             // Reverted by us, and put in again by somebody: that is a change of theirs.
             (Standing::Untouched, Some(_)) => paths.clone(),
-            (Standing::Changed(_), Some(own)) => {
-                return Ok(OnBranch::Reverted { commit: own.id, ours: true });
-            }
+            (Standing::Changed(changed), Some(own)) => match self.pins(landed, &paths, tip)? {
+                // As above, beside other changes.
+                Stands::New => changed,
+                _ => return Ok(OnBranch::Reverted { commit: own.id, ours: true }),
+            },
             // Of what nodes or data follow the cluster tells.
             (Standing::Changed(changed), None) if stays_in_cluster(update) => changed,
             (Standing::Changed(changed), None) => match self.pins(landed, &paths, tip)? {
@@ -186,16 +188,24 @@ impl<F: Forge> UnderWay<'_, F> {
             strangers.retain(|commit| own.iter().all(|own| own.id != commit.id));
         }
         // A revert of another update of ours is no stranger's either, and no stop of a rollout.
-        strangers.retain(|commit| {
+        let mut unknown = Vec::new();
+        for commit in strangers {
             let stops = Stops::parse(&commit.message).map(|(id, _)| id);
             let ours = Reverts::parse(&commit.message).or(stops);
-            ours.is_none_or(|id| !self.world.state.updates.contains_key(&id))
-        });
-        Ok(strangers)
+            if ours.is_some_and(|id| self.world.state.updates.contains_key(&id)) {
+                continue;
+            }
+            let parent = commit.parents.first().filter(|parent| git.has(**parent));
+            let files = parent.map(|parent| git.changed_paths(*parent, commit.id)).transpose()?;
+            if !self.is_stop_of(update, &commit, &files.unwrap_or_default())? {
+                unknown.push(commit);
+            }
+        }
+        Ok(unknown)
     }
 
-    /// Commits of the base branch from `since` to `until`, as the judge is told of them, oldest first.
-    /// but those that were `told` before.
+    /// Commits of the base branch from `since` to `until`, as the judge is told of them, oldest first, without those that
+    /// were `told` before.
     pub(super) fn told_commits(
         &self,
         since: Option<Id>,
@@ -249,23 +259,42 @@ impl<F: Forge> UnderWay<'_, F> {
             Some(parent) if self.pass.git.has(*parent) => self.pass.git.changed_paths(*parent, commit.id)?,
             _ => Vec::new(),
         };
-        let mut reverts: Vec<String> = Reverts::parse(&commit.message).into_iter().collect();
+        let mut told = line::Commit {
+            id: commit.id.to_string(),
+            parents: commit.parents.iter().map(ToString::to_string).collect(),
+            message: commit.message.chars().take(4_000).collect(),
+            reverts: Reverts::parse(&commit.message).into_iter().collect(),
+            ..line::Commit::default()
+        };
         for (id, landed, paths) in landings {
             let is_touched = files.iter().any(|file| paths.contains(file));
             let is_later = commit.id != landed.after
                 && is_touched
                 && self.pass.git.is_ancestor(landed.after, commit.id)?;
-            if is_later && !reverts.contains(id) && self.pins(*landed, paths, commit.id)? == Stands::Old {
-                reverts.push(id.clone());
+            if !is_later {
+                continue;
+            }
+            match self.pins(*landed, paths, commit.id)? {
+                Stands::Old if !told.reverts.contains(id) => told.reverts.push(id.clone()),
+                Stands::Other => told.replaces.push(id.clone()),
+                // Only where that is news.
+                Stands::New if self.had_gone(*landed, paths, commit)? => told.restores.push(id.clone()),
+                Stands::New | Stands::Old | Stands::Unclear => {}
             }
         }
-        Ok(line::Commit {
-            id: commit.id.to_string(),
-            parents: commit.parents.iter().map(ToString::to_string).collect(),
-            message: commit.message.chars().take(4_000).collect(),
-            files,
-            reverts,
-        })
+        told.stops = self.stopped_updates(commit, &files)?;
+        told.files = files;
+        Ok(told)
+    }
+
+    /// Whether the pins of an update were at another text right before a commit.
+    fn had_gone(&self, landed: Landed, paths: &[String], commit: &CommitInfo) -> Result<bool, Error> {
+        match commit.parents.first() {
+            Some(parent) if self.pass.git.has(*parent) => {
+                Ok(matches!(self.pins(landed, paths, *parent)?, Stands::Old | Stands::Other))
+            }
+            _ => Ok(false),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether Flux has a commit already: what is seen before is a baseline, and Flux can be asked to fetch it at once.
 
+use std::collections::BTreeSet;
+
 use super::look::Look;
 use super::watching::Watching;
 use crate::app::cluster::Cluster;
@@ -163,6 +165,21 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     }
 }
 
+/// Commits that sources of a repository have fetched last; of every one where its address tells no name.
+pub(super) fn fetched_commits(world: &World, repository: Option<&str>) -> BTreeSet<String> {
+    let is_ours = |source: &&Object| match &source.detail {
+        Detail::Source(source) => {
+            repository.is_none() || repository_name(&source.url).as_deref() == repository
+        }
+        _ => false,
+    };
+    let revisions = world.of(Kind::GitRepository).filter(is_ours).filter_map(|source| match &source.detail {
+        Detail::Source(source) => source.artifact.as_ref().map(|artifact| artifact.revision.as_str()),
+        _ => None,
+    });
+    revisions.filter_map(commit_in).map(|id| id.to_string()).collect()
+}
+
 /// Whether a source fetches this repository, as far as its address tells.
 fn is_of(source: &Object, own: Option<&str>) -> bool {
     let Detail::Source(detail) = &source.detail else { return false };
@@ -185,8 +202,12 @@ struct Revision {
     url: Option<String>,
 }
 
+fn commit_in(revision: &str) -> Option<Id> {
+    revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok())
+}
+
 fn shown_revisions(world: &World) -> Vec<Revision> {
-    let id = |revision: &str| revision.rsplit([':', '/']).next().and_then(|id| id.parse::<Id>().ok());
+    let id = commit_in;
     let mut shown = Vec::new();
     for object in world.of(Kind::GitRepository).chain(world.of(Kind::Kustomization)) {
         match &object.detail {
@@ -206,7 +227,7 @@ fn shown_revisions(world: &World) -> Vec<Revision> {
 
 /// The last two parts of a repository's address, by which it is told from others whatever the protocol:
 /// `ssh://git@host/owner/name.git` and `https://host/owner/name` are one. `None` for a folder, which says nothing.
-fn repository_name(url: &str) -> Option<String> {
+pub(super) fn repository_name(url: &str) -> Option<String> {
     if !url.contains("://") && !url.contains('@') {
         return None;
     }

@@ -116,6 +116,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 // There is no way back from the way back.
                 revert: Some("unsafe".to_owned()),
                 trials: self.trials_of(update),
+                remembered: None,
             };
             return Ok(Some((merged.id.clone(), Follow::new(id, true, merged, before))));
         }
@@ -148,6 +149,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             files,
             revert: Some(update.revert.safety.as_str().to_owned()),
             trials: self.trials_of(update),
+            remembered: None,
         };
         let attended = update.stage == Stage::Held && !clears_itself;
         Ok(Some((id.to_owned(), Follow { attended, ..Follow::new(id, false, merged, before) })))
@@ -212,6 +214,8 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 look.take(Seen::Commit(commit), None);
             }
         }
+        let git = &self.run.pass.git;
+        look.place(|id| id.parse().is_ok_and(|id| git.has(id)));
         Ok(())
     }
 
@@ -256,6 +260,8 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             tracing::warn!(error = %error, "the base branch cannot be looked at");
             return Ok(());
         }
+        // Before anything is concluded from it: what became of the pins belongs to what a verdict is made from.
+        self.tell_commits(look)?;
         self.check_branches(look.wall())?;
         self.introduce(look)?;
         if let Err(error) = self.remember(look, SLACK) {

@@ -2,7 +2,7 @@
 //!
 //! Time is tokio's, counted from the moment at which the pass began, so that a test may let hours pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::fetch::fetched_commits;
 use super::trials::Trying;
 use crate::app::cluster::{Cluster, Looked, Scope, Watch};
 use crate::domain::settle::judge::{Checks, Judge};
@@ -24,6 +25,8 @@ use crate::domain::settle::verdict::Judgement;
 const LISTING: Duration = Duration::from_secs(120);
 /// Most lines that are taken before the judge's words are acted upon.
 const BATCH: usize = 4_096;
+/// Most commits for which the branch is looked at before it is time to.
+const MOST_ASKED: usize = 100;
 
 /// Takes every line that a verdict is made from.
 pub trait Recorder {
@@ -61,6 +64,14 @@ pub(super) struct Look<'a> {
     said: BTreeMap<String, Judgement>,
     next_poll: Instant,
     poll_every: Duration,
+    /// Name of the repository that is followed, as [`fetched_commits`] compares it.
+    repository: Option<String>,
+    /// A source came or changed since it was looked at what they have fetched.
+    moved: bool,
+    /// Commits that a source has fetched before the branch was looked at, each once.
+    asked: BTreeSet<String>,
+    /// Updates that the judge was told of and that are not over, by its ids.
+    told: BTreeSet<String>,
     /// The first listing was given up before its end: what it had not told by then is not known until it ends.
     late: bool,
     /// Why the cluster is not seen at all.
@@ -78,7 +89,11 @@ pub(super) struct Begin<'a> {
     pub(super) memory: Memory,
     pub(super) started_at: Timestamp,
     pub(super) recorder: Option<&'a dyn Recorder>,
+    /// The policy in force, for the recording.
+    pub(super) policy: Value,
     pub(super) name: String,
+    /// Name of the repository that is followed; `None` where its address tells none.
+    pub(super) repository: Option<String>,
     pub(super) poll_every: Duration,
 }
 
@@ -96,6 +111,10 @@ impl<'a> Look<'a> {
             said: BTreeMap::new(),
             next_poll: begun + with.poll_every,
             poll_every: with.poll_every,
+            repository: with.repository,
+            moved: false,
+            asked: BTreeSet::new(),
+            told: BTreeSet::new(),
             late: false,
             blind: None,
             unrecorded: None,
@@ -107,7 +126,7 @@ impl<'a> Look<'a> {
             if with.away.is_some() {
                 header.watching = labels(Kind::ALL);
             }
-            look.take(Seen::Header(header), None);
+            look.open(header, with.policy);
             if with.away.is_some() {
                 look.take(Seen::View { back: false, kinds: None }, None);
                 look.blind = with.away;
@@ -120,19 +139,25 @@ impl<'a> Look<'a> {
                 header.watching = labels(&watch.watching);
                 header.absent = labels(&watch.absent);
                 header.unseen = watch.unseen.iter().map(|(kind, why)| (kind.label(), why.clone())).collect();
-                look.take(Seen::Header(header), None);
+                look.open(header, with.policy);
                 look.watch = Some(watch);
                 look.first_listing().await;
             }
             Err(error) => {
                 tracing::warn!(error = %error, "the cluster cannot be seen");
                 header.watching = scope.kinds.iter().map(|kind| kind.label()).collect();
-                look.take(Seen::Header(header), None);
+                look.open(header, with.policy);
                 look.take(Seen::View { back: false, kinds: None }, None);
                 look.blind = Some(error.to_string());
             }
         }
         look
+    }
+
+    /// The first lines.
+    fn open(&mut self, header: Header, policy: Value) {
+        self.at(Moment(0), Seen::Header(header), None);
+        self.at(Moment(0), Seen::Config(policy), None);
     }
 
     /// Everything that is there at the beginning counts as seen at one moment.
@@ -188,7 +213,7 @@ impl<'a> Look<'a> {
 
     /// Says how far was looked, so that a recording ends where looking ended.
     pub(super) fn ends(&mut self) {
-        self.take(Seen::Note("looked on until here".to_owned()), None);
+        self.note("looked on until here".to_owned());
     }
 
     pub(super) fn judge(&self) -> &Judge {
@@ -201,15 +226,34 @@ impl<'a> Look<'a> {
     }
 
     fn at(&mut self, t: Moment, seen: Seen<Object>, json: Option<Value>) {
-        if let Some(recorder) = self.recorder
-            && self.unrecorded.is_none()
-            && let Some(seen) = as_json(&seen, json)
-            && let Err(error) = recorder.record(&Line { t, seen })
-        {
-            self.unrecorded = Some(error);
+        match &seen {
+            Seen::Update(update) => {
+                self.told.insert(update.id.clone());
+            }
+            Seen::Event { object, .. } => self.moved |= object.kind == Kind::GitRepository,
+            _ => {}
         }
+        self.write(t, &seen, json);
         let judgements = self.judge.take(Line { t, seen });
         self.hear(judgements);
+    }
+
+    /// Writes a line to the recording.
+    fn write(&mut self, t: Moment, seen: &Seen<Object>, json: Option<Value>) {
+        if let Some(recorder) = self.recorder
+            && self.unrecorded.is_none()
+            && let Some(mut seen) = as_json(seen, json)
+        {
+            if let Seen::Update(update) = &mut seen {
+                // What was seen before belongs to what it begins with.
+                let judgements = self.judge.advance(t);
+                self.hear(judgements);
+                update.remembered = Some(Box::new(self.judge.known_of(&update.id).recorded()));
+            }
+            if let Err(error) = recorder.record(&Line { t, seen }) {
+                self.unrecorded = Some(error);
+            }
+        }
     }
 
     pub(super) fn take_status(&mut self, commit: &str, status: &crate::app::forge::CommitStatus) {
@@ -243,7 +287,45 @@ impl<'a> Look<'a> {
 
     /// Has the judge begin anew with an update.
     pub(super) fn forget(&mut self, judged: &str) {
+        if self.told.remove(judged) {
+            self.take(Seen::Over(judged.to_owned()), None);
+        }
         self.judge.forget(judged);
+    }
+
+    /// Says which updates this pass has done with: all but those that are `followed`. The judge itself goes on: nodes of
+    /// what is held are looked after still.
+    pub(super) fn follow_only(&mut self, followed: impl Fn(&str) -> bool) {
+        let over: Vec<String> = self.told.iter().filter(|judged| !followed(judged)).cloned().collect();
+        for judged in over {
+            self.told.remove(&judged);
+            self.take(Seen::Over(judged), None);
+        }
+    }
+
+    /// Says something to whoever reads the recording.
+    pub(super) fn note(&mut self, text: String) {
+        self.take(Seen::Note(text), None);
+    }
+
+    /// Takes note of commits that sources have fetched and that are known here, though the judge need not know them.
+    pub(super) fn place(&mut self, is_known: impl Fn(&str) -> bool) {
+        let fetched = fetched_commits(self.judge.world(), self.repository.as_deref());
+        self.asked.extend(fetched.into_iter().filter(|id| is_known(id)));
+    }
+
+    /// Whether a source has fetched a commit of the branch that the judge was not told of: each counts once.
+    fn is_behind(&mut self) -> bool {
+        if self.told.is_empty() || !std::mem::take(&mut self.moved) || self.asked.len() >= MOST_ASKED {
+            return false;
+        }
+        let world = self.judge.world();
+        let fetched = fetched_commits(world, self.repository.as_deref());
+        let new: Vec<String> =
+            fetched.into_iter().filter(|id| world.commit(id).is_none() && !self.asked.contains(id)).collect();
+        let behind = !new.is_empty();
+        self.asked.extend(new);
+        behind
     }
 
     /// What was said since the last time.
@@ -298,6 +380,11 @@ impl<'a> Look<'a> {
                     return News::Deadline;
                 }
             }
+            // Flux may have what was pushed since the branch was looked at: until that is known nothing can be said.
+            if self.is_behind() {
+                self.next_poll = Instant::now() + self.poll_every;
+                return News::Poll;
+            }
             if !self.said.is_empty() {
                 return News::Said;
             }
@@ -346,6 +433,7 @@ fn as_json(seen: &Seen<Object>, json: Option<Value>) -> Option<Seen<Value>> {
         Seen::Probe(probe) => Seen::Probe(probe.clone()),
         Seen::Status(status) => Seen::Status(status.clone()),
         Seen::Config(config) => Seen::Config(config.clone()),
+        Seen::Over(update) => Seen::Over(update.clone()),
         Seen::Note(note) => Seen::Note(note.clone()),
         Seen::Unknown => return None,
     })

@@ -8,6 +8,7 @@
 mod act;
 mod back;
 mod branch;
+mod ended;
 mod fetch;
 mod follow;
 mod land;
@@ -15,6 +16,7 @@ mod look;
 mod recover;
 mod revert;
 mod stop_rollout;
+mod stopped;
 mod tell;
 mod trials;
 mod watching;
@@ -31,6 +33,7 @@ use super::cluster::Cluster;
 use super::effects::Effect;
 use super::forge::Forge;
 use super::pass::{Done, Error, Failure, Pass, UnderWay, Unfit, World};
+use crate::domain::lifecycle::BY_TIME;
 use crate::domain::rule::Rule;
 use crate::domain::settle::health;
 use crate::domain::settle::health::HealthSettings;
@@ -104,6 +107,9 @@ impl Settled {
         for (id, why) in self.waiting {
             // Who looked at the cluster knows more of what was merged than who did not.
             if done.state.updates.get(&id).is_some_and(|update| update.merge_commit.is_some()) {
+                // That it goes on by itself all the same is not for the cluster to say.
+                let by_time = done.waiting.remove(&id).filter(|known| known.starts_with(BY_TIME));
+                let why = by_time.map_or_else(|| why.clone(), |by_time| format!("{why}; {by_time}"));
                 done.waiting.insert(id, why);
             }
         }
@@ -155,7 +161,7 @@ impl<F: Forge> Pass<'_, F> {
     }
 }
 
-/// The health checks, with the patience that each has of its own.
-pub fn checks() -> Checks {
-    Box::new(|world| health::findings(world, &HealthSettings::default()))
+/// The health checks, with this patience.
+pub fn checks(patience: HealthSettings) -> Checks {
+    Box::new(move |world| health::findings(world, &patience))
 }

@@ -31,9 +31,7 @@ use crate::state::Transition;
 /// Most files of a repository that are looked through.
 const MOST_FILES: usize = 50_000;
 /// Largest manifest that is looked into, in bytes.
-const FILE_LIMIT: usize = 4 << 20;
-/// Most commits after a merge that are looked at.
-const MOST_COMMITS: usize = 5_000;
+pub(super) const FILE_LIMIT: usize = 4 << 20;
 /// How often a commit is made anew on a base branch that moved meanwhile.
 const MOST_ATTEMPTS: usize = 5;
 /// Longest reason in a pull request, in characters.
@@ -191,23 +189,6 @@ impl<F: Forge> UnderWay<'_, F> {
         let text = format!("not stopped yet: the base branch moved {MOST_ATTEMPTS} times meanwhile");
         self.waiting.insert(id.to_owned(), text);
         Ok(())
-    }
-
-    /// The commit that carried out what is on record as decided, whoever made it.
-    fn stopped_by(&self, update: &Update) -> Result<Option<String>, Error> {
-        let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
-        let Some((stop, merge)) = update.settling.stop.as_ref().zip(merge) else { return Ok(None) };
-        let git = &self.pass.git;
-        if !git.has(merge) || !git.is_ancestor(merge, self.world.base)? {
-            return Ok(None);
-        }
-        let later = match git.commits_since(Some(merge), self.world.base, MOST_COMMITS) {
-            Err(write::Error::TooLarge { .. }) => return Ok(None),
-            later => later?,
-        };
-        let ours = (update.update_id.clone(), stop.decided_at);
-        let found = later.into_iter().find(|commit| Stops::parse(&commit.message).as_ref() == Some(&ours));
-        Ok(found.map(|commit| commit.id.to_string()))
     }
 
     /// What is to be changed in Git now; `None` where the base branch does not have the update any more.
@@ -417,7 +398,7 @@ impl<F: Forge> UnderWay<'_, F> {
 const BEGINS_ANEW: &str =
     "its concurrency counts for its digest, so another one would begin the rollout anew";
 
-fn wanted(key: &str, concurrency: i64) -> Option<Wanted> {
+pub(super) fn wanted(key: &str, concurrency: i64) -> Option<Wanted> {
     let (namespace, name) = key.split_once('/')?;
     Some(Wanted { namespace: namespace.to_owned(), name: name.to_owned(), concurrency })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::act::Decision;
+use super::fetch::repository_name;
 use super::follow::Follow;
 use super::look::{Begin, Look, News};
 use super::trials::Trying;
@@ -14,6 +15,7 @@ use crate::app::cluster::Cluster;
 use crate::app::effects::Stopped;
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay, Unfit};
+use crate::config::recorded_policy;
 use crate::domain::rule::health::{health_for, runbook_for};
 use crate::domain::settle::health::{HealthSettings, Moves, prechecks};
 use crate::domain::settle::line::{Merged, Moment};
@@ -80,14 +82,20 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             let own = self.run.pass.config.validation.own(component, kind, rule);
             settings.components.insert(component.clone(), own);
         }
+        let followed = self.followed.values().map(|follow| &follow.merged);
+        let policy =
+            recorded_policy(&settings, followed.map(|one| (one.component.as_str(), one.kind.as_str())));
+        let remote = self.run.pass.git.remote().shown();
         let with = Begin {
             settings,
+            policy,
+            repository: repository_name(&remote),
             checks: (self.settle.checks)(),
             away,
             memory: self.memory(),
             started_at: begun,
             recorder: self.settle.recorder,
-            name: self.run.pass.git.remote().shown(),
+            name: remote,
             poll_every: POLL,
         };
         let mut look = self.run.pass.runtime.block_on(Look::begin(self.settle.cluster, with));
@@ -98,8 +106,8 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         loop {
             self.act_upon(&mut look)?;
             self.look_after_nodes(&look)?;
-            let lingers = self.settle.recorder.is_some() && self.settle.wait.is_some();
-            if self.followed.values().all(|follow| follow.attended) && !lingers {
+            look.follow_only(|judged| self.followed.contains_key(judged));
+            if self.followed.values().all(|follow| follow.attended) {
                 break;
             }
             self.start_trials(&look, deadline)?;
@@ -113,6 +121,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                 News::Deadline => {
                     self.act_upon(&mut look)?;
                     self.look_after_nodes(&look)?;
+                    look.follow_only(|judged| self.followed.contains_key(judged));
                     break;
                 }
             }

@@ -4,22 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::found_at;
 use crate::app::detect::Found;
-use crate::app::forge::Forge as _;
-use crate::app::pass::STOP_LABEL;
 use crate::app::rollback::{Left, leave, said_by};
 use crate::backup::Scope;
 use crate::cli::error::CommandError;
-use crate::cli::opened::configuration_of_base;
 use crate::cli::rollback::{Return, judged, refuse, update_to, version};
-use crate::cli::workplace::{Workplace, blocking, kill_switch};
+use crate::cli::workplace::{Workplace, blocking};
 use crate::domain::backup::BackupPoint;
 use crate::domain::component::Component;
-use crate::repo;
 use crate::repo::write::Id;
-
-#[derive(Debug, thiserror::Error)]
-#[error("cannot restore: everything is stopped by the kill switch ({0})")]
-struct Stopped(&'static str);
 
 /// A version that goes back, for people and scripts.
 #[derive(Debug, serde::Serialize)]
@@ -34,25 +26,6 @@ pub(super) struct Going {
 pub(super) struct Told {
     pub(super) versions: Vec<Going>,
     pub(super) notes: Vec<String>,
-}
-
-/// The kill switch is for a person at the keyboard, too: who wants to go on takes it off.
-pub(super) async fn refuse_when_stopped(place: &Workplace, base: Id) -> Result<(), CommandError> {
-    let by = |text| CommandError::failed(Stopped(text)).hint("take the kill switch off first");
-    let of_base = repo::open(&place.path, Some(&base.to_string())).map_err(CommandError::failed)?;
-    if !configuration_of_base(&place.path, &of_base)?.enabled {
-        return Err(by("`enabled: false` on the base branch"));
-    }
-    if kill_switch(&place.config).is_some() {
-        return Err(by("`enabled: false`, or `GITOPS_UPDATER_DISABLE` in the environment"));
-    }
-    if place.config.dashboard.enabled
-        && let Some(dashboard) = place.forge.dashboard().await?
-        && dashboard.labels.iter().any(|label| label == STOP_LABEL)
-    {
-        return Err(by("the label on the dashboard"));
-    }
-    Ok(())
 }
 
 /// Refuses what does harm that was not taken on, as `rollback` does; then records that the versions that are left are not

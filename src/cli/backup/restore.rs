@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::going_back::{Going, Told, judge, refuse_when_stopped};
+use super::going_back::{Going, Told, judge};
 use super::{base, beside};
 use crate::app::forge::{Forge as _, NewPullRequest};
 use crate::backup::{self, Restored, Scope};
@@ -151,7 +151,6 @@ async fn files(
     workplace: &Workplace,
 ) -> Result<Outcome, CommandError> {
     let (branch, tip, _) = base(workplace).await?;
-    refuse_when_stopped(workplace, tip).await?;
     let (backups, id, now) = (workplace.backups(), args.id.clone(), workplace.now());
     let selectors = global.components.clone();
     let (point, scope) = blocking(move || -> Result<_, CommandError> {

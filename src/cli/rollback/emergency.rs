@@ -23,7 +23,7 @@ use crate::domain::rollback::{Sight, Way, answer, revert_of};
 use crate::domain::select::step_type;
 use crate::domain::state::{Quarantined, State};
 use crate::repo::printable;
-use crate::repo::write::{CommitInfo, Id, Landed, Merged, RefUpdate, Standing, Words};
+use crate::repo::write::{CommitInfo, Id, Landed, Merged, RefUpdate, Standing, Words, configured_url};
 use crate::state::Transition;
 use crate::telemetry::EVEN_QUIET;
 
@@ -107,13 +107,7 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
         record(&place, &target, &back, commit);
     }
     let next = match (commit, args.push) {
-        (Some(_), false) => vec![
-            format!("git push {} {branch}:{base_branch}", remote_name(&place)),
-            format!(
-                "or, where the branch is protected: git push {0} {branch}, and open a pull request",
-                remote_name(&place)
-            ),
-        ],
+        (Some(commit), false) => next(&place, &branch, &base_branch, base, commit)?,
         _ => vec![],
     };
     let told = Told {
@@ -130,6 +124,29 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
         next,
     };
     form::write(global, &told, || text(&told, &back.title(), made.is_none()))
+}
+
+/// What brings the commit to the base branch: a push where the clone has the remote, else a move within the clone.
+fn next(
+    place: &Workplace,
+    branch: &str,
+    base_branch: &str,
+    base: Id,
+    commit: Id,
+) -> Result<Vec<String>, CommandError> {
+    let remote = remote_name(place);
+    let path = place.repo.work_dir().unwrap_or(place.repo.git_dir());
+    Ok(match (configured_url(path, remote)?, place.repo.work_dir()) {
+        (Some(_), _) => vec![
+            format!("git push {remote} {branch}:{base_branch}"),
+            format!("or, where the branch is protected: git push {remote} {branch}, and open a pull request"),
+        ],
+        // Nothing is farther away than this clone.
+        (None, Some(_)) => {
+            vec![format!("git checkout {base_branch}"), format!("git merge --ff-only {branch}")]
+        }
+        (None, None) => vec![format!("git update-ref refs/heads/{base_branch} {commit} {base}")],
+    })
 }
 
 fn text(told: &Told<'_>, title: &str, is_done: bool) -> String {

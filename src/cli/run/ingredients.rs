@@ -8,10 +8,12 @@ use crate::app::notify::Gathered;
 use crate::app::pass::{self, Pass, Unfit};
 use crate::app::plan::{Charts, Generator, Target, Targets};
 use crate::app::probes::{NoTrials, Trier};
+use crate::cli::GlobalArgs;
 use crate::cli::error::CommandError;
 use crate::cli::settle::Seen;
 use crate::cli::stop::{Stop, Stoppable};
-use crate::cli::workplace::{Workplace, kill_switch};
+use crate::cli::switch;
+use crate::cli::workplace::Workplace;
 use crate::config::Config;
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::message::{Overrides, Templates};
@@ -83,11 +85,19 @@ impl<'a> Ingredients<'a> {
             by_name: false,
             data,
             trials: Box::new(NoTrials),
-            stopped: kill_switch(config),
+            stopped: None,
             gathered,
             baseline: None,
             unfit: None,
         })
+    }
+
+    /// Heeds the kill switch wherever it was pulled: in the configuration of the base branch, whatever file the program was
+    /// given, in that file, in the work tree that it is begun in, or in the environment.
+    pub(super) fn heed(&mut self, global: &GlobalArgs, of_base: &Config) {
+        let of_base = (!of_base.enabled).then_some(KillSwitch::BaseBranch);
+        let given = || switch::pulled(self.config, global, KillSwitch::BaseBranch);
+        self.stopped = of_base.or_else(given).or(self.place.stopped);
     }
 
     /// The pass, with what makes files.

@@ -29,7 +29,6 @@ use crate::cli::workplace::{PlaceArgs, Workplace};
 use crate::cli::{GlobalArgs, opened, workplace};
 use crate::config::{Config, window_from_line};
 use crate::domain::plan::input::{Observed, Situation};
-use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::repo;
 
@@ -189,10 +188,7 @@ impl<'a> At<'a> {
         ingredients.baseline = settled.baseline.clone();
         ingredients.unfit = settled.unfit.clone();
         ingredients.trials = settle::trier(&config, &seen, rules_of(&repository).0.rules(), place.clock)?;
-        if global.config.is_some() && !configuration_of_base(path, &repository)?.enabled {
-            // Who may write to the base branch may stop the program, whatever file it was given.
-            ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
-        }
+        ingredients.heed(global, &configuration_of_base(path, &repository)?);
         let request = DetectRequest {
             path: path.to_path_buf(),
             rev: Some(base),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::app::notify::Delivered;
-use crate::app::pass::{Done, chain};
+use crate::app::pass::{Done, GoingBack, chain};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form::WIDTH;
@@ -71,6 +71,9 @@ struct RunReport<'a> {
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
     warnings: &'a [String],
+    /// Open pull requests that go back to older versions.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    going_back: &'a [GoingBack],
     /// Messages that arrived, by channel.
     notified: &'a BTreeMap<String, usize>,
     /// Why messages did not arrive, by channel.
@@ -145,6 +148,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
             })
             .collect(),
         warnings: &done.warnings,
+        going_back: &done.going_back,
         notified: &passed.delivered.sent,
         not_notified: not_notified(passed),
         plan: &done.plan,
@@ -161,9 +165,14 @@ fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
     let is_under_way = |step: &Step| {
         under_way(done).any(|update| update.component == step.component && update.to == step.to)
     };
+    // What is told of among what is held is not told twice.
+    let is_held = |step: &Step| {
+        let is_it = |held: &&Held| held.component == step.component && held.to.as_ref() == Some(&step.to);
+        done.plan.held.iter().find(is_it).is_some_and(|held| held.from.as_ref() == Some(&step.from))
+    };
     let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
     steps
-        .filter(move |step| step.requires.is_empty() && !is_under_way(step))
+        .filter(move |step| step.requires.is_empty() && !is_under_way(step) && !is_held(step))
         .map(|step| (step, step.waits_for().unwrap_or("was not asked for in this run")))
 }
 
@@ -257,6 +266,12 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
         if let Some(next) = next_for_a_person(update, said) {
             lines.put(4, &next);
         }
+    }
+    if !done.going_back.is_empty() {
+        lines.heading(&format!("Going back ({}):", done.going_back.len()));
+    }
+    for GoingBack { pull_request, title } in &done.going_back {
+        lines.put(2, &format!("#{pull_request} waits for a person: {title}"));
     }
     not_proposed(passed, &mut lines);
     let most = if verbose { usize::MAX } else { WAITING };
@@ -369,6 +384,10 @@ fn markdown(
     }
     for warning in done.warnings.iter().take(20) {
         text.push_str(&format!("- take note: {}\n", neutral::prose(warning, 400)));
+    }
+    for GoingBack { pull_request, title } in done.going_back.iter().take(20) {
+        let said = format!("#{pull_request} goes back, and waits for a person: {title}");
+        text.push_str(&format!("- {}\n", neutral::prose(&said, 400)));
     }
     for (channel, reason) in not_notified(passed) {
         let said = neutral::prose(&format!("{channel}: {reason}"), 400);

@@ -11,7 +11,6 @@ use crate::cli::opened::{configuration, configuration_of_base};
 use crate::cli::settle::{self, Seen, SettleArgs};
 use crate::cli::stop::Stop;
 use crate::cli::workplace::Workplace;
-use crate::domain::policy::circumstances::KillSwitch;
 use crate::repo;
 
 /// How merged updates are settled, by the configuration of the base branch.
@@ -41,9 +40,7 @@ impl Settling<'_> {
         let repository = repo::open(path, Some(&world.base.to_string())).map_err(CommandError::failed)?;
         let config = configuration(path, global, &repository)?;
         let mut ingredients = Ingredients::bare(place, runtime, &config, first.witness, gathered, seen)?;
-        if global.config.is_some() && !configuration_of_base(path, &repository)?.enabled {
-            ingredients.stopped = ingredients.stopped.or(Some(KillSwitch::Configuration));
-        }
+        ingredients.heed(global, &configuration_of_base(path, &repository)?);
         // What is wrong with a rule is said by the survey of the same revision.
         let (registry, _) = rules_of(&repository);
         ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;

@@ -244,3 +244,33 @@ fn changelog_of_the_settings_wins_and_that_of_the_upstream_is_last() {
     let entry = assess(&chart("1.7.2"), Ok(&answer), &settings);
     assert_eq!(entry.changelog_url.as_deref(), Some("https://example.org/mine"));
 }
+
+/// The notes of `+k3s2` repeat what those of `+k3s1` say, and the update was told to fix what was fixed already.
+#[test]
+fn later_build_of_what_is_installed_fixes_only_what_its_notes_say_anew() {
+    let k3s = |current: &str| Component {
+        id: "k3s".to_owned(),
+        kind: "k3s".to_owned(),
+        scheme: Scheme::K3s,
+        upstream: Ok(UpstreamRef::K3s { channel: None }),
+        ..chart(current)
+    };
+    let build = |version: &str, notes: &str| Candidate {
+        version: version.to_owned(),
+        notes: Some(notes.to_owned()),
+        ..Candidate::default()
+    };
+    let first = build("v1.33.4+k3s1", "Fixes CVE-2026-10001.");
+    let found = |current: &str, candidates: Vec<Candidate>| {
+        let entry = assess(&k3s(current), Ok(&answer(candidates)), &Settings::default());
+        (entry.security_update, entry.security_advisories)
+    };
+    let again = build("v1.33.4+k3s2", "Fixes CVE-2026-10001. Rebuilt.");
+    assert_eq!(found("v1.33.4+k3s1", vec![first.clone(), again.clone()]), (Some(false), vec![]));
+    let more = build("v1.33.4+k3s2", "Fixes CVE-2026-10001 and CVE-2026-10002.");
+    let (is_security, names) = found("v1.33.4+k3s1", vec![first.clone(), more]);
+    assert_eq!((is_security, names), (Some(true), vec!["CVE-2026-10002".to_owned()]));
+    // From an older release both count.
+    let older = build("v1.33.3+k3s1", "Nothing.");
+    assert_eq!(found("v1.33.3+k3s1", vec![older, first, again]).1, ["CVE-2026-10001"]);
+}

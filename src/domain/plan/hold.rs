@@ -1,5 +1,7 @@
 //! Why a component goes no further: the one constraint that forbids more.
 
+use jiff::Timestamp;
+
 use super::Held;
 use super::course::{Course, Obstacle};
 use super::input::{ApiUse, Input};
@@ -18,6 +20,7 @@ struct Reason {
     reason: String,
     constraint: Option<String>,
     policy_applied: Option<String>,
+    until: Option<Timestamp>,
 }
 
 /// Tells why a component stays where the campaign leaves it, where there is something newer.
@@ -39,6 +42,7 @@ pub(super) fn held(
         reason: reason.reason,
         constraint: reason.constraint,
         policy_applied: reason.policy_applied,
+        until: reason.until,
     };
     if let Some(frozen) = &course.frozen {
         let newer = entry.available_version.is_some() || !course.subject.candidates.is_empty();
@@ -47,6 +51,7 @@ pub(super) fn held(
             reason: frozen.reason.clone(),
             constraint: None,
             policy_applied: None,
+            until: None,
         };
         return (newer || entry.status == Status::Unresolved)
             .then(|| told(entry.current_version.clone(), entry.available_version.clone(), reason));
@@ -105,6 +110,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             reason,
             constraint: Some(constraint),
             policy_applied: ladder().map(|rule| format!("rules.{}.ladder", rule.id)),
+            until: None,
         };
         match obstacle {
             Obstacle::Policy(hold) => Reason {
@@ -112,6 +118,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 reason: hold.reason.clone(),
                 constraint: None,
                 policy_applied: Some(hold.policy_applied.clone()),
+                until: hold.until,
             },
             Obstacle::Avoided(marked) => by_rule(
                 "avoid",
@@ -163,6 +170,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                         api.as_deref().unwrap_or("these APIs")
                     )),
                     policy_applied: None,
+                    until: None,
                 }
             }
             Obstacle::EarlierMonth => by_rule(
@@ -200,6 +208,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 reason: self.no_way(),
                 constraint: None,
                 policy_applied: None,
+                until: None,
             },
         }
     }
@@ -222,6 +231,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             reason,
             constraint: Some(constraint),
             policy_applied: None,
+            until: None,
         }
     }
 
@@ -243,6 +253,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                     reason: self.no_way(),
                     constraint: None,
                     policy_applied: None,
+                    until: None,
                 };
             }
         };
@@ -265,6 +276,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                     ),
                     constraint: Some(constraint),
                     policy_applied: None,
+                    until: None,
                 }
             }
             None => Reason {
@@ -272,6 +284,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 reason: format!("{} stands in the way", blocking.id()),
                 constraint: None,
                 policy_applied: None,
+                until: None,
             },
         }
     }

@@ -17,6 +17,7 @@ mod schedule;
 mod search;
 mod sequence;
 pub mod subject;
+mod wait;
 mod world;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use super::component::UpdateType;
 use super::problem::Problem;
 use super::report::Repository;
 pub use planner::plan;
+pub use wait::{Prospect, Wait, prospect};
 
 /// Version of the plan's shape.
 pub const SCHEMA: &str = "gitops-updater/plan/v1";
@@ -64,6 +66,8 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// Where each fact came from.
     pub facts: Vec<FactSource>,
+    /// By step id: what keeps back those that are not next.
+    pub waits: BTreeMap<String, Wait>,
 }
 
 /// A fact about the cluster that the plan rests on, and who says so.
@@ -187,6 +191,10 @@ pub struct Held {
     pub constraint: Option<String>,
     /// Configuration key or rule that decided.
     pub policy_applied: Option<String>,
+    /// When it is asked again and ends by itself, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
 }
 
 impl Step {

@@ -1,9 +1,10 @@
 //! Which steps of a plan are proposed now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::input::Input;
-use super::{Approval, RevertSafety, Step, Wave};
+use super::{Approval, RevertSafety, Step, Wait, Wave};
+use crate::domain::policy::Hold;
 use crate::domain::state::{Stage, Update};
 
 /// What goes before a component because the repository says so, by id, and why.
@@ -12,7 +13,31 @@ pub(super) type First<'f> = &'f dyn Fn(&str) -> BTreeMap<&'f str, &'f str>;
 /// What rules put before a component, by id, through others too.
 pub(super) type ByRules<'f> = &'f dyn Fn(&str) -> Vec<&'f str>;
 
-/// Marks the steps that this run would propose, and tells of the others why they wait.
+/// Something that keeps a step back.
+struct Stop {
+    /// For people.
+    text: String,
+    /// It does not end before a person has done something.
+    person: bool,
+    /// It is a limit on pull requests.
+    limit: bool,
+}
+
+impl Stop {
+    fn by_person(text: impl Into<String>) -> Self {
+        Self { text: text.into(), person: true, limit: false }
+    }
+
+    fn for_now(text: impl Into<String>) -> Self {
+        Self { text: text.into(), person: false, limit: false }
+    }
+
+    fn by(hold: &Hold) -> Self {
+        Self { text: hold.to_string(), person: !hold.ends_by_itself(), limit: hold.is_limit() }
+    }
+}
+
+/// Marks the steps that this run would propose, and tells of the others why they wait; returns what keeps these back.
 ///
 /// They all stand in one wave: the first of which something can be proposed. What only a person can ask for, or
 /// what is stopped at this hour, does not keep later waves waiting that need nothing of it. What cannot be reverted
@@ -26,38 +51,57 @@ pub(super) fn mark(
     unready: &BTreeMap<String, Vec<String>>,
     first: First<'_>,
     by_rules: ByRules<'_>,
-) {
+) -> BTreeMap<String, Wait> {
+    let mut waits: BTreeMap<String, Wait> = BTreeMap::new();
     // Steps of earlier waves that nobody needs to ask for, by component.
-    let mut ahead: BTreeMap<String, String> = BTreeMap::new();
+    let mut ahead: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // What does not go on without a person keeps back what waits for it.
+    let mut stuck: BTreeSet<String> = BTreeSet::new();
     let under_way: Vec<&Update> =
         input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
-    // The steps of the wave that is proposed.
+    // The steps of the wave that is proposed, and the wave that would be if it were not for limits.
     let mut begun: Vec<String> = Vec::new();
+    let mut limited: Option<usize> = None;
     for wave in waves {
         let mut proposed = Vec::new();
         for step in &mut wave.steps {
             let before_by_rules = by_rules(&step.component);
-            let mut holds = holds(step, input, &under_way, first, &before_by_rules);
-            holds.extend(unready.get(&step.id).into_iter().flatten().cloned());
-            // What can be reverted need not wait for a step that waits itself.
-            if !is_safe(step.revert.safety) && !input.situation.asked.contains(&step.id) {
-                let before = before_by_rules.iter().find_map(|id| ahead.get(*id));
-                holds.extend(before.map(|id| format!("waits for `{id}`, which rules put first")));
+            let mut stops = stops(step, input, &under_way, first, &before_by_rules);
+            stops.extend(unready.get(&step.id).into_iter().flatten().map(Stop::by_person));
+            let mut after: Vec<String> =
+                before_by_rules.iter().filter_map(|id| ahead.get(*id)).flatten().cloned().collect();
+            if is_safe(step.revert.safety) || input.situation.asked.contains(&step.id) {
+                // What can be reverted need not wait for a step that waits itself.
+                after.retain(|id| begun.contains(id));
+            } else if let Some(before) = after.first() {
+                stops.push(Stop::for_now(format!("waits for `{before}`, which rules put first")));
             }
-            if !holds.is_empty() {
-                step.reasons.extend(holds);
-            } else if begun.is_empty() {
+            if stops.is_empty() && begun.is_empty() {
                 step.next = true;
                 proposed.push(step.id.clone());
-            } else {
-                step.reasons.push(format!("waits for an earlier wave, until {} verified", are(&begun)));
+                continue;
             }
+            if stops.is_empty() {
+                let until = format!("waits for an earlier wave, until {} verified", are(&begun));
+                stops.push(Stop::for_now(until));
+            }
+            let person = stops.iter().any(|stop| stop.person)
+                || step.requires.iter().chain(&after).any(|id| stuck.contains(id));
+            let is_limited = begun.is_empty()
+                && stops.iter().all(|stop| stop.limit)
+                && *limited.get_or_insert(wave.number) == wave.number;
+            step.reasons.extend(stops.into_iter().map(|stop| stop.text));
+            if person {
+                stuck.insert(step.id.clone());
+            }
+            waits.insert(step.id.clone(), Wait { after, person, limits: is_limited });
         }
         begun.extend(proposed);
         for step in wave.steps.iter().filter(|step| matches!(step.gate, Approval::Auto | Approval::Review)) {
-            ahead.entry(step.component.clone()).or_insert_with(|| step.id.clone());
+            ahead.entry(step.component.clone()).or_default().push(step.id.clone());
         }
     }
+    waits
 }
 
 /// `` `a@1` is ``, `` `a@1` and `b@2` are ``, or the first of them and how many more.
@@ -79,18 +123,18 @@ fn is_safe(safety: RevertSafety) -> bool {
 }
 
 /// Why a step is not proposed now.
-fn holds(
+fn stops(
     step: &Step,
     input: &Input<'_>,
     under_way: &[&Update],
     first: First<'_>,
     by_rules: &[&str],
-) -> Vec<String> {
+) -> Vec<Stop> {
     if !step.requires.is_empty() {
-        return vec![format!("waits until {} verified", are(&step.requires))];
+        return vec![Stop::for_now(format!("waits until {} verified", are(&step.requires)))];
     }
     let before = first(&step.component);
-    let mut holds = Vec::new();
+    let mut all = Vec::new();
     for update in under_way {
         let Update { component, to, stage, .. } = update;
         let is_own = *component == step.component;
@@ -108,24 +152,26 @@ fn holds(
             _ if is_own || update.stops(&step.component, step.revert.safety) => true,
             _ => !is_safe(update.revert.safety) || !is_safe(step.revert.safety),
         };
+        let clears_itself = update.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself);
+        let stop = |text| Stop { text, person: *stage == Stage::Held && !clears_itself, limit: false };
         if stops {
-            holds.push(format!("waits: {component} {to} {what}"));
+            all.push(stop(format!("waits: {component} {to} {what}")));
         }
         // What is merged has left the plan, and what comes after it must not pass it by.
         let by_rules = by_rules.contains(&component.as_str()).then_some("rules put it first");
         if let Some(why) = before.get(component.as_str()).copied().or(by_rules)
             && !stops
         {
-            holds.push(format!("waits: {component} {to} {what} ({why})"));
+            all.push(stop(format!("waits: {component} {to} {what} ({why})")));
         }
     }
     match step.gate {
-        Approval::Skip => holds.push("is never proposed".to_owned()),
+        Approval::Skip => all.push(Stop::by_person("is never proposed")),
         Approval::Manual if !input.situation.asked.contains(&step.id) => {
-            holds.push(format!("a person must ask for it ({})", step.policy_applied));
+            all.push(Stop::by_person(format!("a person must ask for it ({})", step.policy_applied)));
         }
         Approval::Auto | Approval::Review | Approval::Manual => {}
     }
-    holds.extend((input.situation.holds)(step).iter().map(ToString::to_string));
-    holds
+    all.extend((input.situation.holds)(step).iter().map(Stop::by));
+    all
 }

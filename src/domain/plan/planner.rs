@@ -72,7 +72,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         let before = place.get(id).into_iter().flat_map(|at| order.by_rules(*at));
         before.map(|at| world.courses[at].id()).collect()
     };
-    next::mark(&mut waves, input, &unready, &first, &by_rules);
+    let waits = next::mark(&mut waves, input, &unready, &first, &by_rules);
     let mut held: Vec<_> = (0..world.courses.len())
         .filter_map(|at| {
             let last = last.get(&at).copied().unwrap_or(0);
@@ -80,7 +80,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         })
         .collect();
     held.sort_by(|one, other| one.component.cmp(&other.component));
-    Plan { waves, held, facts: observe::sources(&world, input) }
+    Plan { waves, held, facts: observe::sources(&world, input), waits }
 }
 
 /// Where a person must ask for a step, and a smaller step needs no one to ask, the smaller one is taken first.

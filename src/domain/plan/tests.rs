@@ -4,6 +4,7 @@ mod holds;
 mod lattice;
 mod properties;
 mod sequence;
+mod waits;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

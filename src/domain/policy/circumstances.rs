@@ -14,7 +14,13 @@ use crate::domain::state::{Maintenance, Quarantined, Stage, Update, UpdateStatus
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KillSwitch {
     /// `enabled: false` in the configuration of the base branch.
-    Configuration,
+    BaseBranch,
+    /// `enabled: false` in the configuration that lies in the work tree, committed or not.
+    WorkTree,
+    /// `enabled: false` in the configuration of the revision that was asked for.
+    Revision,
+    /// `enabled: false` in the file that `--config` names.
+    NamedFile,
     /// `GITOPS_UPDATER_DISABLE` in the environment.
     Environment,
     /// The label `gitops-updater/stop` on the dashboard.
@@ -25,16 +31,31 @@ impl KillSwitch {
     /// The key, variable or label that pulled it.
     pub fn by(self) -> &'static str {
         match self {
-            Self::Configuration => "enabled",
+            Self::BaseBranch | Self::WorkTree | Self::Revision | Self::NamedFile => "enabled",
             Self::Environment => "GITOPS_UPDATER_DISABLE",
             Self::Dashboard => "gitops-updater/stop",
+        }
+    }
+
+    /// Where it was pulled.
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::BaseBranch => "`enabled: false` on the base branch",
+            Self::WorkTree => "`enabled: false` in `.gitops-updater.yaml` of the work tree",
+            Self::Revision => "`enabled: false` in the revision that is read",
+            Self::NamedFile => "`enabled: false` in the file that `--config` names",
+            Self::Environment => "`GITOPS_UPDATER_DISABLE` in the environment",
+            Self::Dashboard => "the label `gitops-updater/stop` on the dashboard",
         }
     }
 
     /// What a person does to let it go on.
     pub fn undo(self) -> &'static str {
         match self {
-            Self::Configuration => "set `enabled: true` on the base branch",
+            Self::BaseBranch => "set `enabled: true` on the base branch",
+            Self::WorkTree => "set `enabled: true` in `.gitops-updater.yaml` of the work tree",
+            Self::Revision => "set `enabled: true` in the revision that is read",
+            Self::NamedFile => "set `enabled: true` in the file that `--config` names",
             Self::Environment => "unset the environment variable `GITOPS_UPDATER_DISABLE`",
             Self::Dashboard => "take the label `gitops-updater/stop` off the dashboard",
         }

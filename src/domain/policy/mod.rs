@@ -134,6 +134,22 @@ pub struct Hold {
     pub until: Option<Timestamp>,
 }
 
+impl Hold {
+    /// Whether it ends though no person does anything: at a known time, or with what is under way.
+    ///
+    /// Of an update that is held, whoever looks at that update says it.
+    pub fn ends_by_itself(&self) -> bool {
+        self.until.is_some()
+            || self.is_limit()
+            || matches!(self.gate, "in_flight" | "held_update" | "regressed_update")
+    }
+
+    /// Whether it is a limit on how many pull requests there may be.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.gate, "open_pull_requests" | "per_hour")
+    }
+}
+
 impl std::fmt::Display for Hold {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.gate, self.reason)?;

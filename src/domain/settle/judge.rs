@@ -187,17 +187,28 @@ impl Judge {
         &self.world
     }
 
-    fn begin(&mut self, update: Merged) {
-        if self.cases.contains_key(&update.id) {
-            return;
-        }
-        let mut remembered = self.memory.updates.remove(&update.id).unwrap_or_default();
+    /// What an update would begin with that is told now: what an earlier pass remembered of it, or what is seen now.
+    pub fn known_of(&self, update: &str) -> Remembered {
+        let mut remembered = self.memory.updates.get(update).cloned().unwrap_or_default();
         let first = remembered.merged_at.is_none();
         remembered.merged_at.get_or_insert(self.world.wall());
         // What is there now was there before, where this is the first that is heard of the update.
         if first && remembered.baseline.is_none() && self.sees_anything() {
             remembered.baseline = Some(self.baseline());
         }
+        remembered
+    }
+
+    fn begin(&mut self, mut update: Merged) {
+        if self.cases.contains_key(&update.id) {
+            return;
+        }
+        let known = self.memory.updates.contains_key(&update.id);
+        let remembered = match update.remembered.take() {
+            Some(recorded) if !known => *recorded,
+            _ => self.known_of(&update.id),
+        };
+        self.memory.updates.remove(&update.id);
         self.open(update, remembered);
     }
 

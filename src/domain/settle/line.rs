@@ -5,8 +5,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use super::memory::{Baseline, Remembered};
 
 /// Milliseconds since the beginning of the recording or of the watch; seconds with fraction in JSON.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +96,8 @@ pub enum Seen<O = Value> {
     Status(CommitStatus),
     /// The policy in force.
     Config(Value),
+    /// Whoever looked on has done with an update (by the id that the judge knows it by): it is judged no more.
+    Over(String),
     /// For people; time moves on.
     Note(String),
     /// Something that this version does not know; time moves on.
@@ -150,6 +156,15 @@ pub struct Commit {
     /// Updates (by id) whose pins are back at their old text with it, as far as the observer has looked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reverts: Vec<String>,
+    /// Updates in whose place it put other versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replaces: Vec<String>,
+    /// Updates whose pins have their new text again with it, and did not have it before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restores: Vec<String>,
+    /// Updates of which it stops the rollout, and does nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stops: Vec<String>,
 }
 
 /// The merge of an update.
@@ -184,6 +199,28 @@ pub struct Merged {
     /// nobody could say.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub trials: BTreeMap<String, Option<bool>>,
+    /// In a recording: what the judge began with, the baseline among it. Without it the judge knows what it saw itself.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "remembered")]
+    pub remembered: Option<Box<Remembered>>,
+}
+
+/// Reads what is remembered. The state takes no key that it does not know; a recording may be of a later version.
+fn remembered<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Remembered>>, D::Error> {
+    let Some(mut value) = Option::<Value>::deserialize(deserializer)? else { return Ok(None) };
+    keep_known::<Remembered>(&mut value);
+    if let Some(baseline) = value.get_mut("baseline") {
+        keep_known::<Baseline>(baseline);
+    }
+    serde_json::from_value(value).map(Some).map_err(D::Error::custom)
+}
+
+/// Leaves only the keys that a type has.
+fn keep_known<T: JsonSchema + DeserializeOwned>(value: &mut Value) {
+    let schema = schemars::schema_for!(T);
+    let known = schema.get("properties");
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|key, _| known.is_none_or(|known| known.get(key).is_some()));
+    }
 }
 
 /// A probe's result.

@@ -27,7 +27,7 @@ pub fn is_of(judged: &str, update: &str) -> bool {
 }
 
 /// What is remembered of one update.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Remembered {
     /// What was wrong before the merge; `None` where nobody had looked.
@@ -95,6 +95,14 @@ impl Remembered {
         self.node_touched || self.longhorn_recorded
     }
 
+    /// The same as a recording may hold it: what the cluster said of what was wrong is for people only.
+    pub fn recorded(mut self) -> Self {
+        for finding in self.baseline.iter_mut().flat_map(|baseline| &mut baseline.findings) {
+            finding.message.clear();
+        }
+        self
+    }
+
     /// What was seen now, with what another pass has recorded meanwhile: what happened to nodes and data stays, whoever
     /// saw it, and of two times of a failure the earlier counts.
     pub fn joined(mut self, recorded: &Self) -> Self {
@@ -139,7 +147,7 @@ pub struct Said {
 }
 
 /// What was wrong before a change.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Baseline {
     /// When it was taken.

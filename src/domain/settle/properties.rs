@@ -1,5 +1,6 @@
 //! What holds in any order of events.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,39 +26,28 @@ struct Stage {
     lost: bool,
     /// Objects that changed while nobody saw it.
     missed: Vec<Value>,
+    /// Objects as they are, by kind and name.
+    objects: BTreeMap<(String, String), Value>,
+    /// Commits, and the update in the end.
+    told: Vec<Value>,
     said: Vec<Judgement>,
 }
 
 impl Stage {
     fn new(kind: &str, component: &str, from: &str, to: &str, objects: &[Value]) -> Self {
-        let settings = Settings {
-            sample: Duration::from_secs(1),
-            settle: Duration::from_secs(1),
-            windows: Windows::all(Duration::from_secs(6)),
-            ..Settings::default()
+        let mut stage = Self {
+            judge: judge(Memory::default()),
+            t: 0.0,
+            lost: false,
+            missed: Vec::new(),
+            objects: BTreeMap::new(),
+            told: Vec::new(),
+            said: Vec::new(),
         };
-        let tried = |world: &World| {
-            let all = findings(world, &HealthSettings::default());
-            all.into_iter().filter(|finding| finding.subject.kind == "Probe").collect()
-        };
-        let judge = Judge::new(settings, Box::new(tried), Timestamp::UNIX_EPOCH, Memory::default());
-        let mut stage = Self { judge, t: 0.0, lost: false, missed: Vec::new(), said: Vec::new() };
-        let watching = [
-            "GitRepository",
-            "Kustomization",
-            "HelmRelease",
-            "HelmChart",
-            "Plan",
-            "Job",
-            "Node",
-            "Pod",
-            "Deployment",
-            "Setting",
-        ];
-        stage.tell(json!({"header": {"started_at": "2026-11-21T00:00:00Z", "watching": watching}}));
+        stage.tell(header());
         stage.tell(json!({"commit": {"id": BASE, "files": ["apps/x.yaml"]}}));
         for object in objects {
-            stage.tell(json!({"type": "ADDED", "object": object}));
+            stage.change(object.clone());
         }
         stage.pass(1.0);
         stage.tell(json!({"commit": {"id": MERGE, "parents": [BASE], "files": ["apps/x.yaml"]}}));
@@ -69,11 +59,15 @@ impl Stage {
     }
 
     fn tell(&mut self, mut line: Value) {
+        if line.get("commit").or_else(|| line.get("update")).is_some() {
+            self.told.push(line.clone());
+        }
         line["t"] = json!(self.t);
         self.said.extend(self.judge.take(read(line.to_string().as_bytes()).unwrap()));
     }
 
     fn change(&mut self, object: Value) {
+        self.objects.insert(key(&object), object.clone());
         if self.lost {
             self.missed.push(object);
         } else {
@@ -97,12 +91,64 @@ impl Stage {
         }
     }
 
+    /// The pass ends, and another one goes on from what it remembered.
+    fn killed(&mut self) {
+        let memory = serde_json::to_string(&self.judge.memory()).unwrap();
+        self.judge = judge(serde_json::from_str(&memory).unwrap());
+        self.tell(header());
+        if self.lost {
+            self.tell(json!({"view": "lost"}));
+            self.missed = self.objects.values().cloned().collect();
+        } else {
+            for object in self.objects.values().cloned().collect::<Vec<_>>() {
+                self.tell(json!({"type": "ADDED", "object": object, "initial": true}));
+            }
+        }
+        for line in std::mem::take(&mut self.told) {
+            self.tell(line);
+        }
+    }
+
     /// What stands at a time on.
     fn actions_from(&self, t: f64) -> impl Iterator<Item = &Judgement> {
         let since = (t * 1000.0) as i64;
         let standing = self.said.iter().rposition(|said| said.t.0 < since).unwrap_or(0);
         self.said[standing..].iter()
     }
+}
+
+fn judge(memory: Memory) -> Judge {
+    let settings = Settings {
+        sample: Duration::from_secs(1),
+        settle: Duration::from_secs(1),
+        windows: Windows::all(Duration::from_secs(6)),
+        ..Settings::default()
+    };
+    let tried = |world: &World| {
+        let all = findings(world, &HealthSettings::default());
+        all.into_iter().filter(|finding| finding.subject.kind == "Probe").collect()
+    };
+    Judge::new(settings, Box::new(tried), Timestamp::UNIX_EPOCH, memory)
+}
+
+fn header() -> Value {
+    let watching = [
+        "GitRepository",
+        "Kustomization",
+        "HelmRelease",
+        "HelmChart",
+        "Plan",
+        "Job",
+        "Node",
+        "Pod",
+        "Deployment",
+        "Setting",
+    ];
+    json!({"header": {"started_at": "2026-11-21T00:00:00Z", "watching": watching}})
+}
+
+fn key(object: &Value) -> (String, String) {
+    (object["kind"].to_string(), object["metadata"]["name"].to_string())
 }
 
 fn condition(type_: &str, status: &str, reason: &str, generation: i64) -> Value {
@@ -142,6 +188,7 @@ enum Happens {
     Release(&'static str),
     Recorded(bool),
     Tried(Option<bool>),
+    Killed,
 }
 
 fn common() -> impl Strategy<Value = Happens> {
@@ -154,6 +201,7 @@ fn common() -> impl Strategy<Value = Happens> {
         1 => Just(Happens::Foreign),
         1 => Just(Happens::Reverted),
         2 => any::<Option<bool>>().prop_map(Happens::Tried),
+        1 => Just(Happens::Killed),
     ]
 }
 
@@ -250,6 +298,7 @@ fn play(stage: &mut Stage, happens: &Happens) {
         Happens::Job { node, failed } => stage.change(job(*node, *failed)),
         Happens::Release(reason) => stage.change(release("1.11.0", reason)),
         Happens::Tried(ok) => stage.tell(json!({"probe": {"name": "network/dns", "ok": ok}})),
+        Happens::Killed => stage.killed(),
         Happens::Recorded(new) => stage.change(setting(if *new { "v1.11.0" } else { "v1.10.1" })),
     }
     // Everything has a time of its own.

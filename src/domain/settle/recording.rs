@@ -33,6 +33,7 @@ struct Raw {
     probe: Option<Probe>,
     status: Option<CommitStatus>,
     config: Option<Value>,
+    over: Option<String>,
     note: Option<String>,
 }
 
@@ -86,6 +87,8 @@ pub fn read(line: &[u8]) -> Result<Line<Object>, serde_json::Error> {
         Seen::Status(status)
     } else if let Some(config) = raw.config {
         Seen::Config(config)
+    } else if let Some(update) = raw.over {
+        Seen::Over(update)
     } else if let Some(note) = raw.note {
         Seen::Note(note)
     } else {
@@ -143,6 +146,7 @@ pub fn write(line: &Line<Value>) -> Result<String, serde_json::Error> {
         Seen::Probe(probe) => put("probe", value(probe)?),
         Seen::Status(status) => put("status", value(status)?),
         Seen::Config(config) => put("config", config.clone()),
+        Seen::Over(update) => put("over", Value::from(update.as_str())),
         Seen::Note(note) => put("note", Value::from(note.as_str())),
         Seen::Unknown => None,
     };
@@ -156,6 +160,8 @@ fn value(of: &impl Serialize) -> Result<Value, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::settle::finding::{Category, Finding, Severity, Subject};
+    use crate::domain::settle::memory::{Baseline, Remembered};
     use rstest::rstest;
     use serde_json::json;
 
@@ -167,6 +173,12 @@ mod tests {
     #[case::header(Seen::Header(Header { name: "n".into(), watching: vec!["Node".into()], ..Header::default() }))]
     #[case::commit(Seen::Commit(Commit { id: "a".into(), parents: vec!["b".into()], ..Commit::default() }))]
     #[case::update(Seen::Update(Merged { id: "u".into(), component: "k3s".into(), revert: Some("safe".into()), ..Merged::default() }))]
+    #[case::update_with_what_is_remembered(Seen::Update(Merged { id: "u".into(), component: "k3s".into(), remembered: Some(remembered()), ..Merged::default() }))]
+    #[case::what_became_of_pins(Seen::Commit(Commit {
+        id: "a".into(), reverts: vec!["u".into()], replaces: vec!["v".into()], restores: vec!["w".into()], stops: vec!["x".into()],
+        ..Commit::default()
+    }))]
+    #[case::over(Seen::Over("u".into()))]
     #[case::lost(Seen::View { back: false, kinds: None })]
     #[case::back(Seen::View { back: true, kinds: Some(vec!["Node".into()]) })]
     #[case::probe(Seen::Probe(Probe { name: "dns".into(), ok: Some(false), detail: "no answer".into() }))]
@@ -180,6 +192,45 @@ mod tests {
         assert_eq!(again.t, Moment(1234));
         // Objects apart, a line is the same with either kind of object.
         assert_eq!(format!("{:?}", again.seen), format!("{seen:?}"));
+    }
+
+    fn remembered() -> Box<Remembered> {
+        let subject = Subject { kind: "Pod".into(), namespace: "apps".into(), name: "web".into() };
+        let finding = Finding {
+            check: "pods".into(),
+            category: Category::Applications,
+            subject,
+            reason: "CrashLoopBackOff".into(),
+            severity: Severity::Failing,
+            message: "password=hunter2".into(),
+        };
+        let baseline = Baseline { findings: vec![finding], ..Baseline::default() };
+        let remembered = Remembered {
+            baseline: Some(baseline),
+            node_touched: true,
+            unwatched: 7,
+            ..Remembered::default()
+        };
+        Box::new(remembered.recorded())
+    }
+
+    #[test]
+    fn of_a_baseline_only_what_is_compared_is_written() {
+        let update = Merged { id: "u".into(), remembered: Some(remembered()), ..Merged::default() };
+        let written = write(&line(Seen::Update(update))).unwrap();
+        assert!(written.contains("CrashLoopBackOff") && written.contains("failing"), "{written}");
+        assert!(!written.contains("hunter2"), "{written}");
+    }
+
+    /// What is remembered is read strictly in the state; a recording outlives the version that wrote it.
+    #[test]
+    fn what_a_later_version_remembers_is_ignored() {
+        let text = r#"{"t": 1, "update": {"id": "u", "component": "k3s", "remembered":
+            {"later": 1, "node_touched": true, "baseline": {"later": {}, "taken_at": null, "findings": [], "cordoned": ["n"]}}}}"#;
+        let Seen::Update(update) = read(text.as_bytes()).unwrap().seen else { panic!("no update") };
+        let remembered = update.remembered.unwrap();
+        assert!(remembered.node_touched);
+        assert!(remembered.baseline.unwrap().cordoned.contains("n"));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl World {
                     self.statuses.insert((status.sha.clone(), status.context.clone()), status);
                 }
             }
-            Seen::Update(_) | Seen::Config(_) | Seen::Note(_) | Seen::Unknown => {}
+            Seen::Update(_) | Seen::Config(_) | Seen::Over(_) | Seen::Note(_) | Seen::Unknown => {}
         }
     }
 

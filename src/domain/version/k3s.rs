@@ -36,6 +36,11 @@ impl K3sVersion {
         parts.next().is_none().then_some(Self { major, minor, patch, stage, revision })
     }
 
+    /// Which build of the same Kubernetes release it is: 2 of `+k3s2`.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     /// Whether it precedes a release (`-rc1`).
     pub fn is_prerelease(&self) -> bool {
         self.stage != Stage::Release

@@ -79,6 +79,7 @@ pub(super) fn campaign() -> PlanReport {
         reason: "no order of steps reaches it".to_owned(),
         constraint: Some("longhorn 1.13 needs kubernetes >=1.34".to_owned()),
         policy_applied: Some("rule longhorn".to_owned()),
+        until: None,
     };
     PlanReport {
         facts: vec![FactSource {

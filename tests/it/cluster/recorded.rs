@@ -13,7 +13,7 @@ fn testdata(path: &str) -> PathBuf {
 }
 
 /// The example with its first step merged.
-fn merged(cluster: &FakeCluster) -> (Sandbox, String) {
+pub(super) fn merged(cluster: &FakeCluster) -> (Sandbox, String) {
     let sandbox = Sandbox::with_empty_repo().in_cluster(cluster, ADMIN);
     copy(&testdata("example/repo"), sandbox.work());
     sandbox.git().commit_all("Start");
@@ -25,7 +25,7 @@ fn merged(cluster: &FakeCluster) -> (Sandbox, String) {
 }
 
 /// Flux at a commit.
-fn flux(cluster: &FakeCluster, commit: &str) {
+pub(super) fn flux(cluster: &FakeCluster, commit: &str) {
     cluster.cluster().define_known(&[Kind::GitRepository, Kind::Kustomization]);
     let revision = format!("main@sha1:{commit}");
     let ready = json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "observedGeneration": 1,

@@ -1,16 +1,23 @@
 //! Commands beside `run`: plans that know what is under way, names that nothing has, boxes without a browser, and the
 //! programs and remotes that are at hand.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
+
+use gitops_updater::domain::settle::record::Breaker;
+use gitops_updater::domain::state::{Quarantined, Stage, Update};
+use gitops_updater::repo::write::{Person, Remote, WriteRepo};
+use gitops_updater::state::{StateStore, Transition};
 
 use crate::support::git::Git;
 use crate::support::sandbox::Sandbox;
 
-use super::world::{LATER, NOW, World};
+use super::world::{LATER, MUCH_LATER, NOW, World};
 
 /// Steps of a plan by id: whether they are next, and what they wait for.
-fn steps(plan: &serde_json::Value) -> Vec<(String, bool, String)> {
+pub(super) fn steps(plan: &serde_json::Value) -> Vec<(String, bool, String)> {
     let waves = plan["waves"].as_array().unwrap().iter().flat_map(|wave| wave["steps"].as_array().unwrap());
     let step = |step: &serde_json::Value| {
         let reasons = step["reasons"].as_array().unwrap();
@@ -89,6 +96,67 @@ fn boxes_are_ticked_by_command() {
     assert!(world.open("podinfo").open);
 }
 
+/// The dashboard names every box by the words that tick it; `close-breaker` was not among those that the command knew.
+#[test]
+fn every_kind_of_box_is_ticked_by_the_words_that_the_dashboard_names() {
+    let world = World::new();
+    world.pass(NOW);
+    record_everything(&world);
+    world.pass(LATER);
+    let boxes = || {
+        let shown = world.run(&["dashboard", "show", "--format", "json"]).exited(0).json();
+        shown["boxes"].as_array().unwrap().clone()
+    };
+    let kinds: BTreeSet<String> =
+        boxes().iter().map(|one| one["action"].as_str().unwrap().to_owned()).collect();
+    let all = ["accept", "close-breaker", "open", "rebuild", "retry", "unquarantine"];
+    assert_eq!(kinds.iter().map(String::as_str).collect::<Vec<_>>(), all);
+    for one in boxes() {
+        let (action, target) = (one["action"].as_str().unwrap(), one["target"].as_str().unwrap());
+        drop(world.run(&["dashboard", "tick", action, target]).exited(0));
+    }
+    assert!(boxes().iter().all(|one| one["ticked"] == true), "{:?}", boxes());
+    world.pass(MUCH_LATER);
+    let state = world.git().run(["ls-tree", "--name-only", "refs/gitops-updater/state"]);
+    assert!(!state.contains("breaker.yaml"), "{state}");
+}
+
+/// Something of every kind that the dashboard has a box for.
+fn record_everything(world: &World) {
+    let repo = Arc::new(WriteRepo::open(&world.bare, Remote::own()).unwrap());
+    let now: jiff::Timestamp = LATER.parse().unwrap();
+    let changed = StateStore::new(repo, Person::bot()).change(now, |state| {
+        let open = state.updates.values().next()?.clone();
+        for (id, stage) in [("update-merged", Stage::Merged), ("update-held", Stage::Held)] {
+            let update = Update {
+                update_id: id.to_owned(),
+                component: "helm/apps/website".to_owned(),
+                to: "1.1.0".to_owned(),
+                stage,
+                status: stage.status(),
+                branch: format!("gitops-updater/{id}"),
+                pull_request: None,
+                head: None,
+                merge_commit: open.base.clone(),
+                merged_at: Some(now),
+                reason: Some("looked at".to_owned()),
+                ..open.clone()
+            };
+            state.updates.insert(id.to_owned(), update);
+        }
+        state.quarantine.push(Quarantined {
+            component: "helm/apps/website".to_owned(),
+            version: "1.0.9".to_owned(),
+            reason: "reverted".to_owned(),
+            since: now,
+            update_id: None,
+        });
+        state.breaker = Some(Breaker { since: now, reverted: vec!["update-held".to_owned()] });
+        Some(Transition::new("Record everything"))
+    });
+    changed.unwrap();
+}
+
 /// A folder with a `helm` that shows the values that a chart comes with.
 fn helm(folder: &Path) -> String {
     let program = folder.join("helm");
@@ -120,7 +188,7 @@ fn helm_that_is_at_hand_shows_what_is_rendered_otherwise() {
 }
 
 /// The example with a clone as `origin` that is no GitHub.
-fn example() -> Sandbox {
+pub(super) fn example() -> Sandbox {
     let sandbox = crate::example::begun();
     let origin = sandbox.work().with_file_name("origin.git");
     sandbox.git().run(["clone", "--quiet", "--bare", ".", origin.to_str().unwrap()]);
@@ -128,11 +196,11 @@ fn example() -> Sandbox {
     sandbox
 }
 
-fn mirror() -> String {
+pub(super) fn mirror() -> String {
     format!("{}/testdata/example/mirror.yaml", env!("CARGO_MANIFEST_DIR"))
 }
 
-const THEN: &str = "2026-11-21T12:00:00Z";
+pub(super) const THEN: &str = "2026-11-21T12:00:00Z";
 
 #[test]
 fn flux_of_the_example_is_made_anew_unless_a_patch_would_do_something_else() {

@@ -33,6 +33,41 @@ fn version_whose_pull_request_was_closed_comes_again_when_a_person_says_so() {
     assert!(world.open("podinfo").title.contains("6.5.2"));
 }
 
+/// A pull request to go back that was closed could never be proposed again.
+#[test]
+fn going_back_is_proposed_again_when_a_person_asks_again() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    let id = world.update_id("helm/apps/podinfo");
+    drop(world.run(&["verify", "--accept", &id, "--now", LATER]).exited(0));
+    let rollback = || {
+        let told = world.run(&["rollback", "helm/apps/podinfo", "--now", LATER, "--format", "json"]);
+        told.exited(0).json()["pull_request"].as_u64().unwrap()
+    };
+    let first = rollback();
+    assert_eq!(rollback(), first, "while it is open it is found");
+    world.forge.github().set_open(first, false);
+    // Asked again before and after a pass has seen that it was closed.
+    let second = rollback();
+    assert_ne!(second, first);
+    world.pass(MUCH_LATER);
+    assert!(
+        world.forge.github().issues[&second].open,
+        "the older one that was closed says nothing of this one"
+    );
+    world.forge.github().set_open(second, false);
+    world.pass(MUCH_LATER);
+    let third = rollback();
+    assert!(third > second);
+    assert_eq!(rollback(), third);
+    let told = world.run(&["run", "--now", MUCH_LATER]).exited(0);
+    assert!(told.said().contains(&format!("Going back (1): #{third} waits for a person: Roll")), "{told}");
+    let json = world.pass(MUCH_LATER);
+    assert_eq!(json["going_back"][0]["pull_request"], third);
+}
+
 #[test]
 fn newer_version_takes_the_place_of_an_open_pull_request_and_says_so_there() {
     let mut world = World::new();

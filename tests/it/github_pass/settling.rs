@@ -3,11 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
-use gitops_updater::domain::settle::record::Reversal;
+use gitops_updater::domain::settle::record::{Reversal, RolloutStop};
 use gitops_updater::domain::settle::verdict::Verdict;
-use gitops_updater::domain::state::Stage;
+use gitops_updater::domain::state::{Stage, Update};
 use gitops_updater::repo::write::{Person, Remote, WriteRepo};
 use gitops_updater::state::{StateStore, Transition};
+use serde_json::json;
 
 use super::world::{LATER, MUCH_LATER, NOW, TOKEN, World};
 use crate::support::fake_channels::{FakeChannels, HOOK_PATH};
@@ -115,6 +116,80 @@ fn revert_by_commits_of_github_goes_on_from_the_branch_that_was_pushed() {
     let mine = world.somebody_commits(&branch, "apps/mine.yaml", "mine: 1\n");
     let told = world.run(&["verify", "--now", MUCH_LATER]);
     assert!(told.stdout.contains("has commits of somebody else"), "{told}");
+    assert_eq!(world.git().run(["rev-parse", &branch]), mine);
+}
+
+/// A rollout of k3s that is to be stopped, as a pass leaves it that is killed right after it decided that.
+fn to_be_stopped(world: &World) {
+    let plan = |version: &str| {
+        format!(
+            "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nmetadata: {{name: server, namespace: system-upgrade}}\nspec:\n  \
+             version: {version}\n  concurrency: 1 # at a time\n  upgrade: {{image: rancher/k3s-upgrade}}\n"
+        )
+    };
+    let (old, new) = ("v1.36.2+k3s1", "v1.36.3+k3s1");
+    let base = world.somebody_commits("main", "apps/server.yaml", &plan(old));
+    let merge = world.somebody_commits("main", "apps/server.yaml", &plan(new));
+    world.pull();
+    let update = json!({"update_id": STOPPED, "status": "held", "stage": "held", "started_at": NOW, "changed_at": NOW,
+        "campaign": "campaign-20261121-100000", "component": "k3s", "from": old, "to": new, "update_type": "patch",
+        "gate": "review", "policy_applied": "policy.semver_gates.patch",
+        "revert": {"safety": "conditional", "why": "before a node has moved"}, "branch": "gitops-updater/k3s",
+        "completed_phases": [],
+        "base": base, "head": merge, "merge_commit": merge, "merged_at": NOW, "reason": "n1: JobFailed",
+        "settling": {"verdict": "regressed", "hold": {"since": NOW, "clears_itself": false},
+            "stop": {"decided_at": NOW, "reason": "n1: JobFailed", "plans": {"system-upgrade/server": 1}}}});
+    let update: Update = serde_json::from_value(update).unwrap();
+    let repo = WriteRepo::open(&world.bare, Remote::own()).unwrap();
+    let store = StateStore::new(Arc::new(repo), Person::bot());
+    let changed = store.change(NOW.parse().unwrap(), |state| {
+        state.updates.insert(STOPPED.to_owned(), update.clone());
+        Some(Transition::of(&update))
+    });
+    changed.unwrap();
+}
+
+const STOPPED: &str = "update-20261121-090000";
+
+fn stop(world: &World) -> RolloutStop {
+    let repo = WriteRepo::open(&world.bare, Remote::own()).unwrap();
+    let state = StateStore::new(Arc::new(repo), Person::bot()).load().unwrap().state;
+    state.updates[STOPPED].settling.stop.clone().unwrap()
+}
+
+/// GitHub is the author of the branch, and of what it is squashed to.
+#[test]
+fn stop_of_a_rollout_by_commits_of_github_goes_on_and_is_known_when_it_is_merged() {
+    let config = "commits: {through_api: true}\nvalidation: {revert_by: pull_request}\n";
+    let world = World::new();
+    world.configure(config);
+    to_be_stopped(&world);
+    world.forge.fail(Fault::instead("POST", "/pulls", Answer::refuse(422, "Validation Failed")));
+    drop(world.run(&["verify", "--now", LATER]));
+    assert_eq!(world.forge.faults_left(), 0);
+    assert!(world.forge.writes().iter().any(|line| line == "POST /git/commits"));
+    let branch = world.branches().into_iter().find(|branch| branch.contains("stop")).unwrap();
+    drop(world.run(&["verify", "--now", LATER]));
+    let proposed = world.open("stop");
+    assert_eq!(proposed.pull.unwrap().head, branch);
+    let text = world.git().run(["show", &format!("{branch}:apps/server.yaml")]);
+    assert!(text.contains("concurrency: 0 # at a time") && text.contains("version: v1.36.3+k3s1"), "{text}");
+    let merged = world.merge("stop", "squash");
+    let message = world.git().run(["log", "-1", "--format=%B", "main"]);
+    assert!(!message.contains("Stops:"), "the forge has words of its own: {message}");
+    drop(world.run(&["verify", "--now", MUCH_LATER]));
+    assert_eq!(stop(&world).commit, Some(merged), "{:?}", stop(&world));
+
+    // What somebody adds to the branch meanwhile is theirs.
+    let world = World::new();
+    world.configure(config);
+    to_be_stopped(&world);
+    world.forge.fail(Fault::instead("POST", "/pulls", Answer::refuse(422, "Validation Failed")));
+    drop(world.run(&["verify", "--now", LATER]));
+    let branch = world.branches().into_iter().find(|branch| branch.contains("stop")).unwrap();
+    let mine = world.somebody_commits(&branch, "apps/mine.yaml", "mine: 1\n");
+    drop(world.run(&["verify", "--now", LATER]));
+    assert!(stop(&world).refused[0].contains("has commits of somebody else"));
     assert_eq!(world.git().run(["rev-parse", &branch]), mine);
 }
 

@@ -1,10 +1,11 @@
 //! Somebody stops everything while a pass is under way: what was not done by then is not done.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gitops_updater::domain::state::Maintenance;
-use gitops_updater::repo::write::{Person, Remote, WriteRepo};
+use gitops_updater::repo::write::{Change, Person, RefUpdate, Remote, Words, WriteRepo};
 use gitops_updater::state::{StateStore, Transition};
 use rstest::rstest;
 
@@ -113,6 +114,41 @@ fn maintenance_that_begins_before_the_merge_stops_it() {
     let report = world.pass(LATER);
     assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
     assert!(report["waiting"].to_string().contains("maintenance"), "{}", report["waiting"]);
+}
+
+/// Who pushes `enabled: false` to the base branch while a pass is at work was heard by what settles alone: the proposing
+/// half looked at the commit that it had begun with.
+#[rstest]
+#[case::recorded(0, 1, 1, 1)]
+#[case::pushed(2, 2, 2, 1)]
+#[case::opened(3, 2, 2, 2)]
+fn switch_that_is_pushed_while_a_step_is_proposed_stops_what_is_left(
+    #[case] at: usize,
+    #[case] backups: usize,
+    #[case] branches: usize,
+    #[case] pulls: usize,
+) {
+    let world = half_way();
+    let before = world.dashboard().body;
+    let bare = world.bare.clone();
+    world.forge.after_write(at, move |_| pull_the_switch(&bare));
+    let report = world.pass(LATER);
+    let points = world.refs().iter().filter(|name| name.starts_with("refs/gitops-updater/backups/")).count();
+    assert_eq!((points, world.branches().len(), world.pulls().len()), (backups, branches, pulls));
+    assert_eq!(world.dashboard().body, before);
+    assert_eq!((&report["stopped_by"], &report["failures"]), (&"enabled".into(), &serde_json::json!([])));
+    let text = world.run(&["run", "--now", LATER]).exited(0);
+    assert!(text.stdout.contains("set `enabled: true` on the base branch"), "{text}");
+}
+
+fn pull_the_switch(bare: &std::path::Path) {
+    let repo = WriteRepo::open(bare, Remote::own()).unwrap();
+    let base = repo.refs().unwrap().branch("main").unwrap();
+    let off = Change::Write(b"enabled: false\n".to_vec());
+    let changes = BTreeMap::from([(".gitops-updater.yaml".to_owned(), off)]);
+    let words = Words { message: "Stop\n", author: &Person::bot(), time: LATER.parse().unwrap() };
+    let commit = repo.commit(base, &changes, words).unwrap();
+    repo.push(&[RefUpdate::replace("refs/heads/main", Some(base), commit)]).unwrap();
 }
 
 fn begin_maintenance(bare: &std::path::Path) {

@@ -144,6 +144,61 @@ fn what_a_person_does_after_a_merge_is_said_with_the_id() {
     assert!(!told.stdout.contains("--accept"), "{told}");
 }
 
+/// Between a merge and the next run `status` said that the pull request is open.
+#[test]
+fn status_says_what_became_of_a_pull_request_that_no_run_has_seen() {
+    let sandbox = sandbox();
+    drop(on(&sandbox, &["run"]));
+    drop(on(&sandbox, &["pr", "merge", "1"]));
+    drop(on(&sandbox, &["pr", "close", "2"]));
+    let told = on(&sandbox, &["status"]);
+    for part in ["#1 merged", "the next `gitops-updater run` records it and looks on", "#2 closed"] {
+        assert!(told.said().contains(part), "`{part}` is not in {told}");
+    }
+    assert!(!told.stdout.contains("open"), "{told}");
+    let json = on(&sandbox, &["status", "--format", "json"]).json();
+    let became: Vec<&str> =
+        json["not_recorded"].as_object().unwrap().values().map(|one| one.as_str().unwrap()).collect();
+    assert_eq!(became.len(), 2, "{json}");
+    drop(on(&sandbox, &["run", "--now", "2026-08-23T11:00:00Z"]));
+    let told = on(&sandbox, &["status"]);
+    assert!(!told.stdout.contains("records"), "{told}");
+}
+
+#[test]
+fn policy_that_verifies_by_time_says_when_and_by_what() {
+    let sandbox = sandbox();
+    let config = sandbox.work().with_file_name("mine.yaml");
+    let mine = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{mine}policy: {{verification: merged, settle: 6h}}\n")).unwrap();
+    drop(on(&sandbox, &["run"]));
+    drop(on(&sandbox, &["pr", "merge", "1"]));
+    let told = on(&sandbox, &["run", "--now", "2026-08-23T11:00:00Z"]);
+    let said = told.said();
+    assert!(said.contains("`verification: merged` takes it for good at 2026-08-23T"), "{told}");
+    assert!(said.contains("6 hours after its merge, unless it is held or reverted before"), "{told}");
+    drop(on(&sandbox, &["run", "--now", "2026-08-24T11:00:00Z"]));
+    let told = on(&sandbox, &["status"]);
+    assert!(told.stdout.contains("policy `verification: merged`, 6 hours after its merge"), "{told}");
+}
+
+/// With `--quiet` a pass that saw nothing of the cluster said nothing at all.
+#[test]
+fn cluster_that_does_not_answer_is_told_of_even_when_quiet() {
+    let sandbox = sandbox();
+    // Nobody listens there: it is taken and given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    sandbox.write(
+        "../kubeconfig",
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+        ),
+    );
+    let told = on(&sandbox, &["run", "--quiet", "--dry-run", "--kubeconfig", "../kubeconfig"]);
+    assert!(told.stderr.contains("the cluster does not answer"), "{told}");
+}
+
 #[test]
 fn versions_are_not_what_is_cut_off_of_a_long_row() {
     let sandbox = sandbox();

@@ -1,6 +1,11 @@
 //! What people do between passes, and what the next one makes of it.
 
+use std::sync::Arc;
+
+use gitops_updater::domain::settle::record::Evidence;
 use gitops_updater::domain::state::Stage;
+use gitops_updater::repo::write::{Person, Remote, WriteRepo};
+use gitops_updater::state::{StateStore, Transition};
 
 use super::world::World;
 
@@ -238,4 +243,45 @@ spec:
     assert!(!body.contains("what 1.10") && !body.contains("CVE-2026-911"), "{body}");
     // Of what the database says that the newest no longer has, this step fixes the first.
     assert!(body.contains("CVE-2025-8009") && !body.contains("CVE-2025-801"), "{body}");
+}
+
+/// What is over stays in the record for `report`; why it was judged so is in the history of the ref after a while.
+#[test]
+fn evidence_of_what_is_long_over_leaves_the_record() {
+    let mut world = World::new();
+    world.config = "policy: {verification: merged, settle: 1h}\n".to_owned();
+    world.run();
+    let number = world.pulls()[0].0;
+    world.merge(number);
+    world.at("2026-11-21T10:30:00Z");
+    world.at("2026-11-21T12:00:00Z");
+    let files = || world.git.run(["ls-tree", "-r", "--name-only", "refs/gitops-updater/state"]);
+    let id = world
+        .run()
+        .state
+        .updates
+        .values()
+        .find(|update| update.stage == Stage::Verified)
+        .unwrap()
+        .update_id
+        .clone();
+    let store =
+        StateStore::new(Arc::new(WriteRepo::open(world.dir(), Remote::own()).unwrap()), Person::bot());
+    let now = "2026-11-21T12:00:00Z".parse().unwrap();
+    let added = store.change(now, |state| {
+        state.evidence.insert(id.clone(), Evidence::new(&id));
+        Some(Transition::new("Say something"))
+    });
+    added.unwrap();
+    let evidence = format!("evidence/{id}.yaml");
+    world.at("2027-02-18T12:00:00Z");
+    assert!(files().contains(&evidence), "{}", files());
+    let done = world.at("2027-02-20T12:00:00Z");
+    assert!(!files().contains(&evidence) && files().contains(&format!("updates/{id}.yaml")), "{}", files());
+    assert!(
+        done.effects.iter().any(|effect| effect.to_string().contains("Forget the evidence")),
+        "{:?}",
+        done.effects
+    );
+    assert!(world.at("2027-02-20T12:00:00Z").effects.is_empty());
 }

@@ -224,7 +224,7 @@ impl World {
             targets: &NoGenerator,
             data: data.as_ref(),
             trials: self.trials.as_deref().unwrap_or(&NoTrials),
-            kill_switch: (!config.enabled).then_some(KillSwitch::Configuration),
+            kill_switch: (!config.enabled).then_some(KillSwitch::BaseBranch),
             windows: None,
             accepted: BTreeMap::new(),
             selected: &|_, _| true,

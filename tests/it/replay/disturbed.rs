@@ -130,6 +130,63 @@ fn the_order_of_what_happens_at_once_changes_no_verdict() {
     }
 }
 
+/// As after a watch that had to begin anew: everything there is, once more.
+#[test]
+fn everything_told_again_changes_no_verdict() {
+    still_right(|name, lines| {
+        let mut dice = dice(name, 7);
+        let mut known: std::collections::BTreeMap<String, Value> = std::collections::BTreeMap::new();
+        let mut all = Vec::new();
+        for line in lines {
+            all.push(line.clone());
+            let Some(object) = line.get("object") else { continue };
+            let key = format!(
+                "{} {} {}",
+                object["kind"], object["metadata"]["namespace"], object["metadata"]["name"]
+            );
+            if line["type"] == "DELETED" {
+                known.remove(&key);
+            } else {
+                known.insert(key, object.clone());
+            }
+            if dice.roll(40) == 0 {
+                all.extend(
+                    known.values().map(|object| json!({"t": line["t"], "type": "ADDED", "object": object})),
+                );
+            }
+        }
+        all
+    });
+}
+
+/// Strangers among what the update touches: beside it in its namespace, and of the same controllers.
+#[test]
+fn other_objects_beside_what_is_touched_change_no_verdict() {
+    still_right(|_, lines| {
+        let release = lines.iter().find(|line| line["object"]["kind"] == "HelmRelease");
+        let namespace = release.map_or(json!("demo"), |line| line["object"]["metadata"]["namespace"].clone());
+        let stranger = |t: &Value, api: &str, kind: &str, spec: Value, status: Value| {
+            json!({"t": t, "type": "ADDED", "object": {"apiVersion": api, "kind": kind,
+                "metadata": {"name": "stranger", "namespace": namespace, "uid": kind, "generation": 1},
+                "spec": spec, "status": status}})
+        };
+        let failed = json!([{"type": "Ready", "status": "False", "reason": "UpgradeFailed", "message": "", "observedGeneration": 1}]);
+        let middle = lines.len() / 2;
+        let t = &lines[middle - 1]["t"];
+        let mut all = lines[..middle].to_vec();
+        all.push(stranger(t, "helm.toolkit.fluxcd.io/v2", "HelmRelease",
+            json!({"chart": {"spec": {"chart": "x", "version": "1.0.0"}}}),
+            json!({"observedGeneration": 1, "conditions": failed, "history": [{"chartVersion": "1.0.0", "status": "failed", "version": 1}]})));
+        all.push(stranger(t, "apps/v1", "Deployment",
+            json!({"replicas": 1, "template": {"spec": {"containers": [{"name": "x", "image": "registry.example/other:1"}]}}}),
+            json!({"observedGeneration": 1, "conditions": [{"type": "Available", "status": "False", "reason": "MinimumReplicasUnavailable"}]})));
+        all.push(stranger(t, "batch/v1", "Job", json!({}),
+            json!({"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]})));
+        all.extend_from_slice(&lines[middle..]);
+        all
+    });
+}
+
 #[test]
 fn names_change_no_verdict() {
     const KINDS: [&str; 9] = [
@@ -236,10 +293,18 @@ fn texts_change_no_verdict() {
     });
 }
 
-/// Puts an interval of lost view in. With `blind`, nothing of it is seen: what changed is told anew when sight is back.
-fn lose(lines: &[Line<Object>], from: Moment, to: Moment, blind: bool) -> Vec<Line<Object>> {
+/// Puts an interval of lost view in, of one kind or of all. With `blind`, nothing of it is seen: what changed is told anew
+/// when sight is back.
+fn lose(
+    lines: &[Line<Object>],
+    from: Moment,
+    to: Moment,
+    blind: bool,
+    kind: Option<&str>,
+) -> Vec<Line<Object>> {
     let mut all = Vec::new();
-    let view = |t: Moment, back: bool| Line { t, seen: Seen::View { back, kinds: None } };
+    let kinds = kind.map(|kind| vec![kind.to_owned()]);
+    let view = |t: Moment, back: bool| Line { t, seen: Seen::View { back, kinds: kinds.clone() } };
     let (mut lost, mut back) = (false, false);
     let mut missed: std::collections::BTreeMap<(String, String, String), (Change, Object)> =
         Default::default();
@@ -256,12 +321,14 @@ fn lose(lines: &[Line<Object>], from: Moment, to: Moment, blind: bool) -> Vec<Li
             back = true;
         }
         match &line.seen {
-            Seen::Event { change, object, .. } if blind && lost && !back => {
+            Seen::Event { change, object, .. }
+                if blind && lost && !back && kind.is_none_or(|kind| object.kind.label() == kind) =>
+            {
                 let key = (object.kind.label(), object.meta.namespace.clone(), object.meta.name.clone());
                 missed.insert(key, (*change, object.clone()));
             }
             // The recording's own outage may lie within.
-            Seen::View { .. } if lost && !back => {}
+            Seen::View { .. } if lost && !back && kind.is_none() => {}
             _ => all.push(line.clone()),
         }
     }
@@ -285,7 +352,7 @@ fn a_lost_view_never_makes_a_revert_and_never_a_good_end() {
             let length = [1_000, 5_000, 20_000, 60_000, 600_000][dice.roll(5)];
             let to = Moment((from.0 + length).min(end.0 + length));
             let blind = round % 2 == 0;
-            let changed = lose(&lines, from, to, blind);
+            let changed = lose(&lines, from, to, blind, None);
             let end = end_of(&changed);
             let said = spans(&judge(changed, &short()), end);
             let title =
@@ -312,4 +379,39 @@ fn a_lost_view_never_makes_a_revert_and_never_a_good_end() {
         failures.iter().take(40).cloned().collect::<Vec<_>>().join("\n")
     );
     assert!(reverts > 0 || recordings().is_empty(), "no revert is left at all: nothing was tested");
+}
+
+/// One watch that does not come through, or one right that was taken away, leaves the others as they are.
+#[test]
+fn a_kind_that_is_lost_makes_no_revert_and_no_good_end_either() {
+    let mut failures = Vec::new();
+    let mut ends = 0;
+    for (name, text) in recordings() {
+        let lines = lines(&text);
+        let end = end_of(&lines);
+        let rows = expected(&name);
+        let kinds = lines.iter().find_map(|line| match &line.seen {
+            Seen::Header(header) => Some(header.watching.clone()),
+            _ => None,
+        });
+        let kinds = kinds.unwrap();
+        for round in 0..8 {
+            let mut dice = dice(&name, 100 + round);
+            let kind = &kinds[dice.roll(kinds.len())];
+            let from = Moment(i64::try_from(dice.roll(usize::try_from(end.0).unwrap())).unwrap() + 50);
+            let to = Moment(from.0 + [1_000, 5_000, 20_000, 60_000, 600_000][dice.roll(5)]);
+            let changed = lose(&lines, from, to, round % 2 == 0, Some(kind));
+            let end = end_of(&changed);
+            let said = spans(&judge(changed, &short()), end);
+            ends += said.iter().filter(|(_, _, says)| matches!(says, Says::Revert | Says::Complete)).count();
+            let careful = |_, _, says: Says| matches!(says, Says::Unknown | Says::Doubt | Says::Hold);
+            failures.extend(
+                wrong(&rows, &said, careful)
+                    .into_iter()
+                    .map(|wrong| format!("{name}, {kind} lost {} to {} ms: {wrong}", from.0, to.0)),
+            );
+        }
+    }
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+    assert!(ends > 0, "nothing ends at all: nothing was tested");
 }

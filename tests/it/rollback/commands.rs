@@ -215,8 +215,62 @@ fn kill_switch_stops_a_rollback_too() {
     assert!(stopped.stderr.contains("kill switch"), "{stopped}");
     world.git.write(".gitops-updater.yaml", "enabled: false\n");
     world.git.commit_all("Stop");
-    assert!(program(&world, &[ID]).exited(1).stderr.contains("`enabled: false`"));
+    let stopped = program(&world, &[ID]).exited(1).stderr;
+    assert!(stopped.contains("`enabled: false` on the base branch"), "{stopped}");
     assert_eq!(world.refs().len(), before.len());
+}
+
+/// A kill switch that was not committed was said to be on the base branch, or not heard.
+#[test]
+fn kill_switch_is_told_by_all_commands_where_it_was_pulled() {
+    let world = updated();
+    let before = world.refs();
+    let dir = world.dir().to_str().unwrap().to_owned();
+    let told = |config: &[&str]| {
+        for command in [
+            &["rollback", ID, "-C", &dir][..],
+            &["backup", "create", &dir],
+            &["status", &dir],
+            &["run", &dir, "--offline"],
+        ] {
+            let sandbox = Sandbox::empty();
+            let told = sandbox.run(command.iter().chain(&["--now", LATER]).chain(config).copied());
+            let said = told.said() + &told.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            let place = match config {
+                [] => "set `enabled: true` in `.gitops-updater.yaml` of the work tree",
+                _ => "set `enabled: true` in the file that `--config` names",
+            };
+            assert!(said.contains(place), "{command:?}: {told}");
+        }
+    };
+    world.git.write(".gitops-updater.yaml", "enabled: false\n");
+    told(&[]);
+    std::fs::remove_file(world.dir().join(".gitops-updater.yaml")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml");
+    std::fs::write(&file, "enabled: false\n").unwrap();
+    told(&["--config", file.to_str().unwrap()]);
+    assert_eq!(world.refs(), before);
+}
+
+/// It was recorded once by what settles, and once more by the pass.
+#[test]
+fn rollback_of_what_is_not_verified_is_recorded_once() {
+    let world = World::new();
+    world.run();
+    let number = world.pulls().iter().find(|pull| pull.1.contains("podinfo")).unwrap().0;
+    world.merge(number);
+    world.at("2026-11-21T10:30:00Z");
+    let told = program(&world, &[ID, "--format", "json"]).exited(0).json();
+    world.merge(told["pull_request"].as_u64().unwrap());
+    let dir = world.dir().to_str().unwrap();
+    let trail = || world.git.run(["log", "--format=%s", "refs/gitops-updater/state"]);
+    let reverted = |trail: &str| trail.lines().filter(|line| line.to_lowercase().contains("revert")).count();
+    assert_eq!(reverted(&trail()), 0);
+    for _ in 0..2 {
+        drop(Sandbox::empty().run(["run", dir, "--offline", "--now", LAST]));
+        assert_eq!((reverted(&trail()), stage_of(&world).as_str()), (1, "reverted"), "{}", trail());
+    }
 }
 
 #[test]
@@ -245,6 +299,15 @@ fn pull_request_to_go_back_that_is_closed_leaves_nothing_behind() {
     assert!(!quarantine(&world).contains("6.5.1"), "{}", quarantine(&world));
     assert!(!world.branches().contains(&branch), "{:?}", world.branches());
     assert_eq!(stage_of(&world), "verified");
+    // Who asks again means it.
+    let again = program(&world, &[ID, "--reason", "they still do", "--format", "json"]).exited(0).json();
+    let second = again["pull_request"].as_u64().unwrap();
+    assert!(second > number);
+    world.at(LAST);
+    assert!(quarantine(&world).contains("they still do"), "{}", quarantine(&world));
+    world.merge(second);
+    world.at(LAST);
+    assert_eq!(stage_of(&world), "reverted");
 }
 
 #[test]

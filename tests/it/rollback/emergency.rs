@@ -82,3 +82,33 @@ fn k3s_is_refused_in_an_emergency_too() {
     let made = sandbox.run(["rollback", "--emergency", "--accept-harm", "nodes-stay-cordoned"]).exited(0);
     assert!(made.stdout.contains("nothing was pushed"), "{made}");
 }
+
+/// In a clone without a remote a push to `origin` was named, which fails.
+#[test]
+fn clone_without_a_remote_is_told_how_to_go_on_within_it() {
+    let world = updated();
+    let told = program(&world, &["--emergency", "--format", "json"]).exited(0).json();
+    let next: Vec<&str> =
+        told["next"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let branch = told["branch"].as_str().unwrap();
+    assert_eq!(next, ["git checkout main".to_owned(), format!("git merge --ff-only {branch}")]);
+    // They are commands that work.
+    world.git.run(["checkout", "--quiet", "-b", "elsewhere"]);
+    for command in next {
+        world.git.run(command.split(' ').skip(1));
+    }
+    assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+
+    let world = updated();
+    let bare = world.dir().with_file_name("bare.git");
+    world.git.run(["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    let git = Git::at(&bare);
+    git.run(["remote", "remove", "origin"]);
+    let path = bare.to_str().unwrap();
+    let arguments = ["rollback", "--emergency", "-C", path, "--now", LATER, "--format", "json"];
+    let told = Sandbox::empty().run(arguments).exited(0).json();
+    let next = told["next"][0].as_str().unwrap();
+    assert!(next.starts_with("git update-ref refs/heads/main "), "{next}");
+    git.run(next.split(' ').skip(1));
+    assert!(git.run(["show", "main:podinfo.yaml"]).contains("version: 6.5.0"));
+}

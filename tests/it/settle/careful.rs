@@ -13,7 +13,7 @@ use gitops_updater::state::Transition;
 use super::judged::{failing, look, merged, settings};
 use super::scripted::Scripted;
 use super::story::{Release, Story};
-use super::world::{LATER, Settling, settle, settle_before};
+use super::world::{LATER, Settling, settle, settle_recorded};
 use crate::pass::world::{Recording, World};
 
 const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
@@ -174,7 +174,8 @@ fn pass_that_proposes_for_the_first_time_looks_at_the_cluster_before() {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let settled = world.with_pass(&Recording::default(), LATER, &runtime, |pass| {
-            settle_before(pass, Some(&cluster), Some(Duration::ZERO), settings(), proposes)
+            let world = pass.observe()?;
+            settle_recorded(pass, world, Some(&cluster), Some(Duration::ZERO), settings(), proposes, None)
         });
         settled.unwrap()
     };

@@ -9,14 +9,15 @@ use gitops_updater::app::settle::{Outcome, Settled};
 use gitops_updater::domain::settle::settings::{Settings, Windows};
 use gitops_updater::domain::settle::verdict::Verdict;
 use gitops_updater::domain::state::Stage;
+use gitops_updater::state::Transition;
 
 use super::scripted::Scripted;
 use super::story::{Release, Story};
 use super::world::{LATER, Settling, settle};
 use crate::pass::world::Recording;
 
-const OLD: &str = "6.5.0";
-const NEW: &str = "6.5.1";
+pub(super) const OLD: &str = "6.5.0";
+pub(super) const NEW: &str = "6.5.1";
 const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 
 /// Windows of seconds, so that stories may be short.
@@ -62,7 +63,7 @@ pub(super) fn look(settling: &Settling, story: &Story, wait: u64) -> Settled {
     settled
 }
 
-fn healthy(base: &str, merge: &str) -> Story {
+pub(super) fn healthy(base: &str, merge: &str) -> Story {
     let mut story = Story::begin(base, OLD);
     story
         .source(5.0, merge)
@@ -214,6 +215,26 @@ fn recovery_that_was_chosen_is_tried_once_and_then_it_is_reverted() {
         settled.effects
     );
     assert_eq!(settling.version(), "version: 6.5.0 # kept");
+}
+
+/// The controller's text tells how long it had waited, another time with every try: the forge was told anew each time.
+#[test]
+fn hold_that_is_said_again_in_other_words_is_no_news() {
+    let (settling, base, merge) = merged();
+    let mut suspended = Story::begin(&base, OLD);
+    suspended.release(0.0, 1, Release::Suspended(OLD, OLD)).source(0.0, &merge);
+    look(&settling, &suspended, 60);
+    let update = settling.update();
+    assert_eq!(update.stage, Stage::Held);
+    let id = settling.id.clone();
+    let changed = settling.store().change(LATER.parse().unwrap(), |state| {
+        let update = state.updates.get_mut(&id)?;
+        update.reason = Some("is suspended for 46.366624ms".to_owned());
+        Some(Transition::of(update))
+    });
+    changed.unwrap();
+    look(&settling, &suspended, 60);
+    assert_eq!(settling.update().reason.as_deref(), Some("is suspended for 46.366624ms"));
 }
 
 /// Everything that was written after a pass that looked at a cluster, and how many effects it took.

@@ -22,13 +22,13 @@ use super::world::settle;
 use crate::pass::world::{Recording, World};
 
 const OLD: &str = "v1.36.2+k3s1";
-const NEW: &str = "v1.36.3+k3s1";
+pub(super) const NEW: &str = "v1.36.3+k3s1";
 const ID: &str = "update-20261121-100000";
 const MERGED: &str = "2026-11-21T11:00:00Z";
 const LATER: &str = "2026-11-21T12:00:00Z";
-const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
+pub(super) const MUCH_LATER: &str = "2026-11-21T13:00:00Z";
 
-fn plan(name: &str, version: &str, concurrency: &str) -> String {
+pub(super) fn plan(name: &str, version: &str, concurrency: &str) -> String {
     format!(
         "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nmetadata: {{name: {name}, namespace: system-upgrade}}\nspec:\n  \
          version: {version}\n  concurrency: {concurrency} # at a time\n  upgrade: {{image: rancher/k3s-upgrade}}\n"
@@ -36,14 +36,14 @@ fn plan(name: &str, version: &str, concurrency: &str) -> String {
 }
 
 /// A repository in which k3s was moved, and what the cluster shows of that.
-struct Rollout {
-    world: World,
+pub(super) struct Rollout {
+    pub(super) world: World,
     base: String,
     merge: String,
 }
 
 impl Rollout {
-    fn merged(config: &str) -> Self {
+    pub(super) fn merged(config: &str) -> Self {
         Self::with(config, "1")
     }
 
@@ -116,11 +116,16 @@ impl Rollout {
         changed.unwrap();
     }
 
-    fn update(&self) -> Update {
+    pub(super) fn update(&self) -> Update {
         self.store().load().unwrap().state.updates[ID].clone()
     }
 
-    fn look(&self, shown: &Shown, witness: &dyn Witness, now: &str) -> Result<(Settled, Vec<String>), Error> {
+    pub(super) fn look(
+        &self,
+        shown: &Shown,
+        witness: &dyn Witness,
+        now: &str,
+    ) -> Result<(Settled, Vec<String>), Error> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let cluster = Scripted::of(&shown.text(self), 0.0);
@@ -138,18 +143,18 @@ impl Rollout {
         Ok((settled, asked))
     }
 
-    fn sees(&self, shown: &Shown) -> Vec<String> {
+    pub(super) fn sees(&self, shown: &Shown) -> Vec<String> {
         let (settled, asked) = self.look(shown, &Recording::default(), LATER).unwrap();
         assert!(settled.failures.is_empty(), "{:?}", settled.failures);
         asked
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(super) fn file(&self, name: &str) -> String {
         self.world.git.run(["show", &format!("main:{name}")])
     }
 
     /// Commits after the merge, newest first.
-    fn commits(&self) -> Vec<String> {
+    pub(super) fn commits(&self) -> Vec<String> {
         let range = format!("{}..main", self.merge);
         self.world.git.run(["log", "--format=%s", &range]).lines().map(str::to_owned).collect()
     }
@@ -170,7 +175,7 @@ const MOVED: NodeIs = NodeIs { moved: true, ready: true, done: true, cordoned_at
 
 /// What the cluster shows from the beginning of a pass on.
 #[derive(Clone)]
-struct Shown {
+pub(super) struct Shown {
     version: &'static str,
     nodes: Vec<NodeIs>,
     concurrency: i64,
@@ -184,7 +189,7 @@ struct Shown {
 
 impl Shown {
     /// One node is done, the Job of the next failed, and the third is to come.
-    fn failed() -> Self {
+    pub(super) fn failed() -> Self {
         Self {
             version: NEW,
             nodes: vec![MOVED, WAITS, WAITS],
@@ -207,7 +212,7 @@ impl Shown {
     }
 
     /// After the concurrency became 0: nothing is selected any more, and the Plan says that it is complete.
-    fn stopped() -> Self {
+    pub(super) fn stopped() -> Self {
         Self {
             concurrency: 0,
             applying: vec![],
@@ -396,22 +401,6 @@ fn files_that_a_person_changed_since_are_left_alone() {
     rollout.sees(&Shown::failed());
     assert_eq!(rollout.commits(), ["Cordon"]);
     assert!(rollout.update().reason.unwrap().contains("a person is at work"));
-}
-
-#[test]
-fn stop_is_proposed_where_reverts_are_and_done_when_it_is_merged() {
-    let rollout = Rollout::merged("validation: {revert_by: pull_request}\n");
-    rollout.sees(&Shown::failed());
-    assert_eq!(rollout.commits(), [""; 0]);
-    let number = rollout.update().settling.stop.unwrap().pull_request.unwrap();
-    assert!(rollout.update().reason.unwrap().contains(&format!("#{number}, which stops them")));
-    rollout.look(&Shown::failed(), &Recording::default(), MUCH_LATER).unwrap();
-    assert_eq!(rollout.world.pulls().iter().filter(|pull| pull.1.contains("stop-k3s")).count(), 1, "once");
-    rollout.world.merge(number);
-    rollout.look(&Shown::stopped(), &Recording::default(), "2026-11-21T14:00:00Z").unwrap();
-    let stop = rollout.update().settling.stop.unwrap();
-    assert!(stop.commit.is_some() && stop.in_force_at.is_some(), "{stop:?}");
-    assert_eq!(rollout.file("server.yaml") + "\n", plan("server", NEW, "0"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A cluster that shows what a recording has, at its times.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gitops_updater::app::cluster::{Cluster, ClusterError, ErrorClass, Looked, Resource, Scope, Watch};
@@ -16,6 +16,8 @@ pub(super) struct Scripted {
     from: f64,
     /// What happens elsewhere while everything is listed.
     pub(super) meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
+    /// What happens elsewhere right before the first line at or after this second.
+    pub(super) then: Option<(f64, Arc<dyn Fn() + Send + Sync>)>,
     /// It takes no patches.
     pub(super) refuses: bool,
     /// What was asked of it.
@@ -25,7 +27,7 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, meanwhile: None, refuses: false, asked: Mutex::default() }
+        Self { lines, from, meanwhile: None, then: None, refuses: false, asked: Mutex::default() }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -63,6 +65,7 @@ impl Cluster for Scripted {
         let (send, seen) = tokio::sync::mpsc::channel(64);
         let lines = self.lines.clone();
         let from = self.from;
+        let mut then = self.then.clone();
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
             let mut complete = false;
@@ -75,6 +78,9 @@ impl Cluster for Scripted {
                     }
                 }
                 tokio::time::sleep_until(begun + Duration::from_secs_f64((t - from).max(0.0))).await;
+                if let Some((_, happens)) = then.take_if(|(at, _)| t >= *at) {
+                    happens();
+                }
                 if let Some(looked) = looked(line)
                     && send.send(looked).await.is_err()
                 {

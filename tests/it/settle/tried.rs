@@ -10,6 +10,7 @@ use gitops_updater::app::forge::MergeMethod;
 use gitops_updater::app::pass::Error;
 use gitops_updater::app::probes::{Order, Trial, Tried, Trier, Work};
 use gitops_updater::app::settle::{self, Outcome, Settle, Settled};
+use gitops_updater::domain::settle::health::HealthSettings;
 use gitops_updater::domain::settle::health::probe::{
     CommandSpec, ProbeSpec, StorageSpec, Target, TestJob, Trials, Vantage,
 };
@@ -19,7 +20,7 @@ use gitops_updater::domain::state::{Stage, Update};
 
 use super::scripted::Scripted;
 use super::story::{Release, Story};
-use super::world::{LATER, Settling};
+use super::world::{LATER, Lines, Settling, comes_to_the_same_end};
 use crate::pass::world::Recording;
 
 const OLD: &str = "6.5.0";
@@ -218,7 +219,9 @@ impl Merged {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let cluster = Scripted::of(&self.story().text(), 0.0);
-        self.settling.world.with_pass(witness, now, &runtime, |pass| {
+        let (lines, settings) = (Lines::default(), settings());
+        let patience = HealthSettings::default().within(settings.windows.other);
+        let settled = self.settling.world.with_pass(witness, now, &runtime, |pass| {
             let world = pass.observe()?;
             pass.settle(
                 world,
@@ -227,15 +230,17 @@ impl Merged {
                     away: None,
                     wait: Some(Duration::from_secs(wait)),
                     proposes: false,
-                    settings: settings(),
-                    checks: &settle::checks,
+                    settings,
+                    checks: &|| settle::checks(patience.clone()),
                     stop: &|| Box::pin(std::future::pending()),
-                    recorder: None,
+                    recorder: Some(&lines),
                     selected: &|_, _| true,
                     rules: &[],
                 },
             )
-        })
+        })?;
+        comes_to_the_same_end(&lines.0.borrow(), &settled);
+        Ok(settled)
     }
 
     fn look(&self, wait: u64) -> Settled {

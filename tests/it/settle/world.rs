@@ -1,19 +1,26 @@
 //! A repository with a merged update, and passes that settle it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gitops_updater::app::effects::Witness;
 use gitops_updater::app::forge::{CommitStatus, Forge as _, MergeMethod, PullRequest};
 use gitops_updater::app::pass::{Error, Pass, World as Observed};
 use gitops_updater::app::probes::Trier;
-use gitops_updater::app::settle::{Settle, Settled};
+use gitops_updater::app::replay::replay;
+use gitops_updater::app::settle::{self, Outcome, Recorder, Settle, Settled};
+use gitops_updater::domain::settle::health::HealthSettings;
+use gitops_updater::domain::settle::line::Line;
+use gitops_updater::domain::settle::memory::is_of;
 use gitops_updater::domain::settle::record::Reversal;
-use gitops_updater::domain::settle::settings::Settings;
-use gitops_updater::domain::settle::verdict::Verdict;
+use gitops_updater::domain::settle::recording;
+use gitops_updater::domain::settle::settings::{Settings, Windows};
+use gitops_updater::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
 use gitops_updater::domain::state::{Stage, State, Update};
 use gitops_updater::forge::local::LocalForge;
 use gitops_updater::repo::write::{Person, Remote, WriteRepo};
 use gitops_updater::state::{StateStore, Transition};
+use serde_json::Value;
 
 use super::scripted::Scripted;
 use crate::pass::world::{Recording, World};
@@ -162,7 +169,68 @@ pub(super) fn settle_before(
     settle_in(pass, world, cluster, wait, settings, proposes)
 }
 
-/// Settles in the world as it was seen.
+/// A recording that is kept.
+#[derive(Default)]
+pub(super) struct Lines(pub(super) std::cell::RefCell<String>);
+
+impl Recorder for Lines {
+    fn record(&self, line: &Line<Value>) -> std::io::Result<()> {
+        let mut lines = self.0.borrow_mut();
+        lines.push_str(&recording::write(line)?);
+        lines.push('\n');
+        Ok(())
+    }
+}
+
+/// What is said of a recording by nothing but itself.
+pub(super) fn replayed(recording: &str) -> Vec<Judgement> {
+    let mut said = Vec::new();
+    replay(recording.as_bytes(), None, |judgement| said.push(judgement)).unwrap();
+    said
+}
+
+/// The recording of a pass comes to the same end as the pass itself: verdict, action and reasons of every update.
+pub(super) fn comes_to_the_same_end(recording: &str, settled: &Settled) {
+    let said = replayed(recording);
+    for (id, outcome) in &settled.outcomes {
+        // The way back was said of later, where there is one.
+        let of_it = |said: &&Judgement| is_of(&said.update, id);
+        let Some(last) = said.iter().rfind(of_it) else { continue };
+        let state = &settled.state;
+        let stage = state.updates[id].stage;
+        if last.action == Action::None {
+            assert!(
+                matches!(stage, Stage::Reverted | Stage::Abandoned | Stage::Held | Stage::Rolling),
+                "{id} is {stage:?}, and the replay says {last:?}"
+            );
+            continue;
+        }
+        // A person ended it, or what was chosen is tried before it is reverted.
+        let is_over_otherwise = matches!(stage, Stage::Reverted | Stage::Abandoned)
+            && !matches!(last.action, Action::Complete | Action::Revert);
+        if is_over_otherwise || (last.action == Action::Revert && *outcome == Outcome::Undecided) {
+            continue;
+        }
+        let Some(kept) = state.evidence.get(id).and_then(|evidence| evidence.judgements.last()) else {
+            assert_eq!(last.reasons[0].code, "not_observed", "nothing is kept of {last:?}");
+            continue;
+        };
+        let live = (kept.verdict, kept.action, kept.of_the_way_back);
+        let again = (last.verdict, last.action, last.update != *id);
+        // What Git, or the breaker, holds up is told by the pass alone.
+        let is_held_up = live == (again.0, Action::Hold, again.2)
+            && again.1 == Action::Revert
+            && recording.contains(&format!("{id} is held: "));
+        assert!(live == again || is_held_up, "{id}: {live:?} live, {again:?} replayed\n{recording}");
+        let codes = |reasons: &[Reason]| {
+            reasons.iter().map(|reason| (reason.code.clone(), reason.object.clone())).collect::<BTreeSet<_>>()
+        };
+        let kept = &kept.reasons[usize::from(is_held_up)..];
+        assert_eq!(codes(kept), codes(&last.reasons), "{id}\n{recording}");
+    }
+}
+
+/// Settles in the world as it was seen. What is seen of a cluster is recorded, and must be judged alike again.
 pub(super) fn settle_in(
     pass: &Pass<'_, LocalForge>,
     world: Observed,
@@ -171,7 +239,29 @@ pub(super) fn settle_in(
     settings: Settings,
     proposes: bool,
 ) -> Result<Settled, Error> {
+    let lines = Lines::default();
+    let settled = settle_recorded(pass, world, cluster, wait, settings, proposes, Some(&lines))?;
+    if cluster.is_some() {
+        comes_to_the_same_end(&lines.0.borrow(), &settled);
+    }
+    Ok(settled)
+}
+
+/// The same, with what is recorded, if anything.
+pub(super) fn settle_recorded(
+    pass: &Pass<'_, LocalForge>,
+    world: Observed,
+    cluster: Option<&Scripted>,
+    wait: Option<std::time::Duration>,
+    settings: Settings,
+    proposes: bool,
+    lines: Option<&Lines>,
+) -> Result<Settled, Error> {
     let (registry, _) = gitops_updater::rules::Registry::load(std::iter::empty::<(&str, &str)>());
+    let patience = match settings.windows == Windows::all(settings.windows.other) {
+        true => HealthSettings::default().within(settings.windows.other),
+        false => HealthSettings::default(),
+    };
     pass.settle(
         world,
         &Settle {
@@ -180,9 +270,9 @@ pub(super) fn settle_in(
             wait,
             proposes,
             settings,
-            checks: &|| Box::new(|_| Vec::new()),
+            checks: &|| settle::checks(patience.clone()),
             stop: &|| Box::pin(std::future::pending()),
-            recorder: None,
+            recorder: cluster.and(lines).map(|lines| lines as &dyn Recorder),
             selected: &|_, _| true,
             rules: registry.rules(),
         },

@@ -66,6 +66,7 @@ fn dashboard(count: usize) -> String {
         reason: "longhorn 1.11 is not tested with it, says @someone in #12".to_owned(),
         constraint: None,
         policy_applied: None,
+        until: None,
     };
     let quarantined = Quarantined {
         component: "helm/apps/bad".to_owned(),

@@ -37,6 +37,8 @@ pub(crate) struct Small {
     pub(crate) gates: Vec<(UpdateType, Approval)>,
     /// Steps that are stopped at this hour.
     pub(crate) stopped: BTreeSet<String>,
+    /// Until when.
+    pub(crate) opens: Option<Timestamp>,
     pub(crate) now: Timestamp,
 }
 
@@ -75,6 +77,7 @@ impl Small {
             policy: Vec::new(),
             gates: Vec::new(),
             stopped: BTreeSet::new(),
+            opens: None,
             now: day("2026-11-21"),
         }
     }
@@ -259,7 +262,7 @@ impl Small {
                         gate: "window",
                         reason: "no window is open".to_owned(),
                         policy_applied: "windows".to_owned(),
-                        until: None,
+                        until: self.opens,
                     };
                     if self.stopped.contains(&step.id) { vec![hold] } else { Vec::new() }
                 },

@@ -124,8 +124,16 @@ fn nothing_stops_a_step_in_quiet_circumstances() {
 fn kill_switch_stops_everything_and_says_how_to_go_on() {
     for (switch, expected) in [
         (
-            KillSwitch::Configuration,
+            KillSwitch::BaseBranch,
             "kill_switch by enabled: everything is stopped; set `enabled: true` on the base branch to go on",
+        ),
+        (
+            KillSwitch::WorkTree,
+            "kill_switch by enabled: everything is stopped; set `enabled: true` in `.gitops-updater.yaml` of the work tree to go on",
+        ),
+        (
+            KillSwitch::NamedFile,
+            "kill_switch by enabled: everything is stopped; set `enabled: true` in the file that `--config` names to go on",
         ),
         (
             KillSwitch::Environment,

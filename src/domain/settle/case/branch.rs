@@ -36,23 +36,35 @@ impl Case {
             return Standing::Lost;
         }
         let mut placed = ours;
-        let mut reverted: Option<&str> = None;
+        let mut stands = Stands::New;
         let mut touched: Option<&str> = None;
         for commit in commits.since(ours) {
-            match reverted {
-                None if reverts(commit, placed, &self.update.id) => reverted = Some(&commit.id),
-                Some(revert) if reverts(commit, revert, "") => {
-                    reverted = None;
+            let is_again = names(&commit.restores, &self.update.id);
+            match stands {
+                Stands::Old(_) | Stands::Other(_) if is_again => {
+                    stands = Stands::New;
                     placed = &commit.id;
                 }
+                Stands::Old(revert) if reverts(commit, revert, "") => {
+                    stands = Stands::New;
+                    placed = &commit.id;
+                }
+                Stands::New | Stands::Other(_) if reverts(commit, placed, &self.update.id) => {
+                    stands = Stands::Old(&commit.id);
+                }
+                Stands::New | Stands::Old(_) if names(&commit.replaces, &self.update.id) => {
+                    stands = Stands::Other(&commit.id);
+                }
                 // It leaves the version as it is.
-                _ if Stops::parse(&commit.message).is_some() => {}
+                _ if is_stop(commit) => {}
                 _ if shares(commit, &self.update) => touched = Some(&commit.id),
                 _ => {}
             }
         }
-        if let Some(revert) = reverted {
-            return Standing::Reverted(revert.to_owned());
+        match stands {
+            Stands::New => {}
+            Stands::Old(revert) => return Standing::Reverted(revert.to_owned()),
+            Stands::Other(by) => return Standing::Superseded(replaced(by)),
         }
         // Somebody wrote something else without saying so: the cluster tells what is asked for now.
         let asks = self.asks_for(world);
@@ -66,8 +78,7 @@ impl Case {
             if asks.iter().all(|version| {
                 !same_version(version, &self.update.from) && !same_version(version, &self.update.to)
             }) {
-                let text = format!("commit {} put another version in its place", short(touched));
-                return Standing::Superseded(reason("superseded", None, text));
+                return Standing::Superseded(replaced(touched));
             }
         }
         Standing::In(placed.to_owned())
@@ -96,7 +107,7 @@ impl Case {
         for commit in world.commits().since(&self.update.commit).filter(|commit| shares(commit, &self.update))
         {
             // A rollout that we stopped, and that a person lets go on, is nobody's other work.
-            if Stops::parse(&commit.message).is_some() {
+            if is_stop(commit) {
                 stops.push(&commit.id);
             } else if !reverts(commit, &self.update.commit, &self.update.id)
                 && !stops.iter().any(|stop| reverts(commit, stop, ""))
@@ -108,6 +119,28 @@ impl Case {
     }
 }
 
+/// What stands where the update put its versions, as far as commits tell, and by which.
+#[derive(Clone, Copy)]
+enum Stands<'a> {
+    New,
+    Old(&'a str),
+    Other(&'a str),
+}
+
+fn replaced(by: &str) -> Reason {
+    let text = format!("commit {} put another version in its place", short(by));
+    reason("superseded", None, text)
+}
+
+/// Whether a commit stops a rollout and does nothing else: it says so, or the observer has looked at what it changes.
+fn is_stop(commit: &Commit) -> bool {
+    !commit.stops.is_empty() || Stops::parse(&commit.message).is_some()
+}
+
+fn names(ids: &[String], update: &str) -> bool {
+    ids.iter().any(|id| id == update)
+}
+
 fn shares(commit: &Commit, update: &Merged) -> bool {
     commit.files.iter().any(|file| update.files.contains(file))
 }
@@ -115,7 +148,7 @@ fn shares(commit: &Commit, update: &Merged) -> bool {
 /// Whether a commit reverts another: Git's own words, or the observer has looked at the pins.
 fn reverts(commit: &Commit, id: &str, update: &str) -> bool {
     const WORDS: &str = "This reverts commit ";
-    (!update.is_empty() && commit.reverts.iter().any(|of| of == update))
+    (!update.is_empty() && names(&commit.reverts, update))
         || commit.message.lines().filter_map(|line| line.trim().strip_prefix(WORDS)).any(|rest| {
             let hash: &str =
                 rest.split(|letter: char| !letter.is_ascii_hexdigit()).next().unwrap_or_default();

@@ -1,0 +1,170 @@
+//! Records what became of an update on the base branch: reverted, by us or by a person, replaced, or lost.
+
+use jiff::Timestamp;
+
+use super::act::{Decision, is_settling};
+use crate::app::forge::Forge;
+use crate::app::pass::{Error, UnderWay, complete};
+use crate::domain::settle::record::{Breaker, Reversal};
+use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::repo::write::Id;
+use crate::state::Transition;
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// Records that an update is reverted by `commit`: its version goes into quarantine, and too many reverts stop
+    /// everything. What a person reverted is over; after a revert of ours the cluster is watched.
+    pub(super) fn record_reverted(
+        &mut self,
+        id: &str,
+        commit: &str,
+        ours: bool,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(update) = self.world.state.updates.get(id) else { return Ok(()) };
+        let short = commit.get(..7).unwrap_or(commit).to_owned();
+        let who = if ours { "reverted" } else { "reverted by a person" };
+        let what = format!("Record that {} {} was {who}", update.component, update.to);
+        let (id, commit) = (id.to_owned(), commit.to_owned());
+        self.record(what.clone(), |state: &mut State| {
+            // A revert of ours that is on the branch is so, whatever another pass said of the update meanwhile.
+            let update = state
+                .updates
+                .get_mut(&id)
+                .filter(|update| is_settling(update) || (ours && update.stage == Stage::Verified))?;
+            let known = update.settling.reversal.as_ref().and_then(|reversal| reversal.commit.as_ref());
+            if known == Some(&commit) {
+                return None;
+            }
+            let because = update.settling.reversal.as_ref().map(|reversal| reversal.reason.clone());
+            if ours {
+                let reversal = update.settling.reversal.get_or_insert_with(|| Reversal {
+                    decided_at: at,
+                    reason: "found on the base branch".to_owned(),
+                    branch: None,
+                    pull_request: None,
+                    commit: None,
+                    made_at: None,
+                    back_at: None,
+                    // Nobody here decided it: a person went back with a command.
+                    seen_by: Some("a person".to_owned()),
+                });
+                reversal.commit = Some(commit.clone());
+                reversal.made_at = Some(at);
+                update.stage = Stage::Rolling;
+                update.reason = Some(format!("reverted by {short}; watching the cluster come back"));
+                update.settling.hold = None;
+                complete(update, "revert");
+            } else {
+                update.stage = Stage::Reverted;
+                update.reason = Some(format!("a person reverted it in {short}"));
+                update.current_phase = None;
+                update.settling.hold = None;
+            }
+            update.status = update.stage.status();
+            update.changed_at = at;
+            let update = update.clone();
+            let why = because.unwrap_or_else(|| "a person reverted it".to_owned());
+            quarantine(state, &update, &format!("{who} in {short}: {why}"), at);
+            if ours {
+                trip(state, at);
+            }
+            let mut told = Transition::new(&what)
+                .because(why)
+                .trailer("Update", &update.update_id)
+                .trailer("Commit", &commit)
+                .trailer("Policy-Applied", format!("revert {}", update.revert.safety.as_str()));
+            if let Some(breaker) = state.breaker.as_ref().filter(|breaker| breaker.since == at) {
+                told = told.trailer("Circuit-Breaker", breaker.reason());
+            }
+            Some(told)
+        })
+    }
+
+    /// Records that a person reverted what the cluster cannot go back from by Git: it stays watched, and the version is
+    /// not proposed again.
+    pub(super) fn record_person_revert(
+        &mut self,
+        id: &str,
+        commit: &str,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(update) = self.world.state.updates.get(id) else { return Ok(()) };
+        let short = commit.get(..7).unwrap_or(commit).to_owned();
+        let what = format!("See {} {} reverted by a person", update.component, update.to);
+        let text = format!("a person reverted it in {short}; nodes and data do not go back by Git alone");
+        self.waiting.entry(id.to_owned()).or_insert_with(|| text.clone());
+        let id = id.to_owned();
+        self.record(what.clone(), |state: &mut State| {
+            let update = state.updates.get(&id).filter(|update| is_settling(update)).cloned()?;
+            let known = state.quarantine.len();
+            quarantine(state, &update, &text, at);
+            (state.quarantine.len() != known)
+                .then(|| Transition::new(&what).because(&text).trailer("Update", &update.update_id))
+        })
+    }
+
+    /// Records that an update is no longer ours to judge: somebody put another version in its place.
+    pub(super) fn record_superseded(&mut self, decision: &Decision) -> Result<(), Error> {
+        self.record_update(&decision.update, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(decision.why());
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = decision.at;
+            }
+        })
+    }
+
+    /// Records that somebody put other versions where an update had put its own.
+    pub(super) fn record_replaced(&mut self, id: &str, by: Id, at: Timestamp) -> Result<(), Error> {
+        self.record_update(id, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(format!("{} put another version in its place", by.short()));
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = at;
+            }
+        })
+    }
+
+    /// Records that the base branch lost the merge: nothing of it is there to be judged.
+    pub(super) fn record_lost(&mut self, id: &str, at: Timestamp) -> Result<(), Error> {
+        let branch = self.world.base_branch.clone();
+        self.record_update(id, |update| {
+            if is_settling(update) {
+                update.stage = Stage::Abandoned;
+                update.reason = Some(format!("`{branch}` does not have its merge any more"));
+                update.current_phase = None;
+                update.settling.hold = None;
+                update.changed_at = at;
+            }
+        })
+    }
+}
+
+fn quarantine(state: &mut State, update: &Update, reason: &str, at: Timestamp) {
+    let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
+    if !state.quarantine.iter().any(same) {
+        state.quarantine.push(Quarantined {
+            component: update.component.clone(),
+            version: update.to.clone(),
+            reason: reason.to_owned(),
+            since: at,
+            update_id: Some(update.update_id.clone()),
+        });
+    }
+}
+
+fn trip(state: &mut State, at: Timestamp) {
+    let made = state.updates.values().filter_map(|update| {
+        let reversal = update.settling.reversal.as_ref().filter(|reversal| reversal.seen_by.is_none())?;
+        Some((update.update_id.as_str(), reversal.made_at?))
+    });
+    if let Some(breaker) = Breaker::tripped(made, at)
+        && state.breaker.is_none()
+    {
+        state.breaker = Some(breaker);
+    }
+}

@@ -1,0 +1,132 @@
+//! What `plan` tells people and scripts: what must go first, whether anything goes on, which reason counts, and a record
+//! that somebody rewrote.
+
+use rstest::rstest;
+
+use super::commands::{THEN, example, mirror, steps};
+use super::world::{LATER, NOW, World};
+use crate::support::fake_upstream::Fault;
+
+/// Flux was left out of the plan of Longhorn, which waits for it because rules say so.
+#[test]
+fn plan_of_one_component_has_what_rules_put_first() {
+    let sandbox = example();
+    let mirror = mirror();
+    let plan = |component: &str| {
+        let arguments =
+            ["plan", "--config", &mirror, "--now", THEN, "--format", "json", "--component", component];
+        steps(&sandbox.run(arguments).exited(0).json())
+    };
+    let longhorn = plan("longhorn");
+    let ids: Vec<&str> = longhorn.iter().map(|step| step.0.as_str()).collect();
+    assert!(ids.contains(&"flux@v2.9.4"), "{ids:?}");
+    // Whatever a step says that it waits for is in the plan.
+    for (id, _, why) in &longhorn {
+        if let Some(first) = why.strip_suffix(", which rules put first") {
+            let first = first.trim_start_matches("waits for ").trim_matches('`');
+            assert!(ids.contains(&first), "{id} {why}: {ids:?}");
+        }
+    }
+    assert!(
+        !ids.iter().any(|id| id.starts_with("helm/monitoring")),
+        "what has nothing to do with it: {ids:?}"
+    );
+    let flux: Vec<String> = plan("flux").into_iter().map(|step| step.0).collect();
+    assert!(flux.iter().all(|id| id.starts_with("flux@")), "{flux:?}");
+}
+
+/// A script took what merely waits for what is held.
+#[rstest]
+#[case::can_be_proposed("", &[], 10)]
+#[case::people_must_ask("policy: {semver_gates: {patch: manual, minor: manual}}\n", &[], 11)]
+#[case::never_wanted("policy: {semver_gates: {patch: skip, minor: skip, major: skip}}\n", &[], 11)]
+#[case::old_enough_later("policy: {minimum_release_age: 365d}\n", &[], 0)]
+#[case::window_opens_later("windows: [{cron: '0 2 * * *', duration: 1h}]\n", &[], 0)]
+#[case::stopped("enabled: false\n", &[], 11)]
+#[case::up_to_date("detection: {helm: {ignore: true}}\n", &[], 0)]
+#[case::one_component("", &["--component", "helm/apps/website"], 10)]
+fn exit_code_says_whether_anything_goes_on_by_itself(
+    #[case] more: &str,
+    #[case] arguments: &[&str],
+    #[case] code: i32,
+) {
+    let world = World::new();
+    world.configure(more);
+    drop(world.run(&[&["plan", "--exit-code", "--now", NOW], arguments].concat()).exited(code));
+    drop(world.run(&[&["plan", "--now", NOW], arguments].concat()).exited(0));
+}
+
+#[test]
+fn plan_names_the_place_of_the_kill_switch() {
+    let world = World::new();
+    world.configure("enabled: false\n");
+    let told = world.run(&["plan", "--now", NOW]).exited(0);
+    assert!(told.said().contains("set `enabled: true` in the file that `--config` names to go on"), "{told}");
+}
+
+#[test]
+fn exit_code_of_what_is_proposed_already_is_0_until_a_person_must_act() {
+    let world = World::new();
+    world.pass(NOW);
+    let plan = |now: &str| world.run(&["plan", "--exit-code", "--now", now]);
+    drop(plan(LATER).exited(0));
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    drop(plan(LATER).exited(0));
+    world.hold("helm/apps/podinfo", "two pods crash");
+    drop(plan(LATER).exited(11));
+}
+
+/// When the hour's pull requests were used up, only that was told of what could not be fetched at all.
+#[test]
+fn what_cannot_be_fetched_is_told_beside_a_limit() {
+    let mut world = World::new();
+    world.configure("policy: {semver_gates: {major: review}}\nlimits: {per_hour: 1}\n");
+    world.publish("legacy", &["1.0.0", "1.0.1"]);
+    for _ in 0..20 {
+        world.web.fail("/charts/legacy-1.0.1.tgz", Fault::Status(404, vec![]));
+    }
+    let report = world.pass(NOW);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+    let reasons = |plan: &serde_json::Value| -> Vec<String> {
+        let all = plan["waves"].as_array().unwrap().iter().flat_map(|wave| wave["steps"].as_array().unwrap());
+        let legacy = all.into_iter().find(|step| step["id"] == "helm/apps/legacy@1.0.1").unwrap();
+        legacy["reasons"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+    };
+    let plan = world.run(&["plan", "--now", NOW, "--format", "json"]).exited(0).json();
+    for plan in [&report["plan"], &plan] {
+        let told = reasons(plan);
+        assert!(told.last().unwrap().starts_with("fetch: it cannot be fetched"), "{told:?}");
+        assert!(told.iter().any(|reason| reason.starts_with("per_hour: ")), "{told:?}");
+        assert!(plan["held"].to_string().contains("fetch"), "{}", plan["held"]);
+    }
+    // Held, it is not listed among what waits, too.
+    let text = world.run(&["run", "--now", NOW]).exited(0).stdout;
+    assert_eq!(text.matches("helm/apps/legacy 1.0.0 → 1.0.1").count(), 1, "{text}");
+}
+
+/// A plan was made from a record that somebody had rewritten, which no pass builds on, and the report had nothing of it.
+#[test]
+fn plan_on_a_rewritten_record_says_so_and_proposes_nothing() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    world.git().run(["update-ref", "refs/gitops-updater/state", "refs/gitops-updater/state~2"]);
+    let told = world.run(&["plan", "--now", LATER, "--format", "json"]).exited(0);
+    assert!(told.stderr.contains("the state is not as it should be"), "{told}");
+    let plan = told.json();
+    assert!(plan["problems"].to_string().contains("somebody rewrote it"), "{}", plan["problems"]);
+    let all = steps(&plan);
+    assert!(!all.is_empty() && all.iter().all(|(_, next, _)| !next), "{all:?}");
+    assert!(
+        plan["waves"].to_string().contains("state: cannot build on `refs/gitops-updater/state`"),
+        "{plan}"
+    );
+    drop(world.run(&["plan", "--now", LATER, "--exit-code"]).exited(11));
+    let text = world.run(&["plan", "--now", LATER, "--quiet"]).exited(0);
+    assert!(
+        text.stdout.contains("somebody rewrote it") && text.stderr.contains("somebody rewrote it"),
+        "{text}"
+    );
+}
