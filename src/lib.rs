@@ -18,5 +18,6 @@ pub mod repo;
 pub mod report;
 pub mod rules;
 pub mod state;
+mod strict;
 pub mod telemetry;
 pub mod upstream;

@@ -1,5 +1,6 @@
 //! `backup`: backup points, by hand.
 
+mod beside;
 mod going_back;
 mod restore;
 
@@ -10,6 +11,7 @@ use super::GlobalArgs;
 use super::age_of;
 use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
+use super::markdown::folded;
 use super::opened::block_on;
 use super::plan::FactsArgs;
 use super::switch;
@@ -17,6 +19,7 @@ use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::app::data::{Made, Request, make};
 use crate::app::detect::{self, DetectRequest, Found};
 use crate::app::effects::Acting;
+use crate::app::named;
 use crate::backup::{Backups, Listed, check_id};
 use crate::domain::backup::{BackupPoint, SCHEMA, components};
 use crate::domain::component::Component;
@@ -78,6 +81,8 @@ enum Error {
     NoBranch,
     #[error("there is no branch `{0}` at the remote")]
     Branch(String),
+    #[error("`--component` names whose data is backed up, and no cluster is named that has it")]
+    NoCluster,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +137,13 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let workplace = args.place.open(global).await?;
     let (branch, commit, refs) = base(&workplace).await?;
     switch::refuse("make a backup point", &workplace, commit).await?;
+    if let Some(id) = &args.backup_id
+        && refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX))
+    {
+        let (backups, id) = (workplace.backups(), id.clone());
+        let point = blocking(move || backups.show(&id)).await?;
+        return there(args, global, &workplace, (&branch, commit), point);
+    }
     let now = workplace.now();
     let taken = |id: &str| refs.refs.contains_key(&format!("{}{id}", crate::backup::PREFIX));
     let store = workplace.state();
@@ -170,6 +182,40 @@ async fn create(args: &CreateArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     })
 }
 
+/// A point of the id that was given is there: said where it holds what is wanted, else refused. It is never changed.
+fn there(
+    args: &CreateArgs,
+    global: &GlobalArgs,
+    workplace: &Workplace,
+    (branch, commit): (&str, Id),
+    point: BackupPoint,
+) -> Result<Outcome, CommandError> {
+    let found = found_at(workplace, commit)?;
+    // Data is of the time when it is made.
+    let wants_data = args.facts.access().is_some() && !global.components.is_empty();
+    let same = point.step.is_none()
+        && point.branch == branch
+        && point.commit == commit.to_string()
+        && point.reason == args.reason
+        && point.components == components(&found.components)
+        && point.data.is_empty()
+        && !wants_data;
+    if same {
+        return form::write(global, &point, || {
+            let point = format!(
+                "backup point `{}` is there already, made {} of `{}` at {}; nothing is changed",
+                point.backup_id,
+                point.created_at,
+                point.branch,
+                commit.short()
+            );
+            folded(&point, 0) + "\n"
+        });
+    }
+    let hold = format!("it was made {} of `{}` at {}", point.created_at, point.branch, &point.commit);
+    Err(CommandError::from(crate::backup::Error::Exists { id: point.backup_id }).detail(hold))
+}
+
 /// What the repository runs at a commit, without asking anybody.
 pub(super) fn found_at(workplace: &Workplace, commit: Id) -> Result<Found, CommandError> {
     let rev = commit.to_string();
@@ -197,19 +243,37 @@ async fn data(
     backup_id: &str,
 ) -> Result<Made, CommandError> {
     let mut all = Made::default();
+    let ids = found.components.iter().map(|component| (component.id.as_str(), component.kind.as_str()));
+    if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
+        return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+    }
+    if args.facts.access().is_none() {
+        return match global.components.is_empty() {
+            true => Ok(all),
+            false => Err(CommandError::usage(Error::NoCluster).hint(
+                "add `--cluster` (or `--kubeconfig FILE`), or leave `--component` out: a backup point holds all files",
+            )),
+        };
+    }
     let named = |component: &&Component| {
         global.components.iter().any(|selector| selector.matches(&component.id, &component.kind))
     };
     let named: Vec<&Component> = found.components.iter().filter(named).collect();
     let settings = &workplace.config.data_backups;
-    if named.is_empty() || settings.is_none() {
-        // Who names a cluster takes it that its data is in the point.
-        if args.facts.access().is_some() {
-            all.not_covered.push(match settings.is_none() {
-                true => "no data of the cluster: `backup.data` is not configured".to_owned(),
-                false => "no data of the cluster: `--component` names whose data is wanted".to_owned(),
-            });
-        }
+    // Who names a cluster takes it that its data is in the point.
+    if settings.is_none() {
+        all.not_covered.push(
+            "no data of the cluster: the configuration asks for none (`backup.data` says what is backed up)"
+                .to_owned(),
+        );
+        return Ok(all);
+    }
+    if named.is_empty() {
+        all.not_covered.push(
+            "no data of the cluster: no component was named; `--component ID` backs up the data of one, such as \
+             `--component longhorn`"
+                .to_owned(),
+        );
         return Ok(all);
     }
     let Some(cluster) = args.facts.connect().await? else { return Ok(all) };
@@ -270,7 +334,11 @@ fn line(listed: &Listed, now: jiff::Timestamp) -> String {
     };
     let id = clean::left(&clean::fit(&id, 34), 34);
     let what = clean::line(&what).into_owned();
-    format!("{id}  {age:>5}  {}", clean::fit(&what, WIDTH - 43)).trim_end().to_owned() + "\n"
+    match clean::width(&what) <= WIDTH - 43 {
+        true => format!("{id}  {age:>5}  {what}").trim_end().to_owned() + "\n",
+        // Versions are not what is cut off.
+        false => format!("{id}  {age:>5}\n{}\n", folded(&what, 2)),
+    }
 }
 
 /// Why it was made, in a few words.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::error::{CommandError, Outcome};
+use super::markdown::folded;
 use super::output::Output;
 use super::{GlobalArgs, load_named, repository_root, rules};
 use crate::config::{self, Config, EXAMPLE, FILE_NAME};
@@ -91,13 +92,17 @@ fn check(args: &CheckArgs, global: &GlobalArgs) -> Result<(), CommandError> {
         return Err(CommandError::configuration(Error::Missing { path })
             .hint("`gitops-updater config init` writes a commented example"));
     }
-    let config = config?;
     let folder = if args.path.is_dir() {
         &args.path
     } else {
         args.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
     };
-    rules::check(folder)?;
+    // Neither file hides what is wrong with the other.
+    let config = match (config, rules::check(folder)) {
+        (Ok(config), Ok(())) => config,
+        (Err(error), Ok(())) | (Ok(_), Err(error)) => return Err(error),
+        (Err(error), Err(rules)) => return Err(error.and(rules)),
+    };
     global.output().write(&format!("{}: ok\n{}", path.display(), understood(&config)))
 }
 
@@ -142,7 +147,7 @@ fn understood(config: &Config) -> String {
         ));
     }
     lines.extend(proposals(config));
-    lines.iter().map(|line| format!("  {line}\n")).collect()
+    lines.iter().map(|line| folded(line, 2) + "\n").collect()
 }
 
 /// What is said about policy and proposals.

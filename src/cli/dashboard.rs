@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
+use super::markdown;
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace};
 use crate::app::forge::{Dashboard, Forge as _};
 use crate::domain::message::{Checkbox, boxes};
 use crate::domain::near::near;
-use crate::report::clean;
 
 /// Show the dashboard, and tick its boxes for the next run
 #[derive(Debug, Subcommand)]
@@ -85,6 +85,14 @@ struct Row {
     text: String,
 }
 
+/// A box that was ticked, as scripts read it.
+#[derive(Debug, Serialize)]
+struct Ticked<'a> {
+    schema: &'static str,
+    action: &'a str,
+    target: &'a str,
+}
+
 pub(super) fn run(command: &DashboardCommand, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
     block_on(async {
@@ -120,34 +128,28 @@ async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
     form::write(global, &shown, || text(&dashboard.body))
 }
 
-/// Markdown as it is, each box with the words by which it is ticked.
+/// What it says, each box with the words by which it is ticked.
 fn text(body: &str) -> String {
-    let mut lines: Vec<String> = Vec::new();
+    let mut shown = String::new();
     for line in body.lines() {
         let indent = line.len() - line.trim_start().len();
-        let shown = match boxes(line).pop() {
+        match boxes(line).pop() {
             Some(Checkbox { action, ticked, text }) => {
                 let (verb, target) = action.words();
                 let sign = if ticked { "[x]" } else { "[ ]" };
-                format!("{:indent$}- {sign} {text}\n{:indent$}      tick {verb} {target}", "", "")
+                // Indented, so that it is a part of the box.
+                shown.push_str(&format!(
+                    "{:indent$}- {sign} {text}\n{:indent$}  `dashboard tick {verb} {target}`\n",
+                    "", ""
+                ));
             }
-            None if line.trim_start().starts_with("<!--") => continue,
-            None => line.to_owned(),
-        };
-        let is_second_blank = shown.trim().is_empty() && lines.last().is_none_or(String::is_empty);
-        if !is_second_blank {
-            let parts =
-                shown.split('\n').map(|part| clean::line(&clean::unmarked(part)).trim_end().to_owned());
-            lines.extend(parts.flat_map(|part| match part.chars().count() <= WIDTH {
-                true => vec![part],
-                false => clean::wrap(&part, WIDTH),
-            }));
+            None => {
+                shown.push_str(line);
+                shown.push('\n');
+            }
         }
     }
-    while lines.last().is_some_and(String::is_empty) {
-        lines.pop();
-    }
-    lines.join("\n") + "\n"
+    markdown::lines(&shown, WIDTH).join("\n") + "\n"
 }
 
 async fn tick(args: &TickArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -175,8 +177,8 @@ async fn tick(args: &TickArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
         Some(forge) => forge.write_dashboard(Some(&dashboard), title, &body).await?,
         None => workplace.forge.write_dashboard(Some(&dashboard), title, &body).await?,
     }
-    global.output().write(&format!("ticked: {wanted}\nthe next `gitops-updater run` does it\n"))?;
-    Ok(Outcome::Done)
+    let ticked = Ticked { schema: "gitops-updater/ticked/v1", action: &verb, target: &args.target };
+    form::write(global, &ticked, || format!("ticked: {wanted}\nthe next `gitops-updater run` does it\n"))
 }
 
 #[cfg(test)]

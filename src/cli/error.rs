@@ -10,6 +10,7 @@ use super::github_actions::harmless;
 use super::stop::Signal;
 use crate::config;
 use crate::repo::printable;
+use crate::strict;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +127,15 @@ impl CommandError {
         self
     }
 
+    /// The same error with another one after it, which was found beside it.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.details.push(other.source.to_string());
+        self.details.extend(other.details);
+        self.hints.extend(other.hints);
+        self
+    }
+
     /// Error, details, causes and hints as people read them, with or without colours.
     pub fn render(&self, color: bool) -> String {
         let paint = |style: Style, word: &str| {
@@ -137,19 +147,29 @@ impl CommandError {
         for detail in &self.details {
             text.push_str(&format!("  {}\n", printable(detail)));
         }
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            text.push_str(&format!(
-                "  {} {}\n",
-                paint(Style::new().bold(), "caused by:"),
-                printable(&error.to_string())
-            ));
-            cause = error.source();
+        for cause in self.causes() {
+            text.push_str(&format!("  {} {}\n", paint(Style::new().bold(), "caused by:"), printable(&cause)));
         }
         for hint in &self.hints {
             text.push_str(&format!("{} {}\n", paint(cyan, "hint:"), printable(hint)));
         }
         text
+    }
+
+    /// What caused it, nearest first; errors of libraries that say their own causes say them once.
+    fn causes(&self) -> Vec<String> {
+        let mut said = self.source.to_string();
+        let mut causes = Vec::new();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            let text = strict::in_words(&error.to_string());
+            if !said.contains(&text) {
+                said.push_str(&text);
+                causes.push(text);
+            }
+            cause = error.source();
+        }
+        causes
     }
 
     /// Tells the error on stderr: as an event of the log where that is read by programs, else as people read it.
@@ -164,12 +184,7 @@ impl CommandError {
 
     /// Logs the error with its details, causes and hints.
     pub(super) fn log(&self) {
-        let mut causes = Vec::new();
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            causes.push(error.to_string());
-            cause = error.source();
-        }
+        let causes = self.causes();
         tracing::error!(
             error = %self.source,
             causes = causes.join("; "),
@@ -201,6 +216,36 @@ impl From<config::Error> for CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An error of a library: it says its cause itself.
+    #[derive(Debug, thiserror::Error)]
+    #[error("no kubeconfig: {0}")]
+    struct Library(#[source] std::io::Error);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot find a cluster")]
+    struct Around(#[source] Library);
+
+    #[test]
+    fn cause_that_was_said_is_not_said_again() {
+        let error = CommandError::failed(Around(Library(std::io::Error::other("no such file"))));
+        assert_eq!(
+            error.render(false),
+            "error: cannot find a cluster\n  caused by: no kubeconfig: no such file\n"
+        );
+    }
+
+    #[test]
+    fn cause_names_no_type_of_rust() {
+        let source =
+            serde_json::from_str::<std::collections::BTreeMap<String, u32>>("{\"a\": \"x\"}").unwrap_err();
+        let error = CommandError::failed(Unread(source)).render(false);
+        assert!(error.contains("expected a whole number at line 1") && !error.contains("u32"), "{error}");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read it")]
+    struct Unread(#[source] serde_json::Error);
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot open the pull request")]

@@ -18,10 +18,13 @@ mod form;
 mod generate;
 mod github_actions;
 mod health;
+mod identity;
 mod lease;
 mod maintenance;
+mod markdown;
 mod notify;
 mod opened;
+mod options;
 mod output;
 mod plan;
 mod pr;
@@ -240,8 +243,8 @@ impl GlobalArgs {
 
 /// Runs the program with the arguments and the environment of the process.
 pub fn main() -> ExitCode {
-    let app = match parsed() {
-        Ok(app) => app,
+    let (app, usable) = match parsed() {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version asked for are no errors; a reader who left is none either.
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -250,7 +253,7 @@ pub fn main() -> ExitCode {
         }
     };
     app.global.set_color();
-    match run(&app) {
+    match usable.and_then(|()| run(&app)) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
             error.tell(app.global.logs_json());
@@ -259,10 +262,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn parsed() -> Result<App, clap::Error> {
+/// The arguments, and whether each of them does something.
+fn parsed() -> Result<(App, Result<(), CommandError>), clap::Error> {
     let mut command = environment::without_empty(command());
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let app = App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((app, options::check(&matches)))
 }
 
 fn run(app: &App) -> Result<Outcome, CommandError> {
@@ -346,7 +351,7 @@ fn repository_root(path: &Path) -> Option<PathBuf> {
 
 /// The command line as clap knows it, for documentation made from it.
 pub fn command() -> clap::Command {
-    form::offered(App::command())
+    options::offered(App::command())
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
 use crate::cluster;
 use crate::domain::facts::Facts;
-use crate::domain::near::near;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Observed, Situation};
 use crate::domain::plan::{PlanReport, Prospect, Step, Wait, prospect};
@@ -34,6 +33,7 @@ use crate::repo;
 use crate::report::plan::{PlanFormat, render};
 use crate::report::{Format, RenderOptions, STEP_SUMMARY_LIMIT};
 use crate::state::STATE_REF;
+use crate::strict;
 use crate::telemetry::EVEN_QUIET;
 use crate::upstream::client::UpstreamClient;
 
@@ -93,8 +93,8 @@ enum Error {
     Unfit { path: PathBuf, what: &'static str },
     #[error("cannot read the facts in `{}`: the file has more than {MAX_FACTS} bytes", .path.display())]
     TooLarge { path: PathBuf },
-    #[error("cannot understand the facts in `{}`", .path.display())]
-    Parse { path: PathBuf, source: serde_yaml::Error },
+    #[error("the facts in `{}` have {}", .path.display(), mistakes(*.count))]
+    Parse { path: PathBuf, count: usize },
 }
 
 impl FactsArgs {
@@ -166,18 +166,15 @@ fn from_file(path: &Path) -> Result<Facts, CommandError> {
         return Err(unfit("it is empty"));
     }
     // JSON is YAML, too.
-    serde_yaml::from_str(&text).map_err(|source| {
-        let hint = meant(&source.to_string()).unwrap_or_else(|| HOW.to_owned());
-        CommandError::failed(Error::Parse { path: path.to_path_buf(), source }).hint(hint)
+    strict::read(&text).map_err(|found| {
+        let mut error = CommandError::failed(Error::Parse { path: path.to_path_buf(), count: found.len() });
+        error.details = found.iter().map(|mistake| format!("{}:{mistake}", path.display())).collect();
+        error.hint(HOW)
     })
 }
 
-/// Which key was meant, from serde's own words: ``unknown field `a`, expected one of `b`, `c` at line 1``.
-fn meant(error: &str) -> Option<String> {
-    let mut words = error.split_once("unknown field `")?.1.split('`').step_by(2);
-    let wrong = words.next()?;
-    let close = near(wrong, words.filter(|word| word.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
-    Some(format!("did you mean `{}`?", close.first()?))
+fn mistakes(count: usize) -> String {
+    if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") }
 }
 
 pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {

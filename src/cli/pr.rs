@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
+use super::markdown::{self, folded};
 use super::opened::block_on;
 use super::workplace::{PlaceArgs, Workplace};
 use crate::app::forge::{Forge as _, MergeMethod, Number, PullRequest, PullRequestState};
@@ -202,8 +203,10 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 fn line(pull: &PullRequest) -> String {
     let state = if pull.draft && pull.state == PullRequestState::Open { "draft" } else { word(&pull.state) };
     let number = format!("#{}", pull.number);
-    let title = clean::line(&pull.title);
-    format!("{number:>5}  {state:<6}  {}\n", clean::fit(&title, WIDTH - 15))
+    let mut title = clean::wrap(&clean::line(&pull.title), WIDTH - 15).into_iter();
+    let first = title.next().unwrap_or_default();
+    let rest: String = title.map(|line| format!("{:15}{line}\n", "")).collect();
+    format!("{number:>5}  {state:<6}  {first}\n{rest}")
 }
 
 fn word(state: &PullRequestState) -> &'static str {
@@ -235,16 +238,16 @@ async fn show(args: &ShowArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
 /// For people: what they need to decide, and how they say it.
 fn text(details: &Details) -> String {
     let pull = &details.pull;
-    let mut lines = vec![format!("#{} {}", pull.number, clean::line(&pull.title))];
+    let mut lines = vec![folded(&format!("#{} {}", pull.number, pull.title), 0)];
     let mut state = format!("{}: {} into {}", word(&pull.state), pull.branch, pull.base);
     if let PullRequestState::Merged { commit, at } = &pull.state {
         let by =
             details.merged_by.as_deref().map(|by| format!(" by {}", clean::line(by))).unwrap_or_default();
         state = format!("{state}, {at}{by}, as {}", commit.get(..10).unwrap_or(commit));
     }
-    lines.push(clean::line(&state).into_owned());
+    lines.push(folded(&state, 0));
     if !pull.labels.is_empty() {
-        lines.push(format!("labels: {}", clean::line(&pull.labels.join(", "))));
+        lines.push(folded(&format!("labels: {}", pull.labels.join(", ")), 0));
     }
     let mut section = |title: &str, entries: Vec<String>| {
         if !entries.is_empty() {
@@ -253,14 +256,13 @@ fn text(details: &Details) -> String {
             lines.extend(entries.iter().map(|entry| format!("  {entry}").trim_end().to_owned()));
         }
     };
-    section("Description", block(&pull.body));
-    section(
-        "Commits",
-        details.commits.iter().map(|(id, subject)| format!("{id} {}", clean::line(subject))).collect(),
-    );
+    section("Description", markdown::lines(&pull.body, WIDTH - 2));
+    let commits = details.commits.iter().map(|(id, subject)| format!("{id} {subject}"));
+    let commits = commits.flat_map(|commit| clean::wrap(&clean::line(&commit), WIDTH - 2));
+    section("Commits", commits.collect());
     section("Files", details.paths.iter().map(|path| clean::line(path).into_owned()).collect());
     for comment in &details.comments {
-        section(&format!("Comment {}", comment.number), block(&comment.body));
+        section(&format!("Comment {}", comment.number), markdown::lines(&comment.body, WIDTH - 2));
     }
     if pull.state == PullRequestState::Open {
         let number = pull.number;
@@ -273,29 +275,6 @@ fn text(details: &Details) -> String {
         lines.push(format!("and say `gitops-updater pr merge {number}` or `pr close {number}`"));
     }
     lines.join("\n") + "\n"
-}
-
-/// Lines of Markdown as they are, without hidden comments and control characters.
-fn block(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let mut hidden = false;
-    for line in text.lines() {
-        let opens = line.trim_start().starts_with("<!--");
-        hidden |= opens;
-        let skipped = hidden;
-        hidden &= !line.contains("-->");
-        let is_second_blank = line.trim().is_empty() && lines.last().is_none_or(String::is_empty);
-        if !skipped && !is_second_blank {
-            lines.extend(match line.trim() {
-                "" => vec![String::new()],
-                _ => clean::wrap(&clean::line(&clean::unmarked(line)), WIDTH - 2),
-            });
-        }
-    }
-    while lines.last().is_some_and(String::is_empty) {
-        lines.pop();
-    }
-    lines
 }
 
 async fn merge(args: &MergeArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {

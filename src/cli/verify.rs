@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::GlobalArgs;
 use super::connection::ClusterArgs;
 use super::error::{CommandError, Outcome};
-use super::form;
+use super::form::{self, WIDTH};
 use super::lease;
 use super::opened::block_on;
 use super::replay;
@@ -22,6 +22,7 @@ use crate::domain::notice::kind_of;
 use crate::domain::settle::record::Said;
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
+use crate::report::clean;
 
 /// Watch merged updates until they are good, revert or hold them; say as a person that they are good; or judge a
 /// recording
@@ -69,6 +70,13 @@ enum Error {
     NotMerged { id: String, stage: &'static str },
     #[error("update `{id}` cannot be taken up again: it is {stage}, and only what is held can be")]
     NotHeld { id: String, stage: &'static str },
+}
+
+/// What a person said, as scripts read it.
+#[derive(Serialize)]
+struct Done<'a> {
+    schema: &'static str,
+    did: Vec<&'a str>,
 }
 
 /// As scripts read it.
@@ -192,14 +200,14 @@ fn text(shown: &Shown<'_>) -> String {
             Stage::Proposed => "proposed",
             Stage::Abandoned => "abandoned",
         };
-        lines.push(format!("{} {} → {}: {stage}", update.component, update.from, update.to));
+        put(&mut lines, 0, &format!("{} {} → {}: {stage}", update.component, update.from, update.to));
         lines.push(format!("  {}", update.update_id));
         let why = update.reason.as_deref().or(*waiting).or(update.verified_by.as_deref());
-        lines.extend(why.map(|why| format!("  {why}")));
-        lines.extend(next_for_a_person(update, *evidence).map(|next| format!("  {next}")));
+        why.into_iter().for_each(|why| put(&mut lines, 2, why));
+        next_for_a_person(update, *evidence).into_iter().for_each(|next| put(&mut lines, 2, &next));
         for reason in evidence.iter().flat_map(|said| &said.reasons).take(10) {
             let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
-            lines.push(format!("    {object}{} ({})", reason.text, reason.code));
+            put(&mut lines, 4, &format!("{object}{} ({})", reason.text, reason.code));
         }
     }
     for (title, list) in
@@ -217,8 +225,15 @@ fn text(shown: &Shown<'_>) -> String {
     printable.join("\n") + "\n"
 }
 
+/// Adds a text in lines of the usual width.
+fn put(lines: &mut Vec<String>, indent: usize, text: &str) {
+    let wrapped = clean::wrap(&clean::line(text), WIDTH - indent);
+    lines.extend(wrapped.into_iter().map(|line| format!("{}{line}", " ".repeat(indent))));
+}
+
 /// What a person says.
 fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
+    form::check(global)?;
     block_on(async {
         let place = args.place.open(global).await?;
         let by = args.by.clone().unwrap_or_else(|| place.person().name);
@@ -277,8 +292,8 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
                 None => "the circuit breaker was not open\n",
             });
         }
-        global.output().write(&told)?;
-        Ok(Outcome::Done)
+        let done = Done { schema: "gitops-updater/said/v1", did: told.lines().collect() };
+        form::write(global, &done, || told.clone())
     })
 }
 

@@ -5,7 +5,6 @@
 //! command line.
 
 mod backup;
-mod de;
 mod detection;
 mod hosts;
 mod load;
@@ -20,7 +19,6 @@ mod raw_policy;
 mod raw_proposal;
 mod raw_validation;
 mod settling;
-mod tree;
 mod upstreams;
 mod validate;
 mod validate_backup;
@@ -53,6 +51,7 @@ pub(crate) use values::duration;
 use crate::domain::apis::RemovedApi;
 use crate::domain::policy::ComponentPolicy;
 use crate::domain::policy::window::Window;
+use crate::strict::{de, tree};
 
 /// Commented example, written by `config init`.
 pub const EXAMPLE: &str = include_str!("example.yaml");

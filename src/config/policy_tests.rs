@@ -253,7 +253,7 @@ dashboard: {title: ''}
 backup: {keep_last: 0, keep_for: soon}
 ";
     let expected = "\
-1:10: enabled: expected a boolean, found `maybe`
+1:10: enabled: expected `true` or `false`, found `maybe`
 3:25: policy.semver_gates.patch: unknown gate `automatic`; known are `auto`, `review`, `manual`, `skip`
 3:43: policy.semver_gates.minor: unknown gate `yes`; known are `auto`, `review`, `manual`, `skip`
 3:48: policy.semver_gates.mayor: unknown field; did you mean `major`?
@@ -275,6 +275,7 @@ backup: {keep_last: 0, keep_for: soon}
 13:43: limits.per_hour: not between 1 and 100
 15:10: windows[0].cron: `0 2 * *` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
 16:3: windows[1]: `duration` is missing
+17:10: windows[2].cron: `0 0 30 2 *` never comes
 17:47: windows[2].time_zone: unknown time zone `Europa/Berlin`; zones are named as in `Europe/Berlin`
 17:75: windows[2].components[0]: no such component kind; did you mean `flux`?
 18:10: windows[3].cron: `0 0 30 2 *` never comes
@@ -301,6 +302,34 @@ backup: {keep_last: 0, keep_for: soon}
 29:21: backup.keep_last: not between 1 and 1000
 29:34: backup.keep_for: `soon` is not a duration such as `30s`, `6h` or `1h30m`";
     assert_eq!(errors_from(Trust::User, text).join("\n"), expected);
+}
+
+/// A wrong `cron` was not told where something else of its window was wrong, too.
+#[test]
+fn mistakes_of_a_window_hide_none_of_the_others() {
+    let text = "windows:
+- {cron: 99 2 * * 6, duration: x, time_zone: Europa/Berlin}
+- {cron: 99 2 * * 6}
+- {cron: 99 2 * * 6, duration: [1], components: 7}
+- {cron: 99 2 * * 6, duration: 8d, components: [fluxx]}
+upstreams: {map: [{from: nowhere}]}
+";
+    let expected = "\
+2:10: windows[0].cron: `99 2 * * 6` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
+2:32: windows[0].duration: `x` is not a duration such as `30s`, `6h` or `1h30m`
+2:46: windows[0].time_zone: unknown time zone `Europa/Berlin`; zones are named as in `Europe/Berlin`
+3:3: windows[1]: `duration` is missing
+3:10: windows[1].cron: `99 2 * * 6` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
+4:10: windows[2].cron: `99 2 * * 6` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
+4:32: windows[2].duration: expected text, found a list
+4:49: windows[2].components: expected a list, found the number 7
+5:10: windows[3].cron: `99 2 * * 6` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
+5:32: windows[3].duration: a window is open for `1m` at least and `7d` at most
+5:49: windows[3].components[0]: no such component kind; did you mean `flux`?
+6:19: upstreams.map[0]: `to` is missing
+6:26: upstreams.map[0].from: ";
+    let found = errors_from(Trust::User, text).join("\n");
+    assert!(found.starts_with(expected), "{found}");
 }
 
 #[test]

@@ -192,7 +192,7 @@ k3s: {channel: stable}
 9:103: detection.flux.ignore: an empty reason; write why, or `true`
 10:3: detection.helm: expected a mapping of component settings
 11:33: detection[\"helm/a/*\"].check_prereleases: contradicts `channel: prerelease`
-11:76: detection[\"helm/a/*\"].notifications: expected a boolean, found `maybe`
+11:76: detection[\"helm/a/*\"].notifications: expected `true` or `false`, found `maybe`
 11:99: detection[\"helm/a/*\"].check_interval: `6` has no unit; write `6s`, `6m` or `6h`
 12:19: files.exclude[0]: not a pattern of paths within the repository
 12:27: files.exclude[1]: not a pattern: unclosed character class; missing ']'

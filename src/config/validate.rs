@@ -19,6 +19,8 @@ pub(super) struct Checker<'a> {
     pub(super) origin: &'a Origin<'a>,
     pub(super) root: Option<Node>,
     left_out: BTreeSet<Path>,
+    /// What is missing, or was left out, and has nothing in its place.
+    blank: BTreeSet<Path>,
     findings: Vec<Finding>,
 }
 
@@ -30,7 +32,7 @@ pub(super) fn key(path: &[Step], key: &str) -> Path {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(origin: &'a Origin<'a>) -> Self {
-        Self { origin, root: None, left_out: BTreeSet::new(), findings: vec![] }
+        Self { origin, root: None, left_out: BTreeSet::new(), blank: BTreeSet::new(), findings: vec![] }
     }
 
     pub(super) fn finish(mut self) -> Result<(), Vec<Finding>> {
@@ -91,8 +93,10 @@ impl<'a> Checker<'a> {
             self.find(duplicate.place, &duplicate.path, duplicate.message);
         }
         let root = tree.root?;
-        let (raw, errors) = de::read::<RawConfig>(&root);
-        for error in errors {
+        let read = de::read::<RawConfig>(&root);
+        self.left_out = read.left_out;
+        self.blank = read.blank;
+        for error in read.errors {
             let Some((path, place)) = error.at.clone() else { continue };
             let message =
                 mistyped_field(&root, &path).unwrap_or_else(|| match (&error.what, path.as_slice()) {
@@ -103,15 +107,18 @@ impl<'a> Checker<'a> {
                 });
             let place = if mistyped_field(&root, &path).is_some() { key_place(&root, &path) } else { place };
             self.find(place, &path, message);
-            self.left_out.insert(path);
         }
         self.root = Some(root);
-        raw
+        read.value
     }
 
     pub(super) fn wrong(&mut self, path: &[Step], message: impl Into<String>) {
         // Enough to fill the list; the rest of a hostile file is not looked up.
         if self.findings.len() >= 4 * MAX_ERRORS {
+            return;
+        }
+        // What is missing was told.
+        if self.blank.iter().any(|blank| path.starts_with(blank)) {
             return;
         }
         let place = self.root.as_ref().map_or(Place::START, |root| root.place_of(path));

@@ -17,7 +17,7 @@ use super::validate::{Checker, MAX_LIST, key, path_pattern};
 use super::values;
 use crate::domain::apis::RemovedApi;
 use crate::domain::plan::Approval;
-use crate::domain::policy::window::{Window, WindowError};
+use crate::domain::policy::window::Window;
 use crate::domain::policy::{RangeEdits, Verification};
 use crate::domain::select::Ignored;
 use crate::domain::version::range::Range;
@@ -188,20 +188,25 @@ impl Checker<'_> {
                 .zip(&paths)
                 .filter_map(|(name, path)| self.selector(path, name))
                 .collect();
-            let zone_path = key(&path, "time_zone");
+            // Each setting is judged by itself, so that no mistake hides another.
+            let judged = Window::check_cron(&window.cron).map_err(|error| error.to_string());
+            let cron = self.checked(&key(&path, "cron"), judged);
+            let duration = values::duration(&window.duration).and_then(|duration| {
+                Window::check_duration(duration).map_err(|error| error.to_string()).map(|()| duration)
+            });
+            let duration = self.checked(&key(&path, "duration"), duration);
             let zone = match &window.time_zone {
-                Some(name) => self.checked(&zone_path, time_zone(name)),
+                Some(name) => self.checked(&key(&path, "time_zone"), time_zone(name)),
                 None => Some(TimeZone::UTC),
             };
-            let duration = self.checked(&key(&path, "duration"), values::duration(&window.duration));
-            let (Some(zone), Some(duration)) = (zone, duration) else { continue };
-            match Window::new(&window.cron, duration, zone, &path_text(&path)) {
-                // A window for components that were not understood must not become one for all.
-                Ok(window) if components.len() == named => windows.push(WindowRule { window, components }),
-                Ok(_) => {}
-                Err(error @ WindowError::Duration) => self.wrong(&key(&path, "duration"), error.to_string()),
-                Err(error) => self.wrong(&key(&path, "cron"), error.to_string()),
+            let (Some(()), Some(duration), Some(zone)) = (cron, duration, zone) else { continue };
+            // A window for components that were not understood must not become one for all.
+            if components.len() != named {
+                continue;
             }
+            let made = Window::new(&window.cron, duration, zone, &path_text(&path))
+                .map_err(|error| error.to_string());
+            windows.extend(self.checked(&path, made).map(|window| WindowRule { window, components }));
         }
         windows
     }

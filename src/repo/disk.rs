@@ -1,21 +1,21 @@
 //! Lists the files on disk, by the rules of a repository or of a plain folder.
 
+mod index;
+
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use gix::bstr::ByteSlice as _;
-use gix::index::entry::{Flags, Mode, Stage};
 use rustix::fs::FileType;
 
+use self::index::Tracked;
 use super::beneath::Root;
-use super::dirty::{self, Sameness, within};
+use super::dirty::{self, Sameness};
 use super::git::{Git, has_below};
 use super::ignores::Ignores;
 use super::links::{self, Look, Target, Tree};
 use super::listing::{FileEntry, Listing, MAX_DEPTH, MAX_SEEN, ReadOptions};
-use super::objects::{note_link, note_submodule};
+use super::objects::note_link;
 use super::text::{self, over_total, too_large};
-use crate::domain::problem::{Category, Problem};
 
 /// A directory on disk, and the repository that it is the work tree of.
 pub(super) struct Disk {
@@ -84,15 +84,6 @@ struct Place {
     /// The directory itself is ignored: only what is tracked is read.
     ignored: bool,
     depth: usize,
-}
-
-/// Where the index has a file.
-#[derive(Clone, Copy)]
-enum Tracked {
-    No,
-    At(usize),
-    /// In several stages: a merge has not been finished.
-    Conflicted,
 }
 
 struct Walk<'a> {
@@ -375,80 +366,6 @@ impl Walk<'_> {
             note_link(&mut self.listing, &link, target, wanted);
         }
     }
-
-    fn tracked(&mut self, path: &[u8]) -> Tracked {
-        let Some(index) = self.index else { return Tracked::No };
-        if let Some(position) = index.entry_index_by_path_and_stage(path.as_bstr(), Stage::Unconflicted) {
-            if let Some(met) = self.met.get_mut(position) {
-                *met = true;
-            }
-            return Tracked::At(position);
-        }
-        match index.entry_range(path.as_bstr()) {
-            Some(range) => {
-                if let Some(met) = self.met.get_mut(range) {
-                    met.fill(true);
-                }
-                Tracked::Conflicted
-            }
-            None => Tracked::No,
-        }
-    }
-
-    /// Says what the index has and the disk has not.
-    fn account_for_index(&mut self) {
-        let Some(index) = self.index else { return };
-        for (position, entry) in index.entries().iter().enumerate() {
-            let path = entry.path(index);
-            let shown = text::lossy(path);
-            let path = shown.trim_end_matches('/');
-            if !(within(path, self.prefix) || entry.mode.is_sparse() && within(self.prefix, path)) {
-                continue;
-            }
-            if entry.mode.is_submodule() {
-                if !self.options.is_excluded_anywhere(path) {
-                    note_submodule(&mut self.listing, path);
-                }
-                continue;
-            }
-            let is_met = self.met.get(position).copied().unwrap_or(false);
-            let is_unlisted = || self.unlisted.iter().any(|folder| is_below(path.as_bytes(), folder));
-            if is_met || self.options.is_excluded_anywhere(path) || is_unlisted() {
-                continue;
-            }
-            if entry.mode.is_sparse() {
-                self.listing.skipped.outside_sparse_checkout += 1;
-            } else if entry.mode == Mode::SYMLINK || self.options.is_wanted(path) {
-                if entry.flags.contains(Flags::SKIP_WORKTREE) {
-                    self.listing.skipped.outside_sparse_checkout += 1;
-                } else {
-                    self.listing.skipped.deleted += 1;
-                    self.listing.differs = true;
-                }
-            }
-        }
-        let outside = self.listing.skipped.outside_sparse_checkout;
-        if outside > 0 {
-            self.listing.notices.push(Problem {
-                category: Category::Repository,
-                file: None,
-                line: None,
-                upstream: None,
-                message: format!(
-                    "the sparse checkout leaves out {outside} files or directories, which are not read; name a revision to read all"
-                ),
-            });
-        }
-        if let Some(git) = &self.disk.git
-            && !self.listing.differs
-        {
-            self.listing.differs = dirty::staged(git, index, self.prefix, self.options);
-        }
-    }
-}
-
-fn is_below(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 fn join(folder: &str, name: &str) -> String {

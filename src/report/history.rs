@@ -77,24 +77,25 @@ fn headline(document: &Document) -> String {
 }
 
 fn text(document: &Document, options: &RenderOptions) -> String {
-    let mut lines = vec![headline(document)];
-    for update in &document.update_history.updates {
-        lines.push(String::new());
-        let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
-        lines.push(
-            clean::line(&format!("{} {} → {}{number}", update.component, update.from, update.to))
-                .into_owned(),
-        );
-        let verdict = update.verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default();
-        lines.push(format!("  {} since {}{verdict}", word(update.stage), update.changed_at));
-        lines.push(format!("  {}", clean::line(&update.update_id)));
-        if let Some(by) = &update.verified_by {
-            lines.push(format!("  {}", clean::line(by)));
+    let mut lines = Vec::new();
+    let mut put = |indent: usize, text: &str| {
+        let width = options.width.saturating_sub(indent).max(20);
+        if text.is_empty() {
+            lines.push(String::new());
         }
-        if let Some(reason) = &update.reason {
-            let width = options.width.saturating_sub(2).max(20);
-            lines
-                .extend(clean::wrap(&clean::line(reason), width).into_iter().map(|line| format!("  {line}")));
+        let wrapped = clean::wrap(&clean::line(text), width).into_iter();
+        lines.extend(wrapped.map(|line| format!("{}{line}", " ".repeat(indent))));
+    };
+    put(0, &headline(document));
+    for update in &document.update_history.updates {
+        put(0, "");
+        let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
+        put(0, &format!("{} {} → {}{number}", update.component, update.from, update.to));
+        let verdict = update.verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default();
+        put(2, &format!("{} since {}{verdict}", word(update.stage), update.changed_at));
+        put(2, &update.update_id);
+        for said in [&update.verified_by, &update.reason].into_iter().flatten() {
+            put(2, said);
         }
     }
     lines.join("\n") + "\n"
@@ -228,7 +229,8 @@ mod tests {
     #[test]
     fn text_tells_each_update_and_the_whole() {
         insta::assert_snapshot!(rendered(Format::Text), @r"
-        3 updates: 1 completed, 1 held, 1 in progress; 50 % of those that are over went well
+        3 updates: 1 completed, 1 held, 1 in progress; 50 % of those that are over went
+        well
 
         helm/apps/podinfo 6.7.0 → 6.7.1 #7
           verified since 2026-11-21T11:00:00Z

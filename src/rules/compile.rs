@@ -16,14 +16,26 @@ use crate::domain::rule::{
     placeholder,
 };
 use crate::domain::version::Scheme;
+use crate::strict;
 
 /// Reads a rule file.
 ///
 /// # Errors
 ///
-/// What is wrong, with field and line.
+/// The first thing that is wrong, with field and line; [`mistakes`] has all.
 pub fn parse(text: &str) -> Result<Rule, RuleError> {
-    rule(read_any(text)?, false).map_err(|error| error.placed_in(text))
+    rule(read_any(text)?, false).map_err(|errors| first(errors, text))
+}
+
+/// Everything that is wrong with a rule file, in its order; fields are judged when each of them is what it should be.
+pub(super) fn mistakes(text: &str) -> Vec<RuleError> {
+    match serde_saphyr::from_str(text) {
+        Ok(raw) => {
+            let errors = rule(raw, false).err().unwrap_or_default();
+            errors.into_iter().map(|error| error.placed_in(text)).collect()
+        }
+        Err(error) => misshapen(text, &error),
+    }
 }
 
 /// As [`parse`], for a rule that comes with the program: a test has compiled its patterns, and a run
@@ -33,89 +45,100 @@ pub(super) fn parse_embedded(text: &str) -> Result<Rule, RuleError> {
         Some(raw) => raw,
         None => read_any(text)?,
     };
-    rule(raw, true).map_err(|error| error.placed_in(text))
+    rule(raw, true).map_err(|errors| first(errors, text))
 }
 
 /// Reads the file form of any rule.
 pub(super) fn read_any(text: &str) -> Result<RawRule, RuleError> {
-    // Keeping the path to every field takes as long as reading; only what is wrong is read for it again.
-    if let Ok(rule) = serde_saphyr::from_str(text) {
-        return Ok(rule);
-    }
-    let mut field = String::new();
-    let result = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        serde_path_to_error::deserialize(deserializer).map_err(|error| {
-            field = error.path().to_string();
-            error.into_inner()
-        })
-    });
-    result.map_err(|error: serde_saphyr::Error| {
-        let error = error.without_snippet();
-        let mut message = error.to_string();
-        let line = error.location().map(|location| {
-            let place = format!(" at line {}, column {}", location.line(), location.column());
-            message = message.replace(&place, "");
-            usize::try_from(location.line()).unwrap_or(usize::MAX)
-        });
-        // The location of what is not there is the end of what is.
-        let line = line.filter(|_| !message.starts_with("missing field"));
-        let field = if field == "." { String::new() } else { field };
-        RuleError { line, field, fault: Fault::Shape(message) }.placed_in(text)
-    })
+    // Knowing the place of every field takes as long as reading; only what is wrong is read for it again.
+    serde_saphyr::from_str(text).map_err(|error| first(misshapen(text, &error), text))
 }
 
-fn rule(raw: RawRule, embedded: bool) -> Result<Rule, RuleError> {
-    kebab(&raw.id, "id")?;
-    let planning = planning(&raw)?;
-    let (component, scheme) = match (raw.component, raw.scheme) {
-        (Some(raw), Some(scheme)) => (component(raw), scheme),
+fn first(errors: Vec<RuleError>, text: &str) -> RuleError {
+    let first = errors.into_iter().next();
+    first.unwrap_or_else(|| RuleError::at("", Fault::Shape("is no rule".to_owned()))).placed_in(text)
+}
+
+/// What makes a file no rule; `seen` is what the quick reader stopped at.
+fn misshapen(text: &str, seen: &serde_saphyr::Error) -> Vec<RuleError> {
+    match strict::read::<RawRule>(text) {
+        Err(mistakes) => mistakes
+            .into_iter()
+            .map(|mistake| RuleError {
+                line: Some(mistake.line),
+                field: mistake.field,
+                fault: Fault::Shape(mistake.message),
+            })
+            .collect(),
+        // What only the quick reader minds.
+        Ok(_) => {
+            let line = seen.location().map(|location| usize::try_from(location.line()).unwrap_or(usize::MAX));
+            let message = seen.to_string().lines().next().unwrap_or_default().to_owned();
+            vec![RuleError { line, field: String::new(), fault: Fault::Shape(message) }]
+        }
+    }
+}
+
+/// Keeps what is wrong and goes on.
+fn kept<T>(errors: &mut Vec<RuleError>, result: Result<T, RuleError>) -> Option<T> {
+    result.map_err(|error| errors.push(error)).ok()
+}
+
+fn rule(raw: RawRule, embedded: bool) -> Result<Rule, Vec<RuleError>> {
+    let mut errors = Vec::new();
+    kept(&mut errors, kebab(&raw.id, "id"));
+    let planning = kept(&mut errors, planning(&raw));
+    let of = match (raw.component, raw.scheme) {
+        (Some(raw), Some(scheme)) => Ok((component(raw), scheme)),
         (None, None) if raw.pins.is_empty() && raw.claims.is_empty() => {
-            (ComponentTemplate::default(), Scheme::Loose)
+            Ok((ComponentTemplate::default(), Scheme::Loose))
         }
-        (None, _) => {
-            return Err(choice("component", "is needed where there are `pins` or `claims`, or a `scheme`"));
-        }
-        (_, None) => return Err(choice("scheme", "is needed where there is a `component`")),
+        (None, _) => Err(choice("component", "is needed where there are `pins` or `claims`, or a `scheme`")),
+        (_, None) => Err(choice("scheme", "is needed where there is a `component`")),
     };
-    let claims = raw
-        .claims
-        .into_iter()
-        .enumerate()
-        .map(|(at, claim)| match (claim.chart, claim.release, claim.oci) {
+    let of = kept(&mut errors, of);
+    let mut claims = Vec::new();
+    for (at, claim) in raw.claims.into_iter().enumerate() {
+        let claim = match (claim.chart, claim.release, claim.oci) {
             (Some(chart), None, None) => Ok(Claim::Chart(chart)),
             (None, Some(release), None) => Ok(Claim::Release(release)),
             (None, None, Some(oci)) => Ok(Claim::Oci(oci)),
             _ => Err(choice(&format!("claims[{at}]"), "name exactly one of `chart`, `release`, `oci`")),
-        })
-        .collect::<Result<_, _>>()?;
-    let pins: Vec<PinRule> = raw
-        .pins
-        .into_iter()
-        .enumerate()
-        .map(|(at, pin)| self::pin(at, pin, scheme, embedded))
-        .collect::<Result<_, _>>()?;
+        };
+        claims.extend(kept(&mut errors, claim));
+    }
+    let mut pins = Vec::new();
+    for (at, pin) in raw.pins.into_iter().enumerate() {
+        // What a pin is read by matters only where there is one.
+        let scheme = of.as_ref().map_or(Scheme::Loose, |(_, scheme)| *scheme);
+        let Some(pin) = kept(&mut errors, self::pin(at, pin, scheme, embedded)) else { continue };
+        if let Some((component, _)) = &of {
+            kept(&mut errors, placeholders(at, &pin, component));
+        }
+        pins.push(pin);
+    }
     let examples = raw
         .examples
         .into_iter()
         .map(|example| RuleExample { file: example.file, text: example.text, finds: example.finds })
         .collect();
-    for (at, pin) in pins.iter().enumerate() {
-        placeholders(at, pin, &component)?;
+    match (of, planning) {
+        (Some((component, scheme)), Some(planning)) if errors.is_empty() => Ok(Rule {
+            id: raw.id,
+            title: raw.title,
+            why: raw.why,
+            references: raw.references,
+            component,
+            scheme,
+            advisories: raw.advisories,
+            notes: raw.notes,
+            claims,
+            pins,
+            examples,
+            planning,
+        }),
+        _ => Err(errors),
     }
-    Ok(Rule {
-        id: raw.id,
-        title: raw.title,
-        why: raw.why,
-        references: raw.references,
-        component,
-        scheme,
-        advisories: raw.advisories,
-        notes: raw.notes,
-        claims,
-        pins,
-        examples,
-        planning,
-    })
 }
 
 /// The pattern with `\d`, `\w` and `\s` as ASCII: versions and names are, and with the tables of Unicode
@@ -361,4 +384,4 @@ fn choice(field: &str, message: &'static str) -> RuleError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -55,6 +55,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::domain::rule::health::{health_for, runbook_for};
+    use crate::rules::compile::tests::assert_told;
     use crate::rules::{Registry, parse};
 
     const GOOD: &str = "\
@@ -84,18 +85,14 @@ runbook:
 
     #[test]
     fn every_error_names_its_line_and_field() {
-        for (from, to, line, expected) in [
+        let changes = [
             ("30m", "30", 6, "`health.window`: write a duration such as `30m`"),
             ("30m", "0s", 6, "`health.window`: write a duration"),
             ("certificate_ready", "certificate", 7, "`health.counts[0]`: there is no such check"),
-            ("storage", "disk", 8, "unknown field `disk`"),
+            ("storage", "disk", 8, "`health.disk`: unknown field"),
             ("Look at the operator's log.", "''", 10, "`runbook[0]`: say what to do"),
-        ] {
-            let text = GOOD.replacen(from, to, 1);
-            let error = parse(&text).expect_err(&text);
-            assert_eq!(error.line, Some(line), "{error}");
-            assert!(error.to_string().contains(expected), "{error}");
-        }
+        ];
+        assert_told(GOOD, &changes);
         let empty = GOOD
             .replace("  window: 30m\n  counts: [certificate_ready]\n  storage: true\n", "")
             .replace("health:", "health: {}");

@@ -104,13 +104,17 @@ impl Loading {
         let rule = match read {
             Ok(rule) => rule,
             Err(error) => {
-                self.problems.push(Problem {
+                let mut errors = compile::mistakes(text);
+                if errors.is_empty() {
+                    errors.push(error);
+                }
+                self.problems.extend(errors.into_iter().map(|error| Problem {
                     category: Category::Configuration,
                     file: Some(file.to_owned()),
                     line: error.line,
                     upstream: None,
                     message: error.to_string(),
-                });
+                }));
                 return;
             }
         };
@@ -254,7 +258,8 @@ mod tests {
         ]);
         assert_eq!(registry.get("longhorn").unwrap().component.id, "x");
         assert!(registry.get("k3s").is_some());
-        let files: Vec<_> = problems.iter().filter_map(|problem| problem.file.as_deref()).collect();
+        let mut files: Vec<_> = problems.iter().filter_map(|problem| problem.file.as_deref()).collect();
+        files.dedup();
         assert_eq!(files, [".gitops-updater/rules/broken.yaml", ".gitops-updater/rules/unknown.yaml"]);
     }
 

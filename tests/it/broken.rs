@@ -308,10 +308,13 @@ fn rule_files_that_are_wrong_are_told_and_the_others_hold() {
     let report = bounded(&world, 400, &[]);
     assert_eq!(report["summary"]["total_updates"], 6, "{}", reduced(&report));
     insta::assert_snapshot!(problems(&report), @r"
-    problem (configuration) .gitops-updater/rules/binary.yaml:1: unexpected character: `\u{0}'
-    problem (configuration) .gitops-updater/rules/cut.yaml:1: `id`: expected string scalar
+    problem (configuration) .gitops-updater/rules/binary.yaml:1: not valid YAML: unexpected character: `\u{0}'
+    problem (configuration) .gitops-updater/rules/cut.yaml:1: not valid YAML: unclosed bracket '['
     problem (configuration) .gitops-updater/rules/huge.yaml: is too large for a rule (1 MiB)
-    problem (configuration) .gitops-updater/rules/nothing.yaml:1: unexpected end of input
-    problem (configuration) .gitops-updater/rules/unknown.yaml:3: `whatever`: unknown field `whatever`, expected one of id, title, why, references, component, scheme, advisories, notes, claims, about, provides, after, ladder, compatibility, preconditions, revert, health, runbook, pins, examples
+    problem (configuration) .gitops-updater/rules/nothing.yaml:1: `id` is missing
+    problem (configuration) .gitops-updater/rules/nothing.yaml:1: `title` is missing
+    problem (configuration) .gitops-updater/rules/nothing.yaml:1: `why` is missing
+    problem (configuration) .gitops-updater/rules/unknown.yaml:1: `why` is missing
+    problem (configuration) .gitops-updater/rules/unknown.yaml:3: `whatever`: unknown field
     ");
 }

@@ -18,7 +18,8 @@ fn init_writes_a_file_that_check_accepts_and_never_overwrites_it() {
     --- stdout
     ./.gitops-updater.yaml: ok
       detection: asked in every run, without pre-releases, announced
-      policy: patch review, minor review, major manual, prerelease skip, digest review, of any age, ranges kept, verified in the cluster
+      policy: patch review, minor review, major manual, prerelease skip, digest
+        review, of any age, ranges kept, verified in the cluster
     --- stderr
     ");
     fs::write(folder.path().join(".gitops-updater.yaml"), "# mine\n").unwrap();
@@ -38,6 +39,33 @@ fn init_prints_the_example_on_request() {
     let text = run(&folder, &["config", "init", "--output", "-"]);
     assert!(text.contains("\ndetection:\n"), "{text}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// A mistake of one file hid those of the other, and types were named as Rust does.
+#[test]
+fn check_tells_all_that_is_wrong_with_the_configuration_and_the_rules_beside_it() {
+    let folder = folder();
+    fs::create_dir_all(folder.path().join(".gitops-updater/rules")).unwrap();
+    let text =
+        "windows: [{cron: 99 2 * * 6, duration: 4h, time_zone: Europe/Berln}]\nlimits: {per_hour: many}\n";
+    fs::write(folder.path().join(".gitops-updater.yaml"), text).unwrap();
+    let rule = "id: mine\nscheme: semvre\npins: 1\n";
+    fs::write(folder.path().join(".gitops-updater/rules/mine.yaml"), rule).unwrap();
+    insta::assert_snapshot!(run(&folder, &["config", "check"]), @r"
+    exit_code: 3
+    --- stdout
+    --- stderr
+    error: configuration `./.gitops-updater.yaml` has 3 errors
+      ./.gitops-updater.yaml:1:18: windows[0].cron: `99 2 * * 6` is not a cron expression of five fields: minute, hour, day of month, month, day of week (such as `0 2 * * 6`)
+      ./.gitops-updater.yaml:1:55: windows[0].time_zone: unknown time zone `Europe/Berln`; zones are named as in `Europe/Berlin`
+      ./.gitops-updater.yaml:2:20: limits.per_hour: expected a whole number, found `many`
+      1 rule file of the repository has mistakes
+      .gitops-updater/rules/mine.yaml:1: `title` is missing
+      .gitops-updater/rules/mine.yaml:1: `why` is missing
+      .gitops-updater/rules/mine.yaml:2: `scheme`: unknown word `semvre`; did you mean `semver`?
+      .gitops-updater/rules/mine.yaml:3: `pins`: expected a list, found the number 1
+    hint: rules/README.md of the program explains every field
+    ");
 }
 
 #[test]

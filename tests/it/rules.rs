@@ -209,9 +209,9 @@ fn rule_files_that_cannot_be_used_are_3_with_line_and_field_and_the_others_are_s
     assert!(listed.stdout.contains("search-cluster") && listed.stdout.contains("k3s"), "{listed}");
     snapshot!(listed.stderr, @r"
     error: 3 rule files of the repository have mistakes
-      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field `knid`, expected one of group, kind, except, objects, kustomize, values, file, lines, within
+      .gitops-updater/rules/a.yaml:8: `pins[0].in.knid`: unknown field; did you mean `kind`?
       .gitops-updater/rules/b.yaml:4: `component.id`: `{nmae}` is filled in by nothing; there are `{kind}`, `{name}`, `{namespace}`
-      .gitops-updater/rules/c.yaml:1: `id`: expected string scalar
+      .gitops-updater/rules/c.yaml:1: not valid YAML: unclosed bracket '['
     hint: rules/README.md of the program explains every field
     ");
     assert_eq!(sandbox.run(["rules", "show", "k3s"]).exit_code, 3);

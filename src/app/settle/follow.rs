@@ -10,6 +10,7 @@ use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::forge::{Forge, PullRequestState};
 use crate::app::pass::{Error, UnderWay};
+use crate::domain::message::OWN_PREFIX;
 use crate::domain::notice::kind_of;
 use crate::domain::settle::line::{Merged, Seen};
 use crate::domain::settle::memory::{Memory, Remembered, WAY_BACK};
@@ -245,7 +246,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     continue;
                 }
             };
-            for status in statuses.iter().filter(|status| !status.context.starts_with("gitops-updater/")) {
+            for status in statuses.iter().filter(|status| !status.context.starts_with(OWN_PREFIX)) {
                 look.take_status(&commit, status);
             }
         }

@@ -238,7 +238,7 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     if let Some(switch) = done.kill_switch {
         lines.put(0, &format!("Everything is stopped by the kill switch; {} to go on.", switch.undo()));
     }
-    lines.put(0, &headline(passed, if dry_run { "Would" } else { "Did" }));
+    lines.put(0, &headline(passed, if dry_run { "Would do" } else { "Did" }));
     for effect in &done.effects {
         lines.whole(&format!("  {effect}"));
     }

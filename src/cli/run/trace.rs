@@ -7,7 +7,7 @@ use crate::app::notify::Delivered;
 use crate::app::pass::Done;
 use crate::cli::access::Access;
 use crate::cli::error::CommandError;
-use crate::cli::workplace::git_credentials;
+use crate::cli::identity::git_credentials;
 use crate::config::{self, Config};
 use crate::domain::report::Report;
 use crate::metrics::{Numbers, Totals};

@@ -21,7 +21,7 @@ mod tests;
 pub use commit::{Reverts, Stops, Trailers, is_commit_of};
 pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
-pub use names::{BRANCH_PREFIX, branch_name};
+pub use names::{BRANCH_PREFIX, OWN_PREFIX, branch_name};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
 pub use rollback::{GoingBack, left_comment, left_versions, reverted_updates};
 pub use section::Section;

@@ -2,8 +2,10 @@
 
 use sha2::{Digest as _, Sha256};
 
+/// What every branch, label and commit status of ours begins with.
+pub const OWN_PREFIX: &str = "gitops-updater/";
 /// What every branch of ours begins with.
-pub const BRANCH_PREFIX: &str = "gitops-updater/";
+pub const BRANCH_PREFIX: &str = OWN_PREFIX;
 /// Most characters of a part of a name.
 const MAX_PART: usize = 60;
 

@@ -70,6 +70,17 @@ pub enum Opening {
     },
 }
 
+/// An expression of five fields, and its text with single blanks.
+fn read_cron(cron: &str) -> Result<(Crontab, String), WindowError> {
+    let text = cron.split_whitespace().collect::<Vec<_>>().join(" ");
+    let wrong = || WindowError::Cron { text: text.chars().take(80).collect() };
+    if text.split(' ').count() != 5 || text.len() > 200 {
+        return Err(wrong());
+    }
+    let parsed = cronexpr::parse_crontab(&format!("{text} UTC")).map_err(|_| wrong())?;
+    Ok((parsed, text))
+}
+
 impl Window {
     /// A window that opens at the times of `cron` in `zone` and stays open for `duration`; `by` is the configuration
     /// key or option that asked for it.
@@ -78,21 +89,39 @@ impl Window {
     ///
     /// When the expression cannot be read or never comes, and when the duration is out of bounds.
     pub fn new(cron: &str, duration: Duration, zone: TimeZone, by: &str) -> Result<Self, WindowError> {
-        let text = cron.split_whitespace().collect::<Vec<_>>().join(" ");
-        let wrong = || WindowError::Cron { text: text.chars().take(80).collect() };
-        if text.split(' ').count() != 5 || text.len() > 200 {
-            return Err(wrong());
-        }
-        let parsed = cronexpr::parse_crontab(&format!("{text} UTC")).map_err(|_| wrong())?;
-        if !(MIN_DURATION..=MAX_DURATION).contains(&duration) {
-            return Err(WindowError::Duration);
-        }
+        let (parsed, text) = read_cron(cron)?;
+        Self::check_duration(duration)?;
         let window = Self { cron: parsed, text, duration, zone, by: by.to_owned() };
-        // From any day, every date comes within four years, but for those that do not exist.
-        if window.after(DateTime::constant(2023, 12, 31, 23, 59, 0, 0)).is_none() {
-            return Err(WindowError::Never { text: window.text });
+        match window.comes() {
+            true => Ok(window),
+            false => Err(WindowError::Never { text: window.text }),
         }
-        Ok(window)
+    }
+
+    /// Whether a window could open at the times of an expression, whatever its zone.
+    ///
+    /// # Errors
+    ///
+    /// When the expression cannot be read or never comes.
+    pub fn check_cron(cron: &str) -> Result<(), WindowError> {
+        Self::new(cron, MIN_DURATION, TimeZone::UTC, "").map(drop)
+    }
+
+    /// Whether a window may be open for that long.
+    ///
+    /// # Errors
+    ///
+    /// [`WindowError::Duration`].
+    pub fn check_duration(duration: Duration) -> Result<(), WindowError> {
+        match (MIN_DURATION..=MAX_DURATION).contains(&duration) {
+            true => Ok(()),
+            false => Err(WindowError::Duration),
+        }
+    }
+
+    /// From any day, every date comes within four years, but for those that do not exist.
+    fn comes(&self) -> bool {
+        self.after(DateTime::constant(2023, 12, 31, 23, 59, 0, 0)).is_some()
     }
 
     /// The configuration key or option that asked for it.

@@ -5,9 +5,8 @@ use serde_json::json;
 use super::client::Ask;
 use super::{GithubForge, Repository, segment, wire};
 use crate::app::forge::{Checks, CommitStatus, ForgeResult, StatusState};
+use crate::domain::message::OWN_PREFIX;
 
-/// Contexts below this are our own: what we say of a change is no evidence for it.
-const OWN: &str = "gitops-updater/";
 /// Longest description, in characters (REST documentation, "Create a commit status").
 const DESCRIPTION_LIMIT: usize = 140;
 
@@ -30,7 +29,8 @@ impl GithubForge {
             }
         }
         for status in self.read_statuses(repository, commit).await? {
-            if status.context.starts_with(OWN) {
+            // What we say of a change ourselves is no evidence for it.
+            if status.context.starts_with(OWN_PREFIX) {
                 continue;
             }
             match status.state.as_str() {

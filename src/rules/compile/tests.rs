@@ -13,16 +13,65 @@ pins:
     upstream: {type: github_releases, repository: example/app}
 ";
 
+/// One mistake was told, and the next one only when that was mended.
+#[test]
+fn every_mistake_of_a_file_is_told_at_once_in_words_of_people() {
+    let told = |text: &str| -> Vec<String> {
+        let found = mistakes(text).into_iter();
+        found.map(|error| format!("{}: {error}", error.line.unwrap_or_default())).collect()
+    };
+    assert_eq!(told(GOOD), [""; 0]);
+    let text = GOOD
+        .replace("title: App\n", "title: [a]\n")
+        .replace("why: because\n", "")
+        .replace("scheme: semver", "scheme: semvre")
+        .replace("{kind: App}", "{knid: App, within: x, values: 1}");
+    assert_eq!(
+        told(&text),
+        [
+            "1: `why` is missing",
+            "2: `title`: expected text, found a list",
+            "4: `scheme`: unknown word `semvre`; did you mean `semver`?",
+            "7: `pins[0].in.knid`: unknown field; did you mean `kind`?",
+            "7: `pins[0].in.within`: expected a whole number, found `x`",
+            "7: `pins[0].in.values`: expected `true` or `false`, found the number 1",
+        ]
+    );
+    let text = GOOD.replace("id: app\n", "id: An App\n").replace("/spec/version", "/spec//version");
+    assert_eq!(
+        told(&text),
+        [
+            "1: `id`: use lower-case letters, digits and `-`",
+            "9: `pins[0].version`: route `/spec//version` has an empty part",
+        ]
+    );
+}
+
+/// Holds that a good rule is wrong in one place after each change, which is told with its line in these words.
+#[track_caller]
+pub(in crate::rules) fn assert_told(good: &str, changes: &[(&str, &str, usize, &str)]) {
+    assert!(parse(good).is_ok());
+    let mut wrong = vec![];
+    for (from, to, line, expected) in changes {
+        let text = good.replacen(from, to, 1);
+        assert_ne!(text, good, "{from}");
+        let error = parse(&text).expect_err(&text);
+        let told = (error.line, error.to_string());
+        if told.0 != Some(*line) || !told.1.starts_with(expected) || told.1.contains(" at line ") {
+            wrong.push(format!("{to}: {told:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_error_names_its_line_and_field() {
-    assert!(parse(GOOD).is_ok());
-    let mut wrong = vec![];
-    for (from, to, line, expected) in [
-        ("title: App\n", "", 1, "missing field `title`"),
-        ("why:", "wyh:", 3, "`wyh`: unknown field `wyh`"),
+    let changes = [
+        ("title: App\n", "", 1, "`title` is missing"),
+        ("why:", "wyh:", 1, "`why` is missing"),
         ("id: app\n", "id: An App\n", 1, "`id`: use lower-case letters, digits and `-`"),
-        ("scheme: semver", "scheme: calver", 5, "`scheme`: unknown variant `calver`"),
-        ("kind: App}", "knid: App}", 8, "`pins[0].in.knid`: unknown field `knid`"),
+        ("scheme: semver", "scheme: calver", 5, "`scheme`: unknown word `calver`"),
+        ("kind: App}", "knid: App}", 8, "`pins[0].in.knid`: unknown field; did you mean `kind`?"),
         ("in: {kind: App}", "in: {}", 8, "`pins[0].in`: say exactly one of objects"),
         ("/spec/version", "/spec//version", 9, "`pins[0].version`: route `/spec//version` has an empty part"),
         (
@@ -71,16 +120,8 @@ fn every_error_names_its_line_and_field() {
         ("github_releases", "github", 10, "`pins[0].upstream"),
         ("pins:", "claims: [{chart: a, oci: b}]\npins:", 6, "`claims[0]`: name exactly one of `chart`"),
         ("pins:", "pins: [", 7, ""),
-    ] {
-        let text = GOOD.replacen(from, to, 1);
-        assert_ne!(text, GOOD, "{from}");
-        let error = parse(&text).expect_err(&text);
-        let told = (error.line, error.to_string());
-        if told.0 != Some(line) || !told.1.starts_with(expected) || told.1.contains(" at line ") {
-            wrong.push(format!("{to}: {told:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    ];
+    assert_told(GOOD, &changes);
 }
 
 #[test]

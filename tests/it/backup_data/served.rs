@@ -196,9 +196,12 @@ fn point_that_is_made_beside_a_cluster_says_that_it_has_no_data_and_why() {
     };
     let near = ["--kubeconfig", "kubeconfig"];
     let said = create("near", &near);
-    assert!(said.contains("Not backed up") && said.contains("`backup.data` is not configured"), "{said}");
+    assert!(
+        said.contains("Not backed up") && said.contains("the configuration asks for none (`backup.data`"),
+        "{said}"
+    );
     let said = create("configured", &[near[0], near[1], "--config", "config.yaml"]);
-    assert!(said.contains("`--component` names whose data is wanted"), "{said}");
+    assert!(said.contains("no component was named; `--component ID` backs up"), "{said}");
     let said = create("alone", &[]);
     assert!(!said.contains("Not backed up"), "{said}");
 }

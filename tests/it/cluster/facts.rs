@@ -193,16 +193,22 @@ fn cluster_that_cannot_be_asked_is_an_error_that_says_why() {
 #[test]
 fn file_of_facts_that_cannot_be_used_is_refused_with_what_was_meant() {
     let sandbox = Sandbox::with_repo("home");
-    sandbox.write("facts.yaml", "kubernetes: v1.33.4+k3s1\nnode:\n- {name: one}\n");
+    sandbox.write(
+        "facts.yaml",
+        "kubernetes: [v1.33.4+k3s1]\nnode: [{name: one}]\nflux: 5\nlonghorn: {old_engines: -3}\n",
+    );
     sandbox.write("empty.yaml", "\n");
     let mut told = String::new();
     for file in ["facts.yaml", "empty.yaml", ".", "/dev/null", "/dev/zero", "missing.yaml"] {
         told += &sandbox.run(["plan", "--offline", "--facts", file]).exited(1).stderr;
     }
     insta::assert_snapshot!(told, @r"
-    error: cannot understand the facts in `facts.yaml`
-      caused by: unknown field `node`, expected one of `taken_at`, `kubernetes`, `nodes`, `flux`, `longhorn`, `helm_releases` at line 2 column 1
-    hint: did you mean `nodes`?
+    error: the facts in `facts.yaml` have 4 mistakes
+      facts.yaml:1:13: kubernetes: expected text, found a list
+      facts.yaml:2:1: node: unknown field; did you mean `nodes`?
+      facts.yaml:3:7: flux: expected a mapping, found the number 5
+      facts.yaml:4:25: longhorn.old_engines: expected a whole number of 0 or more, found the number -3
+    hint: `gitops-updater facts --output FILE` writes such a file
     error: cannot read the facts in `empty.yaml`: it is empty
     hint: `gitops-updater facts --output FILE` writes such a file
     error: cannot read the facts in `.`: it is a folder

@@ -42,12 +42,12 @@ fn asked(cluster: &FakeCluster) -> Vec<String> {
 }
 
 #[rstest]
-#[case::run("run")]
-#[case::verify("verify")]
-fn pass_takes_the_lease_and_gives_it_back(#[case] command: &str) {
+#[case::run(&["run", "--offline"])]
+#[case::verify(&["verify"])]
+fn pass_takes_the_lease_and_gives_it_back(#[case] command: &[&str]) {
     let cluster = FakeCluster::start();
     let sandbox = sandbox(&cluster, ADMIN);
-    let done = sandbox.run([command, "--offline", "--cluster", "--wait", "0s"]);
+    let done = sandbox.run(command.iter().chain(&["--cluster", "--wait", "0s"]));
     assert_eq!(done.exit_code, 0, "{}", done.stderr);
     assert_eq!(asked(&cluster), ["GET", "POST", "PUT"]);
     assert_eq!(lease(&cluster, "default").unwrap()["spec"]["holderIdentity"], "");
@@ -75,15 +75,15 @@ fn lease_is_in_the_namespace_of_the_context() {
 }
 
 #[rstest]
-#[case::run(&["run"], 0)]
-#[case::propose(&["propose", "--component", "k3s"], 0)]
+#[case::run(&["run", "--offline"], 0)]
+#[case::propose(&["propose", "--offline", "--component", "k3s"], 0)]
 #[case::verify(&["verify"], 23)]
 fn pass_that_finds_another_at_work_does_nothing(#[case] command: &[&str], #[case] code: i32) {
     let cluster = FakeCluster::start();
     let sandbox = sandbox(&cluster, ADMIN);
     held_by_another(&cluster, "2099-01-01T00:00:00.000000Z");
     let before = sandbox.git().run(["for-each-ref"]);
-    let done = sandbox.run(command.iter().chain(&["--offline", "--cluster"]));
+    let done = sandbox.run(command.iter().chain(&["--cluster"]));
     assert_eq!((done.exit_code, done.stdout.as_str()), (code, ""), "{}", done.stderr);
     let said = "another pass is at work: `other` has the lease `default/gitops-updater` until 2099-01-01T00:05:10Z; \
                 nothing was done";

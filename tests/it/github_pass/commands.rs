@@ -12,7 +12,7 @@ use gitops_updater::repo::write::{Person, Remote, WriteRepo};
 use gitops_updater::state::{StateStore, Transition};
 
 use crate::support::git::Git;
-use crate::support::sandbox::{Sandbox, copy};
+use crate::support::sandbox::Sandbox;
 
 use super::world::{LATER, MUCH_LATER, NOW, World};
 
@@ -189,10 +189,7 @@ fn helm_that_is_at_hand_shows_what_is_rendered_otherwise() {
 
 /// The example with a clone as `origin` that is no GitHub.
 pub(super) fn example() -> Sandbox {
-    let sandbox = Sandbox::with_empty_repo();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/example");
-    copy(&example.join("repo"), sandbox.work());
-    sandbox.git().commit_all("Begin");
+    let sandbox = crate::example::begun();
     let origin = sandbox.work().with_file_name("origin.git");
     sandbox.git().run(["clone", "--quiet", "--bare", ".", origin.to_str().unwrap()]);
     sandbox.git().run(["remote", "add", "origin", origin.to_str().unwrap()]);

@@ -12,6 +12,18 @@ fn proposes(world: &World, login: &str) {
     world.quiet(LATER);
 }
 
+/// A world in which the program acts as this App, after a pass in the App's name.
+fn proposes_as(app: App) -> World {
+    let mut world = World::at(VirtualTime::of_the_machine());
+    let login = app.account.login.clone();
+    world.forge.github().app = Some(App { id: "123".to_owned(), ..app });
+    world.variables = vec![("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", APP_KEY.to_owned())];
+    let api = world.forge.served.url.clone();
+    world.configure_with("", &format!("forge: {{api_url: '{api}', app: {{id: 123}}}}\n"));
+    proposes(&world, &login);
+    world
+}
+
 #[test]
 fn token_of_a_person_proposes_in_that_name() {
     let mut world = World::new();
@@ -22,29 +34,15 @@ fn token_of_a_person_proposes_in_that_name() {
 
 #[test]
 fn app_proposes_in_its_name_with_a_token_that_it_makes() {
-    let mut world = World::at(VirtualTime::of_the_machine());
-    let app = App { id: "123".to_owned(), ..App::new() };
-    let login = app.account.login.clone();
-    world.forge.github().app = Some(app);
-    world.variables = vec![("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", APP_KEY.to_owned())];
-    let api = world.forge.served.url.clone();
-    world.configure_with("", &format!("forge: {{api_url: '{api}', app: {{id: 123}}}}\n"));
-    proposes(&world, &login);
+    proposes_as(App::new());
 }
 
 /// A pass that watches a cluster is longer than the hour that a token lasts: here each is about to end as soon as it is
 /// made, and ends with the next one.
 #[test]
 fn token_of_an_app_is_made_anew_for_git_as_well() {
-    let mut world = World::at(VirtualTime::of_the_machine());
     let (lifetime, one_at_a_time) = (jiff::SignedDuration::from_mins(4), true);
-    let app = App { id: "123".to_owned(), lifetime, one_at_a_time, ..App::new() };
-    let login = app.account.login.clone();
-    world.forge.github().app = Some(app);
-    world.variables = vec![("GITOPS_UPDATER_GITHUB_PRIVATE_KEY", APP_KEY.to_owned())];
-    let api = world.forge.served.url.clone();
-    world.configure_with("", &format!("forge: {{api_url: '{api}', app: {{id: 123}}}}\n"));
-    proposes(&world, &login);
+    let world = proposes_as(App { lifetime, one_at_a_time, ..App::new() });
     assert!(world.forge.github().app.as_ref().unwrap().tokens > 10);
 }
 

@@ -299,13 +299,33 @@ fn backup_points_are_made_listed_shown_and_restored() {
     made backup point `mine` of `main` at 7113c2792a, 1 component
     ----- stderr -----
     ");
+    // The second one said that it had been made.
+    for now in ["2026-08-23T10:00:00Z", "2026-08-24T10:00:00Z"] {
+        let again = sandbox.run(["backup", "create", "--backup-id", "mine", "--now", now]).exited(0);
+        let said = "backup point `mine` is there already, made 2026-08-23T10:00:00Z of `main` at 7113c2792a; nothing is \
+                    changed";
+        assert_eq!(again.said(), said);
+    }
+    let point = || sandbox.git().run(["rev-parse", "refs/gitops-updater/backups/mine"]);
+    let made = point();
     snapshot!(sandbox.run(["backup", "create", "--backup-id", "mine", "--reason", "again"]), @r"
     exit_code: 1
     ----- stdout -----
     ----- stderr -----
     error: cannot make backup point `mine`: there is one, and backup points are never changed
+      it was made 2026-08-23T10:00:00Z of `main` at [commit]
     hint: give another id with `--backup-id`, or none
     ");
+    // Whose data? There is no cluster to ask.
+    snapshot!(sandbox.run(["backup", "create", "--component", "k3s"]), @r"
+    exit_code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: `--component` names whose data is backed up, and no cluster is named that has it
+    hint: add `--cluster` (or `--kubeconfig FILE`), or leave `--component` out: a backup point holds all files
+    ");
+    let unknown = sandbox.run(["backup", "create", "--component", "k3d"]).exited(2);
+    assert!(unknown.stderr.contains("k3d") && unknown.stderr.contains("k3s"), "{unknown}");
     snapshot!(sandbox.run(["backup", "create", "--backup-id", "../heads/main"]), @r"
     exit_code: 2
     ----- stdout -----
@@ -334,6 +354,9 @@ fn backup_points_are_made_listed_shown_and_restored() {
     drop(sandbox.run(["pr", "merge", "1"]).exited(0));
     sandbox.write("README.md", "Another lab\n");
     sandbox.git().commit_all("Rename");
+    let other = sandbox.run(["backup", "create", "--backup-id", "mine"]).exited(1);
+    assert!(other.stderr.contains("backup points are never changed"), "{other}");
+    assert_eq!(point(), made);
     // What does harm is refused as by `rollback`, and nothing is made.
     let refused = sandbox.run(["backup", "restore", "mine", "--component", "k3s"]).exited(1);
     for part in ["stay cordoned", "--accept-harm nodes-stay-cordoned"] {

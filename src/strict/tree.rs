@@ -1,6 +1,6 @@
 //! Reads YAML text into a small tree in which every value knows its place.
 //!
-//! Knows nothing of the configuration's fields. Bounded in nodes and depth, so that aliases cannot blow
+//! Knows nothing of the fields of any file. Bounded in nodes and depth, so that aliases cannot blow
 //! a small file up; duplicate keys, merge keys and tags are errors, because each of them makes two
 //! people read the same file differently.
 
@@ -15,13 +15,13 @@ const MAX_DEPTH: usize = 32;
 
 /// 1-based line and column (in characters).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) line: usize,
-    pub(super) column: usize,
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
 }
 
 impl Place {
-    pub(super) const START: Self = Self { line: 1, column: 1 };
+    pub(crate) const START: Self = Self { line: 1, column: 1 };
 
     fn of(span: &Span) -> Self {
         Self { line: span.start.line(), column: span.start.col() + 1 }
@@ -30,16 +30,16 @@ impl Place {
 
 /// One step from a value to a value inside it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(String),
     Index(usize),
 }
 
 /// Way from the top of the file to a value.
-pub(super) type Path = Vec<Step>;
+pub(crate) type Path = Vec<Step>;
 
 /// A path as people write it: `upstreams.map[0].to`, `detection["helm/monitoring/*"].channel`.
-pub(super) fn path_text(path: &[Step]) -> String {
+pub(crate) fn path_text(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
@@ -63,7 +63,7 @@ fn is_plain_key(key: &str) -> bool {
 }
 
 /// Untrusted text for a message: bounded; the caller quotes it.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const MAX: usize = 60;
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX).collect();
     if text.chars().nth(MAX).is_some() { format!("{clean}…") } else { clean }
@@ -71,14 +71,14 @@ pub(super) fn shorten(text: &str) -> String {
 
 /// A value and where it begins.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
 }
 
 /// What a value is.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// `plain` is false for quoted and block scalars, which are always text.
     Scalar {
         text: String,
@@ -90,15 +90,15 @@ pub(super) enum Kind {
 
 /// A key of a mapping and its value.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_place: Place,
-    pub(super) value: Node,
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_place: Place,
+    pub(crate) value: Node,
 }
 
 impl Node {
     /// The place of the value at `path`, or of the nearest value around it that exists.
-    pub(super) fn place_of(&self, path: &[Step]) -> Place {
+    pub(crate) fn place_of(&self, path: &[Step]) -> Place {
         let mut node = self;
         for step in path {
             let next = match (&node.kind, step) {
@@ -117,7 +117,7 @@ impl Node {
     }
 
     /// Whether this is YAML's null: nothing, `~` or `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
@@ -140,21 +140,21 @@ impl Node {
 
 /// A file that cannot be read as one YAML document.
 #[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub(super) place: Place,
-    pub(super) path: Path,
-    pub(super) message: String,
+pub(crate) struct SyntaxError {
+    pub(crate) place: Place,
+    pub(crate) path: Path,
+    pub(crate) message: String,
 }
 
 /// What was read: the document (`None` for an empty file) and the keys given twice.
 #[derive(Debug)]
-pub(super) struct Tree {
-    pub(super) root: Option<Node>,
-    pub(super) duplicates: Vec<SyntaxError>,
+pub(crate) struct Tree {
+    pub(crate) root: Option<Node>,
+    pub(crate) duplicates: Vec<SyntaxError>,
 }
 
 /// Reads one YAML document.
-pub(super) fn read(text: &str) -> Result<Tree, SyntaxError> {
+pub(crate) fn read(text: &str) -> Result<Tree, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader =
         Reader { events: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0, duplicates: vec![] };
@@ -197,7 +197,7 @@ where
             match event {
                 Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd => {}
                 event if root.is_none() => root = Some(self.node(event, place, &mut path)?),
-                _ => return Err(fail(place, &path, "a second document; the configuration is one document")),
+                _ => return Err(fail(place, &path, "a second document; the file is one document")),
             }
         }
         Ok(root.filter(|node| !node.is_null()))

@@ -1,4 +1,4 @@
-//! Reads a tree into the raw structures, and collects every error instead of stopping at the first.
+//! Reads a tree into structures, and collects every error instead of stopping at the first.
 //!
 //! serde stops at the first error. Here the value that made it is noted, left out, and the tree is read
 //! again until nothing is wrong any more, so that one look at the messages is enough to mend a file.
@@ -12,14 +12,15 @@ use serde::de::{
     Unexpected, Visitor,
 };
 
+use super::blank::Blank;
 use super::tree::{Entry, Kind, Node, Path, Place, Step, shorten};
 
 /// Errors named for one file; more would not help anybody.
-pub(super) const MAX_ERRORS: usize = 50;
+pub(crate) const MAX_ERRORS: usize = 50;
 
 /// What is wrong with a value.
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A key that nobody knows.
     UnknownField { expected: &'static [&'static str] },
     /// A key that must be there.
@@ -30,12 +31,23 @@ pub(super) enum What {
 
 /// One error of reading, with its place once it is known.
 #[derive(Debug, Clone)]
-pub(super) struct ReadError {
-    pub(super) at: Option<(Path, Place)>,
-    pub(super) what: What,
+pub(crate) struct ReadError {
+    pub(crate) at: Option<(Path, Place)>,
+    pub(crate) what: What,
 }
 
 impl ReadError {
+    /// Whether it is a key of the mapping at `path` by which `field` was meant.
+    fn is_slip_of(&self, path: &Path, field: &str) -> bool {
+        let (What::UnknownField { expected }, Some((place, _))) = (&self.what, &self.at) else {
+            return false;
+        };
+        match place.split_last() {
+            Some((Step::Key(key), around)) => around == path && close_word(key, expected) == Some(field),
+            _ => false,
+        }
+    }
+
     fn at(mut self, path: &Path, place: Place) -> Self {
         self.at.get_or_insert_with(|| (path.clone(), place));
         self
@@ -73,12 +85,51 @@ impl de::Error for ReadError {
         Self { at: None, what: What::MissingField(field) }
     }
 
+    fn unknown_variant(found: &str, expected: &'static [&'static str]) -> Self {
+        let known = suggestion(found, expected.iter().copied());
+        Self::custom(format_args!("unknown word `{}`{known}", shorten(found)))
+    }
+
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
+        let expected = expected_text(&expected.to_string(), &found);
         Self::custom(format_args!("expected {expected}, found {}", found_text(found)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::invalid_type(found, expected)
+    }
+}
+
+/// What serde and the derived readers expect, in words for people: they name Rust's types.
+fn expected_text(expected: &str, found: &Unexpected<'_>) -> String {
+    // A number of the wrong size is told the right ones.
+    let is_number = matches!(found, Unexpected::Unsigned(_) | Unexpected::Signed(_));
+    let whole = |most: u64| match is_number {
+        true => format!("a whole number from 0 to {most}"),
+        false => "a whole number".to_owned(),
+    };
+    match expected {
+        "u8" => whole(u8::MAX.into()),
+        "u16" => whole(u16::MAX.into()),
+        "u32" => whole(u32::MAX.into()),
+        "u64" | "usize" if is_number => "a whole number of 0 or more".to_owned(),
+        _ => in_words(expected).to_owned(),
+    }
+}
+
+/// What serde expects, in words for people.
+pub(super) fn in_words(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a boolean" => "`true` or `false`",
+        "a string" => "text",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        // Structures without words of their own.
+        named if named.starts_with("struct ") || named.starts_with("internally tagged enum ") => "a mapping",
+        named if named.starts_with("enum ") || named == "variant identifier" => "a word",
+        own => own,
     }
 }
 
@@ -97,7 +148,7 @@ fn found_text(found: Unexpected<'_>) -> String {
 }
 
 /// `; did you mean …?`, or the words that exist when there are few, or nothing.
-pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     if let Some(close) = close_word(word, &known) {
         return format!("; did you mean `{close}`?");
@@ -110,7 +161,7 @@ pub(super) fn suggestion<'a>(word: &str, known: impl Iterator<Item = &'a str>) -
 }
 
 /// The known word that `word` was probably meant to be.
-pub(super) fn close_word<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn close_word<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > 60 {
         return None;
     }
@@ -118,40 +169,69 @@ pub(super) fn close_word<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     similar::get_close_matches(plain.as_str(), known, 1, 0.7).first().copied()
 }
 
-/// Reads `root` as a `T`, and returns it with everything that had to be left out.
-///
-/// `None` when nothing sensible is left (the file is a list, for example).
-pub(super) fn read<T: DeserializeOwned>(root: &Node) -> (Option<T>, Vec<ReadError>) {
-    let mut left_out: BTreeSet<Path> = BTreeSet::new();
-    let mut errors = vec![];
+/// What was read, and everything that could not be.
+pub(crate) struct Read<T> {
+    /// `None` when nothing sensible is left (the file is a list, for example).
+    pub(crate) value: Option<T>,
+    pub(crate) errors: Vec<ReadError>,
+    /// Values that were read as if they were not there.
+    pub(crate) left_out: BTreeSet<Path>,
+    /// Fields that are missing, or were left out although they must be there: they were read as if nothing was written
+    /// there, so that what stands beside them is looked at.
+    pub(crate) blank: BTreeSet<Path>,
+}
+
+/// Reads `root` as a `T`.
+pub(crate) fn read<T: DeserializeOwned>(root: &Node) -> Read<T> {
+    let mut read = Read { value: None, errors: vec![], left_out: BTreeSet::new(), blank: BTreeSet::new() };
     loop {
-        let reader = NodeReader { node: root, path: vec![], left_out: &left_out };
-        match T::deserialize(reader) {
-            Ok(value) => return (Some(value), errors),
-            Err(error) => {
-                let error = error.at(&vec![], root.place);
-                let path = error.at.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
-                // A field that was left out for its own error is not missing as well.
-                let known = matches!(error.what, What::MissingField(field) if {
-                    let mut field_path = path.clone();
-                    field_path.push(Step::Key(field.to_owned()));
-                    left_out.contains(&field_path)
-                });
-                if !known {
-                    errors.push(error);
-                }
-                if path.is_empty() || errors.len() >= MAX_ERRORS || !left_out.insert(path) {
-                    return (None, errors);
-                }
+        let without = Without { left_out: &read.left_out, blank: &read.blank };
+        let error = match T::deserialize(NodeReader { node: root, path: vec![], without }) {
+            Ok(value) => return Read { value: Some(value), ..read },
+            Err(error) => error.at(&vec![], root.place),
+        };
+        let path = error.at.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
+        if let Some(blank) = read.blank.iter().find(|blank| path.starts_with(blank)).cloned() {
+            // Nothing is no value there: what is around it goes instead.
+            read.blank.remove(&blank);
+            let around = blank[..blank.len() - 1].to_vec();
+            if around.is_empty() || !read.left_out.insert(around) {
+                return read;
             }
+            continue;
+        }
+        if let What::MissingField(field) = error.what {
+            let mut missing = path.clone();
+            missing.push(Step::Key(field.to_owned()));
+            // A field that was left out for its own error, or is there under a slip of its name, is not missing as well.
+            let is_told = read.left_out.contains(&missing)
+                || read.errors.iter().any(|told| told.is_slip_of(&path, field));
+            if !is_told {
+                read.errors.push(error);
+            }
+            if read.errors.len() >= MAX_ERRORS || !read.blank.insert(missing) {
+                return read;
+            }
+            continue;
+        }
+        read.errors.push(error);
+        if path.is_empty() || read.errors.len() >= MAX_ERRORS || !read.left_out.insert(path) {
+            return read;
         }
     }
+}
+
+/// What is not read as it stands.
+#[derive(Clone, Copy)]
+struct Without<'a> {
+    left_out: &'a BTreeSet<Path>,
+    blank: &'a BTreeSet<Path>,
 }
 
 struct NodeReader<'a> {
     node: &'a Node,
     path: Path,
-    left_out: &'a BTreeSet<Path>,
+    without: Without<'a>,
 }
 
 impl<'a> NodeReader<'a> {
@@ -161,8 +241,10 @@ impl<'a> NodeReader<'a> {
             .visit_map(Entries {
                 entries: entries.iter(),
                 value: None,
+                blank: None,
                 path: self.path,
-                left_out: self.left_out,
+                without: self.without,
+                given: 0,
             })
             .map_err(|error| error.at(&path, place))
     }
@@ -170,7 +252,7 @@ impl<'a> NodeReader<'a> {
     fn sequence<'de, V: Visitor<'de>>(self, items: &'a [Node], visitor: V) -> Result<V::Value, ReadError> {
         let (path, place) = (self.path.clone(), self.node.place);
         visitor
-            .visit_seq(Items { items: items.iter().enumerate(), path: self.path, left_out: self.left_out })
+            .visit_seq(Items { items: items.iter().enumerate(), path: self.path, without: self.without })
             .map_err(|error| error.at(&path, place))
     }
 
@@ -270,20 +352,50 @@ impl<'de> Deserializer<'de> for NodeReader<'_> {
         visitor.visit_newtype_struct(self)
     }
 
+    /// Enums are words.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        let result = match &self.node.kind {
+            Kind::Scalar { text, .. } if !self.node.is_null() => {
+                visitor.visit_enum(IntoDeserializer::<ReadError>::into_deserializer(text.as_str()))
+            }
+            Kind::Scalar { .. } => Err(de::Error::invalid_type(Unexpected::Unit, &"a word")),
+            Kind::Sequence(_) => Err(de::Error::invalid_type(Unexpected::Seq, &"a word")),
+            Kind::Mapping(_) => Err(de::Error::invalid_type(Unexpected::Map, &"a word")),
+        };
+        result.map_err(|error: ReadError| error.at(&self.path, self.node.place))
+    }
+
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct
-        tuple tuple_struct enum ignored_any
+        tuple tuple_struct ignored_any
     }
 }
 
 struct Entries<'a> {
     entries: std::slice::Iter<'a, Entry>,
     value: Option<&'a Entry>,
+    /// A key with nothing behind it.
+    blank: Option<&'a Path>,
+    /// How many of these were given.
+    given: usize,
     path: Path,
-    left_out: &'a BTreeSet<Path>,
+    without: Without<'a>,
 }
 
-impl Entries<'_> {
+impl<'a> Entries<'a> {
+    /// The next field that is read as if nothing was written there.
+    fn next_blank(&mut self) -> Option<&'a Path> {
+        let mut here = self.without.blank.iter().filter(|blank| blank[..blank.len() - 1] == self.path[..]);
+        let blank = here.nth(self.given)?;
+        self.given += 1;
+        Some(blank)
+    }
+
     fn path_to(&self, entry: &Entry) -> Path {
         let mut path = self.path.clone();
         path.push(Step::Key(entry.key.clone()));
@@ -297,8 +409,15 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
         let entry = loop {
             match self.entries.next() {
-                None => return Ok(None),
-                Some(entry) if self.left_out.contains(&self.path_to(entry)) => {}
+                None => {
+                    self.blank = self.next_blank();
+                    let Some(Step::Key(key)) = self.blank.and_then(|path| path.last()) else {
+                        return Ok(None);
+                    };
+                    let key: StrDeserializer<'_, ReadError> = key.as_str().into_deserializer();
+                    return seed.deserialize(key).map(Some);
+                }
+                Some(entry) if self.without.left_out.contains(&self.path_to(entry)) => {}
                 Some(entry) => break entry,
             }
         };
@@ -308,9 +427,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
+        if let Some(path) = self.blank.take() {
+            return seed.deserialize(Blank).map_err(|error| error.at(path, Place::START));
+        }
         let entry = self.value.take().ok_or_else(|| de::Error::custom("a value was read before its key"))?;
         let path = self.path_to(entry);
-        let reader = NodeReader { node: &entry.value, path: path.clone(), left_out: self.left_out };
+        let reader = NodeReader { node: &entry.value, path: path.clone(), without: self.without };
         seed.deserialize(reader).map_err(|error| error.at(&path, entry.value.place))
     }
 }
@@ -318,7 +440,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 struct Items<'a> {
     items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
     path: Path,
-    left_out: &'a BTreeSet<Path>,
+    without: Without<'a>,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
@@ -328,10 +450,10 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         for (index, node) in self.items.by_ref() {
             let mut path = self.path.clone();
             path.push(Step::Index(index));
-            if self.left_out.contains(&path) {
+            if self.without.left_out.contains(&path) {
                 continue;
             }
-            let reader = NodeReader { node, path: path.clone(), left_out: self.left_out };
+            let reader = NodeReader { node, path: path.clone(), without: self.without };
             return seed.deserialize(reader).map(Some).map_err(|error| error.at(&path, node.place));
         }
         Ok(None)
@@ -339,79 +461,4 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use serde::Deserialize;
-
-    use super::super::tree;
-    use super::*;
-
-    #[derive(Debug, Default, Deserialize, PartialEq)]
-    #[serde(deny_unknown_fields, default)]
-    struct Top {
-        version: Option<u32>,
-        text: Option<String>,
-        items: Vec<Item>,
-        by_name: BTreeMap<String, bool>,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(deny_unknown_fields)]
-    struct Item {
-        from: String,
-        to: String,
-    }
-
-    fn errors(text: &str) -> Vec<String> {
-        let root = tree::read(text).unwrap().root.unwrap();
-        read::<Top>(&root)
-            .1
-            .iter()
-            .map(|error| {
-                let (path, place) = error.at.clone().unwrap();
-                format!("{}:{}: {}: {error}", place.line, place.column, tree::path_text(&path))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_error_is_collected_with_place_and_path() {
-        let found = errors(
-            "version: one\ntexd: x\nitems:\n- {from: a, to: b}\n- {from: [], to: b}\n- {from: a}\n- 7\nby_name: {a: maybe, b: true}\n",
-        );
-        assert_eq!(
-            found,
-            [
-                "1:10: version: expected u32, found `one`",
-                "2:1: texd: unknown field; did you mean `text`?",
-                "5:10: items[1].from: expected a string, found a list",
-                "6:3: items[2]: `to` is missing",
-                "7:3: items[3]: expected struct Item, found the number 7",
-                "8:14: by_name.a: expected a boolean, found `maybe`",
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_right_survives_what_is_wrong() {
-        let root =
-            tree::read("version: one\ntext: 1.30\nby_name: {a: maybe, b: true}\n").unwrap().root.unwrap();
-        let (top, errors) = read::<Top>(&root);
-        let top = top.unwrap();
-        assert_eq!(errors.len(), 2);
-        assert_eq!(top.text.as_deref(), Some("1.30"));
-        assert_eq!(top.by_name, BTreeMap::from([("b".to_owned(), true)]));
-    }
-
-    #[test]
-    fn list_at_the_top_is_one_error() {
-        assert_eq!(errors("- a\n"), ["1:1: : expected struct Top, found a list"]);
-    }
-
-    #[test]
-    fn errors_are_bounded() {
-        let text: String = (0..500).map(|n| format!("unknown{n}: x\n")).collect();
-        assert_eq!(errors(&text).len(), MAX_ERRORS);
-    }
-}
+mod tests;
