@@ -1,5 +1,7 @@
 //! The kill switch, wherever it can be pulled: told in the same words by every command, which name the place.
 
+use std::path::Path;
+
 use super::GlobalArgs;
 use super::environment;
 use super::error::CommandError;
@@ -7,7 +9,7 @@ use super::opened::configuration_of_base;
 use super::workplace::Workplace;
 use crate::app::forge::Forge as _;
 use crate::app::pass::stopped_by;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::repo;
 use crate::repo::write::Id;
@@ -24,6 +26,13 @@ struct Stopped {
 pub(super) fn pulled(config: &Config, global: &GlobalArgs, read_from: KillSwitch) -> Option<KillSwitch> {
     let read_from = if global.config.is_some() { KillSwitch::NamedFile } else { read_from };
     if config.enabled { by_environment() } else { Some(read_from) }
+}
+
+/// What the configuration that lies in the work tree stops, beside the one that was named.
+pub(super) fn by_work_tree(top: &Path) -> Result<Option<KillSwitch>, CommandError> {
+    let Some(file) = config::find(&[top]) else { return Ok(None) };
+    let enabled = config::load(&file, Some(top))?.enabled;
+    Ok((!enabled).then_some(KillSwitch::WorkTree))
 }
 
 /// What the environment stops.

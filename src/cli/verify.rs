@@ -247,7 +247,10 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
         let mut told = String::new();
         for id in &args.accept {
             let update = check(&loaded.state, id)?;
-            told.push_str(&format!("{} is verified: accepted by {}\n", step(update), printable(&by)));
+            told.push_str(&match update.stage {
+                Stage::Verified => format!("{} was verified already\n", step(update)),
+                _ => format!("{} is verified: accepted by {}\n", step(update), printable(&by)),
+            });
         }
         for id in &args.resume {
             let update = update(&loaded.state, id)?;

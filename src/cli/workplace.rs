@@ -193,6 +193,11 @@ impl PlaceArgs {
         // A bare repository has no configuration but that of its branch.
         let read_from = repo.work_dir().map_or(KillSwitch::BaseBranch, |_| KillSwitch::WorkTree);
         let stopped = switch::pulled(&config, global, read_from);
+        // A person who switches everything off in the work tree need not know which file the program is given.
+        let stopped = match (stopped, repo.work_dir()) {
+            (None, Some(folder)) if global.config.is_some() => switch::by_work_tree(folder)?,
+            (stopped, _) => stopped,
+        };
         Ok(Workplace { path: top, repo, forge, config, author, clock, stopped })
     }
 

@@ -10,6 +10,7 @@ mod charts;
 mod close;
 mod data;
 mod error;
+mod gone_back;
 mod known;
 mod merge;
 mod ours;
@@ -224,6 +225,7 @@ impl<F: Forge> Pass<'_, F> {
         run.adopt()?;
         run.obey()?;
         run.record_rolled_back()?;
+        run.record_gone_back()?;
         if let Err(error) = run.end_rollbacks() {
             run.failed("rollback", error)?;
         }

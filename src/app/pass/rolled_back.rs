@@ -107,11 +107,12 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// Whether Git has an older version than the one that an update brought.
-    fn is_older_now(&self, update: &Update) -> bool {
+    pub(super) fn is_older_now(&self, update: &Update) -> bool {
         let Some(subject) = self.survey.subject(&update.component) else { return false };
         let Some(current) = subject.entry.current_version.as_deref() else { return false };
-        if current == update.from {
-            return true;
+        if current == update.from || current == update.to {
+            // A digest moves without its version.
+            return update.from != update.to && current == update.from;
         }
         let scheme = subject.component.scheme;
         let versions = scheme.parse(current).zip(scheme.parse(&update.to));

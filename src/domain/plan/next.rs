@@ -82,7 +82,7 @@ pub(super) fn mark(
                 continue;
             }
             if stops.is_empty() {
-                let until = format!("waits for an earlier wave, until {} verified", are(&begun));
+                let until = format!("waits for an earlier wave: {} proposed first", are(&begun));
                 stops.push(Stop::for_now(until));
             }
             let person = stops.iter().any(|stop| stop.person)

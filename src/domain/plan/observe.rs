@@ -15,6 +15,9 @@ const OLD: SignedDuration = SignedDuration::from_hours(24);
 /// Facts that are older hold what depends on them.
 const EXPIRED: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Clocks differ by so much.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// Where each fact that a plan rests on comes from.
 pub(super) fn sources(world: &World<'_>, input: &Input<'_>) -> Vec<FactSource> {
     let mut sources = Vec::new();
@@ -92,16 +95,19 @@ fn age_note(observed: &Observed<'_>, now: Timestamp) -> Option<String> {
     if age > OLD {
         let days = age.as_hours() / 24;
         Some(format!("observed {days} {} ago", if days == 1 { "day" } else { "days" }))
-    } else if age < -SignedDuration::from_mins(5) {
+    } else if age < -SKEW {
         Some("observed in the future: a clock is wrong".to_owned())
     } else {
         None
     }
 }
 
-/// Whether facts are too old to rest a step on; facts without a date are.
+/// Whether facts are too old to rest a step on; facts without a date are, and those of a time that has not come.
 fn is_expired(observed: &Observed<'_>, now: Timestamp) -> bool {
-    observed.facts.taken_at.is_none_or(|taken_at| now.duration_since(taken_at) > EXPIRED)
+    observed.facts.taken_at.is_none_or(|taken_at| {
+        let age = now.duration_since(taken_at);
+        age > EXPIRED || age < -SKEW
+    })
 }
 
 /// What the facts say about the next step of a component.

@@ -245,6 +245,23 @@ fn kill_switch_is_told_by_all_commands_where_it_was_pulled() {
     };
     world.git.write(".gitops-updater.yaml", "enabled: false\n");
     told(&[]);
+    // Whatever file is named beside it: a person who wrote it found everything going on.
+    let named = tempfile::tempdir().unwrap();
+    let on = named.path().join("on.yaml");
+    std::fs::write(&on, "limits: {per_hour: 9}\n").unwrap();
+    for command in [&["status", &dir][..], &["run", &dir, "--offline"]] {
+        let told = Sandbox::empty().run(command.iter().copied().chain([
+            "--now",
+            LATER,
+            "--config",
+            on.to_str().unwrap(),
+        ]));
+        let said = told.said().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            said.contains("set `enabled: true` in `.gitops-updater.yaml` of the work tree"),
+            "{command:?}: {told}"
+        );
+    }
     std::fs::remove_file(world.dir().join(".gitops-updater.yaml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.yaml");

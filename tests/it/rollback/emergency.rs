@@ -83,6 +83,22 @@ fn k3s_is_refused_in_an_emergency_too() {
     assert!(made.stdout.contains("nothing was pushed"), "{made}");
 }
 
+/// A plain revert of what was verified went unnoticed, and the version was proposed again.
+#[test]
+fn plain_revert_of_what_was_verified_is_the_end_of_its_version() {
+    let world = updated();
+    assert_eq!(stage_of(&world), "verified");
+    world.git.run(["revert", "--no-edit", "-m1", "main"]);
+    world.at(LATER);
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(quarantine(&world).contains("6.5.1"));
+    assert!(
+        !world.pulls().iter().any(|pull| pull.1.contains("podinfo") && pull.2 == "open"),
+        "{:?}",
+        world.pulls()
+    );
+}
+
 /// In a clone without a remote a push to `origin` was named, which fails.
 #[test]
 fn clone_without_a_remote_is_told_how_to_go_on_within_it() {
@@ -98,6 +114,12 @@ fn clone_without_a_remote_is_told_how_to_go_on_within_it() {
         world.git.run(command.split(' ').skip(1));
     }
     assert_eq!(podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    // It was verified, and was proposed again.
+    for _ in 0..2 {
+        world.at(LATER);
+        assert_eq!(stage_of(&world), "reverted");
+        assert!(quarantine(&world).contains("`main` has 6.5.0 again: a person went back"));
+    }
 
     let world = updated();
     let bare = world.dir().with_file_name("bare.git");

@@ -56,7 +56,7 @@ fn a_pull_request_tells_a_reviewer_what_is_needed_to_decide() {
 
     - k3s `v1.34.1+k3s1` must be there first, and is
 
-    Had to come first:
+    Came before it:
 
     - `k3s` `v1.33.4+k3s1` → `v1.34.1+k3s1`: verified (#7)
 
