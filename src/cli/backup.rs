@@ -193,14 +193,17 @@ fn there(
     let found = found_at(workplace, commit)?;
     // Data is of the time when it is made.
     let wants_data = args.facts.access().is_some() && !global.components.is_empty();
-    let same = point.step.is_none()
-        && point.branch == branch
-        && point.commit == commit.to_string()
-        && point.reason == args.reason
-        && point.components == components(&found.components)
-        && point.data.is_empty()
-        && !wants_data;
-    if same {
+    let differs = [
+        (point.step.is_some(), "it was made for an update"),
+        (point.branch != branch, "it is of another branch"),
+        (point.commit != commit.to_string(), "it is of another commit"),
+        (point.reason != args.reason, "it was made for another reason"),
+        (point.components != components(&found.components), "it holds other versions"),
+        (!point.data.is_empty() && !wants_data, "it also holds backups of data"),
+        (wants_data, "data is of the time when it was backed up"),
+    ];
+    let differs: Vec<&str> = differs.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what).collect();
+    if differs.is_empty() {
         return form::write(global, &point, || {
             let point = format!(
                 "backup point `{}` is there already, made {} of `{}` at {}; nothing is changed",
@@ -212,7 +215,13 @@ fn there(
             folded(&point, 0) + "\n"
         });
     }
-    let hold = format!("it was made {} of `{}` at {}", point.created_at, point.branch, &point.commit);
+    let hold = format!(
+        "it was made {} of `{}` at {}: {}",
+        point.created_at,
+        point.branch,
+        &point.commit,
+        differs.join(", ")
+    );
     Err(CommandError::from(crate::backup::Error::Exists { id: point.backup_id }).detail(hold))
 }
 
@@ -244,13 +253,15 @@ async fn data(
 ) -> Result<Made, CommandError> {
     let mut all = Made::default();
     let ids = found.components.iter().map(|component| (component.id.as_str(), component.kind.as_str()));
-    if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
+    if global.components_are_written
+        && let Some(unknown) = named::missing(ids, &global.components).into_iter().next()
+    {
         return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
     }
     if args.facts.access().is_none() {
-        return match global.components.is_empty() {
-            true => Ok(all),
-            false => Err(CommandError::usage(Error::NoCluster).hint(
+        return match global.components_are_written {
+            false => Ok(all),
+            true => Err(CommandError::usage(Error::NoCluster).hint(
                 "add `--cluster` (or `--kubeconfig FILE`), or leave `--component` out: a backup point holds all files",
             )),
         };

@@ -101,6 +101,10 @@ struct GlobalArgs {
     #[arg(env = "GITOPS_UPDATER_COMPONENT", hide_env = true, value_delimiter = ',')]
     components: Vec<Selector>,
 
+    /// Components were named on the command line: in the environment they are no more than a default.
+    #[arg(skip)]
+    components_are_written: bool,
+
     /// Form of the report
     #[arg(long, value_enum, default_value_t, global = true, env = "GITOPS_UPDATER_FORMAT", hide_env = true)]
     format: Format,
@@ -266,7 +270,8 @@ pub fn main() -> ExitCode {
 fn parsed() -> Result<(App, Result<(), CommandError>), clap::Error> {
     let mut command = environment::without_empty(command());
     let matches = command.try_get_matches_from_mut(std::env::args_os())?;
-    let app = App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    let mut app = App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    app.global.components_are_written = options::is_written(&matches, "components");
     Ok((app, options::check(&matches)))
 }
 

@@ -100,6 +100,15 @@ struct Meaningless {
     why: &'static str,
 }
 
+/// Whether an option stands on the command line.
+pub(super) fn is_written(matches: &ArgMatches, id: &str) -> bool {
+    let mut last = matches;
+    while let Some((_, below)) = last.subcommand() {
+        last = below;
+    }
+    last.value_source(id) == Some(ValueSource::CommandLine)
+}
+
 /// Refuses options that were written for a command that does not take them.
 ///
 /// # Errors

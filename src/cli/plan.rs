@@ -15,7 +15,8 @@ use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
 use super::progress::Bar;
 use super::settle::Seen;
-use super::workplace::{PlaceArgs, blocking};
+use super::switch;
+use super::workplace::{PlaceArgs, Workplace, blocking};
 use crate::app::gates::Gates;
 use crate::app::named;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
@@ -184,8 +185,8 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
     let bar = Arc::new(Bar::new(global.shows_progress()));
     // The sequence is that of the whole repository, whatever is shown of it.
     let selectors = std::mem::take(&mut opened.request.components);
-    let recorded = Recorded::of(&opened, global);
-    let switch = opened.kill_switch(&args.read, global);
+    let recorded = Recorded::of(&opened, args, global);
+    let switch = opened.kill_switch(&args.read, global).or(recorded.switch);
     let planned = make(&opened, known.as_ref(), &recorded, switch, bar.clone());
     bar.clear();
     let (planned, survey) = planned?;
@@ -241,19 +242,25 @@ struct Recorded {
     problems: Vec<Problem>,
     /// Nothing may be built on the record: no pass would propose anything.
     unfit: Option<Hold>,
+    /// What stops every pass on the base branch or the dashboard.
+    switch: Option<KillSwitch>,
 }
 
 impl Recorded {
-    fn of(opened: &Opened, global: &GlobalArgs) -> Self {
+    fn of(opened: &Opened, args: &PlanArgs, global: &GlobalArgs) -> Self {
         if matches!(opened.repository.location(), repo::Location::Folder { .. }) {
             return Self::default();
         }
         let place = PlaceArgs::quietly(&opened.path, opened.request.now, opened.request.offline);
+        // What an older revision would come to is asked without what is there today.
+        let asks = args.read.rev.is_none() && !opened.request.offline;
         let loaded = block_on(async {
-            let store = place.open(global).await?.state();
-            blocking(move || store.load()).await
+            let workplace = place.open(global).await?;
+            let store = workplace.state();
+            let loaded = blocking(move || store.load()).await?;
+            Ok((loaded, if asks { stopped(&workplace).await } else { None }))
         });
-        let loaded = match loaded {
+        let (loaded, switch) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(target: EVEN_QUIET, reason = %error.source, "the plan is made as if nothing were under way");
@@ -270,8 +277,20 @@ impl Recorded {
             policy_applied: STATE_REF.to_owned(),
             until: None,
         });
-        Self { state: loaded.state, problems, unfit }
+        Self { state: loaded.state, problems, unfit, switch }
     }
+}
+
+/// What stops every pass, as far as the base branch and the dashboard can be asked.
+async fn stopped(workplace: &Workplace) -> Option<KillSwitch> {
+    let looked = async {
+        let (_, base, _) = super::backup::base(workplace).await?;
+        switch::by_anything(workplace, base).await
+    };
+    looked.await.unwrap_or_else(|error| {
+        tracing::debug!(reason = %error.source, "whether the base branch or the dashboard stops everything is not known");
+        None
+    })
 }
 
 /// Leaves in a report what is meant, and what must go before it: what it requires, and what rules put first.

@@ -103,8 +103,6 @@ enum Error {
     NoBranch,
     #[error("there is no branch `{0}` at the remote")]
     Branch(String),
-    #[error("`rollback` takes the component as its argument, not as `--component {0}`")]
-    Named(String),
     #[error("there is no component `{0}`")]
     NoComponent(String),
     #[error("`{selector}` names several components: {}", ids.join(", "))]
@@ -146,11 +144,6 @@ struct Going<'a> {
 
 pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
     form::check(global)?;
-    // What is left out by mistake here goes back with everything.
-    if let Some(selector) = global.components.first() {
-        return Err(CommandError::usage(Error::Named(selector.text().to_owned()))
-            .hint(format!("gitops-updater rollback {} …", selector.text())));
-    }
     if args.emergency {
         return emergency::run(args, global);
     }

@@ -32,7 +32,9 @@ pub(super) fn mistakes(text: &str) -> Vec<RuleError> {
     match serde_saphyr::from_str(text) {
         Ok(raw) => {
             let errors = rule(raw, false).err().unwrap_or_default();
-            errors.into_iter().map(|error| error.placed_in(text)).collect()
+            let mut errors: Vec<RuleError> = errors.into_iter().map(|error| error.placed_in(text)).collect();
+            errors.sort_by_key(|error| error.line);
+            errors
         }
         Err(error) => misshapen(text, &error),
     }

@@ -93,6 +93,10 @@ fn option_of_the_environment_is_refused_by_no_command() {
     {
         drop(sandbox.run(arguments).exited(0));
     }
+    // A default names nobody whose data is meant, and nothing that goes back.
+    drop(sandbox.run(["backup", "create"]).exited(0));
+    let nothing = sandbox.run(["rollback", "--emergency"]).exited(1);
+    assert!(!nothing.stderr.contains("--component"), "{nothing}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use rstest::rstest;
 
 use super::commands::{THEN, example, mirror, steps};
+use super::stopped::pull_the_switch;
 use super::world::{LATER, NOW, World};
 use crate::support::fake_upstream::Fault;
 
@@ -62,6 +63,26 @@ fn plan_names_the_place_of_the_kill_switch() {
     world.configure("enabled: false\n");
     let told = world.run(&["plan", "--now", NOW]).exited(0);
     assert!(told.said().contains("set `enabled: true` in the file that `--config` names to go on"), "{told}");
+}
+
+/// What stops every pass is not in this clone: a plan said that a step could be proposed.
+#[test]
+fn plan_knows_what_stops_every_pass_elsewhere() {
+    let world = World::new();
+    world.pass(NOW);
+    world.merge("podinfo", "merge");
+    world.pass(LATER);
+    drop(world.run(&["verify", "--accept", &world.update_id("helm/apps/podinfo"), "--now", LATER]).exited(0));
+    let plan = || world.run(&["plan", "--exit-code", "--now", LATER]);
+    let number = world.dashboard().number;
+    world.forge.github().issue(number).labels.push("gitops-updater/stop".to_owned());
+    let told = plan().exited(11);
+    assert!(told.said().contains("take the label `gitops-updater/stop` off the dashboard"), "{told}");
+    world.forge.github().issue(number).labels.retain(|label| label != "gitops-updater/stop");
+    drop(plan().exited(10));
+    pull_the_switch(&world.bare);
+    let told = plan().exited(11);
+    assert!(told.said().contains("set `enabled: true` on the base branch"), "{told}");
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn switch_that_is_pushed_while_a_step_is_proposed_stops_what_is_left(
     assert!(text.stdout.contains("set `enabled: true` on the base branch"), "{text}");
 }
 
-fn pull_the_switch(bare: &std::path::Path) {
+pub(super) fn pull_the_switch(bare: &std::path::Path) {
     let repo = WriteRepo::open(bare, Remote::own()).unwrap();
     let base = repo.refs().unwrap().branch("main").unwrap();
     let off = Change::Write(b"enabled: false\n".to_vec());

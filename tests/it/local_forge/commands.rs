@@ -313,7 +313,7 @@ fn backup_points_are_made_listed_shown_and_restored() {
     ----- stdout -----
     ----- stderr -----
     error: cannot make backup point `mine`: there is one, and backup points are never changed
-      it was made 2026-08-23T10:00:00Z of `main` at [commit]
+      it was made 2026-08-23T10:00:00Z of `main` at [commit]: it was made for another reason
     hint: give another id with `--backup-id`, or none
     ");
     // Whose data? There is no cluster to ask.
