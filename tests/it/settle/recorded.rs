@@ -6,7 +6,6 @@ use std::time::Duration;
 use gitops_updater::app::settle::{Outcome, Settled};
 use gitops_updater::domain::settle::verdict::{Action, Verdict};
 use gitops_updater::domain::state::Stage;
-use gitops_updater::state::Transition;
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -163,40 +162,6 @@ fn version_that_a_person_took_back_and_put_in_again_is_judged_on() {
     assert_eq!(settled.outcomes[&settling.id], Outcome::Over, "{:?}", settled.waiting);
     assert_eq!(settling.update().stage, Stage::Verified);
     assert_ne!(head, merge);
-}
-
-/// Between the two it could not be told what stands, and what was put in again then was never said to be.
-#[test]
-fn version_that_a_person_put_in_again_file_by_file_is_judged_on() {
-    let (settling, base, _) = merged();
-    let git = &settling.world.git;
-    let write = |files: &[&str], from: &str, to: &str| {
-        for file in files {
-            let text = std::fs::read_to_string(settling.world.dir().join(file)).unwrap();
-            git.write(file, text.replace(from, to));
-        }
-        git.commit_all("Mine");
-        settling.main()
-    };
-    let both = ["podinfo.yaml", "more.yaml"];
-    git.run(["reset", "--quiet", "--hard", &base]);
-    git.write("more.yaml", "data:\n  version: 6.5.0\n");
-    git.commit_all("More");
-    let base = settling.main();
-    let merge = write(&both, "6.5.0", "6.5.1");
-    let changed = settling.store().change(LATER.parse().unwrap(), |state| {
-        let update = state.updates.get_mut(&settling.id)?;
-        update.pull_request = None;
-        (update.base, update.head) = (Some(base.clone()), Some(merge.clone()));
-        update.merge_commit = Some(merge.clone());
-        Some(Transition::of(update))
-    });
-    changed.unwrap();
-    write(&both, "6.5.1", "6.5.0");
-    let head = both.map(|file| write(&[file], "6.5.0", "6.5.1"))[1].clone();
-    let settled = look(&settling, &deployed_at(&base, &head), 600);
-    assert_eq!(settled.outcomes[&settling.id], Outcome::Over, "{:?}", settled.waiting);
-    assert_eq!(settling.update().stage, Stage::Verified);
 }
 
 /// Flux applies a commit, and the new version is deployed.
