@@ -22,8 +22,6 @@ pub(super) struct Gone;
 /// Shared by the watchers.
 pub(super) struct Sight {
     out: Sender<Looked>,
-    /// Kinds that are watched.
-    watching: BTreeSet<Kind>,
     /// Watchers whose first listing is not over.
     open: AtomicUsize,
     views: Mutex<Views>,
@@ -36,6 +34,8 @@ pub(super) struct Sight {
 
 #[derive(Default)]
 struct Views {
+    /// Watchers of a kind that may see it: one for each namespace.
+    watching: BTreeMap<Kind, usize>,
     /// Watchers of a kind that see nothing: one for each namespace.
     lost: BTreeMap<Kind, usize>,
     /// Kinds whose loss was told.
@@ -47,11 +47,14 @@ struct Views {
 impl Sight {
     /// For watchers of these kinds, of which a kind may have several.
     pub(super) fn new(out: Sender<Looked>, kinds: &[Kind]) -> Self {
+        let mut watching: BTreeMap<Kind, usize> = BTreeMap::new();
+        for kind in kinds {
+            *watching.entry(*kind).or_default() += 1;
+        }
         Self {
             out,
-            watching: kinds.iter().copied().collect(),
             open: AtomicUsize::new(kinds.len()),
-            views: Mutex::default(),
+            views: Mutex::new(Views { watching, ..Views::default() }),
             changed: Notify::new(),
             heard: AtomicU64::new(0),
             broken: watch::Sender::new(0),
@@ -84,13 +87,14 @@ impl Sight {
     /// It is seen again (in that namespace), and everything of it has been told.
     pub(super) async fn back(&self, kind: Kind) {
         let mut views = self.views.lock().await;
-        if let Some(count) = views.lost.get_mut(&kind) {
-            *count -= 1;
-            if *count == 0 {
-                views.lost.remove(&kind);
-            }
-        }
+        less(&mut views.lost, kind);
         self.changed.notify_one();
+    }
+
+    /// It may not be seen, or is not served (in a namespace): everything is lost without it, too.
+    pub(super) async fn given_up(&self, kind: Kind) -> Result<(), Gone> {
+        less(&mut self.views.lock().await.watching, kind);
+        self.listed().await
     }
 
     /// Tells what was lost and what is back since it was told last.
@@ -100,7 +104,7 @@ impl Sight {
         let now_lost: Vec<Kind> = lost.difference(&views.told).copied().collect();
         let now_back: Vec<Kind> = views.told.difference(&lost).copied().collect();
         if !now_lost.is_empty() {
-            let all = lost == self.watching;
+            let all = lost.iter().eq(views.watching.keys());
             let reason = views.reason.as_str();
             if all {
                 tracing::warn!(reason, "lost sight of the cluster");
@@ -162,6 +166,16 @@ impl Sight {
             if away {
                 self.broken.send_modify(|count| *count += 1);
             }
+        }
+    }
+}
+
+/// One watcher of a kind less.
+fn less(counts: &mut BTreeMap<Kind, usize>, kind: Kind) {
+    if let Some(count) = counts.get_mut(&kind) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&kind);
         }
     }
 }
@@ -242,5 +256,21 @@ mod tests {
             views += 1;
         }
         assert_eq!(views, 4);
+
+        // Plans may be seen nowhere and Jobs in one of two namespaces: with those, an outage was never one of everything.
+        // In this test, for another one without a log would keep these lines out of that of this one.
+        let (out, mut told) = tokio::sync::mpsc::channel(10);
+        let sight = Sight::new(out, &[Kind::Pod, Kind::Job, Kind::Job, Kind::Plan, Kind::Plan]);
+        for kind in [Kind::Plan, Kind::Job, Kind::Plan] {
+            sight.given_up(kind).await.unwrap();
+        }
+        for kind in [Kind::Pod, Kind::Job] {
+            sight.lost(kind, "connection refused").await;
+            sight.tell().await.unwrap();
+        }
+        for expected in [Some(vec!["Pod".to_owned()]), None] {
+            let Ok(Looked::Seen(seen, _)) = told.try_recv() else { panic!("nothing is told") };
+            assert!(matches!(*seen, Seen::View { back: false, kinds } if kinds == expected));
+        }
     }
 }

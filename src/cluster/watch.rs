@@ -144,7 +144,7 @@ impl Work {
             First::Denied(failure.reason.clone())
         };
         self.answer(first);
-        self.of.sight.listed().await
+        self.of.sight.given_up(self.of.kind).await
     }
 
     fn answer(&mut self, first: First) {

@@ -18,7 +18,8 @@ pub(super) struct RawValidation {
     /// Default: `2m`, at most `1h`.
     pub(super) settle: Option<String>,
     /// How long an update is watched after that, and how long a failure is tolerated that is tried again for ever;
-    /// at most `24h`. Default: charts have 10 minutes, Flux and k3s (after the last node) 15, Longhorn 30, others 5.
+    /// at most `24h`. One that is configured here is also the longest patience of every check, but for what rebuilds.
+    /// Default: charts have 10 minutes, Flux and k3s (after the last node) 15, Longhorn 30, others 5.
     pub(super) window: Option<String>,
     /// Good samples in a row that end the window well. Default: `5`, at most 100.
     #[schemars(range(min = 1, max = 100))]

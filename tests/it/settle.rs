@@ -13,6 +13,7 @@ mod proposed_stop;
 mod recorded;
 mod recovering;
 mod reverting;
+mod rollout;
 mod scripted;
 mod story;
 mod tried;

@@ -108,9 +108,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
                     }
                 }
                 Ok(OnBranch::Reverted { commit, ours }) => {
-                    // A person may merge a revert of ours under other words. What a person asked for is over with it.
-                    let ours = update.settling.reversal.is_some()
-                        || ours && (self.cannot_go_back(id) || !self.run.is_rolled_back(&update));
+                    let ours = self.run.counts_as_ours(&update, ours);
                     self.run.record_reverted(id, &commit.to_string(), ours, now)
                 }
                 Ok(OnBranch::Lost) => self.run.record_lost(id, now),

@@ -87,8 +87,7 @@ impl<F: Forge> UnderWay<'_, F> {
             if let Some(own) = own {
                 return Ok(OnBranch::Reverted { commit: own.id, ours: true });
             }
-            let first = git.commit_info(merge)?.parents.first().copied();
-            let paths = first.map(|first| git.changed_paths(first, merge)).transpose()?.unwrap_or_default();
+            let paths = self.merged_paths(merge)?;
             let reason = format!("what `{}` merged is not what its pull request had", merge.short());
             return Ok(OnBranch::Unclear { reason, paths });
         };
@@ -161,6 +160,24 @@ impl<F: Forge> UnderWay<'_, F> {
             tracing::debug!(head = %head, found = refs.refs.contains_key(&kept.unwrap_or_default()), "head of the pull request");
         }
         Ok(git.landed(merge, id(&update.base).zip(head))?)
+    }
+
+    /// Files that an update changed, as far as its merge tells.
+    pub(super) fn paths_of(&self, update: &Update) -> Result<Vec<String>, Error> {
+        let git = &self.pass.git;
+        let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
+        let Some(merge) = merge.filter(|merge| git.has(*merge)) else { return Ok(Vec::new()) };
+        match self.landed(update, merge)? {
+            Some(landed) => Ok(git.landed_paths(landed)?),
+            None => self.merged_paths(merge),
+        }
+    }
+
+    /// Files that a merge changed.
+    fn merged_paths(&self, merge: Id) -> Result<Vec<String>, Error> {
+        let git = &self.pass.git;
+        let first = git.commit_info(merge)?.parents.first().copied().filter(|first| git.has(*first));
+        Ok(first.map(|first| git.changed_paths(first, merge)).transpose()?.unwrap_or_default())
     }
 
     /// Commits after `landed` that changed its files and belong to no update of ours.
@@ -287,11 +304,12 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(told)
     }
 
-    /// Whether the pins of an update were at another text right before a commit.
+    /// Whether the pins of an update were not all there right before a commit: of several files some may have been put
+    /// in again before.
     fn had_gone(&self, landed: Landed, paths: &[String], commit: &CommitInfo) -> Result<bool, Error> {
         match commit.parents.first() {
             Some(parent) if self.pass.git.has(*parent) => {
-                Ok(matches!(self.pins(landed, paths, *parent)?, Stands::Old | Stands::Other))
+                Ok(self.pins(landed, paths, *parent)? != Stands::New)
             }
             _ => Ok(false),
         }

@@ -5,12 +5,22 @@ use jiff::Timestamp;
 use super::act::{Decision, is_settling};
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay, complete};
+use crate::domain::settle::memory::Remembered;
 use crate::domain::settle::record::{Breaker, Reversal};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
 
 impl<F: Forge> UnderWay<'_, F> {
+    /// Whether a revert that was found on the base branch counts as ours; `says_so` where its trailer does. A person may
+    /// merge a revert of ours under other words. What a person asked for is over with it, unless the cluster has to be
+    /// watched on its way back.
+    pub(super) fn counts_as_ours(&self, update: &Update, says_so: bool) -> bool {
+        let cannot_go_back =
+            self.world.state.memory.get(&update.update_id).is_some_and(Remembered::cannot_go_back);
+        update.settling.reversal.is_some() || (says_so && (cannot_go_back || !self.is_rolled_back(update)))
+    }
+
     /// Records that an update is reverted by `commit`: its version goes into quarantine, and too many reverts stop
     /// everything. What a person reverted is over; after a revert of ours the cluster is watched.
     pub(super) fn record_reverted(

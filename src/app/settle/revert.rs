@@ -51,6 +51,7 @@ impl<F: Forge> UnderWay<'_, F> {
             let Some(update) = self.world.state.updates.get(&id).cloned() else { return Ok(Taken::Back) };
             let (landed, paths, changed) = match self.on_branch(&update)? {
                 OnBranch::Reverted { commit, ours } => {
+                    let ours = self.counts_as_ours(&update, ours);
                     self.record_reverted(&id, &commit.to_string(), ours, now)?;
                     return Ok(Taken::Back);
                 }

@@ -202,10 +202,7 @@ impl<F: Forge> UnderWay<'_, F> {
             }
         };
         // What was refused when it was decided stays refused: the Plan's digest is not seen again.
-        let known = update.settling.stop.iter().flat_map(|stop| &stop.refused);
-        let beginning =
-            |why: &String| why.contains(BEGINS_ANEW).then(|| why.split(':').next().map(str::to_owned));
-        in_digest.extend(known.filter_map(beginning).flatten());
+        in_digest.extend(update.settling.stop.iter().flat_map(begin_anew));
         let all = |why: &str| Stopping {
             refused: wanted.iter().map(|one| format!("{}/{}: {why}", one.namespace, one.name)).collect(),
             ..Stopping::default()
@@ -229,7 +226,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 paths
             }
         };
-        let files = self.manifests()?;
+        let files = self.manifests(self.world.base)?;
         let files = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
         let (begins, safe): (Vec<Wanted>, Vec<Wanted>) = wanted
             .iter()
@@ -241,17 +238,17 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(Some(stopping))
     }
 
-    /// Manifests of the base branch that may hold a Plan.
-    fn manifests(&self) -> Result<Vec<(String, String)>, Error> {
-        let (git, base) = (&self.pass.git, self.world.base);
-        let files = git.files(base, "", MOST_FILES)?;
+    /// Manifests of a commit that may hold a Plan.
+    pub(super) fn manifests(&self, at: Id) -> Result<Vec<(String, String)>, Error> {
+        let git = &self.pass.git;
+        let files = git.files(at, "", MOST_FILES)?;
         let mut texts = Vec::new();
         for (path, entry) in files {
             let is_manifest = [".yaml", ".yml", ".json"].iter().any(|end| path.ends_with(end));
             if !is_manifest || !matches!(entry.kind, EntryKind::File | EntryKind::Executable) {
                 continue;
             }
-            match git.read_file(base, &path, FILE_LIMIT) {
+            match git.read_file(at, &path, FILE_LIMIT) {
                 Ok(Some(bytes)) => texts.extend(String::from_utf8(bytes).ok().map(|text| (path, text))),
                 Ok(None) | Err(write::Error::TooLarge { .. }) => {}
                 Err(error) => return Err(error.into()),
@@ -288,7 +285,7 @@ impl<F: Forge> UnderWay<'_, F> {
         let id = update.update_id.clone();
         let what = format!("Decide to stop the rollout of {} {}", update.component, update.to);
         let plans: BTreeMap<String, i64> = plans.iter().map(|plan| (plan.key(), plan.concurrency)).collect();
-        let refused = stopping.refused.clone();
+        let (refused, base) = (stopping.refused.clone(), self.world.base.to_string());
         self.record(what.clone(), |state: &mut State| {
             let update = state.updates.get_mut(&id).filter(|update| update.stage == Stage::Held)?;
             if update.settling.stop.is_some() || plans.is_empty() {
@@ -297,6 +294,7 @@ impl<F: Forge> UnderWay<'_, F> {
             let why = update.reason.clone().unwrap_or_default();
             let stop = RolloutStop {
                 decided_at: now,
+                decided_on: Some(base.clone()),
                 reason: why.clone(),
                 plans: plans.clone(),
                 refused: refused.clone(),
@@ -397,6 +395,12 @@ impl<F: Forge> UnderWay<'_, F> {
 /// Why the concurrency of a Plan is left as it is.
 const BEGINS_ANEW: &str =
     "its concurrency counts for its digest, so another one would begin the rollout anew";
+
+/// Plans whose concurrency is left as it is for that, as `namespace/name`.
+pub(super) fn begin_anew(stop: &RolloutStop) -> impl Iterator<Item = String> {
+    let anew = stop.refused.iter().filter(|why| why.contains(BEGINS_ANEW));
+    anew.filter_map(|why| why.split(':').next().map(str::to_owned))
+}
 
 pub(super) fn wanted(key: &str, concurrency: i64) -> Option<Wanted> {
     let (namespace, name) = key.split_once('/')?;

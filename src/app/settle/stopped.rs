@@ -1,10 +1,12 @@
 //! Commits that stopped a rollout, whoever made them: known by their trailer, or by what they change.
 
-use super::stop_rollout::{FILE_LIMIT, wanted};
+use std::collections::BTreeSet;
+
+use super::stop_rollout::{FILE_LIMIT, begin_anew, wanted};
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay};
 use crate::domain::edit::apply;
-use crate::domain::edit::concurrency::{self, Wanted};
+use crate::domain::edit::concurrency::{self, Stopping, Wanted};
 use crate::domain::message::Stops;
 use crate::domain::state::Update;
 use crate::repo::write::{self, CommitInfo, Id};
@@ -13,7 +15,7 @@ use crate::repo::write::{self, CommitInfo, Id};
 const MOST_COMMITS: usize = 5_000;
 /// Most files that a stop changes: Plans are few.
 const MOST_STOPPED: usize = 50;
-/// Most commits, the newest first, that are looked into for a stop that was merged under other words.
+/// Most commits since it was decided, the newest first, that are looked into for a stop that was merged under other words.
 const MOST_LOOKED_INTO: usize = 500;
 
 impl<F: Forge> UnderWay<'_, F> {
@@ -34,11 +36,19 @@ impl<F: Forge> UnderWay<'_, F> {
         if let Some(said) = said {
             return Ok(Some(said.id.to_string()));
         }
-        // What was proposed may have been merged under other words.
-        for commit in later.iter().take(MOST_LOOKED_INTO).filter(|_| stop.branch.is_some()) {
+        // What was proposed may have been merged under other words. What was there when it was decided is an earlier
+        // stop, which a person has ended since.
+        let decided_on = stop.decided_on.as_deref().and_then(|text| text.parse::<Id>().ok());
+        let Some(decided_on) = decided_on.filter(|decided_on| git.has(*decided_on)) else { return Ok(None) };
+        for commit in git.newest_since(Some(decided_on), self.world.base, MOST_LOOKED_INTO)? {
             let Some(parent) = commit.parents.first().filter(|parent| git.has(**parent)) else { continue };
-            if self.is_stop_of(update, commit, &git.changed_paths(*parent, commit.id)?)? {
-                return Ok(Some(commit.id.to_string()));
+            if Stops::parse(&commit.message).is_none()
+                && self.does_stop(update, &commit, &git.changed_paths(*parent, commit.id)?)?
+            {
+                // It may have been taken back before anybody looked.
+                let now = self.stopping_at(update, self.world.base)?;
+                let stands = now.is_some_and(|now| now.replacements.is_empty() && !now.stopped.is_empty());
+                return Ok(stands.then(|| commit.id.to_string()));
             }
         }
         Ok(None)
@@ -59,19 +69,27 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(found)
     }
 
-    /// Whether a commit, which changed these files, carries out what was decided about the rollout of an update: by its
-    /// trailer, or by what it changes. A forge that squashes a pull request writes a message of its own.
+    /// Whether a commit, which changed these files, stops the rollout of an update that is to be stopped, and does
+    /// nothing else: by its trailer, or by what it changes. A forge that squashes a pull request writes a message of its
+    /// own.
     pub(super) fn is_stop_of(
         &self,
         update: &Update,
         commit: &CommitInfo,
         files: &[String],
     ) -> Result<bool, Error> {
-        let Some(stop) = &update.settling.stop else { return Ok(false) };
-        let ours = (update.update_id.as_str(), stop.decided_at);
-        if Stops::parse(&commit.message).is_some_and(|(id, at)| (id.as_str(), at) == ours) {
-            return Ok(true);
+        if update.settling.stop.is_none() {
+            return Ok(false);
         }
+        match Stops::parse(&commit.message) {
+            Some((id, _)) => Ok(id == update.update_id),
+            None => self.does_stop(update, commit, files),
+        }
+    }
+
+    /// Whether a commit changes what stopping the rollout changes, had that been decided right before it, and nothing
+    /// else. Plans of the same name that another cluster has are in other files.
+    fn does_stop(&self, update: &Update, commit: &CommitInfo, files: &[String]) -> Result<bool, Error> {
         let git = &self.pass.git;
         let parent = commit.parents.first().copied().filter(|parent| git.has(*parent));
         let Some(parent) = parent.filter(|_| (1..=MOST_STOPPED).contains(&files.len())) else {
@@ -80,21 +98,51 @@ impl<F: Forge> UnderWay<'_, F> {
         let mut texts = Vec::new();
         for file in files {
             match self.text(parent, file)?.zip(self.text(commit.id, file)?) {
-                Some((before, after)) => texts.push((file, before, after)),
-                None => return Ok(false),
+                // Most commits change something else; nothing more is read for those.
+                Some((before, after)) if before.contains("Plan") && before.contains("concurrency") => {
+                    texts.push((file, before, after));
+                }
+                _ => return Ok(false),
             }
         }
-        let plans: Vec<Wanted> = stop.plans.iter().filter_map(|(key, count)| wanted(key, *count)).collect();
-        let before = texts.iter().map(|(file, before, _)| (file.as_str(), before.as_str()));
-        let stopping = concurrency::stop(before, &files.iter().cloned().collect(), &plans);
+        let Some(stopping) = self.stopping_at(update, parent)? else { return Ok(false) };
+        if stopping.replacements.iter().any(|one| !files.contains(&one.file)) {
+            return Ok(false);
+        }
         for (file, before, after) in &texts {
             let edits: Vec<_> =
                 stopping.replacements.iter().filter(|one| one.file == **file).cloned().collect();
-            if edits.is_empty() || apply(file, before.as_bytes(), &edits)? != after.as_bytes() {
-                return Ok(false);
+            let edited = match edits.is_empty() {
+                true => return Ok(false),
+                false => apply(file, before.as_bytes(), &edits),
+            };
+            match edited {
+                Ok(edited) if edited == after.as_bytes() => {}
+                Ok(_) => return Ok(false),
+                // What cannot be changed was not changed by us.
+                Err(error) => {
+                    let commit = commit.id.short();
+                    tracing::debug!(commit, file, reason = %error, "not taken for the stop of a rollout");
+                    return Ok(false);
+                }
             }
         }
         Ok(true)
+    }
+
+    /// What stops the rollout at a commit, by what is on record as decided; `None` where too much is there to look
+    /// through.
+    fn stopping_at(&self, update: &Update, at: Id) -> Result<Option<Stopping>, Error> {
+        let Some(stop) = &update.settling.stop else { return Ok(None) };
+        let left: BTreeSet<String> = begin_anew(stop).collect();
+        let plans = stop.plans.iter().filter(|(key, _)| !left.contains(*key));
+        let plans: Vec<Wanted> = plans.filter_map(|(key, count)| wanted(key, *count)).collect();
+        let files = match self.manifests(at) {
+            Err(Error::Git(write::Error::TooLarge { .. })) => return Ok(None),
+            files => files?,
+        };
+        let files = files.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+        Ok(Some(concurrency::stop(files, &self.paths_of(update)?.into_iter().collect(), &plans)))
     }
 
     /// A manifest at a commit; `None` where there is none, or none that is looked into.

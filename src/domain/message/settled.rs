@@ -269,6 +269,7 @@ mod tests {
         let refused = "system-upgrade/agent: a variable sets it".to_owned();
         held.settling.stop = Some(RolloutStop {
             decided_at: at(),
+            decided_on: None,
             reason: "a Job failed".to_owned(),
             plans: [("system-upgrade/agent".to_owned(), 2), ("system-upgrade/server".to_owned(), 1)].into(),
             refused: vec![refused],

@@ -157,6 +157,9 @@ pub struct RolloutStop {
     /// When it was decided; the commit carries this time, so that it is the same whoever makes it.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub decided_at: Timestamp,
+    /// Commit of the base branch on which it was decided: what was there before did not carry it out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub decided_on: Option<String>,
     /// Why.
     pub reason: String,
     /// The Plans, as `namespace/name`, each with the concurrency that it had.

@@ -138,7 +138,7 @@ fn to_be_stopped(world: &World) {
         "completed_phases": [],
         "base": base, "head": merge, "merge_commit": merge, "merged_at": NOW, "reason": "n1: JobFailed",
         "settling": {"verdict": "regressed", "hold": {"since": NOW, "clears_itself": false},
-            "stop": {"decided_at": NOW, "reason": "n1: JobFailed", "plans": {"system-upgrade/server": 1}}}});
+            "stop": {"decided_at": NOW, "decided_on": merge, "reason": "n1: JobFailed", "plans": {"system-upgrade/server": 1}}}});
     let update: Update = serde_json::from_value(update).unwrap();
     let repo = WriteRepo::open(&world.bare, Remote::own()).unwrap();
     let store = StateStore::new(Arc::new(repo), Person::bot());

@@ -158,15 +158,20 @@ fn version_that_a_person_took_back_and_put_in_again_is_judged_on() {
         settling.world.git.commit_all("Mine");
     }
     let head = settling.main();
-    let mut story = Story::begin(&base, OLD);
-    story
-        .source(5.0, &head)
-        .applied(5.5, &head, &base, false)
-        .release(6.0, 2, Release::Upgrading(OLD, NEW))
-        .release(12.0, 2, Release::Deployed(NEW))
-        .applied(14.0, &head, &head, true);
-    let settled = look(&settling, &story, 600);
+    let settled = look(&settling, &deployed_at(&base, &head), 600);
     assert_eq!(settled.outcomes[&settling.id], Outcome::Over, "{:?}", settled.waiting);
     assert_eq!(settling.update().stage, Stage::Verified);
     assert_ne!(head, merge);
+}
+
+/// Flux applies a commit, and the new version is deployed.
+fn deployed_at(base: &str, head: &str) -> Story {
+    let mut story = Story::begin(base, OLD);
+    story
+        .source(5.0, head)
+        .applied(5.5, head, base, false)
+        .release(6.0, 2, Release::Upgrading(OLD, NEW))
+        .release(12.0, 2, Release::Deployed(NEW))
+        .applied(14.0, head, head, true);
+    story
 }

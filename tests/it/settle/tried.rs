@@ -221,6 +221,7 @@ impl Merged {
         let cluster = Scripted::of(&self.story().text(), 0.0);
         let (lines, settings) = (Lines::default(), settings());
         let patience = HealthSettings::default().within(settings.windows.other);
+        let before = self.settling.state().evidence;
         let settled = self.settling.world.with_pass(witness, now, &runtime, |pass| {
             let world = pass.observe()?;
             pass.settle(
@@ -239,7 +240,7 @@ impl Merged {
                 },
             )
         })?;
-        comes_to_the_same_end(&lines.0.borrow(), &settled);
+        comes_to_the_same_end(&lines.0.borrow(), &settled, &before);
         Ok(settled)
     }
 

@@ -1,6 +1,6 @@
 //! A repository with a merged update, and passes that settle it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gitops_updater::app::effects::Witness;
@@ -12,7 +12,7 @@ use gitops_updater::app::settle::{self, Outcome, Recorder, Settle, Settled};
 use gitops_updater::domain::settle::health::HealthSettings;
 use gitops_updater::domain::settle::line::Line;
 use gitops_updater::domain::settle::memory::is_of;
-use gitops_updater::domain::settle::record::Reversal;
+use gitops_updater::domain::settle::record::{Evidence, Reversal};
 use gitops_updater::domain::settle::recording;
 use gitops_updater::domain::settle::settings::{Settings, Windows};
 use gitops_updater::domain::settle::verdict::{Action, Judgement, Reason, Verdict};
@@ -182,6 +182,9 @@ impl Recorder for Lines {
     }
 }
 
+/// What is kept of updates, by id.
+type Kept = BTreeMap<String, Evidence>;
+
 /// What is said of a recording by nothing but itself.
 pub(super) fn replayed(recording: &str) -> Vec<Judgement> {
     let mut said = Vec::new();
@@ -190,13 +193,19 @@ pub(super) fn replayed(recording: &str) -> Vec<Judgement> {
 }
 
 /// The recording of a pass comes to the same end as the pass itself: verdict, action and reasons of every update.
-pub(super) fn comes_to_the_same_end(recording: &str, settled: &Settled) {
+/// `before` = what had been kept of each.
+pub(super) fn comes_to_the_same_end(recording: &str, settled: &Settled, before: &Kept) {
     let said = replayed(recording);
+    let state = &settled.state;
+    for (id, kept) in &state.evidence {
+        let is_said = said.iter().any(|said| is_of(&said.update, id));
+        assert!(is_said || before.get(id) == Some(kept), "{id}: nothing replayed of {kept:?}\n{recording}");
+    }
     for (id, outcome) in &settled.outcomes {
-        // The way back was said of later, where there is one.
+        // The way back was said of later, where there is one. Of what was decided before the cluster was looked at
+        // nothing is said.
         let of_it = |said: &&Judgement| is_of(&said.update, id);
         let Some(last) = said.iter().rfind(of_it) else { continue };
-        let state = &settled.state;
         let stage = state.updates[id].stage;
         if last.action == Action::None {
             assert!(
@@ -240,9 +249,10 @@ pub(super) fn settle_in(
     proposes: bool,
 ) -> Result<Settled, Error> {
     let lines = Lines::default();
+    let before = world.state.evidence.clone();
     let settled = settle_recorded(pass, world, cluster, wait, settings, proposes, Some(&lines))?;
     if cluster.is_some() {
-        comes_to_the_same_end(&lines.0.borrow(), &settled);
+        comes_to_the_same_end(&lines.0.borrow(), &settled, &before);
     }
     Ok(settled)
 }

@@ -114,10 +114,11 @@ pub(in crate::domain::settle) fn release(
         }
     };
     // Rolled back or uninstalled after it, the release says what was done; that it failed stands beside it
-    // (helm-controller, `Released` and `Remediated`).
+    // (helm-controller, `Released`, `TestSuccess` where only its tests did, and `Remediated`).
     let is_remediated = object.condition("Remediated").filter(current).is_some_and(Condition::is_true);
-    let released = object.condition("Released").filter(current).filter(|released| released.is_false());
-    let cause = released.filter(|_| is_remediated).unwrap_or(failed);
+    let is_false = |of: &str| object.condition(of).filter(current).filter(|condition| condition.is_false());
+    let first = is_false("Released").or_else(|| is_false("TestSuccess"));
+    let cause = first.filter(|_| is_remediated).unwrap_or(failed);
     let mut text = format!("{} at chart {version}: {}", cause.reason, bounded(&cause.message));
     if cause.reason != failed.reason {
         text = format!("{text}; then {}", failed.reason);
@@ -216,39 +217,51 @@ mod tests {
     use super::*;
     use crate::domain::settle::recording::read;
 
+    /// Type and reason of the condition that says what failed first.
+    const RELEASED: (&str, &str) = ("Released", "UpgradeFailed");
+    const TESTED: (&str, &str) = ("TestSuccess", "TestFailed");
+
     /// What failed is told, whatever was done about it since.
     #[rstest]
     #[case::not_remediated(
         "UpgradeFailed",
-        "False",
+        RELEASED,
         None,
         "upgrade_failed",
         "UpgradeFailed at chart 1.1.0: it crashes"
     )]
     #[case::rolled_back(
         "RollbackSucceeded",
-        "False",
+        RELEASED,
         Some("True"),
         "upgrade_failed",
         "UpgradeFailed at chart 1.1.0: it crashes; then RollbackSucceeded"
     )]
     #[case::uninstalled(
         "UninstallSucceeded",
-        "False",
+        RELEASED,
         Some("True"),
         "upgrade_failed",
         "UpgradeFailed at chart 1.1.0: it crashes; then UninstallSucceeded"
     )]
+    #[case::tests_failed("TestFailed", TESTED, None, "test_failed", "TestFailed at chart 1.1.0: it crashes")]
+    #[case::rolled_back_after_its_tests_failed(
+        "RollbackSucceeded",
+        TESTED,
+        Some("True"),
+        "test_failed",
+        "TestFailed at chart 1.1.0: it crashes; then RollbackSucceeded"
+    )]
     #[case::cannot_be_rolled_back(
         "RollbackFailed",
-        "False",
+        RELEASED,
         Some("False"),
         "rollback_failed",
         "RollbackFailed at chart 1.1.0: done"
     )]
     fn a_failed_release_says(
         #[case] ready: &str,
-        #[case] released: &str,
+        #[case] (first, why): (&str, &str),
         #[case] remediated: Option<&str>,
         #[case] code: &str,
         #[case] text: &str,
@@ -256,9 +269,12 @@ mod tests {
         let condition = |of: &str, status: &str, reason: &str, message: &str| json!({"type": of, "status": status, "reason": reason, "message": message, "observedGeneration": 2});
         let mut conditions = vec![
             condition("Ready", "False", ready, if remediated.is_some() { "done" } else { "it crashes" }),
-            condition("Released", released, "UpgradeFailed", "it crashes"),
+            condition(first, "False", why, "it crashes"),
             condition("Stalled", "True", "RetriesExceeded", ""),
         ];
+        if (first, why) == TESTED {
+            conditions.push(condition("Released", "True", "UpgradeSucceeded", "it is there"));
+        }
         conditions.extend(remediated.map(|status| condition("Remediated", status, ready, "done")));
         let mut world = World::new(Timestamp::UNIX_EPOCH);
         let header =
