@@ -190,9 +190,12 @@ impl PlaceArgs {
             tell_other_branch(&repo)?;
         }
         tracing::debug!(remote = %repo.remote().shown(), "the remote that refs are moved at");
-        // A bare repository has no configuration but that of its branch.
-        let read_from = repo.work_dir().map_or(KillSwitch::BaseBranch, |_| KillSwitch::WorkTree);
-        let stopped = switch::pulled(&config, global, read_from);
+        // Without a work tree it is the configuration of a branch as it was when that was fetched last. Whether it stops
+        // anything today, the base branch at the remote says.
+        let stopped = match repo.work_dir() {
+            None if global.config.is_none() => switch::by_environment(),
+            _ => switch::pulled(&config, global, KillSwitch::WorkTree),
+        };
         Ok(Workplace { path: top, repo, forge, config, author, clock, stopped })
     }
 
