@@ -274,6 +274,7 @@ fn arrange(
             reason: "no policy is known for it".to_owned(),
             policy_applied: policy::DEFAULT.to_owned(),
             until: None,
+            is_asked_again: false,
         }),
     };
     let admit = |considered: &Considered<'_>| match policy::quarantined(considered, planning.quarantine) {

@@ -106,6 +106,12 @@ pub struct Left {
     pub update_id: Option<String>,
 }
 
+impl Left {
+    fn is(&self, known: &Quarantined) -> bool {
+        known.component == self.component && known.version == self.version
+    }
+}
+
 /// Why versions are left, as the record has it.
 pub fn said_by(person: &str, reason: &str) -> String {
     format!("{ROLLED_BACK}{person}: {reason}")
@@ -116,15 +122,12 @@ fn not_again(left: &[Left]) -> String {
     format!("Do not propose {} again", named.join(", "))
 }
 
-/// Takes versions that are left out of what is proposed; `said` is who says so and why. `None` where they are out already.
+/// Takes versions that are left out of what is proposed; `said` is who says so and why. `None` where they are out
+/// already.
 pub fn leave(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
     let before = state.quarantine.len();
     for left in left {
-        let is_known = state
-            .quarantine
-            .iter()
-            .any(|known| known.component == left.component && known.version == left.version);
-        if !is_known {
+        if !state.quarantine.iter().any(|known| left.is(known)) {
             state.quarantine.push(Quarantined {
                 component: left.component.clone(),
                 version: left.version.clone(),
@@ -136,6 +139,23 @@ pub fn leave(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Op
     }
     (state.quarantine.len() > before).then(|| Transition::new(not_again(left)).because(said))
 }
+
+/// The same for a wish that needs a pull request of its own: where versions are out because of an earlier one, it takes
+/// that one's place, so that whoever ends the earlier one does not end this.
+fn leave_again(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
+    let mut renewed = false;
+    for known in &mut state.quarantine {
+        let is_wish = known.reason.starts_with(ROLLED_BACK) && left.iter().any(|left| left.is(known));
+        if is_wish && known.since < now {
+            (known.since, known.reason) = (now, said.to_owned());
+            renewed = true;
+        }
+    }
+    leave(state, left, said, now).or_else(|| renewed.then(|| Transition::new(not_again(left)).because(said)))
+}
+
+/// [`leave`] or [`leave_again`].
+type Leave = fn(&mut State, &[Left], &str, Timestamp) -> Option<Transition>;
 
 /// What became of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,8 +193,8 @@ pub struct Rollback<'a, F> {
 }
 
 impl<F: Forge> Rollback<'_, F> {
-    /// Opens the pull request, or finds the one that is open. One that was closed without being merged is over: a person
-    /// who asks again means it, and gets another one for the same branch.
+    /// Opens the pull request, or finds the one that is open. One that was closed without being merged is over: a
+    /// person who asks again means it, and gets another one for the same branch.
     ///
     /// # Errors
     ///
@@ -185,7 +205,10 @@ impl<F: Forge> Rollback<'_, F> {
         let is_open =
             |pull: &&PullRequest| pull.branch == plan.branch && pull.state == PullRequestState::Open;
         let open = known.iter().find(is_open);
-        self.quarantine(plan, &mut done)?;
+        match open {
+            Some(_) => self.quarantine(plan, leave, &mut done)?,
+            None => self.quarantine(plan, leave_again, &mut done)?,
+        }
         done.commit = self.push_branch(plan, &mut done)?;
         if let Some(open) = open {
             done.pull = Some(open.clone());
@@ -215,7 +238,7 @@ impl<F: Forge> Rollback<'_, F> {
     /// See [`Error`]; the base branch moved meanwhile, or does not take pushes.
     pub fn push(&self, plan: &Plan) -> Result<Done, Error> {
         let mut done = Done::default();
-        self.quarantine(plan, &mut done)?;
+        self.quarantine(plan, leave, &mut done)?;
         let words = Words { message: &plan.message, author: &self.author, time: self.now };
         let name = format!("refs/heads/{}", plan.base_branch);
         let effect = Effect::Push { branch: plan.base_branch.clone(), what: plan.title.clone() };
@@ -236,7 +259,7 @@ impl<F: Forge> Rollback<'_, F> {
     /// The state cannot be moved.
     pub fn record_pushed(&self, plan: &Plan) -> Result<Done, Error> {
         let mut done = Done::default();
-        self.quarantine(plan, &mut done)?;
+        self.quarantine(plan, leave, &mut done)?;
         self.record_reverted(plan, None, &mut done)?;
         Ok(done)
     }
@@ -248,7 +271,7 @@ impl<F: Forge> Rollback<'_, F> {
         }
     }
 
-    fn quarantine(&self, plan: &Plan, done: &mut Done) -> Result<(), Error> {
+    fn quarantine(&self, plan: &Plan, leave: Leave, done: &mut Done) -> Result<(), Error> {
         let said = self.said();
         let what = not_again(&plan.left);
         self.record(&what, done, |state: &mut State| leave(state, &plan.left, &said, self.now))

@@ -276,6 +276,7 @@ impl Recorded {
             reason: error.to_string(),
             policy_applied: STATE_REF.to_owned(),
             until: None,
+            is_asked_again: false,
         });
         Self { state: loaded.state, problems, unfit, switch }
     }

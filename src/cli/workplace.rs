@@ -190,13 +190,16 @@ impl PlaceArgs {
             tell_other_branch(&repo)?;
         }
         tracing::debug!(remote = %repo.remote().shown(), "the remote that refs are moved at");
-        // A bare repository has no configuration but that of its branch.
-        let read_from = repo.work_dir().map_or(KillSwitch::BaseBranch, |_| KillSwitch::WorkTree);
-        let stopped = switch::pulled(&config, global, read_from);
-        // A person who switches everything off in the work tree need not know which file the program is given.
-        let stopped = match (stopped, repo.work_dir()) {
-            (None, Some(folder)) if global.config.is_some() => switch::by_work_tree(folder)?,
-            (stopped, _) => stopped,
+        // Without a work tree it is the configuration of a branch as it was when that was fetched last. Whether it stops
+        // anything today, the base branch at the remote says. In a work tree a person who switches everything off need not
+        // know which file the program is given.
+        let stopped = match repo.work_dir() {
+            None if global.config.is_none() => switch::by_environment(),
+            None => switch::pulled(&config, global, KillSwitch::WorkTree),
+            Some(folder) => match switch::pulled(&config, global, KillSwitch::WorkTree) {
+                None if global.config.is_some() => switch::by_work_tree(folder)?,
+                stopped => stopped,
+            },
         };
         Ok(Workplace { path: top, repo, forge, config, author, clock, stopped })
     }

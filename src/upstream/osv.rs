@@ -18,6 +18,7 @@ use super::redact::redact;
 use super::retry::{self, Refused};
 use crate::domain::advisory::{Affected, Event, affects_revision};
 use crate::domain::upstream::{FailureClass, UpstreamFailure};
+use crate::domain::version::k3s::K3sVersion;
 
 /// Most bytes of one page of advisories.
 const PAGE_LIMIT: usize = 8 << 20;
@@ -40,7 +41,9 @@ pub struct Advisory {
 #[derive(Serialize)]
 struct Query<'a> {
     package: Package<'a>,
-    version: &'a str,
+    /// Without one, every advisory of the package is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     page_token: Option<&'a str>,
 }
@@ -116,8 +119,9 @@ fn event((name, version): (String, String)) -> Event {
 /// The advisories that affect `from` and no longer affect `to`, sorted: what the update repairs.
 ///
 /// `ecosystem` and `package` are OSV's (`Go`, `github.com/k3s-io/k3s`). Versions are given as they are
-/// published; a leading `v` and build metadata (`+k3s1`), which OSV's order ignores, are removed. What a build of k3s
-/// fixes is told by the ranges that come with the answer.
+/// published; a leading `v` and build metadata (`+k3s1`) are removed. OSV's order ignores the latter: asked for
+/// `1.33.4` it leaves out what `1.33.4+k3s2` fixed. So for a build of k3s every advisory of the package is asked for, and
+/// the ranges that come with them are judged here; only where they cannot be, OSV is asked for the version.
 /// Nothing is cached: an advisory may come any day.
 ///
 /// # Errors
@@ -130,10 +134,12 @@ pub async fn advisories(
     from: &str,
     to: &str,
 ) -> Result<Vec<Advisory>, UpstreamFailure> {
-    let mut fixed = affecting(context, ecosystem, package, plain(from)).await?;
-    fixed.retain(|_, found| affects_revision(&found.affected, from) != Some(false));
+    let mut fixed = match K3sVersion::parse(from) {
+        Some(_) => affecting_build(context, ecosystem, package, from).await?,
+        None => affecting(context, ecosystem, package, Some(plain(from))).await?,
+    };
     if !fixed.is_empty() {
-        for (id, found) in affecting(context, ecosystem, package, plain(to)).await? {
+        for (id, found) in affecting(context, ecosystem, package, Some(plain(to))).await? {
             if affects_revision(&found.affected, to) != Some(false) {
                 fixed.remove(&id);
             }
@@ -149,11 +155,28 @@ fn plain(version: &str) -> &str {
     version.split_once('+').map_or(version, |(version, _)| version)
 }
 
+/// What affects a build of k3s.
+async fn affecting_build(
+    context: &Context,
+    ecosystem: &str,
+    package: &str,
+    build: &str,
+) -> Result<BTreeMap<String, Advisory>, UpstreamFailure> {
+    let mut all = affecting(context, ecosystem, package, None).await?;
+    all.retain(|_, found| affects_revision(&found.affected, build) != Some(false));
+    if all.values().any(|found| affects_revision(&found.affected, build).is_none()) {
+        let told = affecting(context, ecosystem, package, Some(plain(build))).await?;
+        all.retain(|id, found| affects_revision(&found.affected, build).is_some() || told.contains_key(id));
+    }
+    Ok(all)
+}
+
+/// What affects a version, or any version.
 async fn affecting(
     context: &Context,
     ecosystem: &str,
     package: &str,
-    version: &str,
+    version: Option<&str>,
 ) -> Result<BTreeMap<String, Advisory>, UpstreamFailure> {
     let url = query_url(context)?;
     let mut advisories = BTreeMap::new();

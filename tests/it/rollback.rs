@@ -3,6 +3,7 @@
 mod commands;
 mod emergency;
 mod killed;
+mod meanwhile;
 
 use crate::pass::world::World;
 use crate::support::sandbox::{CommandOutput, Sandbox};

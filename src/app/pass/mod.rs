@@ -51,7 +51,7 @@ use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::settle::memory::Baseline;
-use crate::domain::state::{State, Update};
+use crate::domain::state::{Quarantined, State, Update};
 use crate::repo;
 use crate::repo::write::{Id, Person, RemoteRefs, WriteRepo};
 use crate::state::{STATE_REF, StateStore};
@@ -213,6 +213,7 @@ impl<F: Forge> Pass<'_, F> {
         read: &dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
     ) -> Result<Done, Error> {
         let mut run = Run {
+            quarantined: world.state.quarantine.clone(),
             under_way: UnderWay::new(self, world),
             survey,
             observed,
@@ -252,7 +253,9 @@ impl<F: Forge> Pass<'_, F> {
         if let Err(error) = run.prune() {
             run.failed("backups", error)?;
         }
-        run.forget_evidence()?;
+        if let Err(error) = run.forget_evidence() {
+            run.failed("state", error)?;
+        }
         // Always, so that a pass that was stopped just before this leaves nothing behind.
         if run.kill_switch.is_none() && self.witness.acts() && !run.world.state.updates.is_empty() {
             self.store.confirm()?;
@@ -297,6 +300,8 @@ struct Run<'a, F> {
     survey: &'a Survey,
     observed: Option<Observed<'a>>,
     read: &'a dyn Fn(&str) -> Result<Vec<u8>, repo::Error>,
+    /// The quarantine as it was when the pass observed.
+    quarantined: Vec<Quarantined>,
     /// Updates that another version takes the place of, to be closed when that one is open.
     replaced: Vec<(Update, String)>,
     /// Updates that were acted upon.

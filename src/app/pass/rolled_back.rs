@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
@@ -10,6 +12,9 @@ use crate::domain::message::left_versions;
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::RefUpdate;
 use crate::state::Transition;
+
+/// How long a wish to go back may be without a pull request: `rollback` records it first, then pushes, then opens one.
+const ASKING: SignedDuration = SignedDuration::from_mins(30);
 
 /// An open pull request that goes back to older versions, because a person asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -57,53 +62,89 @@ impl<F: Forge> Run<'_, F> {
         Ok(())
     }
 
-    /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was closed
-    /// without being merged, the versions that it would have left are not in quarantine because of it any more.
+    /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was
+    /// closed without being merged, the versions that it would have left are not in quarantine because of it any more.
+    ///
+    /// A person who asked again since the pass observed is heard: that one is under way.
     pub(super) fn end_rollbacks(&mut self) -> Result<(), Error> {
+        if !self.world.pulls.iter().any(|pull| self.may_be_to_end(pull)) {
+            return Ok(());
+        }
+        self.look_at_state()?;
         // Newest first: of several that leave the same version the newest counts.
-        let pulls: Vec<PullRequest> =
-            self.world.pulls.iter().filter(|pull| !left_versions(&pull.body).is_empty()).cloned().collect();
+        let mut pulls = self.pass.wait(self.pass.forge.pull_requests())?;
+        pulls.retain(|pull| !left_versions(&pull.body).is_empty());
         let mut decided = BTreeSet::new();
         for pull in pulls {
-            for (component, version) in left_versions(&pull.body) {
+            let left = left_versions(&pull.body);
+            for (component, version) in &left {
                 let is_newest = decided.insert((component.clone(), version.clone()));
                 let runs =
-                    self.survey.subject(&component).and_then(|known| known.entry.current_version.as_deref());
+                    self.survey.subject(component).and_then(|known| known.entry.current_version.as_deref());
                 if is_newest && pull.state == PullRequestState::Closed && runs == Some(version.as_str()) {
-                    self.end_quarantine(pull.number, &component, &version)?;
+                    self.end_quarantine(pull.number, component, version)?;
                 }
             }
-            let name = pull.branch.as_str();
-            let is_open = |other: &PullRequest| other.branch == name && other.state == PullRequestState::Open;
-            let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
-            let (Some(head), false) = (head, self.world.pulls.iter().any(is_open)) else { continue };
-            if self.may_not()? {
-                return Ok(());
-            }
-            let branch = format!("refs/heads/{name}");
-            self.effect(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
-                match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {
-                    Err(error) if error.lost_race() => Ok(()),
-                    pushed => Ok(pushed.map(drop)?),
-                }
-            })?;
-            self.world.refs.refs.remove(&branch);
+            self.delete_branch_of(&pull, &left)?;
         }
+        Ok(())
+    }
+
+    /// Whether a pull request goes back, is over, and left something.
+    fn may_be_to_end(&self, pull: &PullRequest) -> bool {
+        let left = left_versions(&pull.body);
+        let is_left =
+            |one: &Quarantined| left.iter().any(|(component, version)| is_wish(one, component, version));
+        pull.state != PullRequestState::Open
+            && !left.is_empty()
+            && (self.world.refs.branch(&pull.branch).is_some_and(|head| head.to_string() == pull.head)
+                || self.world.state.quarantine.iter().any(is_left))
+    }
+
+    /// Deletes the branch of a pull request that is over, unless another one uses it, or is about to.
+    fn delete_branch_of(&mut self, pull: &PullRequest, left: &[(String, String)]) -> Result<(), Error> {
+        let name = pull.branch.as_str();
+        let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
+        let Some(head) = head.filter(|_| pull.state != PullRequestState::Open) else { return Ok(()) };
+        let is_asked_for = |one: &Quarantined| {
+            left.iter().any(|(component, version)| is_wish(one, component, version)) && !self.is_settled(one)
+        };
+        // One that was merged has moved the base branch, and with it what the next one would push.
+        let is_closed = pull.state == PullRequestState::Closed;
+        if is_closed && self.world.state.quarantine.iter().any(is_asked_for) || self.may_not()? {
+            return Ok(());
+        }
+        // GitHub closes what is open for a branch together with it.
+        let others = self.pass.wait(self.pass.forge.pull_requests_of(name))?;
+        if others.iter().any(|other| other.state == PullRequestState::Open) {
+            return Ok(());
+        }
+        let branch = format!("refs/heads/{name}");
+        self.effect(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
+            match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {
+                Err(error) if error.lost_race() => Ok(()),
+                pushed => Ok(pushed.map(drop)?),
+            }
+        })?;
+        self.world.refs.refs.remove(&branch);
         Ok(())
     }
 
     /// Only what a person's wish to go back put there: what regressed stays.
     fn end_quarantine(&mut self, number: u64, component: &str, version: &str) -> Result<(), Error> {
         let what = format!("Let {component} {version} be");
-        let is_it = |one: &Quarantined| {
-            one.component == component && one.version == version && one.reason.starts_with(ROLLED_BACK)
-        };
+        let (observed, now) = (self.quarantined.clone(), self.pass.now);
+        let is_it = |one: &Quarantined| is_wish(one, component, version) && is_settled(one, &observed, now);
         self.record(what.clone(), |state: &mut State| {
             let before = state.quarantine.len();
             state.quarantine.retain(|one| !is_it(one));
             let why = format!("#{number}, which goes back from it, was closed without being merged");
             (state.quarantine.len() < before).then(|| Transition::new(&what).because(why))
         })
+    }
+
+    fn is_settled(&self, one: &Quarantined) -> bool {
+        is_settled(one, &self.quarantined, self.pass.now)
     }
 
     /// Whether Git has an older version than the one that an update brought.
@@ -134,4 +175,15 @@ impl<F: Forge> UnderWay<'_, F> {
                 && known.update_id.as_ref() == Some(&update.update_id)
         })
     }
+}
+
+/// Whether a version is in quarantine because a person wished to go back from it.
+fn is_wish(one: &Quarantined, component: &str, version: &str) -> bool {
+    one.component == component && one.version == version && one.reason.starts_with(ROLLED_BACK)
+}
+
+/// Whether the pull request of a wish must have been there when the pass observed: the wish was there, nobody has renewed
+/// it since, and it was old enough.
+fn is_settled(one: &Quarantined, observed: &[Quarantined], now: Timestamp) -> bool {
+    observed.contains(one) && now.duration_since(one.since) >= ASKING
 }

@@ -104,12 +104,17 @@ impl<'a, F: Forge> UnderWay<'a, F> {
             let git = &self.pass.git;
             let folder = Some(git.work_dir().unwrap_or(git.git_dir()));
             let origin = Origin { name: FILE_NAME, trust: Trust::Repository, folder, repository: folder };
-            let is_off = text.is_some_and(|text| {
-                let parsed = config::parse(&String::from_utf8_lossy(&text), &origin);
-                // Who cannot be understood may have meant to stop it.
-                parsed.map_or(true, |config| !config.enabled)
+            self.kill_switch = text.and_then(|text| {
+                match config::parse(&String::from_utf8_lossy(&text), &origin) {
+                    Ok(config) => (!config.enabled).then_some(KillSwitch::BaseBranch),
+                    // Who cannot be understood may have meant to stop it.
+                    Err(findings) => {
+                        let first = findings.first().map(ToString::to_string).unwrap_or_default();
+                        tracing::error!(error = first, "cannot read the configuration of the base branch");
+                        Some(KillSwitch::Unreadable)
+                    }
+                }
             });
-            self.kill_switch = is_off.then_some(KillSwitch::BaseBranch);
         }
         Ok(self.kill_switch.is_some())
     }

@@ -45,8 +45,8 @@ pub(super) struct Reached {
 }
 
 impl Reached {
-    /// Asks for the steps that would be proposed now, or were it not for limits; `true` where some of them cannot be, so that others may take
-    /// their place.
+    /// Asks for the steps that would be proposed now, or were it not for limits; `true` where some of them cannot be,
+    /// so that others may take their place.
     pub(super) fn ask(&mut self, plan: &Plan, survey: &Survey, planning: &Planning<'_>) -> bool {
         // What only limits keep back is asked for, too: that it cannot be had outlasts them.
         let is_meant = |step: &Step| step.next || plan.waits.get(&step.id).is_some_and(|wait| wait.limits);
@@ -56,7 +56,7 @@ impl Reached {
         let steps: Vec<&Step> = plan.waves.iter().flat_map(|wave| &wave.steps).filter(is_new).collect();
         if self.rounds == ROUNDS {
             let reason = "too many others cannot be fetched for this one to be looked at now".to_owned();
-            let held = steps.iter().map(|step| (step.id.clone(), Some(hold(reason.clone()))));
+            let held = steps.iter().map(|step| (step.id.clone(), Some(hold(reason.clone(), false))));
             self.known.extend(held);
             return false;
         }
@@ -74,8 +74,8 @@ impl Reached {
             // What has no upstream that could be asked is made from what the repository says.
             let answers: Vec<_> = answers.by_ref().take(targets.len()).collect();
             let held = match answers.len() == targets.len() {
-                true => reason(answers).map(hold),
-                false => Some(hold("nobody said whether it can be fetched".to_owned())),
+                true => worst(answers).map(|failure| hold(told(&failure), is_asked_again(&failure.class))),
+                false => Some(hold("nobody said whether it can be fetched".to_owned(), true)),
             };
             any |= held.is_some();
             self.known.insert(step.id.clone(), held);
@@ -95,7 +95,7 @@ impl Reached {
             if let Some(hold) = self.hold(step) {
                 step.next = false;
                 step.reasons.push(format!("{}: {}", hold.gate, hold.reason));
-                plan.waits.entry(step.id.clone()).or_default().person = true;
+                plan.waits.entry(step.id.clone()).or_default().person |= !hold.ends_by_itself();
             }
         }
         let held = self.held(plan);
@@ -125,14 +125,24 @@ impl Reached {
 
 /// Asks for the version of one step, as it is to be installed; the reason where it cannot be had now.
 pub fn unreached(survey: &Survey, targets: &dyn Targets, step: &Step) -> Option<String> {
-    reason(targets.reach(&targets_of(step, survey)))
+    worst(targets.reach(&targets_of(step, survey))).map(|failure| told(&failure))
 }
 
-/// Why a step cannot be proposed; what is not there comes before what nobody can say.
-fn reason(answers: Vec<Result<(), UpstreamFailure>>) -> Option<String> {
+/// Why a step cannot be proposed: what is not there comes first, then what is not right, then what nobody can say.
+fn worst(answers: Vec<Result<(), UpstreamFailure>>) -> Option<UpstreamFailure> {
     let failures = answers.into_iter().filter_map(Result::err);
-    let first = failures.min_by_key(|failure| failure.class != FailureClass::NotFound)?;
-    Some(told(&first))
+    failures.min_by_key(|failure| (failure.class != FailureClass::NotFound, is_asked_again(&failure.class)))
+}
+
+/// Whether the next run may get another answer though nothing was published and nobody did anything.
+fn is_asked_again(class: &FailureClass) -> bool {
+    match class {
+        FailureClass::NotFound | FailureClass::Permanent => false,
+        FailureClass::Transient
+        | FailureClass::Denied
+        | FailureClass::RateLimited { .. }
+        | FailureClass::Offline => true,
+    }
 }
 
 /// The version at its upstream, and the images that are pulled to install it.
@@ -157,8 +167,8 @@ fn is_proposed(step: &Step, planning: &Planning<'_>) -> bool {
     })
 }
 
-fn hold(reason: String) -> Hold {
-    Hold { gate: GATE, reason, policy_applied: "built in".to_owned(), until: None }
+fn hold(reason: String, is_asked_again: bool) -> Hold {
+    Hold { gate: GATE, reason, policy_applied: "built in".to_owned(), until: None, is_asked_again }
 }
 
 /// For people: that it is not there, or that nobody can say.

@@ -92,8 +92,8 @@ impl<'a> Ingredients<'a> {
         })
     }
 
-    /// Heeds the kill switch wherever it was pulled: in the configuration of the base branch, whatever file the program was
-    /// given, in that file, in the work tree that it is begun in, or in the environment.
+    /// Heeds the kill switch wherever it was pulled: in the configuration of the base branch, whatever file the program
+    /// was given, in that file, in the work tree that it is begun in, or in the environment.
     pub(super) fn heed(&mut self, global: &GlobalArgs, of_base: &Config) {
         let of_base = (!of_base.enabled).then_some(KillSwitch::BaseBranch);
         let given = || switch::pulled(self.config, global, KillSwitch::BaseBranch);

@@ -231,6 +231,7 @@ impl<'a> Course<'a> {
                 reason: "the upstream does not list the version".to_owned(),
                 policy_applied: "default".to_owned(),
                 until: None,
+                is_asked_again: false,
             }),
         };
         self.admissions.borrow_mut().insert(key, admission.clone());

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::input::Input;
+use super::observe::Unready;
 use super::{Approval, RevertSafety, Step, Wait, Wave};
 use crate::domain::policy::Hold;
 use crate::domain::state::{Stage, Update};
@@ -32,6 +33,10 @@ impl Stop {
         Self { text: text.into(), person: false, limit: false }
     }
 
+    fn by_cluster(unready: &Unready) -> Self {
+        Self { text: unready.reason.clone(), person: !unready.ends_by_itself, limit: false }
+    }
+
     fn by(hold: &Hold) -> Self {
         Self { text: hold.to_string(), person: !hold.ends_by_itself(), limit: hold.is_limit() }
     }
@@ -48,7 +53,7 @@ impl Stop {
 pub(super) fn mark(
     waves: &mut [Wave],
     input: &Input<'_>,
-    unready: &BTreeMap<String, Vec<String>>,
+    unready: &BTreeMap<String, Vec<Unready>>,
     first: First<'_>,
     by_rules: ByRules<'_>,
 ) -> BTreeMap<String, Wait> {
@@ -67,7 +72,7 @@ pub(super) fn mark(
         for step in &mut wave.steps {
             let before_by_rules = by_rules(&step.component);
             let mut stops = stops(step, input, &under_way, first, &before_by_rules);
-            stops.extend(unready.get(&step.id).into_iter().flatten().map(Stop::by_person));
+            stops.extend(unready.get(&step.id).into_iter().flatten().map(Stop::by_cluster));
             let mut after: Vec<String> =
                 before_by_rules.iter().filter_map(|id| ahead.get(*id)).flatten().cloned().collect();
             if is_safe(step.revert.safety) || input.situation.asked.contains(&step.id) {

@@ -110,13 +110,33 @@ fn is_expired(observed: &Observed<'_>, now: Timestamp) -> bool {
     })
 }
 
+/// Why the cluster is not ready for a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unready {
+    /// For people.
+    pub(super) reason: String,
+    /// It ends though no person does anything, with what is under way: nodes that are being replaced come back, volumes
+    /// are rebuilt, what was merged gets there.
+    pub(super) ends_by_itself: bool,
+}
+
 /// What the facts say about the next step of a component.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Observation {
     /// Why the step must wait.
-    pub(super) holds: Vec<String>,
+    pub(super) holds: Vec<Unready>,
     /// What a reviewer should know.
     pub(super) notes: Vec<String>,
+}
+
+impl Observation {
+    fn wait(&mut self, reason: String) {
+        self.holds.push(Unready { reason, ends_by_itself: true });
+    }
+
+    fn need_person(&mut self, reason: String) {
+        self.holds.push(Unready { reason, ends_by_itself: false });
+    }
 }
 
 /// Looks at the first step of a component.
@@ -142,13 +162,13 @@ pub(super) fn observation(world: &World<'_>, input: &Input<'_>, at: usize, to: u
         !preconditions.is_empty() || removes || own.is_some() || (needs_kubernetes && world.cores.is_empty());
     if rests_on_facts && is_expired(&observed, input.now) {
         let age = age_note(&observed, input.now).unwrap_or_default();
-        seen.holds.push(format!("the facts of the cluster are too old to rest on ({age}); take new ones"));
+        seen.need_person(format!("the facts of the cluster are too old to rest on ({age}); take new ones"));
         return seen;
     }
     if let Some(running) = own.and_then(|fact| value(observed.facts, fact))
         && let Some(difference) = differs(course, &course.nodes[0].text, running)
     {
-        seen.holds.push(format!("{difference}: what was merged last is not there yet"));
+        seen.wait(format!("{difference}: what was merged last is not there yet"));
     }
     if needs_kubernetes && own != Some(KUBERNETES) {
         unready_kubernetes(world, &observed, at, to, &mut seen);
@@ -177,7 +197,7 @@ fn unready_kubernetes(
         .iter()
         .find(|need| need.hard && need.of == KUBERNETES && !need.is_met_by(&version));
     if let Some(need) = unmet {
-        seen.holds.push(format!("it needs {} {}, and the cluster runs {text}", need.of, need.range));
+        seen.wait(format!("it needs {} {}, and the cluster runs {text}", need.of, need.range));
     }
 }
 
@@ -191,7 +211,7 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
             let bad = facts.nodes.iter().filter(|node| !node.ready || !node.schedulable);
             let bad: Vec<&str> = bad.map(|node| node.name.as_str()).collect();
             if !bad.is_empty() {
-                seen.holds.push(format!("not Ready or cordoned: {}", bad.join(", ")));
+                seen.wait(format!("not Ready or cordoned: {}", bad.join(", ")));
             }
         }
         // A cluster without Longhorn has no volumes of it.
@@ -204,15 +224,15 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
                 .filter(|(state, count)| **count > 0 && matches!(state.as_str(), "degraded" | "faulted"));
             let bad: Vec<String> = bad.map(|(state, count)| format!("{count} {state}")).collect();
             if !bad.is_empty() {
-                seen.holds.push(format!("Longhorn volumes: {}", bad.join(", ")));
+                seen.wait(format!("Longhorn volumes: {}", bad.join(", ")));
             }
         }
         Precondition::EnginesCurrent => match facts.longhorn.as_ref().and_then(|facts| facts.old_engines) {
             None => unknown(seen),
             Some(0) => {}
-            Some(count) => seen
-                .holds
-                .push(format!("{count} Longhorn volumes run an older engine; upgrade their engines first")),
+            Some(count) => seen.need_person(format!(
+                "{count} Longhorn volumes run an older engine; upgrade their engines first"
+            )),
         },
     }
 }
@@ -238,7 +258,7 @@ fn stored(gate: &Gate, facts: &Facts, seen: &mut Observation) {
             }
             known = true;
             if versions.iter().any(|stored| stored == version) {
-                seen.holds.push(format!(
+                seen.need_person(format!(
                     "{crd} still lists {version} among its stored versions; migrate its objects first: {}",
                     gate.why
                 ));

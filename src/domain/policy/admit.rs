@@ -180,7 +180,7 @@ fn readable(scheme: Scheme, text: &str, shown: &str) -> Result<Version, Hold> {
 }
 
 fn hold(gate: &'static str, reason: String, by: &str) -> Hold {
-    Hold { gate, reason, policy_applied: by.to_owned(), until: None }
+    Hold { gate, reason, policy_applied: by.to_owned(), until: None, is_asked_again: false }
 }
 
 #[cfg(test)]

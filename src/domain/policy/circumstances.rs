@@ -15,6 +15,8 @@ use crate::domain::state::{Maintenance, Quarantined, Stage, Update, UpdateStatus
 pub enum KillSwitch {
     /// `enabled: false` in the configuration of the base branch.
     BaseBranch,
+    /// The configuration of the base branch cannot be read: whoever changed it may have meant to stop everything.
+    Unreadable,
     /// `enabled: false` in the configuration that lies in the work tree, committed or not.
     WorkTree,
     /// `enabled: false` in the configuration of the revision that was asked for.
@@ -32,6 +34,7 @@ impl KillSwitch {
     pub fn by(self) -> &'static str {
         match self {
             Self::BaseBranch | Self::WorkTree | Self::Revision | Self::NamedFile => "enabled",
+            Self::Unreadable => ".gitops-updater.yaml",
             Self::Environment => "GITOPS_UPDATER_DISABLE",
             Self::Dashboard => "gitops-updater/stop",
         }
@@ -41,6 +44,7 @@ impl KillSwitch {
     pub fn place(self) -> &'static str {
         match self {
             Self::BaseBranch => "`enabled: false` on the base branch",
+            Self::Unreadable => "`.gitops-updater.yaml` of the base branch, which cannot be read",
             Self::WorkTree => "`enabled: false` in `.gitops-updater.yaml` of the work tree",
             Self::Revision => "`enabled: false` in the revision that is read",
             Self::NamedFile => "`enabled: false` in the file that `--config` names",
@@ -53,6 +57,7 @@ impl KillSwitch {
     pub fn undo(self) -> &'static str {
         match self {
             Self::BaseBranch => "set `enabled: true` on the base branch",
+            Self::Unreadable => "mend `.gitops-updater.yaml` of the base branch, which cannot be read,",
             Self::WorkTree => "set `enabled: true` in `.gitops-updater.yaml` of the work tree",
             Self::Revision => "set `enabled: true` in the revision that is read",
             Self::NamedFile => "set `enabled: true` in the file that `--config` names",
@@ -272,7 +277,7 @@ fn company_reason(other: &str, alone: bool) -> String {
 }
 
 fn hold(gate: &'static str, reason: String, by: &str, until: Option<Timestamp>) -> Hold {
-    Hold { gate, reason, policy_applied: by.to_owned(), until }
+    Hold { gate, reason, policy_applied: by.to_owned(), until, is_asked_again: false }
 }
 
 #[cfg(test)]

@@ -132,14 +132,18 @@ pub struct Hold {
     pub policy_applied: String,
     /// When it may be asked again, where that is known.
     pub until: Option<Timestamp>,
+    /// Somebody could not be asked, and is asked again each time.
+    pub is_asked_again: bool,
 }
 
 impl Hold {
-    /// Whether it ends though no person does anything: at a known time, or with what is under way.
+    /// Whether it ends though no person does anything: at a known time, with what is under way, or when somebody
+    /// answers.
     ///
     /// Of an update that is held, whoever looks at that update says it.
     pub fn ends_by_itself(&self) -> bool {
         self.until.is_some()
+            || self.is_asked_again
             || self.is_limit()
             || matches!(self.gate, "in_flight" | "held_update" | "regressed_update")
     }

@@ -151,3 +151,21 @@ fn plan_on_a_rewritten_record_says_so_and_proposes_nothing() {
         "{text}"
     );
 }
+
+/// An upstream that was down for a minute was told as something that a person must see to.
+#[rstest]
+#[case::broken(503, 0)]
+#[case::refused(401, 0)]
+#[case::not_there(404, 11)]
+fn exit_code_of_what_cannot_be_fetched_says_whether_it_is_asked_again(
+    #[case] status: u16,
+    #[case] code: i32,
+) {
+    let world = World::new();
+    world.configure("policy: {semver_gates: {minor: skip, major: skip}}\n");
+    for _ in 0..20 {
+        world.web.fail("/charts/podinfo-6.5.1.tgz", Fault::Status(status, vec![]));
+    }
+    let told = world.run(&["plan", "--exit-code", "--now", NOW]).exited(code);
+    assert!(told.stdout.contains("fetch: "), "{told}");
+}

@@ -131,7 +131,7 @@ fn switch_that_is_pushed_while_a_step_is_proposed_stops_what_is_left(
     let world = half_way();
     let before = world.dashboard().body;
     let bare = world.bare.clone();
-    world.forge.after_write(at, move |_| pull_the_switch(&bare));
+    world.forge.after_write(at, move |_| push_configuration(&bare, "enabled: false\n"));
     let report = world.pass(LATER);
     let points = world.refs().iter().filter(|name| name.starts_with("refs/gitops-updater/backups/")).count();
     assert_eq!((points, world.branches().len(), world.pulls().len()), (backups, branches, pulls));
@@ -141,10 +141,27 @@ fn switch_that_is_pushed_while_a_step_is_proposed_stops_what_is_left(
     assert!(text.stdout.contains("set `enabled: true` on the base branch"), "{text}");
 }
 
+/// Whoever breaks the configuration may have meant to stop everything, and was told of an `enabled: false` that is not there.
+#[test]
+fn configuration_that_breaks_while_a_step_is_proposed_stops_what_is_left_and_is_named() {
+    let world = half_way();
+    let bare = world.bare.clone();
+    world.forge.after_write(0, move |_| push_configuration(&bare, "enabled: [false\n"));
+    let told = world.run(&["run", "--now", LATER]).exited(0);
+    assert_eq!((world.branches().len(), world.pulls().len()), (1, 1), "{told}");
+    let text = told.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("mend `.gitops-updater.yaml` of the base branch, which cannot be read"), "{told}");
+    assert!(!told.said().contains("enabled: true"), "{told}");
+}
+
 pub(super) fn pull_the_switch(bare: &std::path::Path) {
+    push_configuration(bare, "enabled: false\n");
+}
+
+fn push_configuration(bare: &std::path::Path, text: &str) {
     let repo = WriteRepo::open(bare, Remote::own()).unwrap();
     let base = repo.refs().unwrap().branch("main").unwrap();
-    let off = Change::Write(b"enabled: false\n".to_vec());
+    let off = Change::Write(text.as_bytes().to_vec());
     let changes = BTreeMap::from([(".gitops-updater.yaml".to_owned(), off)]);
     let words = Words { message: "Stop\n", author: &Person::bot(), time: LATER.parse().unwrap() };
     let commit = repo.commit(base, &changes, words).unwrap();

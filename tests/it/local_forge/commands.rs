@@ -416,3 +416,39 @@ fn another_remote_is_named_by_path_or_name() {
     error: cannot use `git://example.com/o/r` as a remote: only http, https and file URLs and paths are; use the https form
     ");
 }
+
+/// The branch of a bare clone is as old as the clone, and was taken for the base branch of today: every run stopped.
+#[test]
+fn switch_in_a_stale_bare_clone_stops_nothing() {
+    let sandbox = sandbox();
+    let git = sandbox.git();
+    let configure = |text: &str| {
+        sandbox.write(".gitops-updater.yaml", text);
+        git.commit_all("Configure");
+    };
+    configure("enabled: false\n");
+    git.run(["clone", "--quiet", "--bare", ".", "../stale.git"]);
+    let run = |disabled: &str| {
+        let mut command = sandbox.command([
+            "run",
+            "../stale.git",
+            "--remote",
+            "origin",
+            "--offline",
+            "--format",
+            "json",
+            "--now",
+            NOW,
+        ]);
+        command.env("GITOPS_UPDATER_DISABLE", disabled);
+        let told = sandbox.finish(command);
+        let report: serde_json::Value =
+            serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{told}"));
+        report["stopped_by"].as_str().map(str::to_owned)
+    };
+    configure("enabled: true\n");
+    assert_eq!(run(""), None);
+    assert_eq!(run("1").as_deref(), Some("GITOPS_UPDATER_DISABLE"));
+    configure("enabled: false\n");
+    assert_eq!(run("").as_deref(), Some("enabled"));
+}

@@ -249,3 +249,28 @@ fn what_is_proposed_by_facts_stays_so_in_a_run_without_them() {
     world.stays(LATER, &[], "kubernetes");
     world.stays(MUCH_LATER, &facts, "waits for a person");
 }
+
+/// What merely is not there yet was told to scripts as something that a person must see to.
+#[rstest]
+#[case::is_there(NOW, OLD, true, 10)]
+#[case::not_there_yet(NOW, "v1.33.3+k3s1", true, 0)]
+#[case::node_is_cordoned(NOW, OLD, false, 0)]
+#[case::facts_are_too_old("2026-11-01T10:00:00Z", OLD, true, 11)]
+fn exit_code_of_a_cluster_that_is_behind_git_is_that_of_what_goes_on(
+    #[case] taken_at: &str,
+    #[case] runs: &str,
+    #[case] schedulable: bool,
+    #[case] code: i32,
+) {
+    let world = World::with_plan(&format!("registry.example.com/{UPGRADE}"));
+    world.image(UPGRADE, "v1.33.4-k3s1", &["linux/amd64"]);
+    world.image(UPGRADE, "v1.33.5-k3s1", &["linux/amd64"]);
+    let node = format!(
+        "{{name: one, roles: [control-plane], kubelet: {runs}, ready: true, schedulable: {schedulable}}}"
+    );
+    let facts = format!("taken_at: {taken_at}\nkubernetes: {runs}\nnodes: [{node}]\n");
+    world.sandbox.write("../facts.yaml", facts);
+    let config = world.config();
+    let arguments = ["plan", "--exit-code", "--config", &config, "--now", NOW, "--facts", "../facts.yaml"];
+    drop(world.sandbox.run(arguments).exited(code));
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::domain::settle::record::Evidence;
 use gitops_updater::domain::state::Stage;
 use gitops_updater::repo::write::{Person, Remote, WriteRepo};
@@ -245,6 +246,18 @@ spec:
     assert!(body.contains("CVE-2025-8009") && !body.contains("CVE-2025-801"), "{body}");
 }
 
+/// Locks the state when evidence is about to be forgotten.
+struct Locking(std::path::PathBuf);
+
+impl Witness for Locking {
+    fn before(&self, effect: &Effect) -> Result<Go, Stopped> {
+        if effect.to_string().contains("Forget the evidence") {
+            std::fs::write(&self.0, "").unwrap();
+        }
+        Ok(Go::Do)
+    }
+}
+
 /// What is over stays in the record for `report`; why it was judged so is in the history of the ref after a while.
 #[test]
 fn evidence_of_what_is_long_over_leaves_the_record() {
@@ -276,6 +289,13 @@ fn evidence_of_what_is_long_over_leaves_the_record() {
     let evidence = format!("evidence/{id}.yaml");
     world.at("2027-02-18T12:00:00Z");
     assert!(files().contains(&evidence), "{}", files());
+    // Where it cannot be taken out, the pass ends as it does otherwise, and the next one tries again.
+    let locked = Locking(world.dir().join(".git/refs/gitops-updater/state.lock"));
+    let done = world.pass(&locked, "2027-02-20T12:00:00Z").unwrap();
+    let failed: Vec<&str> = done.failures.iter().map(|failure| failure.component.as_str()).collect();
+    assert_eq!(failed, ["state"], "{:?}", done.failures);
+    assert!(files().contains(&evidence), "{}", files());
+    std::fs::remove_file(locked.0).unwrap();
     let done = world.at("2027-02-20T12:00:00Z");
     assert!(!files().contains(&evidence) && files().contains(&format!("updates/{id}.yaml")), "{}", files());
     assert!(

@@ -167,6 +167,16 @@ impl World {
     }
 
     pub(crate) fn pass(&self, witness: &dyn Witness, now: &str) -> Result<Done, Error> {
+        self.pass_while(witness, now, || ())
+    }
+
+    /// A pass, and something that happens when it has observed and done nothing yet.
+    pub(crate) fn pass_while(
+        &self,
+        witness: &dyn Witness,
+        now: &str,
+        meanwhile: impl FnOnce(),
+    ) -> Result<Done, Error> {
         // Where a cluster is waited for, time goes on by itself.
         let paused = self.cluster.is_some();
         let runtime =
@@ -187,6 +197,7 @@ impl World {
             let found = detect::read(&repository, &request, 1).unwrap();
             let clock = AnyClock::Fixed(pass.now);
             let survey = runtime.block_on(plan::survey(found, &request, &self.published, &clock));
+            meanwhile();
             pass.carry_out(world, &survey, None, &|file| repository.read(file))
         })
     }

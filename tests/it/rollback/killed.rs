@@ -5,6 +5,7 @@ use std::sync::Arc;
 use gitops_updater::app::rollback::{Done, Error, Left, Plan, Rollback};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::PullRequests;
+use gitops_updater::domain::message::left_comment;
 use gitops_updater::forge::local::LocalForge;
 use gitops_updater::repo::write::{Landed, Merged, Person, Remote, WriteRepo};
 use gitops_updater::state::StateStore;
@@ -12,13 +13,19 @@ use gitops_updater::state::StateStore;
 use super::{ID, LATER, stage_of, updated};
 use crate::pass::world::{Recording, World};
 
+pub(super) const BRANCH: &str = "gitops-updater/rollback-podinfo-00000000";
+
 /// Goes back from the update that the world has, as the command does it.
 fn go(world: &World, push: bool, witness: &Recording) -> Result<Done, Error> {
+    go_at(world, push, witness, LATER)
+}
+
+/// The same, when a person does it at another time.
+pub(super) fn go_at(world: &World, push: bool, witness: &Recording, now: &str) -> Result<Done, Error> {
     let git = Arc::new(WriteRepo::open(world.dir(), Remote::own()).unwrap());
     let base = git.refs().unwrap().branch("main").unwrap();
     let first = git.commit_info(base).unwrap().parents[0];
-    let forge =
-        LocalForge::new(git.clone(), Person::bot(), Arc::new(AnyClock::Fixed(LATER.parse().unwrap())));
+    let forge = LocalForge::new(git.clone(), Person::bot(), Arc::new(AnyClock::Fixed(now.parse().unwrap())));
     let store = StateStore::new(git.clone(), Person::bot());
     let state = store.load().unwrap().state;
     let update = state.updates.values().find(|update| update.component == ID).unwrap();
@@ -29,9 +36,9 @@ fn go(world: &World, push: bool, witness: &Recording) -> Result<Done, Error> {
     };
     let plan = Plan {
         title: "Roll back".to_owned(),
-        body: "Goes back.".to_owned(),
+        body: format!("Goes back.\n\n{}", left_comment([(ID, "6.5.1")])),
         message: "Roll back\n".to_owned(),
-        branch: "gitops-updater/rollback-podinfo-00000000".to_owned(),
+        branch: BRANCH.to_owned(),
         base_branch: "main".to_owned(),
         base,
         tree,
@@ -52,7 +59,7 @@ fn go(world: &World, push: bool, witness: &Recording) -> Result<Done, Error> {
         reason: None,
         witness,
         runtime: &runtime,
-        now: LATER.parse().unwrap(),
+        now: now.parse().unwrap(),
     };
     match (push, is_back) {
         (true, true) => rollback.record_pushed(&plan),

@@ -84,35 +84,43 @@ fn nothing_newer_makes_an_empty_plan() {
     assert_eq!(Small::new().plan().waves, []);
 }
 
+/// Whether a person must do something before the step goes on.
+const PERSON: bool = true;
+const ITSELF: bool = false;
+
 #[rstest]
 #[case::all_is_well(|_: &mut Facts| {}, None)]
-#[case::node_is_not_ready(|facts: &mut Facts| facts.nodes[0].ready = false, Some("not Ready or cordoned: one"))]
-#[case::node_is_cordoned(|facts: &mut Facts| facts.nodes[0].schedulable = false, Some("not Ready or cordoned: one"))]
+#[case::node_is_not_ready(|facts: &mut Facts| facts.nodes[0].ready = false, Some(("not Ready or cordoned: one", ITSELF)))]
+#[case::node_is_cordoned(|facts: &mut Facts| facts.nodes[0].schedulable = false, Some(("not Ready or cordoned: one", ITSELF)))]
 #[case::volume_is_degraded(
     |facts: &mut Facts| facts.longhorn = Some(LonghornFact { volumes: Some(BTreeMap::from([("degraded".to_owned(), 2)])), ..LonghornFact::default() }),
-    Some("Longhorn volumes: 2 degraded")
+    Some(("Longhorn volumes: 2 degraded", ITSELF))
 )]
 #[case::cluster_is_behind_git(
     |facts: &mut Facts| facts.kubernetes = Some("v1.33.8+k3s1".to_owned()),
-    Some("Git says v1.33.9+k3s1, the cluster runs v1.33.8+k3s1: what was merged last is not there yet")
+    Some(("Git says v1.33.9+k3s1, the cluster runs v1.33.8+k3s1: what was merged last is not there yet", ITSELF))
 )]
 #[case::facts_are_eight_days_old(
     |facts: &mut Facts| facts.taken_at = Some(day("2026-11-13")),
-    Some("the facts of the cluster are too old to rest on (observed 8 days ago); take new ones")
+    Some(("the facts of the cluster are too old to rest on (observed 8 days ago); take new ones", PERSON))
 )]
 #[case::facts_are_six_days_old(|facts: &mut Facts| facts.taken_at = Some(day("2026-11-15")), None)]
 #[case::facts_have_no_date(
     |facts: &mut Facts| facts.taken_at = None,
-    Some("the facts of the cluster are too old to rest on (nobody says when this was observed); take new ones")
+    Some((
+        "the facts of the cluster are too old to rest on (nobody says when this was observed); take new ones",
+        PERSON,
+    ))
 )]
-fn facts_stop_the_next_step(#[case] change: fn(&mut Facts), #[case] reason: Option<&str>) {
+fn facts_stop_the_next_step(#[case] change: fn(&mut Facts), #[case] reason: Option<(&str, bool)>) {
     let mut facts = facts();
     change(&mut facts);
     let plan = k3s().facts(facts).plan();
     let step = step(&plan, "k3s@v1.33.10+k3s1");
     assert_eq!(step.next, reason.is_none(), "{:?}", step.reasons);
-    if let Some(reason) = reason {
+    if let Some((reason, person)) = reason {
         assert!(step.reasons.iter().any(|known| known == reason), "{:?}", step.reasons);
+        assert_eq!(plan.waits[&step.id].person, person);
     }
 }
 

@@ -16,7 +16,7 @@ fn apps() -> Small {
 }
 
 /// An update of a component in some stage.
-fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Update {
+pub(super) fn update(component: &str, to: &str, stage: Stage, safety: RevertSafety) -> Update {
     Update {
         update_id: "update-20261120-100000".to_owned(),
         status: stage.status(),

@@ -3,8 +3,11 @@
 use rstest::rstest;
 
 use super::*;
+use crate::domain::facts::{Facts, NodeFact};
+use crate::domain::plan::tests::sequence::update;
 use crate::domain::plan::tests::world::day;
 use crate::domain::report::{Repository, Status};
+use crate::domain::state::Stage;
 
 fn wait<'p>(plan: &'p Plan, id: &str) -> &'p Wait {
     plan.waits.get(id).unwrap_or_else(|| panic!("`{id}` waits for nothing: {}", told(plan)))
@@ -45,6 +48,28 @@ fn every_rung_of_what_rules_put_first_comes_before() {
     );
 }
 
+/// An update that the nodes are taking, and a cluster that has the version before it, on a node that is cordoned for
+/// that.
+fn rolling(change: impl FnOnce(&mut Facts)) -> Small {
+    let node = NodeFact {
+        name: "one".to_owned(),
+        roles: vec!["control-plane".to_owned()],
+        kubelet: "v1.33.8+k3s1".to_owned(),
+        ready: true,
+        schedulable: false,
+    };
+    let mut facts = Facts {
+        taken_at: Some(day("2026-11-21")),
+        kubernetes: Some("v1.33.8+k3s1".to_owned()),
+        nodes: vec![node],
+        ..Facts::default()
+    };
+    change(&mut facts);
+    let under_way = update("k3s", "v1.33.9+k3s1", Stage::Rolling, RevertSafety::Conditional);
+    let world = Small::new().k3s("v1.33.9+k3s1", &["v1.33.10+k3s1"]).facts(facts);
+    world.change(|world| world.updates.push(under_way))
+}
+
 #[rstest]
 #[case::nothing_is_newer(Small::new().chart("a", "1.0.0", &[]), Prospect::Nothing)]
 #[case::a_step_can_be_proposed(Small::new().chart("a", "1.0.0", &["1.1.0"]), Prospect::Next)]
@@ -79,6 +104,8 @@ fn every_rung_of_what_rules_put_first_comes_before() {
     }),
     Prospect::Waits
 )]
+#[case::cluster_gets_there(rolling(|_| ()), Prospect::Waits)]
+#[case::facts_are_too_old(rolling(|facts| facts.taken_at = Some(day("2026-11-01"))), Prospect::Held)]
 #[case::nobody_can_say_what_is_newer(
     Small::new().chart("a", "1.0.0", &[]).change(|world| world.subjects[0].entry.status = Status::Unresolved),
     Prospect::Nothing

@@ -263,6 +263,7 @@ impl Small {
                         reason: "no window is open".to_owned(),
                         policy_applied: "windows".to_owned(),
                         until: self.opens,
+                        is_asked_again: false,
                     };
                     if self.stopped.contains(&step.id) { vec![hold] } else { Vec::new() }
                 },
@@ -284,6 +285,7 @@ impl Small {
                 reason: format!("{} is skipped", considered.update_type.as_str()),
                 policy_applied: "policy.semver_gates".to_owned(),
                 until: None,
+                is_asked_again: false,
             }),
             Ok(approval) => Admission::Allow {
                 approval,
@@ -295,6 +297,7 @@ impl Small {
                 reason: format!("{version} is held"),
                 policy_applied: format!("policy.{gate}"),
                 until: None,
+                is_asked_again: false,
             }),
         }
     }

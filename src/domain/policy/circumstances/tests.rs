@@ -128,6 +128,10 @@ fn kill_switch_stops_everything_and_says_how_to_go_on() {
             "kill_switch by enabled: everything is stopped; set `enabled: true` on the base branch to go on",
         ),
         (
+            KillSwitch::Unreadable,
+            "kill_switch by .gitops-updater.yaml: everything is stopped; mend `.gitops-updater.yaml` of the base branch, which cannot be read, to go on",
+        ),
+        (
             KillSwitch::WorkTree,
             "kill_switch by enabled: everything is stopped; set `enabled: true` in `.gitops-updater.yaml` of the work tree to go on",
         ),
