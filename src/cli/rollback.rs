@@ -27,10 +27,11 @@ use crate::app::detect::Found;
 use crate::app::effects::{Acting, Witness};
 use crate::app::rollback::{self, Back, Edited, Left, Plan, Rollback};
 use crate::config::Selector;
+use crate::domain::backup::DataBackup;
 use crate::domain::component::Component;
 use crate::domain::facts::Facts;
 use crate::domain::message::{GoingBack, branch_name};
-use crate::domain::rollback::HARMS;
+use crate::domain::rollback::{Answer, HARMS, Saved};
 use crate::domain::state::Update;
 use crate::repo::write::{Id, Merged, RemoteRefs, Standing};
 
@@ -278,8 +279,18 @@ impl Going<'_> {
     /// What a reviewer should know; refuses what does harm that was not taken on.
     fn refuse_harm(&self, returns: &[Return<'_>], found: &Found) -> Result<Vec<String>, CommandError> {
         let answers = returns.iter().map(|one| {
-            let backup_id = one.update.and_then(|update| update.backup_id.as_deref());
-            let answer = judged(one, found, self.facts.as_ref(), backup_id, self.place.now());
+            let id = one.update.and_then(|update| update.backup_id.as_deref());
+            let judge = |data: Option<&[DataBackup]>| {
+                judged(one, found, self.facts.as_ref(), Saved { id, data }, self.place.now())
+            };
+            let answer = match judge(None) {
+                // What was backed up is looked at where it is wanted.
+                Answer::Harm(_) => {
+                    let point = id.and_then(|id| self.place.backups().read_back(id, None).ok());
+                    judge(point.as_ref().map(|point| point.data.as_slice()))
+                }
+                harmless => harmless,
+            };
             (one.component.id.as_str(), answer)
         });
         refuse(answers.collect(), &self.args.accept_harm)

@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::backup::DataBackup;
 use super::component::{Component, UpdateType};
 use super::facts::Facts;
 use super::plan::{Revert, RevertSafety};
@@ -29,8 +30,36 @@ pub struct Way<'a> {
     pub update_type: UpdateType,
     /// What the rules say of taking that step back.
     pub revert: &'a Revert,
-    /// The backup point from before, where there is one.
-    pub backup_id: Option<&'a str>,
+    /// What was backed up before.
+    pub saved: Saved<'a>,
+}
+
+/// What was backed up before a step.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Saved<'a> {
+    /// The backup point, where there is one.
+    pub id: Option<&'a str>,
+    /// The backups of data that it names; `None` where nobody has looked.
+    pub data: Option<&'a [DataBackup]>,
+}
+
+impl Saved<'_> {
+    /// How data of a kind comes back from the point; where it names none, that it does not. `what` is the data in
+    /// words, `options` are those of `backup restore`.
+    fn restore(&self, kind: &str, what: &str, options: &str) -> String {
+        let id = self.id.unwrap_or("ID");
+        let command = format!("`gitops-updater backup restore {id} {options}`");
+        match (self.id, self.data) {
+            (None, _) => {
+                format!("from a backup of your own: no backup point from before is known to hold {what}")
+            }
+            (Some(_), Some(data)) if !data.iter().any(|one| one.kind == kind) => {
+                format!("from a backup of your own: backup point {id} holds no {what}")
+            }
+            (Some(_), Some(_)) => format!("{command} (`gitops-updater backup show {id}` has the names)"),
+            (Some(_), None) => format!("{command}, where `gitops-updater backup show {id}` has one"),
+        }
+    }
 }
 
 /// What the cluster says.
@@ -136,12 +165,7 @@ fn unseen(is_seen: bool) -> &'static str {
     if is_seen { "" } else { " (the cluster was not seen: `--cluster` or `--facts FILE` looks)" }
 }
 
-fn backup_point<'a>(way: &Way<'a>) -> &'a str {
-    way.backup_id.unwrap_or("ID")
-}
-
 fn k3s(way: &Way<'_>, is_seen: bool) -> Harm {
-    let id = backup_point(way);
     Harm {
         code: "nodes-stay-cordoned",
         text: format!(
@@ -156,14 +180,16 @@ fn k3s(way: &Way<'_>, is_seen: bool) -> Harm {
              finish, and the Plans then say `Complete`, which means nothing"
                 .to_owned(),
             format!("look for a newer patch that repairs it, and go forward: `gitops-updater detect --component {}`", way.component),
-            format!("where the cluster itself is lost: `gitops-updater backup restore {id} --etcd` prints the steps to the etcd snapshot from before"),
+            format!(
+                "where the cluster itself is lost, etcd has to be restored as it was before: {}",
+                way.saved.restore("etcd_snapshot", "snapshot of etcd", "--etcd")
+            ),
             "uncordon only nodes that the rollout cordoned, when they are Ready: `kubectl uncordon NODE`".to_owned(),
         ],
     }
 }
 
 fn longhorn(way: &Way<'_>, is_seen: bool) -> Harm {
-    let id = backup_point(way);
     Harm {
         code: "managers-crash-loop",
         text: format!(
@@ -176,7 +202,10 @@ fn longhorn(way: &Way<'_>, is_seen: bool) -> Harm {
         instead: vec![
             "leave the version in Git; where the HelmRelease flaps, set `spec.suspend: true` in Git".to_owned(),
             format!("look for a newer patch that repairs it, and go forward: `gitops-updater detect --component {}`", way.component),
-            format!("bring single volumes back beside the old ones: `gitops-updater backup restore {id} --volume NAME --as NEW`"),
+            format!(
+                "bring single volumes back beside the old ones: {}",
+                way.saved.restore("longhorn_backup", "backup of a volume", "--volume NAME --as NEW")
+            ),
             "do not patch the setting `current-longhorn-version` unless Longhorn's own documentation says so for your \
              two versions"
                 .to_owned(),
@@ -211,7 +240,6 @@ fn flux(way: &Way<'_>) -> Harm {
 }
 
 fn data(way: &Way<'_>) -> Harm {
-    let id = backup_point(way);
     Harm {
         code: "data-stays-new",
         text: format!("{} does not bring the data back with it: {}", way.to, way.revert.why),
@@ -222,8 +250,9 @@ fn data(way: &Way<'_>) -> Harm {
             ),
             "stop what writes to the data (scale it down in Git)".to_owned(),
             format!(
-                "restore the data from before beside the old: `gitops-updater backup restore {id} --volume NAME --as NEW`, \
-                 and point the workload at it in the same commit as the older version"
+                "restore the data from before beside the old, and point the workload at it in the same commit as the older \
+                 version: {}",
+                way.saved.restore("longhorn_backup", "backup of a volume", "--volume NAME --as NEW")
             ),
         ],
     }
@@ -245,13 +274,40 @@ mod tests {
             to: "1",
             update_type,
             revert: &revert,
-            backup_id: Some("backup-1"),
+            saved: Saved { id: Some("backup-1"), data: None },
         };
         match answer(&way, sight) {
             Answer::Fine => "fine".to_owned(),
             Answer::Mind(_) => "mind".to_owned(),
             Answer::Harm(harm) => harm.code.to_owned(),
         }
+    }
+
+    /// Commands were printed that fail: the point held nothing of the kind.
+    #[rstest]
+    #[case::nobody_has_looked(None, "`gitops-updater backup restore backup-1 --volume NAME --as NEW`, where")]
+    #[case::it_has_none(Some(vec![]), "from a backup of your own: backup point backup-1 holds no backup of a volume")]
+    #[case::it_has_another_kind(Some(vec!["export"]), "from a backup of your own: ")]
+    #[case::it_has_one(Some(vec!["export", "longhorn_backup"]), "`gitops-updater backup restore backup-1 --volume NAME")]
+    fn data_comes_back_from_where_it_was_backed_up(#[case] kinds: Option<Vec<&str>>, #[case] expected: &str) {
+        let data: Option<Vec<DataBackup>> = kinds.map(|kinds| {
+            kinds
+                .into_iter()
+                .map(|kind| DataBackup { kind: kind.to_owned(), ..DataBackup::default() })
+                .collect()
+        });
+        let revert = Revert { safety: RevertSafety::Unsafe, why: "the reason".to_owned() };
+        let way = Way {
+            component: "x",
+            kind: "image",
+            from: "2",
+            to: "1",
+            update_type: UpdateType::Major,
+            revert: &revert,
+            saved: Saved { id: Some("backup-1"), data: data.as_deref() },
+        };
+        let Answer::Harm(harm) = answer(&way, Sight::default()) else { panic!("it does harm") };
+        assert!(harm.instead.iter().any(|step| step.contains(expected)), "{:?}", harm.instead);
     }
 
     const BLIND: Sight = Sight { nodes_moved: None, longhorn_recorded: None };

@@ -280,7 +280,13 @@ impl<F: Forge> Run<'_, F> {
         if let Some(maintenance) =
             self.world.state.maintenance.as_ref().filter(|one| one.is_on(self.pass.now))
         {
-            notices.push(format!("maintenance mode, set by {}", maintenance.by));
+            let until = maintenance.until.map(|until| format!(" until {until}")).unwrap_or_default();
+            let reason = maintenance
+                .reason
+                .as_deref()
+                .map(|reason| format!(": {}", neutral::prose(reason, MAX_REASON)));
+            let by = neutral::prose(&maintenance.by, MAX_REASON);
+            notices.push(format!("maintenance mode, set by {by}{until}{}", reason.unwrap_or_default()));
         }
         notices
             .extend(self.failures.iter().map(|failure| format!("{}: {}", failure.component, failure.error)));

@@ -73,8 +73,9 @@ impl<F: Forge> UnderWay<'_, F> {
             update.status = update.stage.status();
             update.changed_at = at;
             let update = update.clone();
+            let known = because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            quarantine(state, &update, &format!("{who} in {short}{known}"), at);
             let why = because.unwrap_or_else(|| "a person reverted it".to_owned());
-            quarantine(state, &update, &format!("{who} in {short}: {why}"), at);
             if ours {
                 trip(state, at);
             }

@@ -11,6 +11,7 @@ use crate::cli::rollback::{Return, judged, refuse, update_to, version};
 use crate::cli::workplace::{Workplace, blocking};
 use crate::domain::backup::BackupPoint;
 use crate::domain::component::Component;
+use crate::domain::rollback::Saved;
 use crate::repo::write::Id;
 
 /// A version that goes back, for people and scripts.
@@ -84,8 +85,9 @@ fn refuse_harm(
     found: &Found,
     accepted: &[String],
 ) -> Result<Vec<String>, CommandError> {
+    let saved = Saved { id: Some(&point.backup_id), data: Some(&point.data) };
     let answers = returns.iter().map(|one| {
-        let answer = judged(one, found, None, Some(&point.backup_id), place.now());
+        let answer = judged(one, found, None, saved, place.now());
         (one.component.id.as_str(), answer)
     });
     refuse(answers.collect(), accepted)

@@ -19,7 +19,7 @@ use crate::domain::component::{Component, UpdateType};
 use crate::domain::message::{GoingBack, Trailers, branch_name, reverted_updates};
 use crate::domain::notice::kind_of;
 use crate::domain::plan::{Revert, RevertSafety};
-use crate::domain::rollback::{Sight, Way, answer, revert_of};
+use crate::domain::rollback::{Saved, Sight, Way, answer, revert_of};
 use crate::domain::select::step_type;
 use crate::domain::state::{Quarantined, State};
 use crate::repo::printable;
@@ -270,7 +270,7 @@ fn notes(
         to: &trailers.from,
         update_type,
         revert: &revert,
-        backup_id: trailers.backup_id.as_deref(),
+        saved: Saved { id: trailers.backup_id.as_deref(), data: None },
     };
     refuse(vec![(trailers.component.as_str(), answer(&way, Sight::default()))], accepted)
 }

@@ -6,7 +6,7 @@ use super::{Error, Return};
 use crate::app::detect::Found;
 use crate::cli::error::CommandError;
 use crate::domain::facts::Facts;
-use crate::domain::rollback::{Answer, Harm, Way, answer, revert_of, sight};
+use crate::domain::rollback::{Answer, Harm, Saved, Way, answer, revert_of, sight};
 use crate::domain::select::step_type;
 use crate::repo::printable;
 
@@ -15,7 +15,7 @@ pub(in crate::cli) fn judged(
     one: &Return<'_>,
     found: &Found,
     facts: Option<&Facts>,
-    backup_id: Option<&str>,
+    saved: Saved<'_>,
     now: Timestamp,
 ) -> Answer {
     let component = one.component;
@@ -31,7 +31,7 @@ pub(in crate::cli) fn judged(
         to: &one.to,
         update_type,
         revert: &revert,
-        backup_id,
+        saved,
     };
     answer(&way, sight(facts, &one.from, now))
 }

@@ -286,7 +286,11 @@ impl Dashboard<'_> {
             to: &step.to,
             update_type: step.update_type.as_str(),
             wave,
-            reason: why.or_else(|| step.reasons.first().map(String::as_str)),
+            // That somebody must ask for it, and why, is told last.
+            reason: why.or_else(|| {
+                let told = if waits_to_be_asked { step.reasons.last() } else { step.reasons.first() };
+                told.map(String::as_str)
+            }),
             checkbox: action.drawn(asked),
         }
     }

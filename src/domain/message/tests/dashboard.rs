@@ -104,7 +104,6 @@ fn the_dashboard_shows_everything_with_boxes_that_work() {
     What gitops-updater knows about this repository. Tick a box, and the next run does what it says.
 
     > Maintenance since yesterday by jane: nothing is proposed
-    >
 
     ### Open pull requests
 
