@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use tokio::io::AsyncWriteExt as _;
 
+use super::git;
 use super::served::{Seen, Served};
 
 /// How the server behaves.
@@ -69,15 +70,15 @@ impl FakeGit {
     /// Makes a bare repository with one commit and these tags; the first is annotated.
     pub(crate) fn repository(&self, name: &str, tags: &[&str]) -> PathBuf {
         let path = self.folder.path().join(name);
-        git(self.folder.path(), &["init", "-q", "--bare", path.to_str().unwrap()]);
-        let tree = git(&path, &["hash-object", "-w", "-t", "tree", "/dev/null"]);
-        let commit = git(&path, &["commit-tree", "-m", "first", tree.trim()]);
-        git(&path, &["update-ref", "refs/heads/main", commit.trim()]);
-        git(&path, &["symbolic-ref", "HEAD", "refs/heads/main"]);
-        git(&path, &["config", "http.receivepack", "true"]);
+        run(self.folder.path(), &["init", "-q", "--bare", path.to_str().unwrap()]);
+        let tree = run(&path, &["hash-object", "-w", "-t", "tree", "/dev/null"]);
+        let commit = run(&path, &["commit-tree", "-m", "first", tree.trim()]);
+        run(&path, &["update-ref", "refs/heads/main", commit.trim()]);
+        run(&path, &["symbolic-ref", "HEAD", "refs/heads/main"]);
+        run(&path, &["config", "http.receivepack", "true"]);
         for (i, tag) in tags.iter().enumerate() {
             let annotated: &[&str] = if i == 0 { &["-a", "-m", "annotated"] } else { &[] };
-            git(&path, &[&["tag"], annotated, &[*tag, commit.trim()]].concat());
+            run(&path, &[&["tag"], annotated, &[*tag, commit.trim()]].concat());
         }
         path
     }
@@ -115,8 +116,10 @@ impl FakeGit {
     }
 }
 
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
+fn run(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(git::program());
+    git::short_lived(&mut command);
+    let output = command
         .args(arguments)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -202,8 +205,9 @@ pub(crate) async fn http_backend(
     body: &[u8],
 ) -> (axum::http::response::Builder, Vec<u8>) {
     let query = seen.target.split_once('?').map_or("", |(_, query)| query);
-    let mut child = tokio::process::Command::new("git")
-        .arg("http-backend")
+    let mut command = Command::new(git::http_backend_program());
+    git::short_lived(&mut command);
+    let mut child = tokio::process::Command::from(command)
         .env("GIT_PROJECT_ROOT", root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null")

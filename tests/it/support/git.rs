@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// When every commit of the tests is made.
 pub(crate) const COMMIT_TIME: &str = "2026-01-02T03:04:05Z";
@@ -72,9 +73,10 @@ impl Git {
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new("git");
+        let mut command = Command::new(program());
         command.current_dir(&self.dir).args(arguments);
         environment(&mut command, &self.dir);
+        short_lived(&mut command);
         command
     }
 
@@ -123,6 +125,41 @@ impl Git {
         let drawn =
             self.run(["log", "--graph", "--format=%h%d %s", "--decorate-refs-exclude=refs/remotes/*", rev]);
         drawn.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Where `git` is. A process is started by `fork` where its name has to be looked up in the `PATH` that it is given, which
+/// takes this large program several times as long as `posix_spawn`.
+pub(crate) fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let found =
+            std::env::split_paths(&folders).map(|folder| folder.join("git")).find(|path| path.is_file());
+        found.expect("git is needed, and not in PATH")
+    })
+}
+
+/// What answers Git over HTTP, without the `git` in front of it that only starts it.
+pub(crate) fn http_backend_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let output = Command::new(program()).arg("--exec-path").output().unwrap();
+        Path::new(String::from_utf8(output.stdout).unwrap().trim_end()).join("git-http-backend")
+    })
+}
+
+/// Repositories of tests live for a second: nothing is packed for later, and nothing has to outlast a power failure.
+pub(crate) fn short_lived(command: &mut Command) {
+    let settings = [
+        ("core.fsync", "none"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        ("receive.autogc", "false"),
+    ];
+    command.env("GIT_CONFIG_COUNT", settings.len().to_string());
+    for (i, (key, value)) in settings.into_iter().enumerate() {
+        command.env(format!("GIT_CONFIG_KEY_{i}"), key).env(format!("GIT_CONFIG_VALUE_{i}"), value);
     }
 }
 
