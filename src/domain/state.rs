@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
 use super::notice::Told;
+use super::plan::before::Requirements;
 use super::plan::{Approval, Revert, RevertSafety};
 use super::settle::memory::{Baseline, Remembered};
 use super::settle::record::{Breaker, Evidence, Settling};
@@ -158,6 +159,9 @@ pub struct Campaign {
     pub backup_id: Option<String>,
     /// Step ids in order, as planned last.
     pub order: Vec<String>,
+    /// What steps were planned to come after, by the component that they move.
+    #[serde(skip_serializing_if = "Requirements::is_empty", default)]
+    pub requires: Requirements,
     /// A commit to go back to for each verified step.
     pub rollback_points: Vec<RollbackPoint>,
 }
