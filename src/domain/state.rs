@@ -216,6 +216,16 @@ pub struct Maintenance {
 pub const EVIDENCE_DAYS: i64 = 90;
 
 impl State {
+    /// Takes a version out of what is proposed; whether it was not out already.
+    pub fn put_in_quarantine(&mut self, one: Quarantined) -> bool {
+        let same = |known: &Quarantined| known.component == one.component && known.version == one.version;
+        let is_new = !self.quarantine.iter().any(same);
+        if is_new {
+            self.quarantine.push(one);
+        }
+        is_new
+    }
+
     /// Ids of the updates whose evidence is not needed any more: they have been over for long, and neither a revert that
     /// counts for the circuit breaker nor a quarantine that a person may ask about rests on them.
     pub fn outdated_evidence(&self, now: Timestamp) -> BTreeSet<String> {
@@ -233,6 +243,19 @@ impl State {
         };
         let outdated = |id: &&String| self.updates.get(*id).is_some_and(is_over) && !is_needed(id);
         self.evidence.keys().filter(outdated).cloned().collect()
+    }
+}
+
+impl Quarantined {
+    /// The version that an update brought.
+    pub fn of(update: &Update, reason: impl Into<String>, since: Timestamp) -> Self {
+        Self {
+            component: update.component.clone(),
+            version: update.to.clone(),
+            reason: reason.into(),
+            since,
+            update_id: Some(update.update_id.clone()),
+        }
     }
 }
 
