@@ -127,6 +127,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             }
         }
         look.ends();
+        self.tell_how_it_is(&look)?;
         self.remember(&look, SignedDuration::ZERO)?;
         self.remove_volumes()?;
         self.tell_all()?;
@@ -233,6 +234,22 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             self.run.failed(component, error)?;
         }
         self.tell(&decision.update)
+    }
+
+    /// What is waited for is not what was waited for when that was said first.
+    fn tell_how_it_is(&mut self, look: &Look<'_>) -> Result<(), Error> {
+        for (judged, follow) in self.followed.clone() {
+            let Some(judgement) = look.judge().opinion(&judged).filter(|said| said.action == Action::Wait)
+            else {
+                continue;
+            };
+            let is_waiting = matches!(self.acted.get(&judged), Some((_, Action::Wait, _)));
+            if is_waiting && !follow.attended {
+                let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, look.wall());
+                self.run.go_on(&decision)?;
+            }
+        }
+        Ok(())
     }
 
     /// Tries what was chosen to be tried before a revert, or waits for it to help; `true` = the revert waits.

@@ -166,6 +166,20 @@ impl Judge {
             .unwrap_or_default()
     }
 
+    /// What would be said of an update now, whether or not it is news: reasons change under the same verdict.
+    pub fn opinion(&self, update: &str) -> Option<Judgement> {
+        let (_, opinion) = self.cases.get(update)?;
+        let opinion = opinion.as_ref()?;
+        Some(Judgement {
+            t: self.world.now(),
+            update: update.to_owned(),
+            verdict: opinion.verdict,
+            action: opinion.action,
+            reasons: opinion.reasons.clone(),
+            clears_itself: opinion.clears_itself,
+        })
+    }
+
     /// What is wrong now, as a baseline of what comes.
     pub fn baseline(&self) -> Baseline {
         symptoms::baseline(&self.world, (self.checks)(&self.world))

@@ -82,6 +82,13 @@ pub(super) struct Opinion {
 
 impl Opinion {
     fn new(verdict: Verdict, action: Action, mut reasons: Vec<Reason>) -> Self {
+        // One kind that is not seen is in the way of many objects.
+        let mut told: Vec<Reason> = Vec::new();
+        reasons.retain(|reason| {
+            let is_new = !told.contains(reason);
+            told.push(reason.clone());
+            is_new
+        });
         reasons.truncate(REASONS);
         let clears_itself = action == Action::Hold;
         Self { verdict, action, reasons, clears_itself }

@@ -33,7 +33,7 @@ impl Case {
         all: &[(String, Failure)],
         commit: &str,
     ) -> Weight {
-        let why = failure.reason.clone();
+        let mut why = failure.reason.clone();
         let Some(baseline) = &self.remembered.baseline else {
             return Weight::Doubtful(reason(
                 "no_baseline",
@@ -50,10 +50,11 @@ impl Case {
             };
         }
         let proof = evidence(world, &self.radius, baseline);
-        if proof.is_none()
-            && let Some(doubt) = self.doubt(world, title, failure, baseline, commit)
-        {
-            return Weight::Doubtful(doubt);
+        if let Some(doubt) = self.doubt(world, title, failure, baseline, commit) {
+            let Some((subject, reason)) = &proof else { return Weight::Doubtful(doubt) };
+            // What was seen of its pods stands beside what the controller may say for another reason.
+            let Subject { kind, namespace, name } = subject;
+            why.text = format!("{}; a pod of {kind}/{namespace}/{name}: {reason}", why.text);
         }
         let first = self.tries.get(title).and_then(|of| of.failed_first).unwrap_or(world.now());
         let sighted = world.blind_until(&KINDS, first).unwrap_or(first);

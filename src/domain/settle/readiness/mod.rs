@@ -108,8 +108,8 @@ pub(super) fn unseen(world: &World, kind: Kind) -> Option<Reason> {
     match world.sees(kind) {
         Sight::Seen => None,
         Sight::Lost { since } => {
-            let seconds = world.now().since(since).as_secs();
-            Some(reason("out_of_sight", Some(kind.label()), format!("not seen for {seconds} s")))
+            let since = world.wall_at(since).strftime("%Y-%m-%d %H:%M:%S UTC");
+            Some(reason("out_of_sight", Some(kind.label()), format!("not seen since {since}")))
         }
         Sight::Unseen { reason: why } => Some(reason("not_observed", Some(kind.label()), bounded(why))),
         Sight::Absent => {
