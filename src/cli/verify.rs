@@ -215,14 +215,12 @@ fn text(shown: &Shown<'_>) -> String {
             put(&mut lines, 4, &format!("{object}{} ({})", reason.text, reason.code));
         }
     }
-    for (title, list) in
-        [
-            ("Did", &shown.effects),
-            ("Already done by another run", &shown.already_done),
-            ("Failed", &shown.failures),
-            ("Take note", &shown.warnings),
-        ]
-    {
+    for (title, list) in [
+        ("Did", &shown.effects),
+        ("Already done by another run", &shown.already_done),
+        ("Failed", &shown.failures),
+        ("Take note", &shown.warnings),
+    ] {
         if !list.is_empty() {
             lines.push(format!("\n{title} ({}):", list.len()));
             lines.extend(list.iter().map(|line| folded(line, 2)));
@@ -284,9 +282,9 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
             let repo = place.repo.clone();
             blocking(move || -> Result<(), CommandError> {
                 let removed = match repo.refs() {
-                    Ok(refs) => {
-                        refs.branch(&update.branch).map_or(Ok(false), |head| delete_branch(&repo, &update, head))
-                    }
+                    Ok(refs) => refs
+                        .branch(&update.branch)
+                        .map_or(Ok(false), |head| delete_branch(&repo, &update, head)),
                     Err(error) => Err(error),
                 };
                 // It is verified all the same.

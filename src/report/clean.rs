@@ -300,7 +300,7 @@ mod tests {
     #[case::words("aa bb cc", &["aa bb", "cc"])]
     #[case::cut("abcdefgh ij", &["abcdef", "gh ij"])]
     #[case::code_is_not_broken("a `b c` d", &["a", "`b c`", "d"])]
-    #[case::code_with_what_follows("a (`b c`; d", &["a", "(`b", "c`; d"])]
+    #[case::code_with_what_follows("a (`b c`; d", &["a (`b", "c`; d"])]
     #[case::code_that_fits_nowhere("`a b c d e`", &["`a b c", "d e`"])]
     #[case::command("so: `git a b` c", &["so:", "`git a b`", "c"])]
     #[case::command_and_stop("`git a b`, c d", &["`git a b`,", "c d"])]

@@ -30,8 +30,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub(super) use act::{complete, phase_of};
 pub use act::{LEFT_ALONE, delete_branch, mark_verified, may_be_verified};
+pub(super) use act::{complete, phase_of};
 pub use error::{Error, chain};
 pub use known::{close_breaker, resume};
 pub use ours::has_foreign_commits;

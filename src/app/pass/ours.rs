@@ -59,7 +59,9 @@ pub fn has_foreign_commits(
     let since = git.merge_base(base, head)?;
     let commits = git.commits_since(since, head, MOST_COMMITS)?;
     let is_ours = |commit: &CommitInfo| {
-        commit.author.email == *ours && commit.committer.email == *ours && is_commit_of(&commit.message, update)
+        commit.author.email == *ours
+            && commit.committer.email == *ours
+            && is_commit_of(&commit.message, update)
     };
     Ok(commits.len() >= MOST_COMMITS || !commits.iter().all(is_ours))
 }

@@ -108,7 +108,8 @@ impl<F: Forge> Run<'_, F> {
         let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
         let Some(head) = head.filter(|_| pull.state != PullRequestState::Open) else { return Ok(()) };
         let is_asked_for = |one: &Quarantined| {
-            left.iter().any(|(component, version)| is_wish(one, component, version)) && !self.is_settled(one, pull)
+            left.iter().any(|(component, version)| is_wish(one, component, version))
+                && !self.is_settled(one, pull)
         };
         // One that was merged has moved the base branch, and with it what the next one would push.
         let is_closed = pull.state == PullRequestState::Closed;

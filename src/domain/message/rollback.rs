@@ -128,7 +128,8 @@ mod tests {
     fn the_time_of_a_wish_is_the_last_that_the_body_names() {
         let at: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         let earlier = asked_comment("2025-01-01T00:00:00Z".parse().unwrap());
-        let body = format!("{earlier}\nGoes back.\n{}\n{}\n", asked_comment(at), left_comment([("k3s", "1")]));
+        let body =
+            format!("{earlier}\nGoes back.\n{}\n{}\n", asked_comment(at), left_comment([("k3s", "1")]));
         assert_eq!(asked_at(&body), Some(at));
         assert_eq!(left_versions(&body), [("k3s".to_owned(), "1".to_owned())]);
         assert_eq!(asked_at("Goes back."), None);

@@ -45,7 +45,8 @@ impl PlanReport {
             let of_it = || self.held.iter().filter(|held| held.component == step.component);
             let last = steps().rfind(|other| other.component == step.component);
             let last = last.map(|last| last.to.clone()).filter(|last| *last != step.to);
-            let newest = of_it().filter(|held| !is_step(held, step)).find_map(|held| held.to.clone()).or(last);
+            let newest =
+                of_it().filter(|held| !is_step(held, step)).find_map(|held| held.to.clone()).or(last);
             match &out[&step.id] {
                 Out::Held => {
                     let Some(mut held) = of_it().find(|held| is_step(held, step)).cloned() else { continue };

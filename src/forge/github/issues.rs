@@ -138,12 +138,7 @@ impl GithubForge {
         Ok(Came::Done(()))
     }
 
-    async fn new_dashboard(
-        &self,
-        repository: &Repository,
-        title: &str,
-        body: &str,
-    ) -> ForgeResult<Came<()>> {
+    async fn new_dashboard(&self, repository: &Repository, title: &str, body: &str) -> ForgeResult<Came<()>> {
         let mut tries = 0;
         loop {
             if !self.own_dashboards("open").await?.is_empty() {

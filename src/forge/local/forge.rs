@@ -212,12 +212,7 @@ impl Inner {
         self.thread(refs, NO_NUMBER).map(Some)
     }
 
-    fn write_dashboard(
-        &self,
-        seen: Option<&Dashboard>,
-        title: &str,
-        body: &str,
-    ) -> ForgeResult<Came<()>> {
+    fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<Came<()>> {
         const ATTEMPT: &str = "write the dashboard";
         let changed = || conflict(format!("cannot {ATTEMPT}: somebody changed it meanwhile"));
         let Some(seen) = seen else {

@@ -93,7 +93,9 @@ fn what_another_run_did_meanwhile_is_told_as_found() {
     let told = |effects: &[Effect]| effects.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (found, all) = (told(&done.found), told(&other.effects));
     assert!(found.iter().all(|effect| all.contains(effect)), "{found:#?} of {all:#?}");
-    for what in ["record: Propose", "make backup point", "push ", "open a pull request", "write the dashboard"] {
+    for what in
+        ["record: Propose", "make backup point", "push ", "open a pull request", "write the dashboard"]
+    {
         assert!(found.iter().any(|effect| effect.starts_with(what)), "{what}: {found:#?}");
     }
 }

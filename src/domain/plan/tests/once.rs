@@ -56,7 +56,10 @@ fn campaign() -> PlanReport {
         facts: vec![],
         waves: waves.map(|(at, step)| Wave { number: at + 1, steps: vec![step] }).collect(),
         held: vec![],
-        diffs: BTreeMap::from([("k3s@2".to_owned(), "-1".to_owned()), ("free@2".to_owned(), "-1".to_owned())]),
+        diffs: BTreeMap::from([
+            ("k3s@2".to_owned(), "-1".to_owned()),
+            ("free@2".to_owned(), "-1".to_owned()),
+        ]),
         problems: vec![],
     }
 }
