@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::known::{DECLINED, quarantine};
+use super::known::DECLINED;
 use crate::app::forge::{PullRequest, PullRequestState};
 use crate::domain::lifecycle::CLOSING;
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::{Quarantined, Stage, State, Update};
 
 /// What became of the pull request of an update that is recorded as proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn foresee(
         update.status = update.stage.status();
     }
     for update in declined {
-        quarantine(state, &update, DECLINED);
+        state.put_in_quarantine(Quarantined::of(&update, DECLINED, now));
     }
     merged
 }

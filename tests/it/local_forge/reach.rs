@@ -157,8 +157,8 @@ fn k3s_is_held_until_the_image_of_its_plans_is_there(#[case] status: Option<u16>
         .collect();
     let held = report["plan"]["held"].as_array().unwrap();
     let (k3s, told) = match (steps.as_slice(), held.as_slice()) {
-        ([], [held]) if status.is_none() => (held, held["reason"].to_string()),
-        ([step], []) if status.is_some() => (*step, step["reasons"].to_string()),
+        ([], [held]) if status != Some(503) => (held, held["reason"].to_string()),
+        ([step], []) if status == Some(503) => (*step, step["reasons"].to_string()),
         _ => panic!("{report}"),
     };
     assert_eq!((&k3s["component"], &k3s["to"]), (&"k3s".into(), &NEW.into()));

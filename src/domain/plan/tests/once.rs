@@ -77,38 +77,30 @@ fn shown(report: &PlanReport) -> (Vec<String>, Vec<String>) {
 }
 
 #[rstest]
-#[case::first_rung(
+#[case::others_wait_for_it(
     &[held("k3s 1 2", "fetch")],
-    &["1: free@2"],
-    &[
-        "chart 1 2: order: `k3s@2` goes first, and is held",
-        "k3s 1 2: fetch: it is not there; 3 comes after it",
-        "user 1 2: order: `chart@2` goes first, and is held",
-    ]
+    &["1: k3s@2", "2: chart@2", "3: user@2", "4: k3s@3", "5: free@2"],
+    &[]
 )]
-#[case::second_rung(
+#[case::last_rung(
     &[held("k3s 2 3", "fetch")],
     &["1: k3s@2", "2: chart@2", "3: user@2", "4: free@2"],
     &["k3s 2 3: fetch: it is not there"]
 )]
-#[case::in_the_middle(
-    &[held("chart 1 2", "fetch"), held("chart 2 5", "compatibility")],
-    &["1: k3s@2", "2: k3s@3", "3: free@2"],
-    &["chart 1 2: fetch: it is not there; 5 comes after it", "user 1 2: order: `chart@2` goes first, and is held"]
+#[case::nobody_waits_for_them(
+    &[held("free 1 2", "fetch"), held("user 1 2", "foreign_commits")],
+    &["1: k3s@2", "2: chart@2", "3: k3s@3"],
+    &["free 1 2: fetch: it is not there", "user 1 2: foreign_commits: it is not there"]
+)]
+#[case::more_comes_after_it(
+    &[held("free 1 2", "fetch"), held("free 2 5", "compatibility")],
+    &["1: k3s@2", "2: chart@2", "3: user@2", "4: k3s@3"],
+    &["free 1 2: fetch: it is not there; 5 comes after it"]
 )]
 #[case::beyond_all_steps(
     &[held("k3s 3 4", "ladder")],
     &["1: k3s@2", "2: chart@2", "3: user@2", "4: k3s@3", "5: free@2"],
     &["k3s 3 4: ladder: it is not there"]
-)]
-#[case::of_two_reasons_for_what_waits_the_nearer_is_told(
-    &[held("k3s 1 2", "fetch"), held("user 2 3", "denied")],
-    &["1: free@2"],
-    &[
-        "chart 1 2: order: `k3s@2` goes first, and is held",
-        "k3s 1 2: fetch: it is not there; 3 comes after it",
-        "user 1 3: order: `chart@2` goes first, and is held",
-    ]
 )]
 fn what_is_held_stands_in_no_wave(#[case] held: &[Held], #[case] waves: &[&str], #[case] holds: &[&str]) {
     let mut report = PlanReport { held: held.to_vec(), ..campaign() };
@@ -125,8 +117,8 @@ fn what_is_held_stands_in_no_wave(#[case] held: &[Held], #[case] waves: &[&str],
 
 #[test]
 fn what_a_person_asked_for_stays_where_it_was_asked_for() {
-    let mut report = PlanReport { held: vec![held("k3s 1 2", "fetch")], ..campaign() };
-    report.tell_once(&|step| step.id == "k3s@2");
+    let mut report = PlanReport { held: vec![held("free 1 2", "fetch")], ..campaign() };
+    report.tell_once(&|step| step.id == "free@2");
     let (waves, holds) = shown(&report);
     assert_eq!(waves.len(), 5);
     assert_eq!(holds, [""; 0]);
