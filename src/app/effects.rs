@@ -144,6 +144,32 @@ impl fmt::Display for Effect {
     }
 }
 
+/// What came of doing something that others may be doing at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came<T> {
+    /// It was done here.
+    Done(T),
+    /// Another run had done it already: the same thing was there when this one came.
+    Found(T),
+}
+
+impl<T> Came<T> {
+    /// What there is now, whoever made it.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Done(value) | Self::Found(value) => value,
+        }
+    }
+
+    /// The same with something else in place of what there is.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Came<U> {
+        match self {
+            Self::Done(value) => Came::Done(change(value)),
+            Self::Found(value) => Came::Found(change(value)),
+        }
+    }
+}
+
 /// Whether an effect takes place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Go {

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::effects::Came;
+
 /// What a forge is asked for by number.
 pub type Number = u64;
 
@@ -233,7 +235,15 @@ pub trait Forge: Sync {
     fn pull_request(&self, number: Number) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
 
     /// Opens a pull request, or returns the open one that already has this head and base.
-    fn open(&self, new: &NewPullRequest) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
+    fn open(&self, new: &NewPullRequest) -> impl Future<Output = ForgeResult<PullRequest>> + Send {
+        async { Ok(self.open_or_find(new).await?.into_inner()) }
+    }
+
+    /// [`Forge::open`], with whether it was opened here or found.
+    fn open_or_find(
+        &self,
+        new: &NewPullRequest,
+    ) -> impl Future<Output = ForgeResult<Came<PullRequest>>> + Send;
 
     /// Changes a pull request; what is already so is not sent.
     fn change(
@@ -323,10 +333,11 @@ pub trait Forge: Sync {
 
     /// Creates the dashboard, or replaces its body where it differs from `body`. `seen` is the body that `body` was
     /// made from: where a person changed it since, [`ForgeErrorClass::Conflict`] is returned and nothing is written.
+    /// [`Came::Found`] where another run has written the same.
     fn write_dashboard(
         &self,
         seen: Option<&Dashboard>,
         title: &str,
         body: &str,
-    ) -> impl Future<Output = ForgeResult<()>> + Send;
+    ) -> impl Future<Output = ForgeResult<Came<()>>> + Send;
 }

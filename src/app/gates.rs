@@ -108,8 +108,9 @@ impl Gates<'_> {
 }
 
 fn told(update: &Update) -> String {
+    let what = if update.stage == Stage::Proposed { "proposed" } else { "merged" };
     match update.pull_request {
-        Some(number) => format!("is proposed already: pull request #{number}"),
-        None => format!("is proposed already: {}", update.update_id),
+        Some(number) => format!("is {what} already: pull request #{number}"),
+        None => format!("is {what} already: {}", update.update_id),
     }
 }

@@ -140,7 +140,7 @@ pub fn leave(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Op
 
 /// The same for a wish that needs a pull request of its own: where versions are out because of an earlier one, it takes
 /// that one's place, so that whoever ends the earlier one does not end this.
-fn leave_again(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
+pub fn leave_again(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
     let mut renewed = false;
     for known in &mut state.quarantine {
         let is_wish = known.reason.starts_with(ROLLED_BACK) && left.iter().any(|left| left.is(known));

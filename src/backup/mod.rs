@@ -86,6 +86,19 @@ impl Backups {
     /// [`Error::Exists`] where there is another one of this id, [`Error::NotReadBack`], [`Error::Id`], or the remote
     /// cannot be reached or refuses. The same point made twice is no error.
     pub fn create(&self, point: &BackupPoint, exports: &BTreeMap<String, Vec<u8>>) -> Result<Id, Error> {
+        self.create_or_find(point, exports).map(|(tag, _)| tag)
+    }
+
+    /// [`Self::create`], with whether it was made here or the same point was there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::create`].
+    pub fn create_or_find(
+        &self,
+        point: &BackupPoint,
+        exports: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(Id, Pushed), Error> {
         let id = &point.backup_id;
         let name = ref_name(id)?;
         let attempt = || git(format!("make backup point `{id}`"));
@@ -103,14 +116,14 @@ impl Backups {
         let tree = self.repo.tree_with(base, &files).map_err(attempt())?;
         let commit = self.repo.commit_tree(tree, &[base], words).map_err(attempt())?;
         let tag = self.repo.tag(commit, id, words).map_err(attempt())?;
-        match self.repo.push(&[RefUpdate::create(&name, tag)]) {
-            Ok(Pushed::Moved | Pushed::AlreadyThere) => {}
+        let pushed = match self.repo.push(&[RefUpdate::create(&name, tag)]) {
+            Ok(pushed) => pushed,
             Err(write::Error::Moved { .. }) => return Err(Error::Exists { id: id.clone() }),
             Err(error) if error.lost_race() => return Err(Error::Exists { id: id.clone() }),
             Err(error) => return Err(git(format!("push backup point `{id}`"))(error)),
-        }
+        };
         self.read_back(id, Some(tag))?;
-        Ok(tag)
+        Ok((tag, pushed))
     }
 
     /// Checks that the remote has a readable backup point of this id (and tag, where it is known).

@@ -174,8 +174,8 @@ async fn tick(args: &TickArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
     let body = found.action.tick(&dashboard.body).unwrap_or_else(|| dashboard.body.clone());
     let title = &workplace.config.dashboard.title;
     match workplace.local_forge() {
-        Some(forge) => forge.write_dashboard(Some(&dashboard), title, &body).await?,
-        None => workplace.forge.write_dashboard(Some(&dashboard), title, &body).await?,
+        Some(forge) => forge.write_dashboard(Some(&dashboard), title, &body).await?.into_inner(),
+        None => workplace.forge.write_dashboard(Some(&dashboard), title, &body).await?.into_inner(),
     }
     let ticked = Ticked { schema: "gitops-updater/ticked/v1", action: &verb, target: &args.target };
     form::write(global, &ticked, || format!("ticked: {wanted}\nthe next `gitops-updater run` does it\n"))

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use super::form::WIDTH;
 use super::github_actions::harmless;
 use super::stop::Signal;
 use crate::config;
 use crate::repo::printable;
+use crate::report::clean;
 use crate::strict;
 
 /// How a command that did not fail ended.
@@ -89,13 +91,16 @@ pub struct CommandError {
     pub source: Box<dyn Error + Send + Sync>,
     /// Lines that belong to the error, such as the places in a configuration.
     pub details: Vec<String>,
+    /// Paragraphs for people that belong to the error, such as what to do instead; those that begin with blanks stand
+    /// further in.
+    pub advice: Vec<String>,
     /// What to do: each names a flag, file or permission.
     pub hints: Vec<String>,
 }
 
 impl CommandError {
     fn new(kind: ErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, source: source.into(), details: vec![], hints: vec![] }
+        Self { kind, source: source.into(), details: vec![], advice: vec![], hints: vec![] }
     }
 
     /// An operation failed.
@@ -127,11 +132,19 @@ impl CommandError {
         self
     }
 
+    /// The same error with a paragraph for people.
+    #[must_use]
+    pub(super) fn advice(mut self, paragraph: impl Into<String>) -> Self {
+        self.advice.push(paragraph.into());
+        self
+    }
+
     /// The same error with another one after it, which was found beside it.
     #[must_use]
     pub(super) fn and(mut self, other: Self) -> Self {
         self.details.push(other.source.to_string());
         self.details.extend(other.details);
+        self.advice.extend(other.advice);
         self.hints.extend(other.hints);
         self
     }
@@ -146,6 +159,12 @@ impl CommandError {
         let mut text = format!("{} {}\n", paint(red, "error:"), printable(&self.source.to_string()));
         for detail in &self.details {
             text.push_str(&format!("  {}\n", printable(detail)));
+        }
+        for paragraph in &self.advice {
+            let inner = paragraph.len() - paragraph.trim_start().len();
+            for line in clean::hanging(&clean::line(&printable(paragraph)), 2 + inner, WIDTH) {
+                text.push_str(&format!("{line}\n"));
+            }
         }
         for cause in self.causes() {
             text.push_str(&format!("  {} {}\n", paint(Style::new().bold(), "caused by:"), printable(&cause)));
@@ -188,7 +207,7 @@ impl CommandError {
         tracing::error!(
             error = %self.source,
             causes = causes.join("; "),
-            details = self.details.join("; "),
+            details = self.details.iter().chain(&self.advice).map(|line| line.trim()).collect::<Vec<_>>().join("; "),
             hint = self.hints.join("; "),
             "failed"
         );
@@ -225,6 +244,22 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("cannot find a cluster")]
     struct Around(#[source] Library);
+
+    #[test]
+    fn advice_fits_a_terminal_and_its_commands_stay_whole() {
+        let error = CommandError::failed("it would do harm").advice("what to do instead:").advice(format!(
+            "  1. {}where nothing runs: `kubectl apply --server-side -f older-{}.yaml`",
+            "look at it first, ".repeat(4),
+            "manifest".repeat(8)
+        ));
+        insta::assert_snapshot!(error.render(false), @r"
+        error: it would do harm
+          what to do instead:
+            1. look at it first, look at it first, look at it first, look at it first,
+              where nothing runs:
+              `kubectl apply --server-side -f older-manifestmanifestmanifestmanifestmanifestmanifestmanifestmanifest.yaml`
+        ");
+    }
 
     #[test]
     fn cause_that_was_said_is_not_said_again() {

@@ -120,21 +120,7 @@ fn table(rows: &[Vec<String>], columns: usize) -> Vec<String> {
 
 /// A line for people that names what they may copy: broken between words only, what follows below and indented.
 pub(super) fn folded(text: &str, indent: usize) -> String {
-    let (mut lines, mut current) = (Vec::new(), " ".repeat(indent));
-    let mut is_empty = true;
-    for word in clean::line(text).split(' ') {
-        if !is_empty && clean::width(&current) + 1 + clean::width(word) > WIDTH {
-            lines.push(std::mem::replace(&mut current, " ".repeat(indent + 2)));
-            is_empty = true;
-        }
-        if !is_empty {
-            current.push(' ');
-        }
-        current.push_str(word);
-        is_empty = false;
-    }
-    lines.push(current);
-    lines.join("\n")
+    clean::hanging(&clean::line(text), indent, WIDTH).join("\n")
 }
 
 #[cfg(test)]

@@ -17,14 +17,16 @@ use super::progress::Bar;
 use super::settle::Seen;
 use super::switch;
 use super::workplace::{PlaceArgs, Workplace, blocking};
+use crate::app::forge::{Forge as _, PullRequest};
 use crate::app::gates::Gates;
 use crate::app::named;
+use crate::app::pass::foresee;
 use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
 use crate::cluster;
 use crate::domain::facts::Facts;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Observed, Situation};
-use crate::domain::plan::{PlanReport, Prospect, Step, Wait, prospect};
+use crate::domain::plan::{Held, PlanReport, Prospect, Step, Wait, prospect};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
@@ -204,6 +206,8 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
         };
         only(&mut report, &waits, is_meant);
     }
+    let prospect = prospect(&report, &waits);
+    report.tell_once(&|_| false);
     report.problems.extend(recorded.problems);
     report.problems.extend(known.into_iter().flat_map(|known| known.problems));
 
@@ -226,7 +230,7 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
         let limit = PlanFormat::Markdown { limit: STEP_SUMMARY_LIMIT };
         actions.summarize(&render(&report, limit, &options).map_err(CommandError::failed)?)?;
     }
-    Ok(match prospect(&report, &waits) {
+    Ok(match prospect {
         Prospect::Next if args.exit_code => Outcome::UpdatesAvailable,
         Prospect::Held if args.exit_code => Outcome::AllHeld,
         Prospect::Next | Prospect::Held | Prospect::Waits | Prospect::Nothing => Outcome::Done,
@@ -244,6 +248,8 @@ struct Recorded {
     unfit: Option<Hold>,
     /// What stops every pass on the base branch or the dashboard.
     switch: Option<KillSwitch>,
+    /// Ids of updates that were merged, which no pass has recorded yet.
+    unrecorded: BTreeSet<String>,
 }
 
 impl Recorded {
@@ -258,9 +264,10 @@ impl Recorded {
             let workplace = place.open(global).await?;
             let store = workplace.state();
             let loaded = blocking(move || store.load()).await?;
-            Ok((loaded, if asks { stopped(&workplace).await } else { None }))
+            let around = if asks { Around::of(&workplace).await } else { Around::default() };
+            Ok((loaded, around))
         });
-        let (loaded, switch) = match loaded {
+        let (mut loaded, around) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
                 tracing::warn!(target: EVEN_QUIET, reason = %error.source, "the plan is made as if nothing were under way");
@@ -269,7 +276,16 @@ impl Recorded {
         };
         let problems = loaded.problems();
         for problem in &problems {
-            tracing::warn!(target: EVEN_QUIET, reason = problem.message, "the state is not as it should be");
+            // The report has it in full; a graph has no problems.
+            match args.graph {
+                None => {
+                    tracing::warn!(target: EVEN_QUIET, "the state is not as it should be: see Problems");
+                    break;
+                }
+                Some(_) => {
+                    tracing::warn!(target: EVEN_QUIET, reason = problem.message, "the state is not as it should be");
+                }
+            }
         }
         let unfit = loaded.may_build().err().map(|error| Hold {
             gate: "state",
@@ -278,20 +294,41 @@ impl Recorded {
             until: None,
             is_asked_again: false,
         });
-        Self { state: loaded.state, problems, unfit, switch }
+        let base_branch = around.base_branch.as_deref();
+        let unrecorded = foresee(&mut loaded.state, &around.pulls, base_branch, opened.request.now);
+        Self { state: loaded.state, problems, unfit, switch: around.switch, unrecorded }
     }
 }
 
-/// What stops every pass, as far as the base branch and the dashboard can be asked.
-async fn stopped(workplace: &Workplace) -> Option<KillSwitch> {
-    let looked = async {
-        let (_, base, _) = super::backup::base(workplace).await?;
-        switch::by_anything(workplace, base).await
-    };
-    looked.await.unwrap_or_else(|error| {
-        tracing::debug!(reason = %error.source, "whether the base branch or the dashboard stops everything is not known");
-        None
-    })
+/// What is asked of others than the record, as far as they answer.
+#[derive(Default)]
+struct Around {
+    /// What stops every pass, by the base branch or the dashboard.
+    switch: Option<KillSwitch>,
+    base_branch: Option<String>,
+    pulls: Vec<PullRequest>,
+}
+
+impl Around {
+    async fn of(workplace: &Workplace) -> Self {
+        let looked = async {
+            let (branch, base, _) = super::backup::base(workplace).await?;
+            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?))
+        };
+        let (base_branch, switch) = match looked.await {
+            Ok((branch, switch)) => (Some(branch), switch),
+            Err(error) => {
+                let reason = error.source;
+                tracing::debug!(%reason, "whether the base branch or the dashboard stops everything is not known");
+                (None, None)
+            }
+        };
+        let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
+            tracing::debug!(reason = %error, "what became of pull requests is not known");
+            Vec::new()
+        });
+        Self { switch, base_branch, pulls }
+    }
 }
 
 /// Leaves in a report what is meant, and what must go before it: what it requires, and what rules put first.
@@ -315,9 +352,18 @@ fn only(report: &mut PlanReport, waits: &BTreeMap<String, Wait>, is_meant: impl 
     for wave in &mut report.waves {
         wave.steps.retain(|step| wanted.contains(&step.id));
     }
-    report.waves.retain(|wave| !wave.steps.is_empty());
-    report.held.retain(|held| is_meant(&held.component));
+    report.close_gaps();
+    let is_wanted = |held: &Held| {
+        let step = held.to.as_ref().map(|to| format!("{}@{to}", held.component));
+        is_meant(&held.component) || step.is_some_and(|step| wanted.contains(&step))
+    };
+    let (held, others): (Vec<Held>, Vec<Held>) =
+        std::mem::take(&mut report.held).into_iter().partition(is_wanted);
+    report.held = held;
     report.diffs.retain(|id, _| wanted.contains(id));
+    // What an upstream did not say of others is theirs.
+    let is_of_others = |problem: &Problem| others.iter().any(|held| held.reason == problem.message);
+    report.problems.retain(|problem| problem.file.is_some() || !is_of_others(problem));
 }
 
 fn make(
@@ -338,7 +384,7 @@ fn make(
     let planning = Planning {
         config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
-        situation: Situation { updates: &[], holds: &|_| Vec::new(), asked: &nothing },
+        situation: Situation { updates: &[], unrecorded: &nothing, holds: &|_| Vec::new(), asked: &nothing },
         read: &|path| opened.repository.read(path),
         generator: &generator,
         targets: &generator,
@@ -353,7 +399,8 @@ fn make(
         Some(hold) => vec![hold.clone()],
         None => gates.holds(step, &[]),
     };
-    let situation = Situation { updates: &updates, holds: &holds, asked: &asked };
+    let situation =
+        Situation { updates: &updates, unrecorded: &recorded.unrecorded, holds: &holds, asked: &asked };
     let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
     gates.limit(&mut planned.report);
     Ok((planned, survey))

@@ -175,9 +175,9 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     };
     let (tree, edited, commit) = made;
     let mut plan = going.plan(&returns, backup_id, &base_branch, base, tree, commit);
-    plan.body = report::body(&plan, &returns, &notes, &edited);
     let witness = witness(args);
     let rollback = going.rollback(witness.as_ref());
+    plan.body = report::body(&plan, &returns, &notes, &edited, rollback.now);
     let done = if args.push { rollback.push(&plan) } else { rollback.propose(&plan) }?;
     report::write(global, args, &returns, &notes, &edited, &done)
 }

@@ -13,18 +13,17 @@ use super::opened::block_on;
 use super::updates::next_for_a_person;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{age_of, maintenance, switch};
-use crate::app::forge::{Forge as _, PullRequest, PullRequestState};
-use crate::app::pass::GoingBack;
+use crate::app::forge::{Forge as _, PullRequest};
+use crate::app::pass::{GoingBack, LEFT_ALONE, Unrecorded, has_foreign_commits};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
-use crate::domain::lifecycle::CLOSING;
 use crate::domain::notice::kind_of;
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
 use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Campaign, Maintenance, Quarantined, Stage, Update, UpdateStatus};
-use crate::repo::write;
+use crate::repo::write::{self, Id};
 use crate::report::clean;
 use crate::state::{History, Loaded, STATE_REF};
 use crate::telemetry::EVEN_QUIET;
@@ -68,6 +67,11 @@ struct Shown<'a> {
     /// What became of pull requests since a pass looked at them last, by update id: `merged` or `closed`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     not_recorded: BTreeMap<&'a str, &'static str>,
+    /// Ids of updates to whose branch somebody else has committed: they are left alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    foreign_commits: Vec<&'a str>,
+    #[serde(skip)]
+    became: BTreeMap<&'a str, Unrecorded>,
     /// Open pull requests that go back to older versions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     going_back: Vec<GoingBack>,
@@ -81,11 +85,13 @@ struct Around {
     switch: Option<KillSwitch>,
     pulls: Vec<PullRequest>,
     base_branch: Option<String>,
+    /// Ids of updates to whose branch somebody else has committed.
+    foreign: Vec<String>,
 }
 
 impl Around {
     /// Where the forge or the remote does not answer, the record is shown all the same.
-    async fn of(workplace: &Workplace) -> Self {
+    async fn of(workplace: &Workplace, loaded: &Loaded) -> Self {
         let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
             tracing::warn!(
                 target: EVEN_QUIET,
@@ -96,35 +102,54 @@ impl Around {
         });
         let looked = async {
             let (branch, base, _) = super::backup::base(workplace).await?;
-            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?))
+            let foreign = foreign(workplace, loaded, base).await?;
+            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?, foreign))
         };
-        let (base_branch, switch) = match looked.await {
-            Ok((branch, switch)) => (Some(branch), switch),
+        let (base_branch, switch, foreign) = match looked.await {
+            Ok((branch, switch, foreign)) => (Some(branch), switch, foreign),
             Err(error) => {
                 tracing::warn!(
                     target: EVEN_QUIET,
                     reason = %error.source,
                     "whether the base branch or the dashboard stops everything is not shown"
                 );
-                (None, workplace.stopped)
+                (None, workplace.stopped, Vec::new())
             }
         };
-        Self { switch, pulls, base_branch }
+        Self { switch, pulls, base_branch, foreign }
     }
 
     /// What became of the pull request of an update that is recorded as proposed.
-    fn not_recorded(&self, update: &Update) -> Option<&'static str> {
-        let pull = self.pulls.iter().find(|pull| update.pull_request == Some(pull.number))?;
-        let is_for_base = self.base_branch.as_ref().is_none_or(|branch| pull.base == *branch);
-        match pull.state {
-            _ if update.stage != Stage::Proposed => None,
-            // The bot itself closes it, and says so there.
-            _ if update.current_phase.as_deref() == Some(CLOSING) => None,
-            PullRequestState::Merged { .. } if is_for_base => Some("merged"),
-            PullRequestState::Closed => Some("closed"),
-            PullRequestState::Merged { .. } | PullRequestState::Open => None,
-        }
+    fn not_recorded(&self, update: &Update) -> Option<Unrecorded> {
+        Unrecorded::of(update, &self.pulls, self.base_branch.as_deref())
     }
+}
+
+/// The updates whose open branch somebody else has committed to. Where the forge commits in its own name a commit that was
+/// not noted yet cannot be told from others here, and nothing is said.
+async fn foreign(workplace: &Workplace, loaded: &Loaded, base: Id) -> Result<Vec<String>, CommandError> {
+    let open = |update: &&Update| update.stage == Stage::Proposed;
+    let open: Vec<Update> = loaded.state.updates.values().filter(open).cloned().collect();
+    if open.is_empty() || workplace.config.commits.through_api {
+        return Ok(Vec::new());
+    }
+    let (repo, ours) = (workplace.repo.clone(), workplace.author.email.clone());
+    blocking(move || {
+        let wanted = |name: &str| {
+            let branch = name.strip_prefix("refs/heads/");
+            branch.is_some_and(|branch| open.iter().any(|update| update.branch == branch))
+        };
+        let refs = repo.fetch(wanted)?;
+        let mut foreign = Vec::new();
+        for update in &open {
+            let Some(head) = refs.branch(&update.branch) else { continue };
+            if has_foreign_commits(&repo, base, &ours, update, head)? {
+                foreign.push(update.update_id.clone());
+            }
+        }
+        Ok::<_, write::Error>(foreign)
+    })
+    .await
 }
 
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -141,7 +166,8 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .await?;
         let data = data_backups(&workplace, &loaded).await;
-        Ok((loaded, now, Around::of(&workplace).await, data))
+        let around = Around::of(&workplace, &loaded).await;
+        Ok((loaded, now, around, data))
     })?;
     let mut updates: Vec<&Update> = loaded
         .state
@@ -156,10 +182,12 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         })
         .collect();
     updates.sort_by(|a, b| b.changed_at.cmp(&a.changed_at).then_with(|| a.update_id.cmp(&b.update_id)));
-    let not_recorded = updates
+    let became: BTreeMap<&str, Unrecorded> = updates
         .iter()
         .filter_map(|update| Some((update.update_id.as_str(), around.not_recorded(update)?)))
         .collect();
+    let is_shown = |id: &&str| updates.iter().any(|update| update.update_id == **id);
+    let foreign_commits = around.foreign.iter().map(String::as_str).filter(is_shown).collect();
     let shown = Shown {
         schema: "gitops-updater/status/v1",
         state: loaded.tip.map(|tip| tip.to_string()),
@@ -177,7 +205,9 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
             .filter_map(|(id, evidence)| Some((id.as_str(), evidence.judgements.last()?)))
             .collect(),
         problems: loaded.problems(),
-        not_recorded,
+        not_recorded: became.iter().map(|(id, became)| (*id, became.word())).collect(),
+        foreign_commits,
+        became,
         going_back: GoingBack::among(&around.pulls),
         data_backups,
     };
@@ -269,15 +299,16 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
     lines.push(format!("\n{title} ({})", updates.len()));
     for update in updates.iter().take(most) {
         let what = format!("{} {} -> {}", update.component, update.from, update.to);
-        let became = shown.not_recorded.get(update.update_id.as_str()).copied();
-        let stage = match (update.stage, update.pull_request) {
-            (Stage::Proposed, Some(number)) => format!("#{number} {}", became.unwrap_or("open")),
-            (Stage::Proposed, None) => "proposed".to_owned(),
-            (Stage::Merged, _) => "merged".to_owned(),
-            (Stage::Rolling, _) => "rolling".to_owned(),
-            (_, Some(number)) => format!("#{number}"),
-            (_, None) => String::new(),
+        let became = shown.became.get(update.update_id.as_str());
+        let word = match update.stage {
+            Stage::Proposed if update.pull_request.is_none() => "proposed",
+            Stage::Proposed => became.map_or("open", Unrecorded::word),
+            Stage::Merged => "merged",
+            Stage::Rolling => "rolling",
+            Stage::Verified | Stage::Reverted | Stage::Held | Stage::Abandoned => "",
         };
+        let number = update.pull_request.map(|number| format!("#{number} ")).unwrap_or_default();
+        let stage = format!("{number}{word}").trim_end().to_owned();
         let age = age_of(update.changed_at, shown.now);
         if clean::line(&what).chars().count() <= WHAT {
             lines.push(row(&what, &stage, &age));
@@ -288,7 +319,10 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
         }
         if matches!(update.status, UpdateStatus::InProgress | UpdateStatus::Held) {
             lines.extend(why(&update.update_id));
-            lines.extend(became.map(next_run).unwrap_or_default());
+            lines.extend(became.map(|became| why(became.told())).unwrap_or_default());
+            if shown.foreign_commits.contains(&update.update_id.as_str()) {
+                lines.extend(why(LEFT_ALONE));
+            }
             let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
             lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
@@ -303,14 +337,6 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
     if updates.len() > most {
         lines.push(format!("  and {} more (-v shows all)", updates.len() - most));
     }
-}
-
-/// What comes of a pull request whose fate no pass has seen.
-fn next_run(became: &str) -> Vec<String> {
-    why(match became {
-        "merged" => "merged since the last run; the next `gitops-updater run` records it and looks on",
-        _ => "closed without being merged; the next `gitops-updater run` records that it is not wanted",
-    })
 }
 
 /// What was said of a merged update, and what ends its hold.

@@ -8,6 +8,7 @@ use super::connection::ClusterArgs;
 use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
 use super::lease;
+use super::markdown::folded;
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
@@ -85,6 +86,9 @@ struct Shown<'a> {
     schema: &'static str,
     updates: Vec<ShownUpdate<'a>>,
     effects: Vec<String>,
+    /// What another run had done when this one was about to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    already_done: Vec<String>,
     failures: Vec<String>,
     warnings: Vec<String>,
 }
@@ -172,6 +176,7 @@ fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &s
         schema: "gitops-updater/verify/v1",
         updates: updates.collect(),
         effects: settled.effects.iter().map(ToString::to_string).collect(),
+        already_done: settled.found.iter().map(ToString::to_string).collect(),
         failures: settled
             .failures
             .iter()
@@ -210,12 +215,15 @@ fn text(shown: &Shown<'_>) -> String {
             put(&mut lines, 4, &format!("{object}{} ({})", reason.text, reason.code));
         }
     }
-    for (title, list) in
-        [("Did", &shown.effects), ("Failed", &shown.failures), ("Take note", &shown.warnings)]
-    {
+    for (title, list) in [
+        ("Did", &shown.effects),
+        ("Already done by another run", &shown.already_done),
+        ("Failed", &shown.failures),
+        ("Take note", &shown.warnings),
+    ] {
         if !list.is_empty() {
             lines.push(format!("\n{title} ({}):", list.len()));
-            lines.extend(list.iter().map(|line| format!("  {line}")));
+            lines.extend(list.iter().map(|line| folded(line, 2)));
         }
     }
     let printable: Vec<String> = lines
@@ -274,9 +282,9 @@ fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> 
             let repo = place.repo.clone();
             blocking(move || -> Result<(), CommandError> {
                 let removed = match repo.refs() {
-                    Ok(refs) => {
-                        refs.branch(&update.branch).map_or(Ok(()), |head| delete_branch(&repo, &update, head))
-                    }
+                    Ok(refs) => refs
+                        .branch(&update.branch)
+                        .map_or(Ok(false), |head| delete_branch(&repo, &update, head)),
                     Err(error) => Err(error),
                 };
                 // It is verified all the same.

@@ -2,6 +2,7 @@
 
 use super::github::GithubForge;
 use super::local::LocalForge;
+use crate::app::effects::Came;
 use crate::app::forge::{
     BranchCommit, Checks, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging, NewPullRequest,
     Number, PullRequest, PullRequestChange,
@@ -37,10 +38,10 @@ impl Forge for AnyForge {
         }
     }
 
-    async fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+    async fn open_or_find(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         match self {
-            Self::Local(forge) => forge.open(new).await,
-            Self::Github(forge) => forge.open(new).await,
+            Self::Local(forge) => forge.open_or_find(new).await,
+            Self::Github(forge) => forge.open_or_find(new).await,
         }
     }
 
@@ -154,7 +155,12 @@ impl Forge for AnyForge {
         }
     }
 
-    async fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+    async fn write_dashboard(
+        &self,
+        seen: Option<&Dashboard>,
+        title: &str,
+        body: &str,
+    ) -> ForgeResult<Came<()>> {
         match self {
             Self::Local(forge) => forge.write_dashboard(seen, title, body).await,
             Self::Github(forge) => forge.write_dashboard(seen, title, body).await,

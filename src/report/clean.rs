@@ -159,21 +159,46 @@ pub(super) fn right(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
 }
 
-/// `text` (one clean line) broken between words into lines of at most `columns`; a longer word is cut.
+/// Programs whose commands are told to people.
+const PROGRAMS: [&str; 6] = ["gitops-updater ", "git ", "kubectl ", "flux ", "helm ", "k3s "];
+
+/// `text` (one clean line) broken between words into lines of at most `columns`. What is meant to be copied stays in
+/// one piece: code in backticks where a line has room for it; commands and addresses even where they have a line of
+/// their own that is longer. Any other word that is too long is cut.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    wrap_within(text, columns, columns)
+}
+
+/// `text` (one clean line) as [`wrap`] has it, in lines of at most `columns` with their indentation: `indent` for the
+/// first, two more for the others.
+pub(crate) fn hanging(text: &str, indent: usize, columns: usize) -> Vec<String> {
+    let wrapped = wrap_within(text, columns.saturating_sub(indent), columns.saturating_sub(indent + 2));
+    let indented = |(at, line): (usize, String)| {
+        let indent = if at == 0 { indent } else { indent + 2 };
+        format!("{}{line}", " ".repeat(indent))
+    };
+    wrapped.into_iter().enumerate().map(indented).collect()
+}
+
+fn wrap_within(text: &str, first: usize, others: usize) -> Vec<String> {
     // The widest character takes two columns; with less room nothing would ever fit.
-    let columns = columns.max(2);
+    let (first, others) = (first.max(2), others.max(2));
     let mut lines = Vec::new();
     let mut current = String::new();
-    for word in text.split(' ') {
-        if !current.is_empty() && width(&current) + 1 + width(word) > columns {
+    for piece in pieces(text, others) {
+        let columns = if lines.is_empty() { first } else { others };
+        if !current.is_empty() && width(&current) + 1 + width(piece) > columns {
             lines.push(std::mem::take(&mut current));
         }
         if !current.is_empty() {
             current.push(' ');
         }
-        current.push_str(word);
-        while width(&current) > columns {
+        current.push_str(piece);
+        while !is_copied(piece) {
+            let columns = if lines.is_empty() { first } else { others };
+            if width(&current) <= columns {
+                break;
+            }
             let (head, tail) = split(&current, columns);
             let (head, tail) = (head.to_owned(), tail.to_owned());
             lines.push(head);
@@ -184,6 +209,37 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
         lines.push(current);
     }
     lines
+}
+
+/// Words, and in one piece what stands in backticks and fits on a line, or is to be copied.
+fn pieces(text: &str, columns: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = |from: usize| rest[from..].find(' ').map_or(rest.len(), |at| from + at);
+        let word = end(0);
+        let is_open = |piece: &str| piece.matches('`').count() % 2 == 1;
+        let mut code = word;
+        while code < rest.len() && is_open(&rest[..code]) {
+            code = end(code + 1);
+        }
+        let whole = &rest[..code];
+        let is_whole = !is_open(whole) && (width(whole) <= columns || is_command(whole));
+        let taken = if is_whole { code } else { word };
+        pieces.push(&rest[..taken]);
+        rest = rest.get(taken + 1..).unwrap_or_default();
+    }
+    pieces
+}
+
+/// Whether a piece of text is of no use when it is broken: an address, a path, a branch, or a command in backticks.
+fn is_copied(piece: &str) -> bool {
+    piece.contains('/') || is_command(piece)
+}
+
+fn is_command(piece: &str) -> bool {
+    let code = piece.split_once('`').map(|(_, code)| code);
+    code.is_some_and(|code| PROGRAMS.iter().any(|program| code.starts_with(program)))
 }
 
 /// `text` if it is an `http` or `https` address without credentials, in the spelling of the URL
@@ -241,6 +297,22 @@ mod tests {
     }
 
     #[rstest]
+    #[case::words("aa bb cc", &["aa bb", "cc"])]
+    #[case::cut("abcdefgh ij", &["abcdef", "gh ij"])]
+    #[case::code_is_not_broken("a `b c` d", &["a", "`b c`", "d"])]
+    #[case::code_with_what_follows("a (`b c`; d", &["a (`b", "c`; d"])]
+    #[case::code_that_fits_nowhere("`a b c d e`", &["`a b c", "d e`"])]
+    #[case::command("so: `git a b` c", &["so:", "`git a b`", "c"])]
+    #[case::command_and_stop("`git a b`, c d", &["`git a b`,", "c d"])]
+    #[case::address("at https://a.example/b now", &["at", "https://a.example/b", "now"])]
+    #[case::path("in apps/base/a.yaml now", &["in", "apps/base/a.yaml", "now"])]
+    #[case::never_closed("a `git b c", &["a `git", "b c"])]
+    #[case::blanks("a  b", &["a  b"])]
+    fn what_is_copied_stays_in_one_piece(#[case] text: &str, #[case] lines: &[&str]) {
+        assert_eq!(wrap(text, 6), lines);
+    }
+
+    #[rstest]
     #[case::https("https://example.com/a?b=c", Some("https://example.com/a?b=c"))]
     #[case::encoded("https://example.com/a\"><b", Some("https://example.com/a%22%3E%3Cb"))]
     #[case::script("javascript:alert(1)", None)]
@@ -261,12 +333,23 @@ mod tests {
         assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
+    #[test]
+    fn what_follows_the_first_line_stands_further_in() {
+        assert_eq!(hanging("aa bb cc dd ee", 2, 8), ["  aa bb", "    cc", "    dd", "    ee"]);
+    }
+
     proptest! {
         #[test]
         fn cleaned_text_is_one_printable_line(text in "(\u{1b}|\\[|\\]|[0-9;]|\u{9b}|\n|\u{202e}|漢|\\PC){0,40}") {
             let cleaned = line(&text);
             prop_assert!(!cleaned.chars().any(|letter| letter.is_control() || is_unprintable(letter)));
             prop_assert_eq!(cleaned.trim(), cleaned.as_ref());
+        }
+
+        #[test]
+        fn wrapping_loses_nothing(text in "(`|git |[a-z:/]{1,9}| |漢){0,30}", columns in 2_usize..40) {
+            let whole = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(whole(&wrap(&line(&text), columns).concat()), whole(&line(&text)));
         }
 
         #[test]

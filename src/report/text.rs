@@ -41,11 +41,20 @@ impl Screen {
 
     /// One line of painted pieces, which together fit the width.
     pub(super) fn line(&mut self, pieces: &[(Style, &str)]) {
+        self.line_within(self.width, pieces);
+    }
+
+    /// One line of painted pieces that were wrapped: what is wider than the screen is meant to be copied.
+    pub(super) fn wrapped_line(&mut self, pieces: &[(Style, &str)]) {
+        self.line_within(usize::MAX, pieces);
+    }
+
+    fn line_within(&mut self, width: usize, pieces: &[(Style, &str)]) {
         let last = pieces.len().saturating_sub(1);
         let mut columns = 0;
         for (place, (style, text)) in pieces.iter().enumerate() {
             let text = if place == last { text.trim_end() } else { text };
-            let text = clean::fit(text, self.width.saturating_sub(columns));
+            let text = clean::fit(text, width.saturating_sub(columns));
             columns += clean::width(&text);
             if self.color && !text.trim().is_empty() && *style != Style::new() {
                 self.out.push_str(&format!("{style}{text}{style:#}"));
@@ -61,7 +70,7 @@ impl Screen {
         let indent = clean::width(lead);
         for (number, part) in clean::wrap(text, self.width.saturating_sub(indent)).iter().enumerate() {
             let before = if number == 0 { lead.to_owned() } else { " ".repeat(indent) };
-            self.line(&[(Style::new(), &before), (style, part)]);
+            self.wrapped_line(&[(Style::new(), &before), (style, part)]);
         }
     }
 

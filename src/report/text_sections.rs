@@ -374,6 +374,6 @@ fn paragraph(text: &str, screen: &mut Screen) {
         }
     }
     for (number, line) in lines.iter().enumerate() {
-        screen.line(&[(PLAIN, if number == 0 { "  " } else { "    " }), (PLAIN, line)]);
+        screen.wrapped_line(&[(PLAIN, if number == 0 { "  " } else { "    " }), (PLAIN, line)]);
     }
 }

@@ -4,6 +4,7 @@
 
 mod campaign;
 mod mirror;
+mod told;
 
 use std::path::PathBuf;
 

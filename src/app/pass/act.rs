@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::known::DECLINED;
 use super::{Error, Run, UnderWay};
-use crate::app::effects::Effect;
+use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
 use crate::app::plan::Planned;
 use crate::domain::lifecycle::{self, Action, Situation, Wanted};
@@ -12,11 +12,13 @@ use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
 use crate::domain::state::{Quarantined, RollbackPoint, Stage, State, Update};
-use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
+use crate::repo::write::{self, Id, Pushed, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
 /// Why nothing is done about what another run has recorded since this one began.
 pub(super) const MEANWHILE: &str = "another run went on with it meanwhile";
+/// What is said of an update on whose branch somebody works.
+pub const LEFT_ALONE: &str = "somebody else has committed to its branch; it is left alone";
 /// Who ticked a box on the dashboard: whoever may edit issues.
 pub(super) const DASHBOARD: &str = "a person on the dashboard";
 
@@ -123,7 +125,7 @@ impl<F: Forge> Run<'_, F> {
                     true => ", and not written anew while those commits are on it",
                     false => "",
                 };
-                let said = format!("somebody else has committed to its branch; it is left alone{box_waits}");
+                let said = format!("{LEFT_ALONE}{box_waits}");
                 self.waiting.insert(id, said);
                 let why = format!("somebody has committed to the branch of {}", update.to);
                 self.occupied.insert(update.component.clone(), (update.to.clone(), why));
@@ -284,8 +286,9 @@ impl<F: Forge> UnderWay<'_, F> {
         if !is_ours || self.may_not()? {
             return Ok(());
         }
-        let done = self.effect(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
-            Ok(delete_branch(&run.pass.git, update, head)?)
+        let done = self.effect_or_found(Effect::DeleteBranch { branch: update.branch.clone() }, |run| {
+            let is_ours = delete_branch(&run.pass.git, update, head)?;
+            Ok(if is_ours { Came::Done(()) } else { Came::Found(()) })
         })?;
         if done.is_some() {
             self.world.refs.refs.remove(&format!("refs/heads/{}", update.branch));
@@ -311,19 +314,20 @@ pub(super) fn step_of<'p>(update: &Update, planned: &'p Planned) -> Option<&'p S
     steps.find(|step| step.component == update.component && step.to == update.to)
 }
 
-/// Deletes the branch of an update, which is at `head`, if that is how we left it.
+/// Deletes the branch of an update, which is at `head`, if that is how we left it; `false` where it was not, or somebody
+/// was faster.
 ///
 /// # Errors
 ///
 /// The remote cannot be reached or refuses.
-pub fn delete_branch(git: &WriteRepo, update: &Update, head: Id) -> Result<(), write::Error> {
+pub fn delete_branch(git: &WriteRepo, update: &Update, head: Id) -> Result<bool, write::Error> {
     if update.head.as_deref() != Some(head.to_string().as_str()) {
-        return Ok(());
+        return Ok(false);
     }
     match git.push(&[RefUpdate::delete(format!("refs/heads/{}", update.branch), head)]) {
         // Somebody was faster, or the forge deletes merged branches itself.
-        Err(error) if error.lost_race() => Ok(()),
-        pushed => pushed.map(drop),
+        Err(error) if error.lost_race() => Ok(false),
+        pushed => Ok(pushed? == Pushed::Moved),
     }
 }
 

@@ -138,10 +138,7 @@ impl<F: Forge> UnderWay<'_, F> {
         }
         Ok(Fate::new(
             Stage::Merged,
-            format!(
-                "its record was lost, and nothing says whether it was verified; the cluster says so, or you do, by its \
-                 box on the dashboard or with `gitops-updater verify --accept {id}`"
-            ),
+            "its record was lost, and nothing says whether it was verified: the cluster does, or a person",
         ))
     }
 

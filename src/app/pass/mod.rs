@@ -21,6 +21,7 @@ mod rolled_back;
 mod texts;
 mod under_way;
 mod unfit;
+mod unrecorded;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,13 +30,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use act::{LEFT_ALONE, delete_branch, mark_verified, may_be_verified};
 pub(super) use act::{complete, phase_of};
-pub use act::{delete_branch, mark_verified, may_be_verified};
 pub use error::{Error, chain};
 pub use known::{close_breaker, resume};
+pub use ours::has_foreign_commits;
 pub use rolled_back::GoingBack;
 pub(super) use under_way::UnderWay;
 pub use unfit::Unfit;
+pub use unrecorded::{Unrecorded, foresee};
 
 use super::data::DataKeeper;
 use super::effects::{Effect, Witness};
@@ -132,6 +135,8 @@ pub struct Done {
     pub state: State,
     /// What was done, in order; in a dry run what would have been.
     pub effects: Vec<Effect>,
+    /// What another run had done when this one was about to.
+    pub found: Vec<Effect>,
     /// What each update under way waits for, by update id.
     pub waiting: BTreeMap<String, String>,
     /// What went wrong with single updates; the others went on.
@@ -261,7 +266,7 @@ impl<F: Forge> Pass<'_, F> {
             self.store.confirm()?;
         }
         let kill_switch = run.kill_switch;
-        let UnderWay { world, effects, waiting, failures, mut warnings, .. } = run.under_way;
+        let UnderWay { world, effects, found, waiting, failures, mut warnings, .. } = run.under_way;
         warnings.extend(self.forge.warnings());
         let going_back = GoingBack::among(&world.pulls);
         let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
@@ -270,6 +275,7 @@ impl<F: Forge> Pass<'_, F> {
             plan: planned.report,
             state: world.state,
             effects,
+            found,
             waiting,
             failures,
             warnings,
@@ -370,7 +376,8 @@ impl<F: Forge> Run<'_, F> {
     fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
         let gates = self.gates();
         let holds = |step: &Step| gates.holds(step, &[]);
-        let situation = Situation { updates, holds: &holds, asked };
+        let unrecorded = BTreeSet::new();
+        let situation = Situation { updates, unrecorded: &unrecorded, holds: &holds, asked };
         plan::plan(self.survey, &self.planning(situation), self.pass.now)
     }
 
@@ -410,5 +417,10 @@ impl<F: Forge> Run<'_, F> {
         }
         report.held.extend(self.held.values().cloned());
         report.held.sort_by(|one, other| one.component.cmp(&other.component));
+        // What a person ticked on the dashboard stays there to be seen, and ticked.
+        report.tell_once(&|step| {
+            let (component, version) = (step.component.clone(), step.to.clone());
+            self.ticked.contains(&Tick::Open { component, version })
+        });
     }
 }

@@ -9,7 +9,7 @@ use crate::app::forge::Forge;
 use crate::app::plan::Planned;
 use crate::domain::message::is_commit_of;
 use crate::domain::state::{Stage, Update};
-use crate::repo::write::{CommitInfo, Id};
+use crate::repo::write::{self, CommitInfo, Id, WriteRepo};
 
 /// Most commits of a branch of ours that are looked at.
 const MOST_COMMITS: usize = 100;
@@ -40,22 +40,37 @@ impl<F: Forge> Run<'_, F> {
     }
 }
 
+/// Whether anything between the base branch, which is at `base`, and the branch of an update, which is at `head`, is not
+/// of the account `ours`, or says nothing of that update. Both commits must be here.
+///
+/// # Errors
+///
+/// The repository cannot be read.
+pub fn has_foreign_commits(
+    git: &WriteRepo,
+    base: Id,
+    ours: &str,
+    update: &Update,
+    head: Id,
+) -> Result<bool, write::Error> {
+    if update.head.as_deref() == Some(head.to_string().as_str()) {
+        return Ok(false);
+    }
+    let since = git.merge_base(base, head)?;
+    let commits = git.commits_since(since, head, MOST_COMMITS)?;
+    let is_ours = |commit: &CommitInfo| {
+        commit.author.email == *ours
+            && commit.committer.email == *ours
+            && is_commit_of(&commit.message, update)
+    };
+    Ok(commits.len() >= MOST_COMMITS || !commits.iter().all(is_ours))
+}
+
 impl<F: Forge> UnderWay<'_, F> {
     /// Whether anything on the branch since the base branch is not ours: written by another account, or without the
     /// trailers that say what of ours it is. Accounts are shared; another program may commit as the same one.
     pub(in crate::app) fn is_foreign(&self, update: &Update, head: Id) -> Result<bool, Error> {
-        if update.head.as_deref() == Some(head.to_string().as_str()) {
-            return Ok(false);
-        }
-        let since = self.pass.git.merge_base(self.world.base, head)?;
-        let commits = self.pass.git.commits_since(since, head, MOST_COMMITS)?;
-        let ours = &self.pass.author.email;
-        let is_ours = |commit: &CommitInfo| {
-            commit.author.email == *ours
-                && commit.committer.email == *ours
-                && is_commit_of(&commit.message, update)
-        };
-        Ok(commits.len() >= MOST_COMMITS || !commits.iter().all(is_ours))
+        Ok(has_foreign_commits(&self.pass.git, self.world.base, &self.pass.author.email, update, head)?)
     }
 
     /// Whether a branch holds exactly this change, in one commit that says so. Then there is nothing of anybody else's on

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::act::{complete, phase_of};
 use super::{Error, Run};
-use crate::app::effects::Effect;
+use crate::app::effects::{Came, Effect};
 use crate::app::forge::Forge;
 use crate::app::gates::Gates;
 use crate::app::plan::Planned;
@@ -18,6 +18,7 @@ use crate::domain::message::branch_name;
 use crate::domain::plan::before::{self, Requirements};
 use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
+use crate::repo::write::Pushed;
 use crate::state::Transition;
 
 impl<F: Forge> Run<'_, F> {
@@ -137,7 +138,7 @@ impl<F: Forge> Run<'_, F> {
         let baseline = self.pass.baseline.cloned();
         let (config, survey, windows) = (self.pass.config, self.survey, self.pass.windows);
         let kill_switch = self.kill_switch;
-        self.record(what, |state: &mut State| {
+        self.record(what.clone(), |state: &mut State| {
             if found(state, &step).is_some() {
                 return None;
             }
@@ -189,7 +190,12 @@ impl<F: Forge> Run<'_, F> {
             state.updates.insert(update_id, update);
             Some(transition)
         })?;
-        Ok(found(&self.world.state, &step).map(|update| update.update_id.clone()).unwrap_or_default())
+        let claimed = found(&self.world.state, &step).map(|update| update.update_id.clone());
+        if claimed.is_none() {
+            // Another pass has not done it either: it only used up what limits allow.
+            self.found.retain(|effect| *effect != Effect::Record { what: what.clone() });
+        }
+        Ok(claimed.unwrap_or_default())
     }
 
     fn go_through(
@@ -276,14 +282,17 @@ impl<F: Forge> Run<'_, F> {
             not_covered: data.not_covered,
         };
         let name = format!("{}{backup_id}", backup::PREFIX);
-        let tag = self.effect(Effect::BackUp { backup_id, commit }, |run| {
-            match run.pass.backups().create(&made, &data.files) {
+        let tag = self.effect_or_found(Effect::BackUp { backup_id, commit }, |run| {
+            match run.pass.backups().create_or_find(&made, &data.files) {
                 // Another run made it, when other facts were known: it is a point of the same commit all the same.
                 Err(backup::Error::Exists { id }) => {
                     run.pass.backups().read_back(&id, None)?;
-                    Ok(None)
+                    Ok(Came::Found(None))
                 }
-                created => Ok(created.map(Some)?),
+                created => Ok(match created? {
+                    (tag, Pushed::Moved) => Came::Done(Some(tag)),
+                    (tag, Pushed::AlreadyThere) => Came::Found(Some(tag)),
+                }),
             }
         })?;
         if let Some(tag) = tag.flatten() {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Error, Run, UnderWay};
-use crate::app::effects::Effect;
+use crate::app::effects::{Came, Effect};
 use crate::app::forge::{
     BranchCommit, CommitFile, Forge, NewPullRequest, PullRequestChange, PullRequestState,
 };
 use crate::domain::message::Written;
 use crate::domain::plan::{Approval, Step};
 use crate::domain::state::Update;
-use crate::repo::write::{Change, EntryKind, Id, RefUpdate, Words};
+use crate::repo::write::{Change, EntryKind, Id, Pushed, RefUpdate, Words};
 
 impl<F: Forge> Run<'_, F> {
     /// The branch with the change, on the base branch of today; `None` in a dry run.
@@ -41,15 +41,18 @@ impl<F: Forge> Run<'_, F> {
         if by_git && found.is_some() && self.pass.witness.acts() && found == Some(made(self)?) {
             return Ok(found);
         }
-        let pushed = self.unless_stopped(effect, |run| {
+        let pushed = self.found_unless_stopped(effect, |run| {
             if run.pass.config.commits.through_api
                 && let Some(commit) = run.commit_through_forge(update, written, files, found)?
             {
-                return Ok(commit);
+                return Ok(Came::Done(commit));
             }
             let commit = made(run)?;
-            run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
-            Ok(commit)
+            Ok(match run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])? {
+                Pushed::Moved => Came::Done(commit),
+                // The commit is the same whoever makes it.
+                Pushed::AlreadyThere => Came::Found(commit),
+            })
         })?;
         if let Some(commit) = pushed {
             self.world.refs.refs.insert(name, commit);
@@ -98,7 +101,8 @@ impl<F: Forge> Run<'_, F> {
             draft: settings.draft && step.gate != Approval::Auto,
         };
         let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
-        let opened = self.unless_stopped(effect, |run| Ok(run.pass.wait(run.pass.forge.open(&new))?))?;
+        let opened =
+            self.found_unless_stopped(effect, |run| Ok(run.pass.wait(run.pass.forge.open_or_find(&new))?))?;
         let number = opened.as_ref().map(|pull| pull.number);
         self.world.pulls.extend(opened);
         Ok(number)

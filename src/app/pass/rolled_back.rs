@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Run, UnderWay};
-use crate::app::effects::Effect;
+use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::app::rollback::{ROLLED_BACK, mark_reverted};
-use crate::domain::message::left_versions;
+use crate::domain::message::{asked_at, left_versions};
 use crate::domain::state::{Quarantined, Stage, State, Update};
-use crate::repo::write::RefUpdate;
+use crate::repo::write::{Pushed, RefUpdate};
 use crate::state::Transition;
 
 /// How long a wish to go back may be without a pull request: `rollback` records it first, then pushes, then opens one.
+/// Waited for where no pull request says that it is the one of the wish.
 const ASKING: SignedDuration = SignedDuration::from_mins(30);
 
 /// An open pull request that goes back to older versions, because a person asked for it.
@@ -82,7 +83,7 @@ impl<F: Forge> Run<'_, F> {
                 let runs =
                     self.survey.subject(component).and_then(|known| known.entry.current_version.as_deref());
                 if is_newest && pull.state == PullRequestState::Closed && runs == Some(version.as_str()) {
-                    self.end_quarantine(pull.number, component, version)?;
+                    self.end_quarantine(&pull, component, version)?;
                 }
             }
             self.delete_branch_of(&pull, &left)?;
@@ -107,7 +108,8 @@ impl<F: Forge> Run<'_, F> {
         let head = self.world.refs.branch(name).filter(|head| head.to_string() == pull.head);
         let Some(head) = head.filter(|_| pull.state != PullRequestState::Open) else { return Ok(()) };
         let is_asked_for = |one: &Quarantined| {
-            left.iter().any(|(component, version)| is_wish(one, component, version)) && !self.is_settled(one)
+            left.iter().any(|(component, version)| is_wish(one, component, version))
+                && !self.is_settled(one, pull)
         };
         // One that was merged has moved the base branch, and with it what the next one would push.
         let is_closed = pull.state == PullRequestState::Closed;
@@ -120,10 +122,12 @@ impl<F: Forge> Run<'_, F> {
             return Ok(());
         }
         let branch = format!("refs/heads/{name}");
-        self.effect(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
+        self.effect_or_found(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
             match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {
-                Err(error) if error.lost_race() => Ok(()),
-                pushed => Ok(pushed.map(drop)?),
+                Ok(Pushed::Moved) => Ok(Came::Done(())),
+                Ok(Pushed::AlreadyThere) => Ok(Came::Found(())),
+                Err(error) if error.lost_race() => Ok(Came::Found(())),
+                Err(error) => Err(error.into()),
             }
         })?;
         self.world.refs.refs.remove(&branch);
@@ -131,10 +135,11 @@ impl<F: Forge> Run<'_, F> {
     }
 
     /// Only what a person's wish to go back put there: what regressed stays.
-    fn end_quarantine(&mut self, number: u64, component: &str, version: &str) -> Result<(), Error> {
+    fn end_quarantine(&mut self, pull: &PullRequest, component: &str, version: &str) -> Result<(), Error> {
         let what = format!("Let {component} {version} be");
-        let (observed, now) = (self.quarantined.clone(), self.pass.now);
-        let is_it = |one: &Quarantined| is_wish(one, component, version) && is_settled(one, &observed, now);
+        let (observed, now, number) = (self.quarantined.clone(), self.pass.now, pull.number);
+        let is_it =
+            |one: &Quarantined| is_wish(one, component, version) && is_settled(one, pull, &observed, now);
         self.record(what.clone(), |state: &mut State| {
             let before = state.quarantine.len();
             state.quarantine.retain(|one| !is_it(one));
@@ -143,8 +148,8 @@ impl<F: Forge> Run<'_, F> {
         })
     }
 
-    fn is_settled(&self, one: &Quarantined) -> bool {
-        is_settled(one, &self.quarantined, self.pass.now)
+    fn is_settled(&self, one: &Quarantined, pull: &PullRequest) -> bool {
+        is_settled(one, pull, &self.quarantined, self.pass.now)
     }
 
     /// Whether Git has an older version than the one that an update brought.
@@ -182,8 +187,10 @@ fn is_wish(one: &Quarantined, component: &str, version: &str) -> bool {
     one.component == component && one.version == version && one.reason.starts_with(ROLLED_BACK)
 }
 
-/// Whether the pull request of a wish must have been there when the pass observed: the wish was there, nobody has renewed
-/// it since, and it was old enough.
-fn is_settled(one: &Quarantined, observed: &[Quarantined], now: Timestamp) -> bool {
-    observed.contains(one) && now.duration_since(one.since) >= ASKING
+/// Whether a wish is over with its pull request, which is closed: it is the one that was opened for this wish, as it says
+/// itself, and nobody has renewed the wish since, which would have changed its time. Otherwise its pull request must have
+/// been there when the pass observed: the wish was there, nobody has renewed it since, and it was old enough.
+fn is_settled(one: &Quarantined, pull: &PullRequest, observed: &[Quarantined], now: Timestamp) -> bool {
+    asked_at(&pull.body) == Some(one.since)
+        || observed.contains(one) && now.duration_since(one.since) >= ASKING
 }

@@ -340,7 +340,7 @@ impl<F: Forge> Run<'_, F> {
         if seen.as_ref().is_some_and(|seen| unchanged(&seen.body)) {
             return Ok(());
         }
-        self.unless_stopped(Effect::Dashboard { title: title.clone() }, |run| {
+        self.found_unless_stopped(Effect::Dashboard { title: title.clone() }, |run| {
             Ok(run.pass.wait(run.pass.forge.write_dashboard(seen.as_ref(), &title, &body))?)
         })
         .map(drop)

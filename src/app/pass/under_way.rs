@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Failure, Pass, World, stopped_by};
-use crate::app::effects::{Effect, Go};
+use crate::app::effects::{Came, Effect, Go};
 use crate::app::forge::Forge;
 use crate::config::{self, FILE_NAME, MAX_BYTES, Origin, Trust};
 use crate::domain::message::Action as Tick;
@@ -21,6 +21,8 @@ pub(in crate::app) struct UnderWay<'a, F> {
     pub(in crate::app) ticked: BTreeSet<Tick>,
     pub(in crate::app) kill_switch: Option<KillSwitch>,
     pub(in crate::app) effects: Vec<Effect>,
+    /// What another run had done when this one was about to.
+    pub(in crate::app) found: Vec<Effect>,
     /// What each update waits for, by id.
     pub(in crate::app) waiting: BTreeMap<String, String>,
     pub(in crate::app) failures: Vec<Failure>,
@@ -37,6 +39,7 @@ impl<'a, F: Forge> UnderWay<'a, F> {
             kill_switch: pass.kill_switch.or_else(|| stopped_by(dashboard)),
             world,
             effects: Vec::new(),
+            found: Vec::new(),
             waiting: BTreeMap::new(),
             failures: Vec::new(),
             warnings: Vec::new(),
@@ -49,18 +52,33 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         effect: Effect,
         act: impl FnOnce(&Self) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
+        self.effect_or_found(effect, |run| act(run).map(Came::Done))
+    }
+
+    /// The same where another run may have done it since this one looked: then it is not told as done by this one.
+    pub(in crate::app) fn effect_or_found<T>(
+        &mut self,
+        effect: Effect,
+        act: impl FnOnce(&Self) -> Result<Came<T>, Error>,
+    ) -> Result<Option<T>, Error> {
         let go = self.pass.witness.before(&effect)?;
-        let result = match go {
+        let came = match go {
             Go::Do => {
                 tracing::info!(effect = %effect, "pass");
-                let result = act(self)?;
+                let came = act(self)?;
                 self.pass.witness.after(&effect)?;
-                Some(result)
+                came.map(Some)
             }
-            Go::Skip => None,
+            Go::Skip => Came::Done(None),
         };
-        self.effects.push(effect);
-        Ok(result)
+        match &came {
+            Came::Done(_) => self.effects.push(effect),
+            Came::Found(_) => {
+                tracing::info!(effect = %effect, "already done by another run");
+                self.found.push(effect);
+            }
+        }
+        Ok(came.into_inner())
     }
 
     /// The same for what the kill switch stops, which is asked for right before: it may have been set since the pass
@@ -74,9 +92,22 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         effect: Effect,
         act: impl FnOnce(&Self) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
+        self.found_unless_stopped(effect, |run| act(run).map(Came::Done))
+    }
+
+    /// [`Self::effect_or_found`] for what the kill switch stops.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KillSwitch`] where it is on, with nothing done.
+    pub(in crate::app) fn found_unless_stopped<T>(
+        &mut self,
+        effect: Effect,
+        act: impl FnOnce(&Self) -> Result<Came<T>, Error>,
+    ) -> Result<Option<T>, Error> {
         match self.may_not()? {
             true => Err(Error::KillSwitch),
-            false => self.effect(effect, act),
+            false => self.effect_or_found(effect, act),
         }
     }
 
@@ -140,8 +171,11 @@ impl<'a, F: Forge> UnderWay<'a, F> {
             return Ok(());
         }
         let now = self.pass.now;
-        let changed =
-            self.effect(Effect::Record { what }, |run| Ok(run.pass.store.change(now, &decide)?))?;
+        let changed = self.effect_or_found(Effect::Record { what }, |run| {
+            let changed = run.pass.store.change(now, &decide)?;
+            // With the newest state there was nothing to be changed any more.
+            Ok(if changed.transition.is_some() { Came::Done(changed) } else { Came::Found(changed) })
+        })?;
         match changed {
             Some(changed) => self.world.state = changed.loaded.state,
             None => {

@@ -103,11 +103,11 @@ impl Reached {
         plan.held.sort_by(|one, other| one.component.cmp(&other.component));
     }
 
-    /// The holds of the steps of a plan.
+    /// The holds of the steps of a plan that last. What the next run asks again only waits: it keeps its place on the way.
     fn held(&self, plan: &Plan) -> Vec<Held> {
         let steps = plan.waves.iter().flat_map(|wave| &wave.steps);
         let held = steps.filter_map(|step| {
-            let hold = self.hold(step)?;
+            let hold = self.hold(step).filter(|hold| !hold.ends_by_itself())?;
             Some(Held {
                 component: step.component.clone(),
                 from: Some(step.from.clone()),

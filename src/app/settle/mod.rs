@@ -73,6 +73,8 @@ pub struct Settled {
     pub state: State,
     /// What was done, in order.
     pub effects: Vec<Effect>,
+    /// What another run had done when this one was about to.
+    pub found: Vec<Effect>,
     /// What each update waits for, by update id.
     pub waiting: BTreeMap<String, String>,
     /// What went wrong with single updates.
@@ -95,6 +97,7 @@ impl Settled {
     /// Puts what was settled in front of what was done after it.
     pub fn put_before(self, done: &mut Done) {
         done.effects.splice(..0, self.effects);
+        done.found.splice(..0, self.found);
         // What is wrong with a pull request is found twice.
         let told: Vec<(String, String)> = done
             .failures

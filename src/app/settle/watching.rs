@@ -136,7 +136,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
 
     /// `look` is `None` where nobody had to look at the cluster.
     fn settled(self, look: Option<Look<'_>>) -> Settled {
-        let UnderWay { world, effects, waiting, failures, warnings, .. } = self.run;
+        let UnderWay { world, effects, found, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
             anything: vec!["it does not answer".to_owned()],
             nodes: vec!["it does not answer".to_owned()],
@@ -146,6 +146,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         Settled {
             state: world.state,
             effects,
+            found,
             waiting,
             failures,
             warnings,

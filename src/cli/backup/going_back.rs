@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::found_at;
 use crate::app::detect::Found;
-use crate::app::rollback::{Left, leave, said_by};
+use crate::app::rollback::{Left, leave_again, said_by};
 use crate::backup::Scope;
 use crate::cli::error::CommandError;
 use crate::cli::rollback::{Return, judged, refuse, update_to, version};
@@ -69,7 +69,7 @@ pub(super) async fn judge(
     if !left.is_empty() {
         let said = said_by(&place.person().name, &format!("backup point {}", point.backup_id));
         let now = place.now();
-        blocking(move || store.change(now, |state| leave(state, &left, &said, now))).await?;
+        blocking(move || store.change(now, |state| leave_again(state, &left, &said, now))).await?;
     }
     let versions = returns
         .into_iter()

@@ -12,6 +12,7 @@ use crate::backup::{self, Restored, Scope};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
+use crate::cli::markdown::folded;
 use crate::cli::switch;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::domain::backup::BackupPoint;
@@ -213,7 +214,7 @@ async fn files(
             ));
         }
         for note in &told.notes {
-            text.push_str(&format!("  mind: {}\n", clean::line(note)));
+            text.push_str(&(folded(&format!("mind: {note}"), 2) + "\n"));
         }
         text
     })

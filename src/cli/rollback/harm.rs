@@ -8,7 +8,6 @@ use crate::cli::error::CommandError;
 use crate::domain::facts::Facts;
 use crate::domain::rollback::{Answer, Harm, Saved, Way, answer, revert_of, sight};
 use crate::domain::select::step_type;
-use crate::repo::printable;
 
 /// What comes of going back.
 pub(in crate::cli) fn judged(
@@ -59,10 +58,10 @@ pub(in crate::cli) fn refuse(
     let mut error = CommandError::failed(Error::Harm);
     let mut words: Vec<&str> = Vec::new();
     for (component, harm) in &harms {
-        error = error.detail(format!("{}: {}", printable(component), printable(&harm.text)));
-        error = error.detail("what to do instead:");
+        error = error.advice(format!("{component}: {}", harm.text));
+        error = error.advice("what to do instead:");
         for (number, step) in harm.instead.iter().enumerate() {
-            error = error.detail(format!("  {}. {}", number + 1, printable(step)));
+            error = error.advice(format!("  {}. {step}", number + 1));
         }
         if !words.contains(&harm.code) {
             words.push(harm.code);

@@ -1,5 +1,6 @@
 //! What is said of going back: to the person who asked, and to those who review it.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Return, RollbackArgs};
@@ -7,7 +8,8 @@ use crate::app::rollback::{Done, Edited, Plan};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
-use crate::domain::message::{left_comment, neutral};
+use crate::cli::markdown::folded;
+use crate::domain::message::{asked_comment, left_comment, neutral};
 use crate::repo::printable;
 
 /// Longest sentence of a pull request, in characters.
@@ -71,11 +73,14 @@ pub(super) fn write(
 }
 
 fn text(told: &Told<'_>) -> String {
-    let mut lines: Vec<String> =
-        told.components.iter().map(|one| format!("{} {} → {}", one.component, one.from, one.to)).collect();
-    lines.extend(told.notes.iter().map(|note| format!("  mind: {note}")));
-    lines.extend(told.whole_files.iter().map(|file| format!("  whole file: {file}")));
-    lines.extend(told.left_alone.iter().map(|place| format!("  left alone: {place}")));
+    let mut lines: Vec<String> = told
+        .components
+        .iter()
+        .map(|one| folded(&format!("{} {} → {}", one.component, one.from, one.to), 0))
+        .collect();
+    lines.extend(told.notes.iter().map(|note| folded(&format!("mind: {note}"), 2)));
+    lines.extend(told.whole_files.iter().map(|file| folded(&format!("whole file: {file}"), 2)));
+    lines.extend(told.left_alone.iter().map(|place| folded(&format!("left alone: {place}"), 2)));
     match (told.effects.len(), told.dry_run) {
         // Only an open one is found.
         (0, _) if told.pull_request.is_some() => {
@@ -84,14 +89,15 @@ fn text(told: &Told<'_>) -> String {
         (0, _) => lines.push("Nothing to do: it is done already.".to_owned()),
         (_, dry_run) => {
             lines.push(if dry_run { "Would:".to_owned() } else { "Did:".to_owned() });
-            lines.extend(told.effects.iter().map(|effect| format!("  {effect}")));
+            lines.extend(told.effects.iter().map(|effect| folded(effect, 2)));
         }
     }
     if let Some(number) = told.pull_request {
         let place = told.url.map(|url| format!(": {url}")).unwrap_or_default();
         lines.push(format!("Pull request #{number}{place}"));
     }
-    let mut text: String = lines.iter().map(|line| format!("{}\n", printable(line))).collect();
+    let parts = lines.iter().flat_map(|line| line.split('\n'));
+    let mut text: String = parts.map(|line| format!("{}\n", printable(line))).collect();
     if told.dry_run && !told.diff.is_empty() {
         text.push('\n');
         text.extend(told.diff.lines().map(|line| format!("{}\n", printable(line))));
@@ -100,7 +106,13 @@ fn text(told: &Told<'_>) -> String {
 }
 
 /// The body of the pull request.
-pub(super) fn body(plan: &Plan, returns: &[Return<'_>], notes: &[String], edited: &Edited) -> String {
+pub(super) fn body(
+    plan: &Plan,
+    returns: &[Return<'_>],
+    notes: &[String],
+    edited: &Edited,
+    asked_at: Timestamp,
+) -> String {
     let mut text = "Goes back, because a person asked for it:\n\n".to_owned();
     for one in returns.iter().take(SHOWN) {
         let (id, from, to) =
@@ -130,5 +142,5 @@ pub(super) fn body(plan: &Plan, returns: &[Return<'_>], notes: &[String], edited
          person clears them.\n\n",
     );
     let left = plan.left.iter().map(|left| (left.component.as_str(), left.version.as_str()));
-    text + &left_comment(left) + "\n"
+    text + &asked_comment(asked_at) + "\n" + &left_comment(left) + "\n"
 }

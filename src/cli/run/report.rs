@@ -67,6 +67,9 @@ struct RunReport<'a> {
     /// Key, variable or label of the kill switch, where one stops everything.
     stopped_by: Option<&'static str>,
     effects: Vec<String>,
+    /// What another run had done when this one was about to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    already_done: Vec<String>,
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
@@ -136,6 +139,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
         dry_run,
         stopped_by: done.kill_switch.map(KillSwitch::by),
         effects: done.effects.iter().map(ToString::to_string).collect(),
+        already_done: done.found.iter().map(ToString::to_string).collect(),
         updates: under_way(done).collect(),
         waiting: &done.waiting,
         failures: done
@@ -165,14 +169,9 @@ fn waiting_steps(done: &Done) -> impl Iterator<Item = (&Step, &str)> {
     let is_under_way = |step: &Step| {
         under_way(done).any(|update| update.component == step.component && update.to == step.to)
     };
-    // What is told of among what is held is not told twice.
-    let is_held = |step: &Step| {
-        let is_it = |held: &&Held| held.component == step.component && held.to.as_ref() == Some(&step.to);
-        done.plan.held.iter().find(is_it).is_some_and(|held| held.from.as_ref() == Some(&step.from))
-    };
     let steps = done.plan.waves.iter().flat_map(|wave| &wave.steps);
     steps
-        .filter(move |step| step.requires.is_empty() && !is_under_way(step) && !is_held(step))
+        .filter(move |step| step.requires.is_empty() && !is_under_way(step))
         .map(|step| (step, step.waits_for().unwrap_or("was not asked for in this run")))
 }
 
@@ -193,7 +192,7 @@ fn everything_is_unresolved(report: &Report) -> bool {
     is_upstreams && asked.next().is_some_and(failed) && asked.all(failed)
 }
 
-/// Lines for people, none but those of effects and of what went wrong wider than [`WIDTH`].
+/// Lines for people, none wider than [`WIDTH`] but those with what is meant to be copied.
 #[derive(Default)]
 struct Lines(Vec<String>);
 
@@ -209,9 +208,9 @@ impl Lines {
         self.put(0, text);
     }
 
-    /// As it is, whatever its width: one line to look for.
-    fn whole(&mut self, text: &str) {
-        self.0.push(printable(text).into_owned());
+    /// An entry of a list; what does not fit on its first line stands further in.
+    fn entry(&mut self, indent: usize, text: &str) {
+        self.0.extend(clean::hanging(&clean::line(&printable(text)), indent, WIDTH));
     }
 }
 
@@ -225,7 +224,7 @@ fn headline(passed: &Passed, verb: &str) -> String {
     let done = &passed.done;
     match (done.effects.len(), done.kill_switch) {
         (0, Some(_)) => "Nothing done.".to_owned(),
-        (0, None) if unresolved(done) > 0 => "Nothing done.".to_owned(),
+        (0, None) if unresolved(done) > 0 || !done.found.is_empty() => "Nothing done.".to_owned(),
         (0, None) => "Nothing to do.".to_owned(),
         (1, _) => format!("{verb} 1 thing:"),
         (count, _) => format!("{verb} {count} things:"),
@@ -240,7 +239,13 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     }
     lines.put(0, &headline(passed, if dry_run { "Would do" } else { "Did" }));
     for effect in &done.effects {
-        lines.whole(&format!("  {effect}"));
+        lines.entry(2, &effect.to_string());
+    }
+    if !done.found.is_empty() {
+        lines.put(0, &format!("Already done by another run ({}):", done.found.len()));
+    }
+    for effect in &done.found {
+        lines.entry(2, &effect.to_string());
     }
     let unknown = unresolved(done);
     if unknown > 0 {
@@ -300,16 +305,16 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
         lines.heading(&format!("Failed ({}):", done.failures.len()));
     }
     for failure in &done.failures {
-        lines.whole(&format!("  {}: {}", failure.component, chain(&failure.error)));
+        lines.entry(2, &format!("{}: {}", failure.component, chain(&failure.error)));
         if let Some(hint) = failure.error.hint() {
-            lines.whole(&format!("    hint: {hint}"));
+            lines.entry(4, &format!("hint: {hint}"));
         }
     }
     if !done.warnings.is_empty() {
         lines.heading(&format!("Take note ({}):", done.warnings.len()));
     }
     for warning in &done.warnings {
-        lines.whole(&format!("  {warning}"));
+        lines.entry(2, warning);
     }
     for (channel, reason) in not_notified(passed) {
         lines.heading(&format!("Not told ({channel}): {reason}"));
@@ -370,8 +375,10 @@ fn markdown(
     if done.effects.is_empty() {
         text.push_str("Nothing.\n");
     }
-    for effect in &done.effects {
-        let line = format!("- {}\n", neutral::prose(&effect.to_string(), 400));
+    let effects = done.effects.iter().map(ToString::to_string);
+    let found = done.found.iter().map(|effect| format!("already done by another run: {effect}"));
+    for effect in effects.chain(found) {
+        let line = format!("- {}\n", neutral::prose(&effect, 400));
         if text.len() + line.len() > limit / 4 {
             text.push_str("- …\n");
             break;

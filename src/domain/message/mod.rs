@@ -23,6 +23,6 @@ pub use dashboard::{Action, Checkbox, Dashboard, Ignored, boxes};
 pub use hidden::Marker;
 pub use names::{BRANCH_PREFIX, OWN_PREFIX, branch_name};
 pub use proposal::{GateVerdict, MAX_BODY, Neighbour, Proposal, ReleaseNotes, Written};
-pub use rollback::{GoingBack, left_comment, left_versions, reverted_updates};
+pub use rollback::{GoingBack, asked_at, asked_comment, left_comment, left_versions, reverted_updates};
 pub use section::Section;
 pub use templates::{Overrides, TemplateError, Templates};

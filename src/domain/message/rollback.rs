@@ -1,5 +1,7 @@
 //! What a commit says by which a person goes back.
 
+use jiff::Timestamp;
+
 use super::hidden::{decoded, encoded};
 
 const PREFIX: &str = "Gitops-Updater-";
@@ -23,6 +25,7 @@ pub struct GoingBack {
     pub updates: Vec<String>,
 }
 
+const ASKED: &str = "<!-- gitops-updater/rollback-asked/v1 ";
 const LEFT: &str = "<!-- gitops-updater/rollback/v1 ";
 const END: &str = " -->";
 
@@ -42,6 +45,18 @@ pub fn left_versions(body: &str) -> Vec<(String, String)> {
     let words = rest.find(END).map(|end| &rest[..end]).unwrap_or_default();
     let words: Vec<String> = words.split(' ').map_while(decoded).collect();
     words.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+}
+
+/// The hidden comment by which a pull request that goes back says which wish it is for: that which was recorded at
+/// `at`, by the clock that the record has its time from.
+pub fn asked_comment(at: Timestamp) -> String {
+    format!("{ASKED}{at}{END}")
+}
+
+/// When what a pull request is for was asked for, as [`asked_comment`] says it; texts of others stand above it.
+pub fn asked_at(body: &str) -> Option<Timestamp> {
+    let rest = &body[body.rfind(ASKED)? + ASKED.len()..];
+    rest[..rest.find(END)?].parse().ok()
 }
 
 impl GoingBack {
@@ -108,6 +123,18 @@ fn line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_wish_is_the_last_that_the_body_names() {
+        let at: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let earlier = asked_comment("2025-01-01T00:00:00Z".parse().unwrap());
+        let body =
+            format!("{earlier}\nGoes back.\n{}\n{}\n", asked_comment(at), left_comment([("k3s", "1")]));
+        assert_eq!(asked_at(&body), Some(at));
+        assert_eq!(left_versions(&body), [("k3s".to_owned(), "1".to_owned())]);
+        assert_eq!(asked_at("Goes back."), None);
+        assert_eq!(asked_at(&body.replace("2026-", "soon-")), None);
+    }
 
     #[test]
     fn message_says_what_why_and_by_what_it_is_known() {

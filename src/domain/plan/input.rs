@@ -53,6 +53,8 @@ pub struct Observed<'a> {
 pub struct Situation<'a> {
     /// Updates that are recorded; only those that are proposed, merged, rolling or held matter.
     pub updates: &'a [Update],
+    /// Ids of those of them that were merged since a pass recorded anything.
+    pub unrecorded: &'a BTreeSet<String>,
     /// Why a step may not be proposed now: window, maintenance, limits, kill switch, quarantine.
     pub holds: &'a dyn Fn(&Step) -> Vec<Hold>,
     /// Ids of the steps under the gate `manual` that a person has asked for.

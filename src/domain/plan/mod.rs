@@ -11,6 +11,7 @@ pub mod input;
 mod lane;
 mod next;
 mod observe;
+mod once;
 mod order;
 mod planner;
 mod revert;

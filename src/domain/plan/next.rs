@@ -149,6 +149,9 @@ fn stops(
             Stage::Held => "is held",
             Stage::Proposed => "is proposed",
             _ if update.stops(&step.component, step.revert.safety) => "regressed",
+            Stage::Merged if input.situation.unrecorded.contains(&update.update_id) => {
+                "is merged, not yet recorded; `gitops-updater run` or `gitops-updater verify` records it"
+            }
             Stage::Merged | Stage::Rolling => "is merged and not verified",
             Stage::Verified | Stage::Reverted | Stage::Abandoned => continue,
         };

@@ -2,6 +2,7 @@
 
 mod holds;
 mod lattice;
+mod once;
 mod properties;
 mod sequence;
 mod waits;

@@ -7,6 +7,7 @@ use super::client::Ask;
 use super::pulls::same_text;
 use super::refusal::Refusal;
 use super::{GithubForge, Repository, segment, wire};
+use crate::app::effects::Came;
 use crate::app::forge::{Dashboard, ForgeError, ForgeErrorClass, ForgeResult, Number};
 
 /// Stands in the body of the dashboard, unseen. An issue of another author that has it is not ours.
@@ -89,7 +90,7 @@ impl GithubForge {
         seen: Option<&Dashboard>,
         title: &str,
         body: &str,
-    ) -> ForgeResult<()> {
+    ) -> ForgeResult<Came<()>> {
         let repository = self.repository().await?;
         let body = with_marker(body, DASHBOARD_MARKER);
         let Some(seen) = seen else { return self.new_dashboard(repository, title, &body).await };
@@ -106,8 +107,7 @@ impl GithubForge {
                 hint: Some("it is read again by the next run".to_owned()),
             });
         }
-        self.set_dashboard(repository, &now, title, &body).await?;
-        Ok(())
+        Ok(self.set_dashboard(repository, &now, title, &body).await?)
     }
 
     /// Makes an existing issue the dashboard with this text; what is so already is not sent.
@@ -117,7 +117,7 @@ impl GithubForge {
         now: &wire::Issue,
         title: &str,
         body: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Came<()>, Refusal> {
         let mut change = serde_json::Map::new();
         if now.title != title.trim() {
             change.insert("title".to_owned(), json!(title.trim()));
@@ -129,15 +129,16 @@ impl GithubForge {
             change.insert("state".to_owned(), json!("open"));
         }
         if change.is_empty() {
-            return Ok(());
+            return Ok(Came::Found(()));
         }
         let doing = format!("write the dashboard #{} of `{}`", now.number, repository.full_name());
         let target = repository.path(&format!("issues/{}", now.number));
         let ask = Ask::set(Method::PATCH, target, Some(change.into()), doing, WRITE);
-        self.client.send(&ask).await.map(drop)
+        self.client.send(&ask).await?;
+        Ok(Came::Done(()))
     }
 
-    async fn new_dashboard(&self, repository: &Repository, title: &str, body: &str) -> ForgeResult<()> {
+    async fn new_dashboard(&self, repository: &Repository, title: &str, body: &str) -> ForgeResult<Came<()>> {
         let mut tries = 0;
         loop {
             if !self.own_dashboards("open").await?.is_empty() {
@@ -151,7 +152,10 @@ impl GithubForge {
             let ask =
                 Ask::post(repository.path("issues"), json!({"title": title, "body": body}), doing, WRITE);
             match self.client.send(&ask).await {
-                Ok(_) => return self.only_dashboard(repository, title, body).await,
+                Ok(_) => {
+                    self.only_dashboard(repository, title, body).await?;
+                    return Ok(Came::Done(()));
+                }
                 Err(refusal) if refusal.is_unclear() && self.client.pause(tries).await => tries += 1,
                 Err(refusal) => return Err(refusal.into()),
             }
@@ -159,9 +163,14 @@ impl GithubForge {
     }
 
     /// Of dashboards that two runs made at the same time the oldest stays.
-    async fn only_dashboard(&self, repository: &Repository, title: &str, body: &str) -> ForgeResult<()> {
+    async fn only_dashboard(
+        &self,
+        repository: &Repository,
+        title: &str,
+        body: &str,
+    ) -> ForgeResult<Came<()>> {
         let mut dashboards = self.own_dashboards("open").await?.into_iter();
-        let Some(first) = dashboards.next() else { return Ok(()) };
+        let Some(first) = dashboards.next() else { return Ok(Came::Found(())) };
         for twin in dashboards {
             let doing =
                 format!("close the second dashboard #{} of `{}`", twin.number, repository.full_name());

@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use super::GithubForge;
 use super::commits::{ApiCommit, FileChange};
+use crate::app::effects::Came;
 use crate::app::forge::{
     BranchCommit, Checks, CommitFile, CommitStatus, Dashboard, Forge, ForgeResult, MergeMethod, Merging,
     NewPullRequest, Number, PullRequest, PullRequestChange,
@@ -22,7 +23,7 @@ impl Forge for GithubForge {
         self.pull(number).await
     }
 
-    async fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+    async fn open_or_find(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         self.open_pull(new).await
     }
 
@@ -109,7 +110,12 @@ impl Forge for GithubForge {
         self.open_dashboard().await
     }
 
-    async fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+    async fn write_dashboard(
+        &self,
+        seen: Option<&Dashboard>,
+        title: &str,
+        body: &str,
+    ) -> ForgeResult<Came<()>> {
         self.put_dashboard(seen, title, body).await
     }
 }

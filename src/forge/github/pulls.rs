@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::{Ask, segment};
 use super::refusal::Refusal;
 use super::{GithubForge, Repository, wire};
+use crate::app::effects::Came;
 use crate::app::forge::{
     ForgeError, ForgeErrorClass, ForgeResult, NewPullRequest, Number, PullRequest, PullRequestChange,
 };
@@ -17,6 +18,15 @@ use crate::domain::message::BRANCH_PREFIX;
 const WRITE: &str = "pull-requests: write";
 /// What it takes to see.
 const READ: &str = "pull-requests: read";
+
+/// What came of opening a pull request.
+struct Opened {
+    pull: wire::Pull,
+    /// It is young enough to lack what belongs to it.
+    is_new: bool,
+    /// A request of this run may have opened it.
+    is_ours: bool,
+}
 
 impl GithubForge {
     /// Every pull request from one of our branches: all open ones, and of the others the thousand that were touched
@@ -94,22 +104,25 @@ impl GithubForge {
     }
 
     /// Opens a pull request, or finds the open one; then sees to its labels, reviewers and assignees.
-    pub(super) async fn open_pull(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+    pub(super) async fn open_pull(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         let repository = self.repository().await?;
-        let (pull, is_new) = self.opened(repository, new).await?;
-        self.furnish(repository, &pull, new, is_new).await;
+        let opened = self.opened(repository, new).await?;
+        self.furnish(repository, &opened.pull, new, opened.is_new).await;
         // Labels are part of what is returned.
-        self.pull(pull.number).await
+        let pull = self.pull(opened.pull.number).await?;
+        Ok(if opened.is_ours { Came::Done(pull) } else { Came::Found(pull) })
     }
 
-    async fn opened(&self, repository: &Repository, new: &NewPullRequest) -> ForgeResult<(wire::Pull, bool)> {
+    async fn opened(&self, repository: &Repository, new: &NewPullRequest) -> ForgeResult<Opened> {
         let mut draft = new.draft;
         let mut tries = 0;
+        // An answer of ours that was lost may have opened it.
+        let mut is_ours = false;
         loop {
             let found = self.with_head(repository, &new.branch, Some(&new.base), "open").await?;
             let is_it = |pull: &wire::Pull| pull.base.name == new.base && pull.state == "open";
             if let Some(pull) = found.into_iter().find(is_it) {
-                return Ok((pull, tries > 0));
+                return Ok(Opened { pull, is_new: tries > 0, is_ours });
             }
             let mut body = json!({
                 "title": new.title, "head": new.branch, "base": new.base, "body": new.body,
@@ -122,7 +135,7 @@ impl GithubForge {
             let refusal = match self.client.json::<wire::Pull>(&ask).await {
                 Ok(pull) => {
                     tracing::info!(pr = pull.number, branch = %new.branch, "pull request opened");
-                    return Ok((pull, true));
+                    return Ok(Opened { pull, is_new: true, is_ours: true });
                 }
                 Err(refusal) => refusal,
             };
@@ -136,6 +149,8 @@ impl GithubForge {
                 }
             } else if !refusal.is_unclear() || !self.client.pause(tries).await {
                 return Err(explained(refusal, new));
+            } else {
+                is_ours = true;
             }
             tries += 1;
         }

@@ -1,7 +1,10 @@
 //! The port, implemented over records.
 
+use std::cell::Cell;
+
 use super::record::{Kind, NO_NUMBER, Record, Stage, Thread, head_ref, meta_ref, numbers};
 use super::{Inner, LocalForge, conflict, failed, not_found};
+use crate::app::effects::Came;
 use crate::app::forge::{
     Checks, CommitStatus, Dashboard, Forge, ForgeError, ForgeErrorClass, ForgeResult, MergeMethod,
     NewPullRequest, Number, PullRequest, PullRequestChange, PullRequestState,
@@ -23,7 +26,7 @@ impl Forge for LocalForge {
         .await
     }
 
-    async fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+    async fn open_or_find(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         let new = new.clone();
         self.run(move |inner| inner.open(&new)).await
     }
@@ -92,7 +95,12 @@ impl Forge for LocalForge {
         .await
     }
 
-    async fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+    async fn write_dashboard(
+        &self,
+        seen: Option<&Dashboard>,
+        title: &str,
+        body: &str,
+    ) -> ForgeResult<Came<()>> {
         let (seen, title, body) = (seen.cloned(), title.to_owned(), body.to_owned());
         self.run(move |inner| inner.write_dashboard(seen.as_ref(), &title, &body)).await
     }
@@ -116,7 +124,7 @@ impl Inner {
         if thread.record.kind == Kind::PullRequest { Ok(thread) } else { Err(not_found(number)) }
     }
 
-    fn open(&self, new: &NewPullRequest) -> ForgeResult<PullRequest> {
+    fn open(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         let attempt = format!("open a pull request for `{}`", new.branch);
         let refused = |why: &str| ForgeError {
             class: ForgeErrorClass::Permanent,
@@ -151,14 +159,16 @@ impl Inner {
                 if is_it && (branch, base) == (&new.branch, &new.base) {
                     let pull = self.pull(refs, &thread)?;
                     if pull.state == PullRequestState::Open {
-                        return Ok(Some(pull));
+                        return Ok(Some(Came::Found(pull)));
                     }
                 }
             }
             Ok(None)
         };
         self.repo.remember_base(&new.base).map_err(|error| failed(&attempt, &error))?;
-        self.create(&attempt, &record, &new.body, head, taken, |refs, thread| self.pull(refs, thread))
+        self.create(&attempt, &record, &new.body, head, taken, |refs, thread| {
+            Ok(Came::Done(self.pull(refs, thread)?))
+        })
     }
 
     fn close(&self, number: Number) -> ForgeResult<()> {
@@ -202,20 +212,22 @@ impl Inner {
         self.thread(refs, NO_NUMBER).map(Some)
     }
 
-    fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<()> {
+    fn write_dashboard(&self, seen: Option<&Dashboard>, title: &str, body: &str) -> ForgeResult<Came<()>> {
         const ATTEMPT: &str = "write the dashboard";
         let changed = || conflict(format!("cannot {ATTEMPT}: somebody changed it meanwhile"));
         let Some(seen) = seen else {
             let record = Record::new(Kind::Dashboard, title, self.now());
             let taken = |refs: &RemoteRefs| match self.dashboard(refs)? {
-                Some(thread) if thread.body == body => Ok(Some(())),
+                Some(thread) if thread.body == body => Ok(Some(Came::Found(()))),
                 Some(_) => Err(changed()),
                 None => Ok(None),
             };
-            return self.create(ATTEMPT, &record, body, |_| Ok(None), taken, |_, _| Ok(()));
+            return self.create(ATTEMPT, &record, body, |_| Ok(None), taken, |_, _| Ok(Came::Done(())));
         };
+        let is_so = Cell::new(false);
         self.update(seen.number, ATTEMPT, |_, thread| {
-            if thread.body == body && thread.record.title == title {
+            is_so.set(thread.body == body && thread.record.title == title);
+            if is_so.get() {
                 return Ok(None);
             }
             if thread.body != seen.body {
@@ -224,7 +236,8 @@ impl Inner {
             thread.body = body.to_owned();
             thread.record.title = title.to_owned();
             Ok(Some(("Rewrite the dashboard".to_owned(), vec![])))
-        })
+        })?;
+        Ok(if is_so.get() { Came::Found(()) } else { Came::Done(()) })
     }
 }
 

@@ -72,8 +72,8 @@ fn report_is_sorted_by_what_matters() {
 
     Problems (2)
       apps/broken/release.yaml:12: cannot read the document as YAML: a tab indents
-      ghcr.io: the registry refused the request; log in with `docker login
-        ghcr.io`
+      ghcr.io: the registry refused the request; log in with
+        `docker login ghcr.io`
 
     Update now: 6 updates (1 security, 2 breaking), 1 unresolved, 2 problems.
     ");
@@ -175,7 +175,10 @@ proptest! {
         let report = samples::report(components.collect(), Vec::new(), 1);
         let options = RenderOptions { width, verbose, ..samples::options() };
         for line in render(&report, &options).lines() {
-            prop_assert!(clean::width(line) <= width.clamp(60, 160), "{line}");
+            let most = width.clamp(60, 160);
+            // A path that is too long for a line of its own stays in one piece all the same.
+            let is_path = |word: &str| word.contains('/') && clean::width(word) + 12 > most;
+            prop_assert!(clean::width(line) <= most || line.split(' ').any(is_path), "{line}");
             prop_assert!(!line.chars().any(is_unprintable), "{line:?}");
         }
     }

@@ -244,16 +244,15 @@ impl World {
 
     /// Every component has its newest version in the end, or is held with one reason.
     fn ends(&self, plan: &Value, state: &State, faults: &mut Vec<String>) {
-        // The corpus has no archives and no images: a step that cannot be fetched now stays on the way all the same.
-        let (unfetched, held): (Vec<&Value>, Vec<&Value>) =
-            plan["held"].as_array().unwrap().iter().partition(|held| held["gate"] == "fetch");
+        // The corpus has no archives and no images: what nobody could ask for now stays on the way all the same.
+        let held: Vec<&Value> = plan["held"].as_array().unwrap().iter().collect();
         let steps =
             || plan["waves"].as_array().unwrap().iter().flat_map(|wave| wave["steps"].as_array().unwrap());
-        for held in unfetched {
+        for held in &held {
             let is_it =
-                |step: &&Value| ["component", "from", "to"].iter().all(|field| step[*field] == held[*field]);
-            if steps().find(is_it).is_none_or(|step| step["next"] == true) {
-                faults.push(format!("{} {} is held by fetch, and proposed", held["component"], held["to"]));
+                |step: &Value| ["component", "from", "to"].iter().all(|field| step[*field] == held[*field]);
+            if steps().any(is_it) {
+                faults.push(format!("{} {} is held, and stands in a wave", held["component"], held["to"]));
             }
         }
         for (id, entry) in &self.components {

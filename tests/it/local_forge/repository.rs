@@ -152,7 +152,11 @@ fn status_says_what_became_of_a_pull_request_that_no_run_has_seen() {
     drop(on(&sandbox, &["pr", "merge", "1"]));
     drop(on(&sandbox, &["pr", "close", "2"]));
     let told = on(&sandbox, &["status"]);
-    for part in ["#1 merged", "the next `gitops-updater run` records it and looks on", "#2 closed"] {
+    for part in [
+        "#1 merged",
+        "merged, not yet recorded: the next `gitops-updater run` or `gitops-updater verify` records it and looks on",
+        "#2 closed",
+    ] {
         assert!(told.said().contains(part), "`{part}` is not in {told}");
     }
     assert!(!told.stdout.contains("open"), "{told}");

@@ -1,5 +1,7 @@
 //! Killed between any two effects, run again, run twice at once: the same end as one clean pass.
 
+use gitops_updater::app::effects::Effect;
+
 use super::world::{NOW, Recording, World};
 
 /// The refs after one clean pass, and how many effects it had.
@@ -76,6 +78,26 @@ fn two_passes_at_once_make_each_pull_request_once() {
     assert_eq!(world.branches().len(), 2);
     let updates = world.git.run(["ls-tree", "--name-only", "refs/gitops-updater/state", "updates/"]);
     assert_eq!(updates.lines().count(), 2, "{updates}");
+}
+
+/// Both runs listed all of it as their own, though each was done once.
+#[test]
+fn what_another_run_did_meanwhile_is_told_as_found() {
+    let (_, count) = clean(&World::new());
+    let world = World::new();
+    let mut other = None;
+    let done = world.pass_while(&Recording::default(), NOW, || other = Some(world.run())).unwrap();
+    let other = other.unwrap();
+    assert_eq!((other.effects.len(), other.found.len()), (count, 0), "{other:#?}");
+    assert_eq!(done.effects, [], "{done:#?}");
+    let told = |effects: &[Effect]| effects.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (found, all) = (told(&done.found), told(&other.effects));
+    assert!(found.iter().all(|effect| all.contains(effect)), "{found:#?} of {all:#?}");
+    for what in
+        ["record: Propose", "make backup point", "push ", "open a pull request", "write the dashboard"]
+    {
+        assert!(found.iter().any(|effect| effect.starts_with(what)), "{what}: {found:#?}");
+    }
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn what_does_harm_is_refused_with_what_to_do_until_the_harm_is_taken_on() {
             "nodes-stay-cordoned",
         ])
         .exited(0);
-    assert!(taken_on.stdout.contains("taken on by `--accept-harm nodes-stay-cordoned`"), "{taken_on}");
+    assert!(taken_on.said().contains("taken on by `--accept-harm nodes-stay-cordoned`"), "{taken_on}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gitops_updater::app::rollback::{Done, Error, Left, Plan, Rollback};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::PullRequests;
-use gitops_updater::domain::message::left_comment;
+use gitops_updater::domain::message::{asked_comment, left_comment};
 use gitops_updater::forge::local::LocalForge;
 use gitops_updater::repo::write::{Landed, Merged, Person, Remote, WriteRepo};
 use gitops_updater::state::StateStore;
@@ -36,7 +36,11 @@ pub(super) fn go_at(world: &World, push: bool, witness: &Recording, now: &str) -
     };
     let plan = Plan {
         title: "Roll back".to_owned(),
-        body: format!("Goes back.\n\n{}", left_comment([(ID, "6.5.1")])),
+        body: format!(
+            "Goes back.\n\n{}\n{}",
+            asked_comment(now.parse().unwrap()),
+            left_comment([(ID, "6.5.1")])
+        ),
         message: "Roll back\n".to_owned(),
         branch: BRANCH.to_owned(),
         base_branch: "main".to_owned(),

@@ -77,6 +77,16 @@ fn wish_that_is_over_leaves_nothing(#[case] is_renewed: bool) {
     assert!(world.at(MUCH_LATER).effects.is_empty());
 }
 
+/// Its version stood in quarantine for half an hour more, as if the command might still be under way.
+#[test]
+fn wish_whose_own_pull_request_was_closed_is_over_for_the_next_pass() {
+    let world = updated();
+    ask(&world, JUST_BEFORE, false);
+    assert_eq!(kept(&world, &world.at(JUST_BEFORE)), (true, true), "it is open");
+    world.close(rollbacks(&world)[0].0);
+    assert_eq!(kept(&world, &world.at(LAST)), (false, false));
+}
+
 /// An open pull request is the wish: asked again, it is found, and nothing is recorded anew.
 #[test]
 fn wish_whose_pull_request_is_open_is_not_renewed() {

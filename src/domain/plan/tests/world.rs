@@ -30,6 +30,8 @@ pub(crate) struct Small {
     pub(crate) facts: Option<Facts>,
     pub(crate) updates: Vec<Update>,
     pub(crate) asked: BTreeSet<String>,
+    /// Ids of updates that were merged and not recorded since.
+    pub(crate) unrecorded: BTreeSet<String>,
     pub(crate) concurrency: usize,
     /// Component and version → gate that holds it, or approval.
     pub(crate) policy: Vec<(String, String, Result<Approval, &'static str>)>,
@@ -73,6 +75,7 @@ impl Small {
             facts: None,
             updates: Vec::new(),
             asked: BTreeSet::new(),
+            unrecorded: BTreeSet::new(),
             concurrency: 5,
             policy: Vec::new(),
             gates: Vec::new(),
@@ -257,6 +260,7 @@ impl Small {
             observed: self.facts.as_ref().map(|facts| Observed { facts, source: "file" }),
             situation: Situation {
                 updates: &self.updates,
+                unrecorded: &self.unrecorded,
                 holds: &|step| {
                     let hold = Hold {
                         gate: "window",
