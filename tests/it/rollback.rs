@@ -4,6 +4,7 @@ mod commands;
 mod emergency;
 mod killed;
 mod meanwhile;
+mod unrecorded;
 
 use crate::pass::world::World;
 use crate::support::sandbox::{CommandOutput, Sandbox};
