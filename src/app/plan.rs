@@ -22,6 +22,7 @@ use crate::domain::assess;
 use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
 use crate::domain::edit::Changes;
+use crate::domain::plan::before::Requirements;
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
 use crate::domain::plan::{self, Held, Plan, PlanReport, SCHEMA, Step, Wait};
@@ -211,6 +212,8 @@ pub struct Planned {
     pub wanting: Vec<(String, String)>,
     /// By step id: what keeps back those that are not next.
     pub waits: BTreeMap<String, Wait>,
+    /// What each step comes after.
+    pub requires: Requirements,
 }
 
 /// Makes the plan: waves and holds, each step with its edits and its diff.
@@ -233,11 +236,13 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
                         .filter_map(|refusal| Some((refusal.component, refusal.wanting?)))
                         .collect();
                     let waits = std::mem::take(&mut plan.waits);
+                    let requires = std::mem::take(&mut plan.requires);
                     return Planned {
                         report: report(plan, edits.diffs, survey, now),
                         changes: edits.changes,
                         wanting,
                         waits,
+                        requires,
                     };
                 }
             },

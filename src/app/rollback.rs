@@ -125,19 +125,17 @@ fn not_again(left: &[Left]) -> String {
 /// Takes versions that are left out of what is proposed; `said` is who says so and why. `None` where they are out
 /// already.
 pub fn leave(state: &mut State, left: &[Left], said: &str, now: Timestamp) -> Option<Transition> {
-    let before = state.quarantine.len();
+    let mut is_new = false;
     for left in left {
-        if !state.quarantine.iter().any(|known| left.is(known)) {
-            state.quarantine.push(Quarantined {
-                component: left.component.clone(),
-                version: left.version.clone(),
-                reason: said.to_owned(),
-                since: now,
-                update_id: left.update_id.clone(),
-            });
-        }
+        is_new |= state.put_in_quarantine(Quarantined {
+            component: left.component.clone(),
+            version: left.version.clone(),
+            reason: said.to_owned(),
+            since: now,
+            update_id: left.update_id.clone(),
+        });
     }
-    (state.quarantine.len() > before).then(|| Transition::new(not_again(left)).because(said))
+    is_new.then(|| Transition::new(not_again(left)).because(said))
 }
 
 /// The same for a wish that needs a pull request of its own: where versions are out because of an earlier one, it takes
@@ -385,17 +383,7 @@ pub fn mark_reverted(
     update.changed_at = now;
     update.current_phase = None;
     update.reason = Some(said.to_owned());
-    let reversal = update.settling.reversal.get_or_insert_with(|| Reversal {
-        decided_at: now,
-        reason: said.to_owned(),
-        branch: None,
-        pull_request: None,
-        commit: None,
-        made_at: None,
-        back_at: None,
-        // The breaker is for what the bot does by itself.
-        seen_by: Some("a person".to_owned()),
-    });
+    let reversal = update.settling.reversal.get_or_insert_with(|| Reversal::by_person(now, said));
     reversal.made_at.get_or_insert(now);
     if let Some(commit) = commit {
         reversal.commit.get_or_insert_with(|| commit.to_owned());

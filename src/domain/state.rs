@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::component::UpdateType;
 use super::notice::Told;
+use super::plan::before::Requirements;
 use super::plan::{Approval, Revert, RevertSafety};
 use super::settle::memory::{Baseline, Remembered};
 use super::settle::record::{Breaker, Evidence, Settling};
@@ -158,6 +159,9 @@ pub struct Campaign {
     pub backup_id: Option<String>,
     /// Step ids in order, as planned last.
     pub order: Vec<String>,
+    /// What steps were planned to come after, by the component that they move.
+    #[serde(skip_serializing_if = "Requirements::is_empty", default)]
+    pub requires: Requirements,
     /// A commit to go back to for each verified step.
     pub rollback_points: Vec<RollbackPoint>,
 }
@@ -212,6 +216,16 @@ pub struct Maintenance {
 pub const EVIDENCE_DAYS: i64 = 90;
 
 impl State {
+    /// Takes a version out of what is proposed; whether it was not out already.
+    pub fn put_in_quarantine(&mut self, one: Quarantined) -> bool {
+        let same = |known: &Quarantined| known.component == one.component && known.version == one.version;
+        let is_new = !self.quarantine.iter().any(same);
+        if is_new {
+            self.quarantine.push(one);
+        }
+        is_new
+    }
+
     /// Ids of the updates whose evidence is not needed any more: they have been over for long, and neither a revert that
     /// counts for the circuit breaker nor a quarantine that a person may ask about rests on them.
     pub fn outdated_evidence(&self, now: Timestamp) -> BTreeSet<String> {
@@ -229,6 +243,19 @@ impl State {
         };
         let outdated = |id: &&String| self.updates.get(*id).is_some_and(is_over) && !is_needed(id);
         self.evidence.keys().filter(outdated).cloned().collect()
+    }
+}
+
+impl Quarantined {
+    /// The version that an update brought.
+    pub fn of(update: &Update, reason: impl Into<String>, since: Timestamp) -> Self {
+        Self {
+            component: update.component.clone(),
+            version: update.to.clone(),
+            reason: reason.into(),
+            since,
+            update_id: Some(update.update_id.clone()),
+        }
     }
 }
 

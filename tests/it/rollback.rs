@@ -5,6 +5,7 @@ mod emergency;
 mod killed;
 mod meanwhile;
 mod unrecorded;
+mod unsaid;
 
 use crate::pass::world::World;
 use crate::support::sandbox::{CommandOutput, Sandbox};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::known::{DECLINED, quarantine};
+use super::known::DECLINED;
 use super::{Error, Run, UnderWay};
 use crate::app::effects::Effect;
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
@@ -11,7 +11,7 @@ use crate::domain::lifecycle::{self, Action, Situation, Wanted};
 use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
-use crate::domain::state::{RollbackPoint, Stage, State, Update};
+use crate::domain::state::{Quarantined, RollbackPoint, Stage, State, Update};
 use crate::repo::write::{self, Id, RefUpdate, WriteRepo};
 use crate::state::Transition;
 
@@ -150,7 +150,7 @@ impl<F: Forge> Run<'_, F> {
                     update.changed_at = now;
                     update.reason = Some(DECLINED.to_owned());
                     let update = update.clone();
-                    quarantine(state, &update, DECLINED);
+                    state.put_in_quarantine(Quarantined::of(&update, DECLINED, now));
                     Some(Transition::of(&update))
                 })?;
                 self.delete_branch(update)?;

@@ -5,12 +5,12 @@
 //! closed pull request is a person's word only where the bot did not close it itself.
 
 use super::close::{KEPT_MARKER, closed_marker};
-use super::known::{DECLINED, quarantine};
+use super::known::DECLINED;
 use super::{Error, UnderWay};
 use crate::app::forge::{Forge, PullRequest, PullRequestState, StatusState};
 use crate::domain::message::settled::{HOLD_LABEL, STATUS_CONTEXT};
 use crate::domain::message::{Marker, reverted_updates};
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
 
@@ -87,7 +87,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 return None;
             }
             if let Some(reason) = &unwanted {
-                quarantine(state, &update, reason);
+                state.put_in_quarantine(Quarantined::of(&update, reason, update.changed_at));
             }
             state.updates.insert(update.update_id.clone(), update.clone());
             let transition = Transition::new(&what).because("its pull request was there, its record was not");

@@ -5,7 +5,7 @@ use super::{Error, UnderWay};
 use crate::app::forge::Forge;
 use crate::domain::message::Action as Tick;
 use crate::domain::settle::memory::is_of;
-use crate::domain::state::{Quarantined, Stage, State, Update};
+use crate::domain::state::{Stage, State};
 use crate::state::Transition;
 
 /// Who accepted what was held, by a box on the dashboard.
@@ -113,18 +113,4 @@ pub fn close_breaker(state: &mut State, by: &str) -> Option<Transition> {
             .because(format!("{by} has looked; it was open because {}", breaker.reason()))
             .trailer("Acknowledged-By", by),
     )
-}
-
-/// Takes a version out of what is proposed, and says why.
-pub(super) fn quarantine(state: &mut State, update: &Update, reason: &str) {
-    let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
-    if !state.quarantine.iter().any(same) {
-        state.quarantine.push(Quarantined {
-            component: update.component.clone(),
-            version: update.to.clone(),
-            reason: reason.to_owned(),
-            since: update.changed_at,
-            update_id: Some(update.update_id.clone()),
-        });
-    }
 }

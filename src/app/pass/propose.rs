@@ -15,6 +15,7 @@ use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
 use crate::domain::chart_diff::Comparison;
 use crate::domain::message::branch_name;
+use crate::domain::plan::before::{self, Requirements};
 use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
 use crate::state::Transition;
@@ -145,7 +146,7 @@ impl<F: Forge> Run<'_, F> {
             if !gates.holds(&step, &[]).is_empty() {
                 return None;
             }
-            let campaign = campaign(state, &order, now);
+            let campaign = campaign(state, &order, &planned.requires, now);
             let update_id = fresh_id("update", now, |id| state.updates.contains_key(id));
             let backup_id = backup::id_for_step(now, base_id, &step.component, &step.to);
             let update = Update {
@@ -332,10 +333,11 @@ fn found<'s>(state: &'s State, step: &Step) -> Option<&'s Update> {
 }
 
 /// The campaign that is under way, or a new one; its order is that of the newest plan.
-fn campaign(state: &mut State, order: &[String], now: jiff::Timestamp) -> String {
+fn campaign(state: &mut State, order: &[String], requires: &Requirements, now: jiff::Timestamp) -> String {
     let open = state.campaigns.values_mut().find(|campaign| campaign.status == UpdateStatus::InProgress);
     if let Some(campaign) = open {
         campaign.order = order.to_vec();
+        before::remember(&mut campaign.requires, requires);
         return campaign.campaign_id.clone();
     }
     let campaign_id = fresh_id("campaign", now, |id| state.campaigns.contains_key(id));
@@ -349,6 +351,7 @@ fn campaign(state: &mut State, order: &[String], now: jiff::Timestamp) -> String
             completed_phases: Vec::new(),
             backup_id: None,
             order: order.to_vec(),
+            requires: requires.clone(),
             rollback_points: Vec::new(),
         },
     );

@@ -1,6 +1,6 @@
 //! What people read of a pass: commit, pull request and dashboard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Pass, Run};
 use crate::app::effects::Effect;
@@ -13,7 +13,7 @@ use crate::domain::message::{
     Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
     Written, left_versions, neutral,
 };
-use crate::domain::plan::Step;
+use crate::domain::plan::{Step, before};
 use crate::domain::policy::verdicts;
 use crate::domain::report::Status;
 use crate::domain::state::{Stage, Update, UpdateStatus};
@@ -74,15 +74,17 @@ impl<F: Forge> Run<'_, F> {
             .find(|wave| wave.steps.iter().any(|other| other.id == step.id))
             .map_or(1, |wave| wave.number);
         let all = || waves.iter().flat_map(|wave| &wave.steps);
-        let before: Vec<Neighbour> = self.done_before(update);
+        let before: Vec<Neighbour> = self.came_first(step);
         let after: Vec<Neighbour> = all()
-            .filter(|other| other.requires.contains(&step.id))
-            .map(|other| Neighbour {
-                component: other.component.clone(),
-                from: other.from.clone(),
-                to: other.to.clone(),
-                state: String::new(),
-                pull_request: None,
+            .filter_map(|other| {
+                Some(Neighbour {
+                    component: other.component.clone(),
+                    from: other.from.clone(),
+                    to: other.to.clone(),
+                    state: String::new(),
+                    pull_request: None,
+                    why: why_after(planned, other, step)?.to_owned(),
+                })
             })
             .collect();
         let changes = planned.changes.get(&step.id);
@@ -102,7 +104,7 @@ impl<F: Forge> Run<'_, F> {
             wave: (number, waves.len()),
             before: &before,
             after: &after,
-            gates: &self.verdicts(update, step),
+            gates: &self.verdicts(update, step, &before),
             left_alone: &left_alone,
             advisories: &told.advisories,
             breaking: &told.breaking,
@@ -117,33 +119,45 @@ impl<F: Forge> Run<'_, F> {
         Ok(proposal.write(self.pass.templates)?)
     }
 
-    /// Steps of the same campaign that are verified.
-    fn done_before(&self, update: &Update) -> Vec<Neighbour> {
-        let same = self.world.state.updates.values().filter(|other| {
-            other.campaign == update.campaign
-                && other.stage == Stage::Verified
-                && other.update_id != update.update_id
-        });
-        same.map(|other| Neighbour {
-            component: other.component.clone(),
-            from: other.from.clone(),
-            to: other.to.clone(),
+    /// What the plans so far put right before a step and is verified since, in the order in which that happened.
+    fn came_first(&self, step: &Step) -> Vec<Neighbour> {
+        let state = &self.world.state;
+        let known: Vec<_> = state.campaigns.values().map(|campaign| &campaign.requires).collect();
+        let id = |update: &Update| format!("{}@{}", update.component, update.to);
+        let verified: BTreeMap<String, &Update> = state
+            .updates
+            .values()
+            .filter(|update| update.stage == Stage::Verified)
+            .map(|update| (id(update), update))
+            .collect();
+        let is_done = |id: &str| verified.contains_key(id);
+        let needed = before::needed(&known, &step.component, &step.from, &step.to, is_done);
+        let mut found: Vec<(&Update, &str)> =
+            needed.into_iter().filter_map(|(id, why)| Some((*verified.get(id)?, why))).collect();
+        found.sort_by_key(|(update, _)| (update.merged_at, update.changed_at));
+        let neighbours = found.into_iter().map(|(update, why)| Neighbour {
+            component: update.component.clone(),
+            from: update.from.clone(),
+            to: update.to.clone(),
             state: "verified".to_owned(),
-            pull_request: other.pull_request,
-        })
-        .collect()
+            pull_request: update.pull_request,
+            why: why.to_owned(),
+        });
+        neighbours.collect()
     }
 
     /// What every gate says of a step.
-    fn verdicts(&self, update: &Update, step: &Step) -> Vec<GateVerdict> {
+    fn verdicts(&self, update: &Update, step: &Step, before: &[Neighbour]) -> Vec<GateVerdict> {
         let subject = self.survey.subject(&step.component);
         let target = subject.and_then(|subject| crate::app::plan::candidate_of(subject, step));
         let policy = self.survey.policies.get(&step.component);
         let of_policy = policy.map(|policy| verdicts::of_policy(policy, step, target)).unwrap_or_default();
         let of_checks = verdicts::of_checks(step.gate, self.pass.config.pull_requests.require_checks);
+        let before: Vec<String> =
+            before.iter().map(|other| format!("{}@{}", other.component, other.to)).collect();
         let all = of_policy
             .into_iter()
-            .chain(verdicts::of_planner(step))
+            .chain(verdicts::of_planner(step, &before))
             .chain(self.gates().verdicts(step, &update.update_id))
             .chain([of_checks]);
         all.map(|verdict| GateVerdict {
@@ -335,6 +349,13 @@ impl<F: Forge> Run<'_, F> {
 }
 
 /// A body without the line that says when it was written, which is no reason to write it again.
+/// Why the plan puts `other` after `step`; `None` where it does not.
+fn why_after<'p>(planned: &'p Planned, other: &Step, step: &Step) -> Option<&'p str> {
+    let of_component = planned.requires.get(&other.component).into_iter().flatten();
+    let mut own = of_component.filter(|required| required.to == other.to);
+    own.find_map(|required| required.first.get(&step.id)).map(String::as_str)
+}
+
 fn without_time(body: &str) -> Vec<&str> {
     body.lines().filter(|line| !line.contains(" UTC")).map(str::trim_end).collect()
 }

@@ -137,11 +137,9 @@ fn worst(answers: Vec<Result<(), UpstreamFailure>>) -> Option<UpstreamFailure> {
 /// Whether the next run may get another answer though nothing was published and nobody did anything.
 fn is_asked_again(class: &FailureClass) -> bool {
     match class {
-        FailureClass::NotFound | FailureClass::Permanent => false,
-        FailureClass::Transient
-        | FailureClass::Denied
-        | FailureClass::RateLimited { .. }
-        | FailureClass::Offline => true,
+        // Credentials do not come or get better by themselves.
+        FailureClass::NotFound | FailureClass::Permanent | FailureClass::Denied => false,
+        FailureClass::Transient | FailureClass::RateLimited { .. } | FailureClass::Offline => true,
     }
 }
 

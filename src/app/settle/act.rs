@@ -271,16 +271,7 @@ impl<F: Forge> UnderWay<'_, F> {
             let update = state.updates.get_mut(&id).filter(|update| {
                 is_settling(update) && !is_held_for_a_person(update) && update.settling.reversal.is_none()
             })?;
-            update.settling.reversal = Some(Reversal {
-                decided_at: decision.at,
-                reason: decision.why(),
-                branch: None,
-                pull_request: None,
-                commit: None,
-                made_at: None,
-                back_at: None,
-                seen_by: None,
-            });
+            update.settling.reversal = Some(Reversal::decided(decision.at, decision.why()));
             update.stage = Stage::Rolling;
             update.status = update.stage.status();
             update.current_phase = Some(phase.clone());

@@ -125,6 +125,17 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(OnBranch::Landed { landed, paths, changed })
     }
 
+    /// Whether a commit has other versions where an update put its own; `false` where that cannot be told.
+    pub(in crate::app) fn has_gone(&self, update: &Update, merge: Id, at: Id) -> Result<bool, Error> {
+        let Some(landed) = self.landed(update, merge)? else { return Ok(false) };
+        let paths = self.pass.git.landed_paths(landed)?;
+        Ok(match self.pass.git.standing(landed, at)? {
+            Standing::Untouched => false,
+            Standing::Reverted => true,
+            Standing::Changed(_) => matches!(self.pins(landed, &paths, at)?, Stands::Old | Stands::Other),
+        })
+    }
+
     /// What stands at a commit where an update put its versions, whatever else changed around them.
     fn pins(&self, landed: Landed, paths: &[String], at: Id) -> Result<Stands, Error> {
         let git = &self.pass.git;

@@ -47,17 +47,11 @@ impl<F: Forge> UnderWay<'_, F> {
             }
             let because = update.settling.reversal.as_ref().map(|reversal| reversal.reason.clone());
             if ours {
-                let reversal = update.settling.reversal.get_or_insert_with(|| Reversal {
-                    decided_at: at,
-                    reason: "found on the base branch".to_owned(),
-                    branch: None,
-                    pull_request: None,
-                    commit: None,
-                    made_at: None,
-                    back_at: None,
-                    // Nobody here decided it: a person went back with a command.
-                    seen_by: Some("a person".to_owned()),
-                });
+                // Nobody here decided it where nothing is known of it: a person went back with a command.
+                let reversal = update
+                    .settling
+                    .reversal
+                    .get_or_insert_with(|| Reversal::by_person(at, "found on the base branch"));
                 reversal.commit = Some(commit.clone());
                 reversal.made_at = Some(at);
                 update.stage = Stage::Rolling;
@@ -74,7 +68,7 @@ impl<F: Forge> UnderWay<'_, F> {
             update.changed_at = at;
             let update = update.clone();
             let known = because.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            quarantine(state, &update, &format!("{who} in {short}{known}"), at);
+            state.put_in_quarantine(Quarantined::of(&update, format!("{who} in {short}{known}"), at));
             let why = because.unwrap_or_else(|| "a person reverted it".to_owned());
             if ours {
                 trip(state, at);
@@ -107,9 +101,8 @@ impl<F: Forge> UnderWay<'_, F> {
         let id = id.to_owned();
         self.record(what.clone(), |state: &mut State| {
             let update = state.updates.get(&id).filter(|update| is_settling(update)).cloned()?;
-            let known = state.quarantine.len();
-            quarantine(state, &update, &text, at);
-            (state.quarantine.len() != known)
+            state
+                .put_in_quarantine(Quarantined::of(&update, &text, at))
                 .then(|| Transition::new(&what).because(&text).trailer("Update", &update.update_id))
         })
     }
@@ -152,19 +145,6 @@ impl<F: Forge> UnderWay<'_, F> {
                 update.changed_at = at;
             }
         })
-    }
-}
-
-fn quarantine(state: &mut State, update: &Update, reason: &str, at: Timestamp) {
-    let same = |one: &Quarantined| one.component == update.component && one.version == update.to;
-    if !state.quarantine.iter().any(same) {
-        state.quarantine.push(Quarantined {
-            component: update.component.clone(),
-            version: update.to.clone(),
-            reason: reason.to_owned(),
-            since: at,
-            update_id: Some(update.update_id.clone()),
-        });
     }
 }
 

@@ -278,19 +278,13 @@ impl Dashboard<'_> {
     fn pending<'p>(&self, wave: usize, step: &'p Step) -> Pending<'p> {
         let action = Action::Open { component: step.component.clone(), version: step.to.clone() };
         let asked = self.asked.contains(&action);
-        let waits_to_be_asked = step.gate == Approval::Manual && step.requires.is_empty() && !asked;
-        let why = if waits_to_be_asked { None } else { step.waits_for() };
         Pending {
             component: &step.component,
             from: &step.from,
             to: &step.to,
             update_type: step.update_type.as_str(),
             wave,
-            // That somebody must ask for it, and why, is told last.
-            reason: why.or_else(|| {
-                let told = if waits_to_be_asked { step.reasons.last() } else { step.reasons.first() };
-                told.map(String::as_str)
-            }),
+            reason: step.waits_for().or_else(|| step.reasons.first().map(String::as_str)),
             checkbox: action.drawn(asked),
         }
     }

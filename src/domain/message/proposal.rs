@@ -33,6 +33,8 @@ pub struct Neighbour {
     pub state: String,
     /// Its pull request.
     pub pull_request: Option<u64>,
+    /// Why the one comes before the other; empty where nothing more can be said.
+    pub why: String,
 }
 
 /// What a gate said about the step.

@@ -59,6 +59,7 @@ fn neighbour(component: &str, state: &str, pull_request: Option<u64>) -> Neighbo
         to: "v1.34.1+k3s1".to_owned(),
         state: state.to_owned(),
         pull_request,
+        why: "longhorn 1.12 needs kubernetes >=1.34".to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A step moves one component by one rung; a wave holds the steps that may go together. Planning is pure: components,
 //! candidates, policy, facts and the time go in, a [`Plan`] comes out.
 
+pub mod before;
 mod course;
 pub mod graph;
 mod hold;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use super::component::UpdateType;
 use super::problem::Problem;
 use super::report::Repository;
+use before::Requirements;
 pub use planner::plan;
 pub use wait::{Prospect, Wait, prospect};
 
@@ -68,6 +70,8 @@ pub struct Plan {
     pub facts: Vec<FactSource>,
     /// By step id: what keeps back those that are not next.
     pub waits: BTreeMap<String, Wait>,
+    /// What each step comes after.
+    pub requires: Requirements,
 }
 
 /// A fact about the cluster that the plan rests on, and who says so.

@@ -81,6 +81,8 @@ pub(super) fn mark(
             } else if let Some(before) = after.first() {
                 stops.push(Stop::for_now(format!("waits for `{before}`, which rules put first")));
             }
+            // Told last, where the dashboard and others look: what else keeps it back may pass, this does not.
+            stops.extend(unasked(step, input));
             if stops.is_empty() && begun.is_empty() {
                 step.next = true;
                 proposed.push(step.id.clone());
@@ -170,13 +172,18 @@ fn stops(
             all.push(stop(format!("waits: {component} {to} {what} ({why})")));
         }
     }
-    match step.gate {
-        Approval::Skip => all.push(Stop::by_person("is never proposed")),
-        Approval::Manual if !input.situation.asked.contains(&step.id) => {
-            all.push(Stop::by_person(format!("a person must ask for it ({})", step.policy_applied)));
-        }
-        Approval::Auto | Approval::Review | Approval::Manual => {}
-    }
     all.extend((input.situation.holds)(step).iter().map(Stop::by));
     all
+}
+
+/// That nobody has asked for a step which must be asked for, once it has its turn.
+fn unasked(step: &Step, input: &Input<'_>) -> Option<Stop> {
+    match step.gate {
+        _ if !step.requires.is_empty() => None,
+        Approval::Skip => Some(Stop::by_person("is never proposed")),
+        Approval::Manual if !input.situation.asked.contains(&step.id) => {
+            Some(Stop::by_person(format!("a person must ask for it ({})", step.policy_applied)))
+        }
+        Approval::Auto | Approval::Review | Approval::Manual => None,
+    }
 }

@@ -9,6 +9,8 @@ use super::world::{KUBERNETES, World, read_observed};
 use crate::domain::facts::Facts;
 use crate::domain::rule::planning::{Gate, Precondition};
 use crate::domain::select::strip_prefix;
+use crate::domain::state::{Stage, Update};
+use crate::domain::version::Version;
 
 /// Facts that are older are said to be old.
 const OLD: SignedDuration = SignedDuration::from_hours(24);
@@ -75,16 +77,25 @@ fn value<'f>(facts: &'f Facts, fact: &str) -> Option<&'f str> {
 
 /// Says so where Git and the cluster have different versions.
 fn differs(course: &Course<'_>, git: &str, seen: &str) -> Option<String> {
+    let same = match versions(course, git, seen) {
+        Some((git, seen)) => git == seen,
+        None => git.trim_start_matches('v') == seen.trim_start_matches('v'),
+    };
+    (!same).then(|| format!("Git says {git}, the cluster runs {seen}"))
+}
+
+/// Whether the cluster runs a newer version than Git has.
+fn is_ahead(course: &Course<'_>, git: &str, seen: &str) -> bool {
+    versions(course, git, seen).is_some_and(|(git, seen)| git.comparable(&seen) && git < seen)
+}
+
+fn versions(course: &Course<'_>, git: &str, seen: &str) -> Option<(Version, Version)> {
     let component = &course.subject.component;
     let read = |text: &str| {
         let bare = strip_prefix(text, component.tag_prefix.as_deref()).unwrap_or(text);
         component.scheme.parse(bare)
     };
-    let same = match (read(git), read(seen)) {
-        (Some(git), Some(seen)) => git == seen,
-        _ => git.trim_start_matches('v') == seen.trim_start_matches('v'),
-    };
-    (!same).then(|| format!("Git says {git}, the cluster runs {seen}"))
+    read(git).zip(read(seen))
 }
 
 fn age_note(observed: &Observed<'_>, now: Timestamp) -> Option<String> {
@@ -168,13 +179,21 @@ pub(super) fn observation(world: &World<'_>, input: &Input<'_>, at: usize, to: u
     if let Some(running) = own.and_then(|fact| value(observed.facts, fact))
         && let Some(difference) = differs(course, &course.nodes[0].text, running)
     {
-        seen.wait(format!("{difference}: what was merged last is not there yet"));
+        match is_ahead(course, &course.nodes[0].text, running) {
+            true => {
+                seen.need_person(format!("{difference}: Git is behind, and what runs does not go back by it"))
+            }
+            false => seen.wait(format!("{difference}: what was merged last is not there yet")),
+        }
     }
     if needs_kubernetes && own != Some(KUBERNETES) {
         unready_kubernetes(world, &observed, at, to, &mut seen);
     }
+    // Nodes that nobody is replacing, and that do not take work, do not mend themselves.
+    let is_moving = |update: &Update| matches!(update.stage, Stage::Merged | Stage::Rolling);
+    let moves = input.situation.updates.iter().any(is_moving);
     for precondition in preconditions {
-        check(precondition, observed.facts, &mut seen);
+        check(precondition, observed.facts, moves, &mut seen);
     }
     for gate in gates {
         stored(gate, observed.facts, &mut seen);
@@ -196,12 +215,17 @@ fn unready_kubernetes(
         .needs(at, to)
         .iter()
         .find(|need| need.hard && need.of == KUBERNETES && !need.is_met_by(&version));
-    if let Some(need) = unmet {
-        seen.wait(format!("it needs {} {}, and the cluster runs {text}", need.of, need.range));
-    }
+    let Some(need) = unmet else { return };
+    let reason = format!("it needs {} {}, and the cluster runs {text}", need.of, need.range);
+    // What Git has is there one day; what runs and is newer than that stays.
+    let is_ahead = world
+        .courses
+        .iter()
+        .any(|course| course.provides_kubernetes() && is_ahead(course, &course.nodes[0].text, text));
+    if is_ahead { seen.need_person(reason) } else { seen.wait(reason) }
 }
 
-fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
+fn check(precondition: Precondition, facts: &Facts, moves: bool, seen: &mut Observation) {
     let unknown = |seen: &mut Observation| {
         seen.notes.push(format!("not checked, because the facts do not say: {}", precondition.as_str()));
     };
@@ -211,7 +235,8 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
             let bad = facts.nodes.iter().filter(|node| !node.ready || !node.schedulable);
             let bad: Vec<&str> = bad.map(|node| node.name.as_str()).collect();
             if !bad.is_empty() {
-                seen.wait(format!("not Ready or cordoned: {}", bad.join(", ")));
+                let reason = format!("not Ready or cordoned: {}", bad.join(", "));
+                if moves { seen.wait(reason) } else { seen.need_person(reason) }
             }
         }
         // A cluster without Longhorn has no volumes of it.
@@ -224,7 +249,10 @@ fn check(precondition: Precondition, facts: &Facts, seen: &mut Observation) {
                 .filter(|(state, count)| **count > 0 && matches!(state.as_str(), "degraded" | "faulted"));
             let bad: Vec<String> = bad.map(|(state, count)| format!("{count} {state}")).collect();
             if !bad.is_empty() {
-                seen.wait(format!("Longhorn volumes: {}", bad.join(", ")));
+                let reason = format!("Longhorn volumes: {}", bad.join(", "));
+                // Degraded ones are rebuilt; faulted ones have no replica left to rebuild from.
+                let is_faulted = volumes.get("faulted").is_some_and(|count| *count > 0);
+                if is_faulted { seen.need_person(reason) } else { seen.wait(reason) }
             }
         }
         Precondition::EnginesCurrent => match facts.longhorn.as_ref().and_then(|facts| facts.old_engines) {

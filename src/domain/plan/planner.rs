@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::before::{Required, Requirements};
 use super::course::Course;
 use super::hold;
 use super::input::Input;
@@ -14,7 +15,7 @@ use super::schedule::{Placed, schedule};
 use super::search::Search;
 use super::sequence::{Draft, Filling, Sequence, sequence};
 use super::world::{State, World};
-use super::{Approval, Plan, RevertSafety, Step, Wave};
+use super::{Approval, Plan, RevertSafety, Step, Wait, Wave};
 use crate::domain::policy::Admission;
 
 /// Plans the whole campaign. Total: whatever is given, there is a plan.
@@ -73,6 +74,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         before.map(|at| world.courses[at].id()).collect()
     };
     let waits = next::mark(&mut waves, input, &unready, &first, &by_rules);
+    let requires = requirements(&world, &sequence, &waits);
     let mut held: Vec<_> = (0..world.courses.len())
         .filter_map(|at| {
             let last = last.get(&at).copied().unwrap_or(0);
@@ -80,7 +82,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         })
         .collect();
     held.sort_by(|one, other| one.component.cmp(&other.component));
-    Plan { waves, held, facts: observe::sources(&world, input), waits }
+    Plan { waves, held, facts: observe::sources(&world, input), waits, requires }
 }
 
 /// Where a person must ask for a step, and a smaller step needs no one to ask, the smaller one is taken first.
@@ -130,6 +132,27 @@ fn observations(world: &World<'_>, input: &Input<'_>, sequence: &Sequence) -> BT
 fn step_id(world: &World<'_>, draft: &Draft) -> String {
     let course = &world.courses[draft.course];
     format!("{}@{}", course.id(), course.nodes[draft.to].text)
+}
+
+/// What each step comes after, and why, for when those others have left the plan.
+fn requirements(world: &World<'_>, sequence: &Sequence, waits: &BTreeMap<String, Wait>) -> Requirements {
+    let mut all = Requirements::new();
+    for draft in &sequence.drafts {
+        let nodes = &world.courses[draft.course].nodes;
+        let by_need = draft.requires.iter();
+        let mut first: BTreeMap<String, String> =
+            by_need.map(|(first, why)| (step_id(world, &sequence.drafts[*first]), why.clone())).collect();
+        let by_rules = waits.get(&step_id(world, draft)).into_iter().flat_map(|wait| &wait.after);
+        for id in by_rules {
+            first.entry(id.clone()).or_insert_with(|| "rules put it first".to_owned());
+        }
+        if !first.is_empty() {
+            let (from, to) = (nodes[draft.from].text.clone(), nodes[draft.to].text.clone());
+            let id = world.courses[draft.course].id().to_owned();
+            all.entry(id).or_default().push(Required { from, to, first });
+        }
+    }
+    all
 }
 
 /// Versions that stand together after a step and were not tested together.

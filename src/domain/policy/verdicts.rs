@@ -77,11 +77,17 @@ pub fn of_policy(policy: &ComponentPolicy, step: &Step, target: Option<&Candidat
     verdicts
 }
 
-/// What the planner looked at for every step: it drafts none that breaks any of it.
-pub fn of_planner(step: &Step) -> Vec<Verdict> {
-    let order = match step.requires.as_slice() {
-        [] => "nothing has to come first".to_owned(),
-        first => format!("after `{}`", first.join("`, `")),
+/// What the planner looked at for every step: it drafts none that breaks any of it. `before` are the steps that had to
+/// come first, by id, and are verified.
+pub fn of_planner(step: &Step, before: &[String]) -> Vec<Verdict> {
+    let order = match (step.requires.as_slice(), before) {
+        ([], []) => "nothing that was planned had to come first".to_owned(),
+        ([], [one]) => format!("`{one}` had to come first and is verified"),
+        ([], [one, other]) => format!("`{one}` and `{other}` had to come first and are verified"),
+        ([], [.., last]) => {
+            format!("{} steps had to come first and are verified, `{last}` last", before.len())
+        }
+        (first, _) => format!("after `{}`", first.join("`, `")),
     };
     vec![
         Verdict::passed("ladder", "no version is passed over that has to be stopped at", "rules"),
@@ -140,6 +146,8 @@ pub fn of_checks(gate: Approval, required: bool) -> Verdict {
 mod tests {
     use std::time::Duration;
 
+    use rstest::rstest;
+
     use super::*;
     use crate::domain::plan::Revert;
     use crate::domain::policy::circumstances::KillSwitch;
@@ -184,7 +192,7 @@ mod tests {
         };
         let step = step();
         let mut all = of_policy(&policy, &step, None);
-        all.extend(of_planner(&step));
+        all.extend(of_planner(&step, &[]));
         all.extend(circumstances.verdicts(&step, &[]));
         all.push(of_checks(step.gate, true));
         let gates: Vec<&str> = all.iter().map(|verdict| verdict.gate).collect();
@@ -202,5 +210,22 @@ mod tests {
             all.iter().filter(|verdict| !verdict.passed).map(|verdict| verdict.gate).collect();
         assert_eq!(holding, ["kill_switch"]);
         assert_eq!(of("kill_switch").policy_applied, "GITOPS_UPDATER_DISABLE");
+    }
+
+    #[rstest]
+    #[case::nothing(&[], &[], "nothing that was planned had to come first")]
+    #[case::one(&[], &["k3s@1.25"], "`k3s@1.25` had to come first and is verified")]
+    #[case::two(&[], &["db@2", "k3s@1.25"], "`db@2` and `k3s@1.25` had to come first and are verified")]
+    #[case::many(&[], &["a@1", "b@1", "c@1"], "3 steps had to come first and are verified, `c@1` last")]
+    #[case::not_yet(&["k3s@1.25"], &["db@2"], "after `k3s@1.25`")]
+    fn order_names_what_came_first(
+        #[case] requires: &[&str],
+        #[case] before: &[&str],
+        #[case] expected: &str,
+    ) {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let step = Step { requires: owned(requires), ..step() };
+        let all = of_planner(&step, &owned(before));
+        assert_eq!(all.iter().find(|verdict| verdict.gate == "order").unwrap().reason, expected);
     }
 }

@@ -3,6 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The check of how many pods of a workload are of its newest template, and ready.
+pub const ROLLOUT: &str = "workload_available";
+
+/// Whether the reason of a `Ready` condition says that something is in progress, or that another object keeps it back:
+/// nothing has failed (Flux kustomize-controller and helm-controller API, reasons).
+pub fn is_in_progress(reason: &str) -> bool {
+    matches!(
+        reason,
+        "Progressing" | "DependencyNotReady" | "SourceNotReady" | "ArtifactFailed" | "HealthCheckCanceled"
+    )
+}
+
 /// Part of the cluster that a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Category, Finding, Subject};
+use super::finding::{Category, Finding, ROLLOUT, Severity, Subject, is_in_progress};
 use super::verdict::{Action, Verdict};
 
 /// Everything that the judge remembers.
@@ -170,10 +170,15 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// Whether what is wrong now could have been seen then, too. Where it could not, nobody knows whether it is new.
+    /// Whether what is wrong now could have been seen then, too. Where it could not, nobody knows whether it is new; nor
+    /// where its subject was on its way to something, and had not got there.
     pub fn could_see(&self, finding: &Finding) -> bool {
         let of_pods = finding.category == Category::Applications && self.not_observed.contains("Pod");
-        !of_pods && !self.not_observed.contains(&finding.subject.kind)
+        let was_moving = || {
+            let mut old = self.findings.iter().filter(|old| old.subject == finding.subject);
+            old.any(|old| old.check == ROLLOUT && old.severity == Severity::Notice)
+        };
+        !of_pods && !self.not_observed.contains(&finding.subject.kind) && !was_moving()
     }
 
     /// Whether another baseline saw a kind that this one did not.
@@ -183,11 +188,18 @@ impl Baseline {
 
     /// Whether a finding is new: nothing was wrong with its subject, or it was less bad.
     pub fn is_new(&self, finding: &Finding) -> bool {
-        !self.findings.iter().any(|old| old.subject == finding.subject && old.severity >= finding.severity)
+        let is_old = |old: &Finding| old.severity >= finding.severity && !is_in_progress(&old.reason);
+        !self.findings.iter().any(|old| old.subject == finding.subject && is_old(old))
     }
 
-    /// Whether anything was wrong with an object.
+    /// Whether an object had failed. What was in progress, or waited for another object, had not.
     pub fn had(&self, subject: &Subject) -> bool {
+        let failed = |old: &&Finding| old.severity >= Severity::Failing && !is_in_progress(&old.reason);
+        self.findings.iter().filter(failed).any(|old| &old.subject == subject)
+    }
+
+    /// Whether anything is told of an object, be it only that it moved.
+    pub fn tells_of(&self, subject: &Subject) -> bool {
         self.findings.iter().any(|old| &old.subject == subject)
     }
 }

@@ -264,6 +264,27 @@ pub struct Reversal {
     pub seen_by: Option<String>,
 }
 
+impl Reversal {
+    /// One that was decided and is not made.
+    pub fn decided(at: Timestamp, reason: impl Into<String>) -> Self {
+        Self {
+            decided_at: at,
+            reason: reason.into(),
+            branch: None,
+            pull_request: None,
+            commit: None,
+            made_at: None,
+            back_at: None,
+            seen_by: None,
+        }
+    }
+
+    /// One that a person wanted: the circuit breaker is for what the bot does by itself.
+    pub fn by_person(at: Timestamp, reason: impl Into<String>) -> Self {
+        Self { seen_by: Some("a person".to_owned()), ..Self::decided(at, reason) }
+    }
+}
+
 /// Everything that was said of one update, oldest first: `evidence/<update id>.yaml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Category, Finding, Severity, Subject};
+use super::finding::{Category, Finding, ROLLOUT, Severity, Subject, is_in_progress};
 use super::health::{EVENTS, restarts};
 use super::kind::Kind;
 use super::memory::Baseline;
@@ -21,12 +21,7 @@ pub(super) fn symptoms(world: &World) -> Vec<Finding> {
             let failed =
                 object.condition("Ready").filter(|ready| ready.is_false() && speaks_of(ready, object));
             // In progress, or of another object: nothing is wrong with this one.
-            if let Some(ready) = failed.filter(|ready| {
-                !matches!(
-                    ready.reason.as_str(),
-                    "Progressing" | "DependencyNotReady" | "SourceNotReady" | "ArtifactFailed"
-                )
-            }) {
+            if let Some(ready) = failed.filter(|ready| !is_in_progress(&ready.reason)) {
                 found.push(finding("flux_ready", Category::Flux, object, &ready.reason, &ready.message));
             }
         }
@@ -34,13 +29,7 @@ pub(super) fn symptoms(world: &World) -> Vec<Finding> {
     for kind in WORKLOADS {
         for object in world.of(kind) {
             if let Some(missing) = rollout(object) {
-                found.push(finding(
-                    "workload_available",
-                    Category::Applications,
-                    object,
-                    "Unavailable",
-                    &missing,
-                ));
+                found.push(finding(ROLLOUT, Category::Applications, object, "Unavailable", &missing));
             }
         }
     }
@@ -67,7 +56,18 @@ const MOST_KEPT: usize = 2_000;
 pub(super) fn baseline(world: &World, mut findings: Vec<Finding>) -> Baseline {
     // A warning before the merge excuses nothing after it, and its count changes with every look.
     findings.retain(|finding| finding.check != EVENTS);
-    findings.extend(symptoms(world));
+    let failing: BTreeSet<Subject> = findings
+        .iter()
+        .filter(|known| known.severity >= Severity::Failing)
+        .map(|known| known.subject.clone())
+        .collect();
+    findings.extend(symptoms(world).into_iter().map(|mut symptom| {
+        // The checks have patience: a rollout that they do not mind is under way, and nobody knows its end.
+        if symptom.check == ROLLOUT && !failing.contains(&symptom.subject) {
+            symptom.severity = Severity::Notice;
+        }
+        symptom
+    }));
     findings.sort_by(|a, b| (b.severity, a.key()).cmp(&(a.severity, b.key())));
     findings.dedup_by(|a, b| a.key() == b.key());
     for finding in &mut findings {
@@ -126,7 +126,7 @@ pub(super) fn restarted(world: &World, baseline: &Baseline) -> Vec<Finding> {
 pub(super) fn evidence(world: &World, radius: &Radius, baseline: &Baseline) -> Option<(Subject, String)> {
     let touched = |kind: Kind, namespace: &str, name: &str| {
         let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
-        radius.has(world, &subject) && !baseline.had(&subject)
+        radius.has(world, &subject) && !baseline.tells_of(&subject)
     };
     // What nobody could see before proves nothing.
     if baseline.not_observed.contains(&Kind::Pod.label()) {

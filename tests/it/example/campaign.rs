@@ -40,9 +40,33 @@ impl Loop {
         for (number, title) in &open {
             let shown = self.run(&["pr", "show", &number.to_string()]);
             assert!(!shown.stdout.contains("could not be compared"), "{title}: {shown}");
-            drop(self.run(&["pr", "merge", &number.to_string()]));
         }
-        open.into_iter().map(|(_, title)| title).collect()
+        let merge = |(number, title): (u64, String)| {
+            let first = self.came_first(number);
+            drop(self.run(&["pr", "merge", &number.to_string()]));
+            if first.is_empty() { title } else { format!("{title} [after {}]", first.join(", ")) }
+        };
+        open.into_iter().map(merge).collect()
+    }
+
+    /// What a pull request says that had to come first: component and the number of its pull request. The table of gates
+    /// says the same.
+    fn came_first(&self, number: u64) -> Vec<String> {
+        let pull = self.json(&["pr", "show", &number.to_string()]);
+        let body = pull["body"].as_str().unwrap_or_else(|| panic!("no body in {pull}"));
+        let lines = body.lines().skip_while(|line| *line != "Had to come first:").skip(2);
+        let listed = lines.take_while(|line| line.starts_with("- `"));
+        let first: Vec<String> = listed
+            .map(|line| {
+                let component = line.split('`').nth(1).unwrap();
+                let number = line.split("(#").nth(1).unwrap().split(')').next().unwrap();
+                format!("{component} #{number}")
+            })
+            .collect();
+        let order = body.lines().find(|line| line.starts_with("| `order` | passed | ")).unwrap();
+        let says_nothing = order.contains("nothing that was planned had to come first");
+        assert_eq!(says_nothing, first.is_empty(), "{order}: {first:?}");
+        first
     }
 
     /// What people read fits their terminal, piped too; code is as it is.
@@ -115,22 +139,22 @@ fn example_is_played_to_its_end_on_one_machine() {
     }
     insta::assert_snapshot!(merged.join("\n"), @r"
     flux: v2.8.5 -> v2.9.4
-    helm/network/cert-manager: v1.20.3 -> v1.21.1
-    longhorn: 1.10.2 -> 1.11.4
-    longhorn: 1.11.4 -> 1.12.2
-    k3s: v1.34.3+k3s1 -> v1.35.7+k3s1
-    k3s: v1.35.7+k3s1 -> v1.36.4+k3s1
-    git/github.com/kubernetes-sigs/gateway-api: v1.4.0 -> v1.5.1; release/rancher/system-upgrade-controller: v0.19.2 -> v0.20.1
-    helm/monitoring/kube-prometheus-stack: 86.1.0 -> 88.2.1 (asked for)
-    helm/network/traefik: 40.2.0 -> 41.0.1 (asked for)
-    helm/apps/podinfo: 6.10.1 -> 6.12.0; image/docker.io/library/nginx: 1.30.1-alpine -> 1.31.0-alpine; image/docker.io/restic/restic: 0.18.0 -> 0.19.0; image/docker.io/traefik/whoami: v1.10.4 -> v1.11.0
-    release/restic/restic: v0.18.0 -> v0.19.0
-    image/docker.io/library/postgres: 17.5-alpine -> 17.7-alpine
-    image/ghcr.io/home-assistant/home-assistant: 2026.10.3 -> 2026.11.2
-    image/ghcr.io/paperless-ngx/paperless-ngx: 2.20.3 -> 2.20.11
-    helm/monitoring/status-page: 2.4.0 -> 2.4.1 (asked for)
-    image/docker.io/library/postgres: 17.7-alpine -> 18.1-alpine (asked for)
-    image/docker.io/valkey/valkey: 8.2 -> 9.1 (asked for)
+    helm/network/cert-manager: v1.20.3 -> v1.21.1 [after flux #1]
+    longhorn: 1.10.2 -> 1.11.4 [after flux #1]
+    longhorn: 1.11.4 -> 1.12.2 [after longhorn #3]
+    k3s: v1.34.3+k3s1 -> v1.35.7+k3s1 [after helm/network/cert-manager #2, longhorn #4]
+    k3s: v1.35.7+k3s1 -> v1.36.4+k3s1 [after k3s #5]
+    git/github.com/kubernetes-sigs/gateway-api: v1.4.0 -> v1.5.1 [after k3s #6]; release/rancher/system-upgrade-controller: v0.19.2 -> v0.20.1 [after k3s #6]
+    helm/monitoring/kube-prometheus-stack: 86.1.0 -> 88.2.1 [after longhorn #4] (asked for)
+    helm/network/traefik: 40.2.0 -> 41.0.1 [after helm/network/cert-manager #2] (asked for)
+    helm/apps/podinfo: 6.10.1 -> 6.12.0 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]; image/docker.io/library/nginx: 1.30.1-alpine -> 1.31.0-alpine [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]; image/docker.io/restic/restic: 0.18.0 -> 0.19.0 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]; image/docker.io/traefik/whoami: v1.10.4 -> v1.11.0 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]
+    release/restic/restic: v0.18.0 -> v0.19.0 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]
+    image/docker.io/library/postgres: 17.5-alpine -> 17.7-alpine [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]
+    image/ghcr.io/home-assistant/home-assistant: 2026.10.3 -> 2026.11.2 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]
+    image/ghcr.io/paperless-ngx/paperless-ngx: 2.20.3 -> 2.20.11 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10]
+    helm/monitoring/status-page: 2.4.0 -> 2.4.1 [after k3s #6] (asked for)
+    image/docker.io/library/postgres: 17.7-alpine -> 18.1-alpine [after image/docker.io/library/postgres #16] (asked for)
+    image/docker.io/valkey/valkey: 8.2 -> 9.1 [after git/github.com/kubernetes-sigs/gateway-api #7, helm/network/traefik #10] (asked for)
     ");
 
     // What is left is left on purpose, and testdata/example/README.md says why.

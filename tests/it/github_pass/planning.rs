@@ -155,7 +155,7 @@ fn plan_on_a_rewritten_record_says_so_and_proposes_nothing() {
 /// An upstream that was down for a minute was told as something that a person must see to.
 #[rstest]
 #[case::broken(503, 0)]
-#[case::refused(401, 0)]
+#[case::refused(401, 11)]
 #[case::not_there(404, 11)]
 fn exit_code_of_what_cannot_be_fetched_says_whether_it_is_asked_again(
     #[case] status: u16,

@@ -56,13 +56,13 @@ fn a_pull_request_tells_a_reviewer_what_is_needed_to_decide() {
 
     - k3s `v1.34.1+k3s1` must be there first, and is
 
-    Came before it:
+    Had to come first:
 
-    - `k3s` `v1.33.4+k3s1` → `v1.34.1+k3s1`: verified (#7)
+    - `k3s` `v1.33.4+k3s1` → `v1.34.1+k3s1`: verified (#7); longhorn 1.12 needs kubernetes &gt;=1.34
 
     Comes after it:
 
-    - `k3s` `v1.33.4+k3s1` → `v1.34.1+k3s1`: not yet proposed
+    - `k3s` `v1.33.4+k3s1` → `v1.34.1+k3s1`: not yet proposed: longhorn 1.12 needs kubernetes &gt;=1.34
 
     ### Gates
 

@@ -90,11 +90,22 @@ const ITSELF: bool = false;
 
 #[rstest]
 #[case::all_is_well(|_: &mut Facts| {}, None)]
-#[case::node_is_not_ready(|facts: &mut Facts| facts.nodes[0].ready = false, Some(("not Ready or cordoned: one", ITSELF)))]
-#[case::node_is_cordoned(|facts: &mut Facts| facts.nodes[0].schedulable = false, Some(("not Ready or cordoned: one", ITSELF)))]
+#[case::node_is_not_ready(|facts: &mut Facts| facts.nodes[0].ready = false, Some(("not Ready or cordoned: one", PERSON)))]
+#[case::node_is_cordoned(|facts: &mut Facts| facts.nodes[0].schedulable = false, Some(("not Ready or cordoned: one", PERSON)))]
 #[case::volume_is_degraded(
     |facts: &mut Facts| facts.longhorn = Some(LonghornFact { volumes: Some(BTreeMap::from([("degraded".to_owned(), 2)])), ..LonghornFact::default() }),
     Some(("Longhorn volumes: 2 degraded", ITSELF))
+)]
+#[case::volume_is_faulted(
+    |facts: &mut Facts| facts.longhorn = Some(LonghornFact { volumes: Some(BTreeMap::from([("faulted".to_owned(), 1)])), ..LonghornFact::default() }),
+    Some(("Longhorn volumes: 1 faulted", PERSON))
+)]
+#[case::cluster_is_ahead_of_git(
+    |facts: &mut Facts| facts.kubernetes = Some("v1.34.1+k3s1".to_owned()),
+    Some((
+        "Git says v1.33.9+k3s1, the cluster runs v1.34.1+k3s1: Git is behind, and what runs does not go back by it",
+        PERSON,
+    ))
 )]
 #[case::cluster_is_behind_git(
     |facts: &mut Facts| facts.kubernetes = Some("v1.33.8+k3s1".to_owned()),

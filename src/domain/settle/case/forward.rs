@@ -113,7 +113,7 @@ impl Case {
             // What was bad before is applied all the same.
             if let State::Failing(failure) = &state
                 && let Then::ForEver { health: true, .. } = failure.then
-                && self.had(Kind::Kustomization, namespace, name)
+                && self.was_unhealthy(world, namespace, name)
             {
                 state = State::Applied;
             }
@@ -133,7 +133,7 @@ impl Case {
             let mut state = readiness::built(world, (namespace, name), version);
             if let State::Failing(failure) = &state
                 && let Then::ForEver { health: true, .. } = failure.then
-                && self.had(Kind::Kustomization, namespace, name)
+                && self.was_unhealthy(world, namespace, name)
             {
                 state = State::Applied;
             }

@@ -12,12 +12,12 @@ mod weigh;
 
 use std::collections::BTreeMap;
 
-use super::finding::Subject;
+use super::finding::{Finding, Severity, Subject};
 use super::kind::Kind;
 use super::line::{Merged, Moment};
 use super::memory::{Remembered, Said};
 use super::object::Detail;
-use super::radius::{Radius, same_version};
+use super::radius::{Radius, applied_by, same_version};
 use super::readiness::{self, State, reason};
 use super::rollout::{self, Clocks};
 use super::settings::Settings;
@@ -189,6 +189,25 @@ impl Case {
     fn had(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         let subject = Subject { kind: kind.label(), namespace: namespace.to_owned(), name: name.to_owned() };
         self.remembered.baseline.as_ref().is_some_and(|baseline| baseline.had(&subject))
+    }
+
+    /// Whether a Kustomization was unhealthy before: it said so, or was in the middle of something while what it had
+    /// applied failed.
+    fn was_unhealthy(&self, world: &World, namespace: &str, name: &str) -> bool {
+        let Some(baseline) = &self.remembered.baseline else { return false };
+        let own = (namespace.to_owned(), name.to_owned());
+        let subject = Subject {
+            kind: Kind::Kustomization.label(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let is_its = |finding: &Finding| {
+            let Subject { kind, namespace, name } = &finding.subject;
+            let object = Kind::of_label(kind).and_then(|kind| world.get(kind, namespace, name));
+            object.and_then(applied_by).as_ref() == Some(&own)
+        };
+        let failing = || baseline.findings.iter().filter(|finding| finding.severity >= Severity::Failing);
+        baseline.had(&subject) || baseline.tells_of(&subject) && failing().any(is_its)
     }
 
     /// A hold that only a person clears.

@@ -1,5 +1,6 @@
 //! What is said of an update where something was not known from the beginning.
 
+mod before;
 mod branch;
 mod sources;
 

@@ -1,0 +1,97 @@
+//! Going back by plain Git, without a word to the program: it is seen, and what is no going back is not taken for it.
+
+use super::{LATER, quarantine, stage_of, updated};
+use crate::pass::world::World;
+
+const AFTER: &str = "2026-11-21T14:00:00Z";
+const IMAGE: &str = "image/ghcr.io/acme/app";
+
+fn merge(world: &World, name: &str) {
+    let number = world.pulls().iter().find(|pull| pull.1.contains(name) && pull.2 == "open").unwrap().0;
+    world.merge(number);
+}
+
+fn is_open(world: &World, name: &str) -> bool {
+    world.pulls().iter().any(|pull| pull.1.contains(name) && pull.2 == "open")
+}
+
+/// Of two versions that were left only the newer one went into quarantine, and the same pass proposed the other.
+#[test]
+fn whoever_goes_back_over_two_updates_leaves_both() {
+    let mut world = updated();
+    world.published.0.insert("podinfo".to_owned(), vec!["6.5.0", "6.5.1", "6.6.0"]);
+    world.at(LATER);
+    merge(&world, "podinfo");
+    world.at("2026-11-21T12:30:00Z");
+    world.at(AFTER);
+    world.git.run(["revert", "--no-edit", "-m1", "main"]);
+    world.git.run(["revert", "--no-edit", "-m1", "main~2"]);
+    assert_eq!(super::podinfo_at(&world, "main"), "version: 6.5.0 # kept");
+    for _ in 0..2 {
+        world.at(AFTER);
+        let left = quarantine(&world);
+        assert!(left.contains("6.5.1") && left.contains("6.6.0"), "{left}");
+        assert!(!is_open(&world, "podinfo"), "{:?}", world.pulls());
+    }
+}
+
+#[test]
+fn whoever_goes_back_one_of_two_updates_keeps_the_other() {
+    let mut world = updated();
+    world.published.0.insert("podinfo".to_owned(), vec!["6.5.0", "6.5.1", "6.6.0"]);
+    world.at(LATER);
+    merge(&world, "podinfo");
+    world.at("2026-11-21T12:30:00Z");
+    world.at(AFTER);
+    world.git.run(["revert", "--no-edit", "-m1", "main"]);
+    world.at(AFTER);
+    let left = quarantine(&world);
+    assert!(left.contains("6.6.0") && !left.contains("version: 6.5.1"), "{left}");
+}
+
+/// The plain name of an image is that of the first of the files that have it in another version.
+#[test]
+fn another_place_with_an_older_version_is_no_going_back() {
+    let mut world = World::new();
+    world.config =
+        "policy: {verification: merged, settle: 1h}\nlimits: {per_hour: 20, open_pull_requests: 20}\n"
+            .to_owned();
+    let deployment = |name: &str, version: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  template:\n    spec:\n      \
+             containers:\n        - name: {name}\n          image: ghcr.io/acme/app:{version}\n"
+        )
+    };
+    world.published.0.insert("acme/app".to_owned(), vec!["1.0.0", "1.0.1"]);
+    world.git.write("b.yaml", deployment("b", "1.0.0")).commit_all("Run it");
+    world.run();
+    merge(&world, "acme-app");
+    world.at("2026-11-21T10:30:00Z");
+    world.at(LATER);
+    let stage = || {
+        let files = world.git.run(["ls-tree", "--name-only", "refs/gitops-updater/state", "updates/"]);
+        let texts = files.lines().map(|file| world.state_file(file));
+        let update = texts.into_iter().find(|text| text.contains(&format!("component: {IMAGE}\n"))).unwrap();
+        update.lines().find_map(|line| line.strip_prefix("stage: ")).unwrap().to_owned()
+    };
+    assert_eq!(stage(), "verified");
+    world.git.write("a.yaml", deployment("a", "1.0.0")).commit_all("Run another one");
+    world.at(AFTER);
+    assert_eq!(stage(), "verified");
+    // It is brought up to the same version.
+    assert!(is_open(&world, "acme-app"), "{:?}", world.pulls());
+}
+
+#[test]
+fn older_version_in_place_of_the_verified_one_is_a_going_back() {
+    let world = updated();
+    let text = world.git.run(["show", "main:podinfo.yaml"]).replace("6.5.1", "6.4.0");
+    world.git.write("podinfo.yaml", text + "\n").commit_all("Go further back");
+    world.at(AFTER);
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(
+        quarantine(&world).contains("`main` has 6.4.0 again: a person went back"),
+        "{}",
+        quarantine(&world)
+    );
+}
