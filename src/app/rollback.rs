@@ -174,6 +174,8 @@ pub struct Rollback<'a, F> {
     pub git: Arc<WriteRepo>,
     /// The state at the remote.
     pub store: StateStore,
+    /// The state as it was seen: a dry run goes by it, because nothing of what it would record is at the remote.
+    pub seen: &'a State,
     /// What pull requests look like.
     pub pull_requests: &'a PullRequests,
     /// Who commits.
@@ -208,11 +210,18 @@ impl<F: Forge> Rollback<'_, F> {
             None => self.quarantine(plan, leave_again, &mut done)?,
         }
         done.commit = self.push_branch(plan, &mut done)?;
-        if let Some(open) = open {
+        let settings = self.pull_requests;
+        // What was opened by a run that was cut off may lack labels and reviewers: opening it again sees to that.
+        let lacks = |open: &PullRequest| {
+            settings
+                .labels
+                .iter()
+                .any(|label| !open.labels.iter().any(|known| known.eq_ignore_ascii_case(label)))
+        };
+        if let Some(open) = open.filter(|open| !lacks(open)) {
             done.pull = Some(open.clone());
             return Ok(done);
         }
-        let settings = self.pull_requests;
         let new = NewPullRequest {
             branch: plan.branch.clone(),
             base: plan.base_branch.clone(),
@@ -223,7 +232,10 @@ impl<F: Forge> Rollback<'_, F> {
             assignees: settings.assignees.clone(),
             draft: false,
         };
-        let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
+        let effect = match open {
+            Some(open) => Effect::Change { number: open.number, what: "add its labels".to_owned() },
+            None => Effect::Open { branch: new.branch.clone(), title: new.title.clone() },
+        };
         done.pull =
             self.effect(effect, &mut done.effects, || Ok(self.runtime.block_on(self.forge.open(&new))?))?;
         Ok(done)
@@ -291,7 +303,10 @@ impl<F: Forge> Rollback<'_, F> {
         done: &mut Done,
         decide: impl Fn(&mut State) -> Option<Transition>,
     ) -> Result<(), Error> {
-        let mut known = self.store.load()?.state;
+        let mut known = match self.witness.acts() {
+            true => self.store.load()?.state,
+            false => self.seen.clone(),
+        };
         if decide(&mut known).is_none() {
             return Ok(());
         }

@@ -20,19 +20,20 @@ use super::error::{CommandError, Outcome};
 use super::form;
 use super::opened::runtime;
 use super::plan::FactsArgs;
-use super::run::DryRun;
+use super::run::{DryRun, record_merged};
 use super::switch;
 use super::workplace::{PlaceArgs, Workplace};
 use crate::app::detect::Found;
 use crate::app::effects::{Acting, Witness};
 use crate::app::rollback::{self, Back, Edited, Left, Plan, Rollback};
+use crate::app::settle::Recorded;
 use crate::config::Selector;
-use crate::domain::backup::DataBackup;
+use crate::domain::backup::{DataBackup, Saved};
 use crate::domain::component::Component;
 use crate::domain::facts::Facts;
 use crate::domain::message::{GoingBack, branch_name};
-use crate::domain::rollback::{Answer, HARMS, Saved};
-use crate::domain::state::Update;
+use crate::domain::rollback::{Answer, HARMS};
+use crate::domain::state::{State, Update};
 use crate::repo::write::{Id, Merged, RemoteRefs, Standing};
 
 /// Go back to an older version, by a pull request or by a push
@@ -141,6 +142,7 @@ struct Going<'a> {
     args: &'a RollbackArgs,
     runtime: &'a tokio::runtime::Runtime,
     facts: Option<Facts>,
+    state: &'a State,
 }
 
 pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
@@ -150,35 +152,35 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     }
     let runtime = runtime()?;
     let place = runtime.block_on(args.place(args.remote.clone()).open(global))?;
-    let (base_branch, base) = base(&place)?;
-    refuse_when_stopped(&place, base, args, Some(&runtime))?;
-    let loaded = place.state().load()?;
-    loaded.may_build()?;
+    // What was merged just now, and no pass has seen yet, is gone back from like anything else.
+    let may_go_on = |base| refuse_when_stopped(&place, base, args, Some(&runtime));
+    let Recorded { base_branch, base, state, effects: mut recorded } =
+        record_merged(&place, &runtime, witness(args), may_go_on)?;
     let facts = args.facts.load(place.now())?.map(|known| known.facts);
     let found = found_at(&place, base)?;
-    let going = Going { place: &place, args, runtime: &runtime, facts };
+    let going = Going { place: &place, args, runtime: &runtime, facts, state: &state };
     let (returns, backup_id) = match &args.backup {
-        Some(id) => (to_backup(&place, args, id, &found, &loaded.state)?, Some(id.clone())),
-        None => (vec![to_version(&place, args, &found, &loaded.state, base)?], None),
+        Some(id) => (to_backup(&place, args, id, &found, &state)?, Some(id.clone())),
+        None => (vec![to_version(&place, args, &found, &state, base)?], None),
     };
     let notes = going.refuse_harm(&returns, &found)?;
-    let made = match make(&place, args, base, &returns)? {
-        // An earlier run, or a person, has reverted it already; what may be missing is the record.
-        Made::Reverted => {
-            let plan =
-                going.plan(&returns, backup_id, &base_branch, base, place.repo.commit_info(base)?.tree, None);
-            let witness = witness(args);
-            let done = going.rollback(witness.as_ref()).record_pushed(&plan)?;
-            return report::write(global, args, &returns, &notes, &Edited::default(), &done);
-        }
-        Made::Tree { tree, edited, commit } => (tree, edited, commit),
-    };
-    let (tree, edited, commit) = made;
-    let mut plan = going.plan(&returns, backup_id, &base_branch, base, tree, commit);
     let witness = witness(args);
     let rollback = going.rollback(witness.as_ref());
-    plan.body = report::body(&plan, &returns, &notes, &edited, rollback.now);
-    let done = if args.push { rollback.push(&plan) } else { rollback.propose(&plan) }?;
+    let (mut done, edited) = match make(&place, args, base, &returns)? {
+        // An earlier run, or a person, has reverted it already; what may be missing is the record.
+        Made::Reverted => {
+            let tree = place.repo.commit_info(base)?.tree;
+            let plan = going.plan(&returns, backup_id, &base_branch, base, tree, None);
+            (rollback.record_pushed(&plan)?, Edited::default())
+        }
+        Made::Tree { tree, edited, commit } => {
+            let mut plan = going.plan(&returns, backup_id, &base_branch, base, tree, commit);
+            plan.body = report::body(&plan, &returns, &notes, &edited, rollback.now);
+            (if args.push { rollback.push(&plan) } else { rollback.propose(&plan) }?, edited)
+        }
+    };
+    recorded.append(&mut done.effects);
+    done.effects = recorded;
     report::write(global, args, &returns, &notes, &edited, &done)
 }
 
@@ -349,6 +351,7 @@ impl Going<'_> {
             forge: &self.place.forge,
             git: self.place.repo.clone(),
             store: self.place.state(),
+            seen: self.state,
             pull_requests: &self.place.config.pull_requests,
             author: self.place.author.clone(),
             by: self.place.person().name,

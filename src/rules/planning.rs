@@ -4,10 +4,10 @@ use super::error::{Fault, RuleError};
 use super::raw::RawRule;
 use super::raw_health::health;
 use super::raw_planning::{
-    RawCompatibility, RawGate, RawLadder, RawMarked, RawPrecondition, RawRevert, RawRungs,
+    RawCompatibility, RawGate, RawLadder, RawMarked, RawPrecondition, RawRestore, RawRevert, RawRungs,
 };
 use crate::domain::rule::planning::{
-    About, Compatibility, Gate, Ladder, Marked, Planning, Precondition, RevertRule, Rungs,
+    About, Compatibility, Gate, Ladder, Marked, Planning, Precondition, RestoreRule, RevertRule, Rungs,
 };
 use crate::domain::version::range::Range;
 
@@ -39,7 +39,15 @@ pub(super) fn planning(raw: &RawRule) -> Result<Planning, RuleError> {
         revert: each(&raw.revert, "revert", revert)?,
         health: health(raw)?,
         runbook: raw.runbook.clone(),
+        restore: raw.restore.as_ref().map(restore).transpose()?,
     })
+}
+
+fn restore(raw: &RawRestore) -> Result<RestoreRule, RuleError> {
+    if raw.how.trim().is_empty() {
+        return Err(RuleError::choice("restore.how", "say how"));
+    }
+    Ok(RestoreRule { data: raw.data, how: raw.how.clone() })
 }
 
 /// The version of Kubernetes, under which name it is needed.

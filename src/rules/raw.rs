@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::raw_health::RawHealth;
-use super::raw_planning::{RawAbout, RawCompatibility, RawLadder, RawPrecondition, RawRevert};
+use super::raw_planning::{RawAbout, RawCompatibility, RawLadder, RawPrecondition, RawRestore, RawRevert};
 use crate::domain::version::Scheme;
 
 /// One rule file.
@@ -64,6 +64,9 @@ pub(super) struct RawRule {
     /// What a person does where an update is held, step by step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) runbook: Vec<String>,
+    /// What a person restores as the last way, where the version before needs its data from before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) restore: Option<RawRestore>,
     /// Where versions live.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pins: Vec<RawPin>,

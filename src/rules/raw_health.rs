@@ -54,6 +54,9 @@ pub(super) fn health(raw: &RawRule) -> Result<Option<HealthRule>, RuleError> {
 mod tests {
     use std::time::Duration;
 
+    use rstest::rstest;
+
+    use crate::domain::backup::{DataBackup, Saved};
     use crate::domain::rule::health::{health_for, runbook_for};
     use crate::rules::compile::tests::assert_told;
     use crate::rules::{Registry, parse};
@@ -124,9 +127,34 @@ runbook:
             "helm/network/cilium",
             "image/docker.io/library/postgres",
         ] {
-            let runbook = runbook_for(rules, id, None).unwrap_or_else(|| panic!("no runbook for {id}"));
+            let runbook = runbook_for(rules, id, None, &Saved::default())
+                .unwrap_or_else(|| panic!("no runbook for {id}"));
             assert!(runbook.starts_with("1. ") && runbook.ends_with('\n'), "{runbook}");
         }
-        assert_eq!(runbook_for(rules, "helm/apps/something", None), None);
+        assert_eq!(runbook_for(rules, "helm/apps/something", None, &Saved::default()), None);
+    }
+
+    /// They spoke of backups that nobody had made.
+    #[rstest]
+    #[case::etcd_is_there("k3s", &["etcd_snapshot"], "`gitops-updater backup restore b-1 --etcd`")]
+    #[case::etcd_is_not("k3s", &["longhorn_backup"], "backup point `b-1` holds no snapshot of etcd.")]
+    #[case::volumes_are_there("longhorn", &["longhorn_backup"], "`gitops-updater backup restore b-1 --volume")]
+    #[case::volumes_are_not("longhorn", &[], "backup point `b-1` holds no backup of a volume.")]
+    #[case::data_are_there("image/docker.io/library/postgres", &["longhorn_backup"], "`gitops-updater backup restore b-1")]
+    #[case::data_are_not("image/docker.io/library/postgres", &["export"], "from a backup of your own, because")]
+    fn runbooks_end_with_what_the_backup_point_holds(
+        #[case] id: &str,
+        #[case] kinds: &[&str],
+        #[case] expected: &str,
+    ) {
+        let (registry, _) = Registry::load([]);
+        let one = |kind: &&str| DataBackup { kind: (*kind).to_owned(), ..DataBackup::default() };
+        let data: Vec<DataBackup> = kinds.iter().map(one).collect();
+        let saved = Saved { id: Some("b-1"), data: Some(&data) };
+        let runbook = runbook_for(registry.rules(), id, None, &saved).unwrap();
+        let last = runbook.lines().last().unwrap();
+        assert!(last.contains(". As the last way, ") && last.contains(expected), "{last}");
+        let spoken = runbook.matches("backup").count();
+        assert_eq!(spoken, last.matches("backup").count(), "only there: {runbook}");
     }
 }

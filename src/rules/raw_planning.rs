@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::backup::Restorable;
 use crate::domain::component::UpdateType;
 use crate::domain::plan::RevertSafety;
 
@@ -116,4 +117,13 @@ pub(super) struct RawRevert {
     pub(super) safety: RevertSafety,
     /// Why, for the reviewer.
     pub(super) why: String,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRestore {
+    /// What it is restored from.
+    pub(super) data: Restorable,
+    /// How, as the middle of a sentence: `restore …`.
+    pub(super) how: String,
 }

@@ -4,6 +4,7 @@ use super::raw::RawRule;
 use super::raw_health::RawHealth;
 use super::raw_planning::{RawCompatibility, RawGate, RawLadder, RawRevert, RawRungs};
 use super::show::{fact, heading, word};
+use crate::domain::backup::Restorable;
 
 /// The part of a rule's text that is about moving; nothing where the rule says nothing.
 pub(super) fn planning(text: &mut String, raw: &RawRule) {
@@ -53,6 +54,15 @@ pub(super) fn planning(text: &mut String, raw: &RawRule) {
         for step in &raw.runbook {
             fact(text, "step", step.trim());
         }
+    }
+    if let Some(raw) = &raw.restore {
+        heading(text, "Restore");
+        let from = match raw.data {
+            Restorable::EtcdSnapshot => "a snapshot of etcd",
+            Restorable::LonghornBackup => "backups of volumes",
+        };
+        fact(text, "from", from);
+        fact(text, "how", raw.how.trim());
     }
 }
 

@@ -4,6 +4,7 @@ mod commands;
 mod emergency;
 mod killed;
 mod meanwhile;
+mod unrecorded;
 mod unsaid;
 
 use crate::pass::world::World;

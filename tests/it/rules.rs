@@ -108,8 +108,8 @@ fn show_explains_a_rule() {
 
     Revert
         safety      conditional: A revert is safe only while no node has moved.
-                    After that the way back is Rancher's etcd snapshot from before,
-                    restored by a person.
+                    After that only a snapshot of etcd that Rancher took before is a
+                    way back, restored by a person; nothing here takes one.
 
     Pins
       rancher-cluster-version

@@ -2,14 +2,32 @@
 
 use std::collections::BTreeSet;
 
-use super::{Error, Run, chain};
+use super::{Error, Run, UnderWay, chain};
 use crate::app::data::{Made, Request};
 use crate::app::forge::Forge;
 use crate::app::notify::{Event, Kind};
-use crate::domain::backup::DataBackup;
+use crate::domain::backup::{BackupPoint, DataBackup, Saved};
 use crate::domain::notice::kind_of;
-use crate::domain::plan::{Held, Step};
+use crate::domain::plan::{Held, RevertSafety, Step};
+use crate::domain::rule::health::restore_for;
 use crate::domain::state::Update;
+
+/// What people are told of the data of an update.
+pub(super) struct ToldData {
+    /// What there is, a line each.
+    pub(super) backups: Vec<String>,
+    /// What is not covered.
+    pub(super) not_covered: Vec<String>,
+    /// What a person restores as the last way, and from where.
+    pub(super) last_way: Option<String>,
+}
+
+impl<F: Forge> UnderWay<'_, F> {
+    /// The backup point of an update, where there is one that can be read.
+    pub(in crate::app) fn point_of(&self, update: &Update) -> Option<BackupPoint> {
+        self.pass.backups().known(&self.world.refs, update.backup_id.as_ref()?).ok().flatten()
+    }
+}
 
 impl<F: Forge> Run<'_, F> {
     /// The hold of a step whose data cannot be backed up as things are.
@@ -60,15 +78,18 @@ impl<F: Forge> Run<'_, F> {
         }
     }
 
-    /// What the backup point of an update says of data, for people: what there is, and what is not covered.
-    pub(super) fn told_data(&self, update: &Update) -> (Vec<String>, Vec<String>) {
-        let point = update
-            .backup_id
-            .as_ref()
-            .and_then(|id| self.pass.backups().known(&self.world.refs, id).ok().flatten());
-        point
-            .map(|point| (point.data.iter().map(DataBackup::line).collect(), point.not_covered))
-            .unwrap_or_default()
+    /// What the backup point of an update says of data, for people.
+    pub(super) fn told_data(&self, update: &Update) -> ToldData {
+        let point = self.point_of(update);
+        let data = point.as_ref().map(|point| point.data.as_slice());
+        let rules = self.survey.registry.rules();
+        let restore = restore_for(rules, &update.component, update.chart.as_deref())
+            .filter(|_| update.revert.safety != RevertSafety::Safe);
+        ToldData {
+            last_way: restore.map(|restore| restore.words(&Saved { id: update.backup_id.as_deref(), data })),
+            backups: data.unwrap_or_default().iter().map(DataBackup::line).collect(),
+            not_covered: point.map(|point| point.not_covered).unwrap_or_default(),
+        }
     }
 
     /// Removes old backups of data. That it fails is no reason to fail for anything else.

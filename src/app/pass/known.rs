@@ -72,7 +72,7 @@ pub fn resume(state: &mut State, id: &str, by: &str, now: jiff::Timestamp) -> Op
         update.settling.reversal = None;
     }
     // Where it fails again, further nodes are stopped anew.
-    update.settling.stop = None;
+    update.settling.end_stop();
     update.status = update.stage.status();
     update.changed_at = now;
     update.reason = Some(format!("taken up again by {by}"));

@@ -95,7 +95,7 @@ impl<F: Forge> Run<'_, F> {
             [] => String::new(),
             advisories => format!("fixes {}", advisories.join(", ")),
         };
-        let (data_backups, not_covered) = self.told_data(update);
+        let data = self.told_data(update);
         let proposal = Proposal {
             marker: &marker,
             step,
@@ -112,8 +112,9 @@ impl<F: Forge> Run<'_, F> {
             changelog_url: told.changelog_url.as_deref(),
             releases: &self.releases(step),
             sections,
-            data_backups: &data_backups,
-            not_covered: &not_covered,
+            data_backups: &data.backups,
+            not_covered: &data.not_covered,
+            last_way: data.last_way.as_deref(),
         };
         Ok(proposal.write(self.pass.templates)?)
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{EXPIRES, LABEL, Testbed, Tried, not, plain};
-use crate::app::cluster::{Cluster, ErrorClass, Resource};
+use crate::app::cluster::{Cluster, ClusterError, ErrorClass, Resource};
 use crate::app::ports::Clock;
 use crate::domain::settle::health::probe::TestJob;
 use crate::domain::settle::kind::Kind;
@@ -65,8 +65,10 @@ pub async fn run_job<C: Cluster, K: Clock + Sync>(
     let made = match testbed.cluster.create(&resource, Some(namespace), &manifest).await {
         Err(error) if error.class == ErrorClass::Conflict => {
             // A killed run's: its result may be of before the update.
-            remove(testbed, namespace, &name).await;
-            testbed.cluster.create(&resource, Some(namespace), &manifest).await
+            match taken_away(testbed, namespace, &name).await {
+                Ok(()) => testbed.cluster.create(&resource, Some(namespace), &manifest).await,
+                Err(error) => Err(error),
+            }
         }
         made => made,
     };
@@ -139,27 +141,38 @@ async fn last_words<C: Cluster, K: Clock + Sync>(
 }
 
 async fn remove<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>, namespace: &str, name: &str) {
-    let resource = Resource::of(Kind::Job);
-    if let Err(error) = testbed.cluster.delete(&resource, Some(namespace), name).await
-        && error.class != ErrorClass::NotFound
-    {
+    if let Err(error) = taken_away(testbed, namespace, name).await {
         tracing::warn!(
             namespace,
             name,
             reason = error.reason.as_str(),
+            hint = error.hint.as_deref(),
             "cannot remove the test Job; it ends itself"
         );
-        return;
+    }
+}
+
+async fn taken_away<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    namespace: &str,
+    name: &str,
+) -> Result<(), ClusterError> {
+    let resource = Resource::of(Kind::Job);
+    if let Err(error) = testbed.cluster.delete(&resource, Some(namespace), name).await
+        && error.class != ErrorClass::NotFound
+    {
+        return Err(error);
     }
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
         if let Err(error) = testbed.cluster.get(&resource, Some(namespace), name).await
             && error.class == ErrorClass::NotFound
         {
-            return;
+            return Ok(());
         }
         sleep(Duration::from_secs(1)).await;
     }
+    Ok(())
 }
 
 /// The user's manifest with a name of ours, and an end of its own should nobody be left to remove it.

@@ -81,8 +81,7 @@ async fn pods<C: Cluster, K: Clock + Sync>(testbed: &Testbed<'_, C, K>) -> Tried
     };
     match pod::run(testbed, &task, limits).await {
         Ended::Serves { address, node, uid } => {
-            let tried = reached(testbed, &server, &Server { address, node, uid }, limits).await;
-            pod::remove(testbed, Kind::Service, &server).await;
+            let tried = served(testbed, &server, &Server { address, node, uid }, limits).await;
             pod::remove(testbed, Kind::Pod, &server).await;
             tried
         }
@@ -100,7 +99,8 @@ struct Server {
     uid: String,
 }
 
-async fn reached<C: Cluster, K: Clock + Sync>(
+/// Puts a Service before the Pod that answers, asks both, and removes the Service.
+async fn served<C: Cluster, K: Clock + Sync>(
     testbed: &Testbed<'_, C, K>,
     name: &str,
     server: &Server,
@@ -124,11 +124,23 @@ async fn reached<C: Cluster, K: Clock + Sync>(
         },
     });
     let resource = Resource::of(Kind::Service);
-    match testbed.cluster.create(&resource, Some(namespace), &service).await {
-        Ok(_) => {}
-        Err(error) if error.class == ErrorClass::Conflict => {}
-        Err(error) => return not(&error),
-    }
+    let tried = match testbed.cluster.create(&resource, Some(namespace), &service).await {
+        // There is none to be removed, which would be refused in the same way.
+        Err(error) if error.class == ErrorClass::Denied => return not(&error),
+        Err(error) if error.class != ErrorClass::Conflict => not(&error),
+        Ok(_) | Err(_) => reached(testbed, name, server, limits).await,
+    };
+    pod::remove(testbed, Kind::Service, name).await;
+    tried
+}
+
+async fn reached<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    name: &str,
+    server: &Server,
+    limits: Limits,
+) -> Tried {
+    let namespace = testbed.pods.namespace.as_str();
     let elsewhere = pod::usable_nodes(testbed.cluster).await.iter().any(|node| *node != server.node);
     let address = if server.address.contains(':') {
         format!("[{}]:{PORT}", server.address)

@@ -204,7 +204,7 @@ async fn start<C: Cluster, K: Clock + Sync>(
     match testbed.cluster.create(&resource, namespace, &manifest).await {
         Err(error) if error.class == ErrorClass::Conflict => {
             // A run for the same purpose was killed in between: its Pod is not looked at, its result may be of before.
-            remove(testbed, Kind::Pod, task.name).await;
+            taken_away(testbed, Kind::Pod, task.name).await?;
             testbed.cluster.create(&resource, namespace, &manifest).await.map(drop)
         }
         made => made.map(drop),
@@ -340,28 +340,43 @@ pub(super) async fn remove<C: Cluster, K: Clock + Sync>(
     kind: Kind,
     name: &str,
 ) -> bool {
+    match taken_away(testbed, kind, name).await {
+        Ok(is_gone) => is_gone,
+        Err(error) => {
+            tracing::warn!(
+                kind = Resource::of(kind).kind.as_str(),
+                name,
+                reason = error.reason.as_str(),
+                hint = error.hint.as_deref(),
+                "cannot remove what a trial has made; a later run does"
+            );
+            false
+        }
+    }
+}
+
+/// The same for what an earlier run has left: that it may not be removed is what keeps the trial from being made.
+async fn taken_away<C: Cluster, K: Clock + Sync>(
+    testbed: &Testbed<'_, C, K>,
+    kind: Kind,
+    name: &str,
+) -> Result<bool, ClusterError> {
     let (resource, namespace) = (Resource::of(kind), Some(testbed.pods.namespace.as_str()));
     if let Err(error) = testbed.cluster.delete(&resource, namespace, name).await
         && error.class != ErrorClass::NotFound
     {
-        tracing::warn!(
-            kind = resource.kind.as_str(),
-            name,
-            reason = error.reason.as_str(),
-            "cannot remove what a trial has made; a later run does"
-        );
-        return false;
+        return Err(error);
     }
     let begun = Instant::now();
     while begun.elapsed() < GONE {
         if let Err(error) = testbed.cluster.get(&resource, namespace, name).await
             && error.class == ErrorClass::NotFound
         {
-            return true;
+            return Ok(true);
         }
         sleep(LOOK).await;
     }
-    false
+    Ok(false)
 }
 
 /// Names of nodes that are Ready and take Pods; empty where they may not be read.

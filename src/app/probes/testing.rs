@@ -37,6 +37,11 @@ impl Objects {
             .map(|(_, object)| object)
     }
 
+    /// Somebody removes all of a kind.
+    pub(super) fn forget(&mut self, kind: &str) {
+        self.objects.retain(|(of, _, _), _| of != kind);
+    }
+
     /// Changes an object after a while.
     pub(super) fn after(&mut self, seconds: u64, key: &Key, patch: Value) {
         self.later.push((Instant::now() + std::time::Duration::from_secs(seconds), key.clone(), Some(patch)));
@@ -102,6 +107,8 @@ pub(super) struct Simulated {
     pub(super) outage: Option<(u64, u64)>,
     begun: Instant,
     pub(super) made: Mutex<Vec<Value>>,
+    /// Everything that was asked, in order (`create Pod/name`).
+    pub(super) asked: Mutex<Vec<String>>,
 }
 
 impl Simulated {
@@ -120,6 +127,7 @@ impl Simulated {
             outage: None,
             begun: Instant::now(),
             made: Mutex::new(vec![]),
+            asked: Mutex::new(vec![]),
         }
     }
 
@@ -130,6 +138,7 @@ impl Simulated {
         name: &str,
     ) -> Result<std::sync::MutexGuard<'_, Objects>, ClusterError> {
         let attempted = format!("{verb} {}/{name}", kind.kind);
+        self.asked.lock().unwrap().push(attempted.clone());
         let elapsed = self.begun.elapsed().as_secs();
         if self.outage.is_some_and(|(from, to)| (from..to).contains(&elapsed)) {
             return Err(failure(attempted, ErrorClass::Transient));

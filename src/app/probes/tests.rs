@@ -1,5 +1,8 @@
 //! Trials against a cluster of tests, in virtual time.
 
+mod restoring;
+mod storage;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -60,117 +63,6 @@ async fn before_and_after(cluster: &Simulated) -> Tried {
     .await
 }
 
-#[tokio::test(start_paused = true)]
-async fn volume_is_read_back_on_another_node_and_nothing_is_left() {
-    let cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
-    assert_eq!(before_and_after(&cluster).await, Tried::Good("written on n1, read back on n2".to_owned()));
-    assert_eq!(left(&cluster), [] as [&str; 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_node_reads_back_what_it_wrote_and_that_is_said() {
-    let cluster = with_storage(&["n1"], &[("writes", SUM), ("reads", SUM)]);
-    let tried = before_and_after(&cluster).await;
-    assert_eq!(tried, Tried::Good("read back on n1, the only node that takes Pods".to_owned()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn other_content_is_bad() {
-    let cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", OTHER)]);
-    let Tried::Bad(why) = before_and_after(&cluster).await else { panic!("not bad") };
-    assert!(why.contains("is not what was written on n1"), "{why}");
-    assert_eq!(left(&cluster), [] as [&str; 0]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn run_that_was_killed_in_between_finds_what_was_written() {
-    let cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
-    at(&cluster, async |testbed| {
-        let first = storage_before(testbed, &STORAGE).await.unwrap();
-        assert_eq!(storage_before(testbed, &STORAGE).await.unwrap(), first);
-        assert_eq!(cluster.made.lock().unwrap().len(), 2, "one claim and one Pod");
-        assert!(matches!(storage_read(testbed, &first).await, Tried::Good(_)));
-        assert!(matches!(storage_after(testbed, &first).await, Tried::Good(_)), "it stays for another time");
-        // An object that is gone says nothing about what storage does with data.
-        let Tried::Not(why) = storage_after(testbed, &first).await else { panic!("tried") };
-        assert!(why.contains("somebody has removed the claim"), "{why}");
-    })
-    .await;
-}
-
-fn stuck(claim_phase: &'static str, pod: Value) -> Simulated {
-    Simulated::new(&["n1"], move |objects, key| match key.0.as_str() {
-        "PersistentVolumeClaim" => objects.after(1, key, json!({"status": {"phase": claim_phase}})),
-        _ => objects.after(1, key, pod.clone()),
-    })
-}
-
-fn waiting(reason: &str, message: &str) -> Value {
-    let state = json!({"waiting": {"reason": reason, "message": message}});
-    json!({"spec": {"nodeName": "n1"}, "status": {"phase": "Pending", "containerStatuses": [{"state": state}]}})
-}
-
-fn unscheduled() -> Value {
-    json!({"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "message": "no node fits"}]}})
-}
-
-#[rstest]
-#[case::not_bound("Pending", unscheduled(), true, "not bound within 120 s: no node fits")]
-#[case::no_room("Bound", unscheduled(), false, "not put on a node: no node fits")]
-#[case::not_mounted(
-    "Bound",
-    waiting("ContainerCreating", ""),
-    true,
-    "not mounted within 180 s: ContainerCreating"
-)]
-#[case::image(
-    "Bound",
-    waiting("ImagePullBackOff", "no such image"),
-    false,
-    "image was not pulled: no such image"
-)]
-#[tokio::test(start_paused = true)]
-async fn storage_that_does_not_come_is_bad_and_what_else_fails_is_not_tried(
-    #[case] claim: &'static str,
-    #[case] pod: Value,
-    #[case] bad: bool,
-    #[case] expected: &str,
-) {
-    let cluster = stuck(claim, pod);
-    let begun = tokio::time::Instant::now();
-    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
-    let (Tried::Bad(why) | Tried::Not(why)) = &tried else { panic!("{tried:?}") };
-    assert_eq!(matches!(tried, Tried::Bad(_)), bad, "{tried:?}");
-    assert!(why.contains(expected), "{why}");
-    assert!(begun.elapsed() < Duration::from_secs(300), "{:?}", begun.elapsed());
-    assert_eq!(left(&cluster), [] as [&str; 0]);
-}
-
-#[rstest]
-#[case("create PersistentVolumeClaim")]
-#[case("create Pod")]
-#[tokio::test(start_paused = true)]
-async fn what_the_account_may_not_is_not_tried(#[case] denied: &'static str) {
-    let mut cluster = with_storage(&["n1"], &[("writes", SUM)]);
-    cluster.denied = vec![denied];
-    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
-    let Tried::Not(why) = tried else { panic!("{tried:?}") };
-    assert!(why.contains(denied), "{why}");
-    // A claim that was never bound has no volume that goes with it.
-    assert!(left(&cluster).iter().all(|name| name == "PersistentVolume/pvc-1"), "{:?}", left(&cluster));
-}
-
-#[tokio::test(start_paused = true)]
-async fn outage_of_the_api_server_is_waited_for() {
-    let mut cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
-    cluster.outage = Some((1, 40));
-    assert!(matches!(before_and_after(&cluster).await, Tried::Good(_)));
-    let mut cluster = with_storage(&["n1", "n2"], &[("writes", SUM), ("reads", SUM)]);
-    cluster.outage = Some((1, 10_000));
-    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
-    assert!(matches!(tried, Tried::Not(_)), "{tried:?}");
-}
-
 fn answers(log: &'static str) -> Simulated {
     Simulated::new(&["n1", "n2"], move |objects, key| {
         if key.2.contains("answers") && key.0 == "Pod" {
@@ -205,6 +97,46 @@ async fn way_from_pod_to_pod(#[case] log: &'static str, #[case] expected: Result
     let made = cluster.made.lock().unwrap();
     let service = made.iter().find(|object| object["kind"] == "Service").unwrap();
     assert_eq!(service["metadata"]["ownerReferences"][0]["uid"], "uid-1", "it goes with its Pod");
+}
+
+/// What had never been made was to be removed, which was refused as well: a warning each time that it was tried.
+#[tokio::test(start_paused = true)]
+async fn service_that_may_not_be_made_is_one_line_and_is_not_removed() {
+    let mut cluster = answers("ok 10.42.0.7:8080\nok svc\n");
+    cluster.denied = vec!["create Service", "delete Service"];
+    let trials = Trials { network: Some(NetworkSpec { names: vec![], pods: true }), ..Trials::default() };
+    for _ in 0..2 {
+        let tried = at(&cluster, async |testbed| inside(testbed, &trials).await).await;
+        let Tried::Not(why) = &tried[0].tried else { panic!("{tried:?}") };
+        assert!(why.contains("create Service") && !why.contains('\n'), "{why}");
+    }
+    let asked = cluster.asked.lock().unwrap().clone();
+    assert!(!asked.iter().any(|asked| asked.starts_with("delete Service")), "{asked:?}");
+    assert_eq!(left(&cluster), [] as [&str; 0], "the Pod that would have answered is removed");
+}
+
+/// It said that the Pod was there already, which tells nobody what to grant.
+#[tokio::test(start_paused = true)]
+async fn leftover_that_may_not_be_removed_names_the_right_that_is_missing() {
+    let mut cluster = with_storage(&["n1"], &[("writes", SUM)]);
+    cluster.denied = vec!["delete Pod"];
+    let tried = at(&cluster, async |testbed| {
+        storage_before(testbed, &STORAGE).await.unwrap();
+        // Somebody removes the claim, and the Pod that wrote is still there.
+        testbed.cluster.objects.lock().unwrap().forget("PersistentVolumeClaim");
+        storage_before(testbed, &STORAGE).await.unwrap_err()
+    })
+    .await;
+    assert!(matches!(&tried, Tried::Not(why) if why.contains("delete Pod")), "{tried:?}");
+    let (spec, job) = test_job();
+    let mut cluster = job_that(Some("Complete"));
+    cluster.denied = vec!["delete Job"];
+    let tried = at(&cluster, async |testbed| {
+        assert!(matches!(run_job(testbed, &spec, &job).await, Tried::Good(_)));
+        run_job(testbed, &spec, &job).await
+    })
+    .await;
+    assert!(matches!(&tried, Tried::Not(why) if why.contains("delete Job")), "{tried:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,128 +344,4 @@ fn rules_say_which_updates_storage_and_network_are_tried_for() {
     assert!(tried[1].contains("storage"), "{tried:?}");
     assert_eq!(tried[2], "", "{tried:?}");
     assert_eq!(with_rules(&validation, None), ["", "", ""], "nothing where there is no cluster");
-}
-
-/// A cluster whose Longhorn takes backups and restores them; `sums` as for [`with_storage`].
-fn with_longhorn(sums: &'static [(&'static str, &'static str)], backup: &'static str) -> Simulated {
-    let cluster = Simulated::new(&["n1", "n2"], move |objects, key| {
-        match key.0.as_str() {
-        "PersistentVolumeClaim" => {
-            let bound = json!({"spec": {"volumeName": "pvc-1"}, "status": {"phase": "Bound"}});
-            objects.after(1, key, bound);
-        }
-        "Snapshot" => objects.after(3, key, json!({"status": {"readyToUse": true}})),
-        "Backup" => objects.after(
-            9,
-            key,
-            json!({"status": {"state": backup, "url": "s3://backups@eu/?backup=b", "error": "no space left"}}),
-        ),
-        "Pod" => {
-            let (_, sum) = sums.iter().find(|(what, _)| key.2.contains(what)).unwrap();
-            objects.ends(key, "n1", "Succeeded", &format!("sha256 {sum}\n"));
-        }
-        _ => {}
-    }
-    });
-    {
-        let mut objects = cluster.objects.lock().unwrap();
-        objects.put(
-            "",
-            json!({"kind": "PersistentVolume", "metadata": {"name": "pvc-1"}, "spec": {
-            "persistentVolumeReclaimPolicy": "Retain",
-            "csi": {"driver": "driver.longhorn.io", "volumeHandle": "pvc-1", "fsType": "xfs"}}}),
-        );
-        objects.put("longhorn-system", json!({"kind": "Volume", "metadata": {"name": "pvc-1"},
-            "spec": {"size": "1073741824", "numberOfReplicas": 2, "accessMode": "rwo", "backupTargetName": "default"},
-            "status": {"state": "attached", "robustness": "healthy"}}));
-        objects.put(
-            "longhorn-system",
-            json!({"kind": "BackupTarget", "metadata": {"name": "default"},
-            "spec": {"backupTargetURL": "s3://backups@eu/"}, "status": {"available": true}}),
-        );
-    }
-    cluster
-}
-
-fn restoring() -> Trials {
-    Trials { storage: Some(StorageSpec { restore: true, ..STORAGE }), ..Trials::default() }
-}
-
-#[rstest]
-#[case::same(&[("writes", SUM), ("reads", SUM)], true)]
-#[case::other(&[("writes", SUM), ("rereads", OTHER), ("reads", SUM)], false)]
-#[tokio::test(start_paused = true)]
-async fn backup_of_the_volume_is_restored_into_a_new_one_and_read(
-    #[case] sums: &'static [(&'static str, &'static str)],
-    #[case] good: bool,
-) {
-    let cluster = with_longhorn(sums, "Completed");
-    let validation = Validation::default();
-    let tester = Tester {
-        cluster: Some(&cluster),
-        outside: Nowhere,
-        clock: clock(),
-        validation: &validation,
-        rules: vec![],
-    };
-    let before = left(&cluster);
-    let (kept, told) = tester.write("update-1".to_owned(), restoring()).await;
-    let names: Vec<&str> = told.iter().map(|trial| trial.name.as_str()).collect();
-    assert_eq!(names, ["storage/update-1", "restore/update-1"]);
-    assert!(told.iter().all(|trial| matches!(trial.tried, Tried::Good(_))), "{told:?}");
-    let kept = kept.unwrap();
-    // A pass that comes again finds volume and backup.
-    assert_eq!(tester.write("update-1".to_owned(), restoring()).await.0, Some(kept.clone()));
-    let order =
-        Order { work: Work::Restore(kept.clone()), update: "update-1".to_owned(), trials: restoring() };
-    let tried = tester.work(order).await.remove(0).tried;
-    assert_eq!(matches!(tried, Tried::Good(_)), good, "{tried:?}");
-    assert_eq!(matches!(tried, Tried::Bad(_)), !good, "{tried:?}");
-    {
-        let made = cluster.made.lock().unwrap();
-        let volume = made.iter().find(|object| object["kind"] == "Volume").unwrap();
-        assert_eq!(volume["spec"]["fromBackup"], "s3://backups@eu/?backup=b");
-        assert_ne!(volume["metadata"]["name"], "pvc-1", "beside the old one");
-        let points = made.iter().filter(|object| object["kind"] == "Backup");
-        assert!(
-            points.clone().count() == 1
-                && points.clone().all(|backup| {
-                    backup["metadata"]["labels"].get("gitops-updater/backup-point").is_none()
-                }),
-            "it is no backup point"
-        );
-    }
-    tester.remove("update-1".to_owned(), kept).await.unwrap();
-    assert_eq!(left(&cluster), before, "nothing of it is left");
-}
-
-#[tokio::test(start_paused = true)]
-async fn backup_that_fails_is_told_and_the_volume_is_kept_all_the_same() {
-    let cluster = with_longhorn(&[("writes", SUM), ("reads", SUM)], "Error");
-    let validation = Validation::default();
-    let tester = Tester {
-        cluster: Some(&cluster),
-        outside: Nowhere,
-        clock: clock(),
-        validation: &validation,
-        rules: vec![],
-    };
-    let (kept, told) = tester.write("update-1".to_owned(), restoring()).await;
-    let kept = kept.unwrap();
-    assert_eq!(kept.backup, None);
-    assert_eq!(told[1].tried, Tried::Bad("the Backup failed: no space left".to_owned()));
-    let order = |work| Order { work, update: "update-1".to_owned(), trials: restoring() };
-    let read = tester.work(order(Work::ReadBack(kept.clone()))).await.remove(0);
-    assert!(read.name == "storage/update-1" && matches!(read.tried, Tried::Good(_)), "{read:?}");
-    let restored = tester.work(order(Work::Restore(kept))).await.remove(0);
-    assert_eq!(restored.tried, Tried::Not("no backup was made before the update".to_owned()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn image_that_is_pulled_slowly_is_no_fault_of_the_storage() {
-    let mut pulling = waiting("ContainerCreating", "");
-    pulling["status"]["conditions"] = json!([{"type": "PodReadyToStartContainers", "status": "True"}]);
-    let cluster = stuck("Bound", pulling);
-    let tried = at(&cluster, async |testbed| storage_before(testbed, &STORAGE).await.unwrap_err()).await;
-    assert!(matches!(tried, Tried::Not(_)), "{tried:?}");
 }

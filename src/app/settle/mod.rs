@@ -41,6 +41,7 @@ use crate::domain::settle::judge::Checks;
 use crate::domain::settle::memory::Baseline;
 use crate::domain::settle::settings::Settings;
 use crate::domain::state::State;
+use crate::repo::write::Id;
 
 /// How a pass settles.
 pub struct Settle<'a, C> {
@@ -121,6 +122,19 @@ impl Settled {
     }
 }
 
+/// What is recorded when nobody settles anything yet.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Branch that pull requests are for.
+    pub base_branch: String,
+    /// Where it is.
+    pub base: Id,
+    /// The state after it.
+    pub state: State,
+    /// What was done, in order; in a dry run what would have been.
+    pub effects: Vec<Effect>,
+}
+
 /// What became of an update in one pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
@@ -139,6 +153,20 @@ pub enum Outcome {
 }
 
 impl<F: Forge> Pass<'_, F> {
+    /// Records what was merged and nobody has recorded yet, with records that were lost; nothing is judged. Recording goes
+    /// on whatever is stopped.
+    ///
+    /// # Errors
+    ///
+    /// The state cannot be moved; what concerns one pull request alone is logged.
+    pub fn record_merged(&self, world: World) -> Result<Recorded, Error> {
+        let mut run = UnderWay::new(self, world);
+        run.adopt()?;
+        run.record_merges()?;
+        let UnderWay { world: World { base_branch, base, state, .. }, effects, .. } = run;
+        Ok(Recorded { base_branch, base, state, effects })
+    }
+
     /// Settles what was merged.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::app::pass::{Error, UnderWay};
 use crate::domain::edit::apply;
 use crate::domain::edit::concurrency::{self, Stopping, Wanted};
 use crate::domain::message::Stops;
+use crate::domain::settle::record::RolloutStop;
 use crate::domain::state::Update;
 use crate::repo::write::{self, CommitInfo, Id};
 
@@ -43,10 +44,10 @@ impl<F: Forge> UnderWay<'_, F> {
         for commit in git.newest_since(Some(decided_on), self.world.base, MOST_LOOKED_INTO)? {
             let Some(parent) = commit.parents.first().filter(|parent| git.has(**parent)) else { continue };
             if Stops::parse(&commit.message).is_none()
-                && self.does_stop(update, &commit, &git.changed_paths(*parent, commit.id)?)?
+                && self.does_stop(update, stop, &commit, &git.changed_paths(*parent, commit.id)?)?
             {
                 // It may have been taken back before anybody looked.
-                let now = self.stopping_at(update, self.world.base)?;
+                let now = self.stopping_at(update, stop, self.world.base)?;
                 let stands = now.is_some_and(|now| now.replacements.is_empty() && !now.stopped.is_empty());
                 return Ok(stands.then(|| commit.id.to_string()));
             }
@@ -69,27 +70,40 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(found)
     }
 
-    /// Whether a commit, which changed these files, stops the rollout of an update that is to be stopped, and does
-    /// nothing else: by its trailer, or by what it changes. A forge that squashes a pull request writes a message of its
-    /// own.
+    /// Whether a commit, which changed these files, stops the rollout of an update that is to be stopped, or was before
+    /// a person took it up again, and does nothing else: by its trailer, or by what it changes. A forge that squashes a
+    /// pull request writes a message of its own.
     pub(super) fn is_stop_of(
         &self,
         update: &Update,
         commit: &CommitInfo,
         files: &[String],
     ) -> Result<bool, Error> {
-        if update.settling.stop.is_none() {
+        let settling = &update.settling;
+        let mut stops = settling.stop.iter().chain(&settling.earlier_stops).peekable();
+        if stops.peek().is_none() {
             return Ok(false);
         }
-        match Stops::parse(&commit.message) {
-            Some((id, _)) => Ok(id == update.update_id),
-            None => self.does_stop(update, commit, files),
+        if let Some((id, _)) = Stops::parse(&commit.message) {
+            return Ok(id == update.update_id);
         }
+        for stop in stops {
+            if self.does_stop(update, stop, commit, files)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a commit changes what stopping the rollout changes, had that been decided right before it, and nothing
     /// else. Plans of the same name that another cluster has are in other files.
-    fn does_stop(&self, update: &Update, commit: &CommitInfo, files: &[String]) -> Result<bool, Error> {
+    fn does_stop(
+        &self,
+        update: &Update,
+        stop: &RolloutStop,
+        commit: &CommitInfo,
+        files: &[String],
+    ) -> Result<bool, Error> {
         let git = &self.pass.git;
         let parent = commit.parents.first().copied().filter(|parent| git.has(*parent));
         let Some(parent) = parent.filter(|_| (1..=MOST_STOPPED).contains(&files.len())) else {
@@ -105,7 +119,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 _ => return Ok(false),
             }
         }
-        let Some(stopping) = self.stopping_at(update, parent)? else { return Ok(false) };
+        let Some(stopping) = self.stopping_at(update, stop, parent)? else { return Ok(false) };
         if stopping.replacements.iter().any(|one| !files.contains(&one.file)) {
             return Ok(false);
         }
@@ -132,8 +146,7 @@ impl<F: Forge> UnderWay<'_, F> {
 
     /// What stops the rollout at a commit, by what is on record as decided; `None` where too much is there to look
     /// through.
-    fn stopping_at(&self, update: &Update, at: Id) -> Result<Option<Stopping>, Error> {
-        let Some(stop) = &update.settling.stop else { return Ok(None) };
+    fn stopping_at(&self, update: &Update, stop: &RolloutStop, at: Id) -> Result<Option<Stopping>, Error> {
         let left: BTreeSet<String> = begin_anew(stop).collect();
         let plans = stop.plans.iter().filter(|(key, _)| !left.contains(*key));
         let plans: Vec<Wanted> = plans.filter_map(|(key, count)| wanted(key, *count)).collect();

@@ -16,6 +16,7 @@ use crate::app::effects::Stopped;
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay, Unfit};
 use crate::config::recorded_policy;
+use crate::domain::backup::Saved;
 use crate::domain::rule::health::{health_for, runbook_for};
 use crate::domain::settle::health::{HealthSettings, Moves, prechecks};
 use crate::domain::settle::line::{Merged, Moment};
@@ -359,8 +360,13 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
 
     pub(super) fn tell(&mut self, id: &str) -> Result<(), Error> {
         let Some(update) = self.run.world.state.updates.get(id).cloned() else { return Ok(()) };
-        let runbook = runbook_for(self.settle.rules, &update.component, update.chart.as_deref())
-            .or_else(|| (update.stage == Stage::Held).then(|| RUNBOOK.to_owned()));
+        let runbook = (update.stage == Stage::Held).then(|| {
+            let point = self.run.point_of(&update);
+            let data = point.as_ref().map(|point| point.data.as_slice());
+            let saved = Saved { id: update.backup_id.as_deref(), data };
+            runbook_for(self.settle.rules, &update.component, update.chart.as_deref(), &saved)
+                .unwrap_or_else(|| RUNBOOK.to_owned())
+        });
         match self.run.tell(id, runbook.as_deref()) {
             Ok(()) => Ok(()),
             Err(error) => self.run.failed(&update.component, error),

@@ -9,9 +9,8 @@ use crate::backup::Scope;
 use crate::cli::error::CommandError;
 use crate::cli::rollback::{Return, judged, refuse, update_to, version};
 use crate::cli::workplace::{Workplace, blocking};
-use crate::domain::backup::BackupPoint;
+use crate::domain::backup::{BackupPoint, Saved};
 use crate::domain::component::Component;
-use crate::domain::rollback::Saved;
 use crate::repo::write::Id;
 
 /// A version that goes back, for people and scripts.

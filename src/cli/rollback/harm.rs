@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{Error, Return};
 use crate::app::detect::Found;
 use crate::cli::error::CommandError;
+use crate::domain::backup::Saved;
 use crate::domain::facts::Facts;
-use crate::domain::rollback::{Answer, Harm, Saved, Way, answer, revert_of, sight};
+use crate::domain::rollback::{Answer, Harm, Way, answer, revert_of, sight};
 use crate::domain::select::step_type;
 
 /// What comes of going back.
@@ -32,6 +33,9 @@ pub(in crate::cli) fn judged(
         revert: &revert,
         saved,
     };
+    // What was seen before the merge says nothing of what it has moved since.
+    let merged_at = one.update.and_then(|update| update.merged_at);
+    let facts = facts.filter(|facts| merged_at.is_none_or(|merged| facts.taken_at >= Some(merged)));
     answer(&way, sight(facts, &one.from, now))
 }
 

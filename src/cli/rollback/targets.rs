@@ -90,10 +90,9 @@ pub(super) fn to_version<'a>(
             });
         }
         let error = Error::NoUpdate { component: component.id.clone(), version: from };
-        return Err(CommandError::failed(error).hint(
-            "name the version with `--to VERSION`, or `--backup ID`; what was merged just now is known after \
-                 `gitops-updater verify`",
-        ));
+        return Err(
+            CommandError::failed(error).hint("name the version with `--to VERSION`, or `--backup ID`")
+        );
     };
     if to == from {
         return Err(CommandError::failed(Error::AlreadyThere {

@@ -11,7 +11,7 @@ use clap::Args;
 
 pub(super) use self::ingredients::{DryRun, witness};
 use self::pass::PassArgs;
-pub(super) use self::settling::Settling;
+pub(super) use self::settling::{Settling, record_merged};
 use self::watch::AgainArgs;
 use super::GlobalArgs;
 use super::error::{CommandError, Outcome};

@@ -4,7 +4,7 @@ use super::ingredients::{Ingredients, Nothing, failed};
 use crate::app::effects::Witness;
 use crate::app::notify::Gathered;
 use crate::app::rules::rules_of;
-use crate::app::settle::Settled;
+use crate::app::settle::{Recorded, Settled};
 use crate::cli::GlobalArgs;
 use crate::cli::error::CommandError;
 use crate::cli::opened::{configuration, configuration_of_base};
@@ -12,6 +12,7 @@ use crate::cli::settle::{self, Seen, SettleArgs};
 use crate::cli::stop::Stop;
 use crate::cli::workplace::Workplace;
 use crate::repo;
+use crate::repo::write::Id;
 
 /// How merged updates are settled, by the configuration of the base branch.
 pub(in crate::cli) struct Settling<'a> {
@@ -47,4 +48,20 @@ impl Settling<'_> {
         let pass = ingredients.pass(&Nothing);
         args.settle(&pass, world, seen, stop, &settle::Which { selected, rules: registry.rules(), proposes })
     }
+}
+
+/// Records what was merged and no pass has recorded yet. `may_go_on` is asked with the base branch as it is at the remote,
+/// before anything is done.
+pub(in crate::cli) fn record_merged(
+    place: &Workplace,
+    runtime: &tokio::runtime::Runtime,
+    witness: Box<dyn Witness + '_>,
+    may_go_on: impl FnOnce(Id) -> Result<(), CommandError>,
+) -> Result<Recorded, CommandError> {
+    let (gathered, seen) = (Gathered::default(), Seen::default());
+    let ingredients = Ingredients::bare(place, runtime, &place.config, witness, &gathered, &seen)?;
+    let pass = ingredients.pass(&Nothing);
+    let world = pass.observe().map_err(failed)?;
+    may_go_on(world.base)?;
+    pass.record_merged(world).map_err(failed)
 }

@@ -8,12 +8,15 @@ pub mod export;
 pub mod longhorn;
 pub mod names;
 pub mod restore;
+mod saved;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use saved::{Restorable, Saved};
 
 use super::component::{Component, Given};
 use super::facts::Facts;

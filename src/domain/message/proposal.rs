@@ -100,6 +100,8 @@ pub struct Proposal<'a> {
     pub data_backups: &'a [String],
     /// What its backup point does not cover.
     pub not_covered: &'a [String],
+    /// What a person restores as the last way, and from where.
+    pub last_way: Option<&'a str>,
 }
 
 /// The texts of a proposal.
@@ -167,6 +169,7 @@ struct Context<'a> {
     data_backups: &'a [String],
     more_data_backups: usize,
     not_covered: &'a [String],
+    last_way: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -291,6 +294,7 @@ impl Proposal<'_> {
             data_backups: first(self.data_backups, rows),
             more_data_backups: self.data_backups.len().saturating_sub(rows),
             not_covered: first(self.not_covered, rows),
+            last_way: self.last_way,
             sections: self
                 .sections
                 .iter()

@@ -107,6 +107,9 @@ fn written(notes: &str, sections: &[Section], templates: &Templates) -> Written 
         sections,
         data_backups: &[],
         not_covered: &[],
+        last_way: Some(
+            "As the last way, restore the volumes. The data for it: `gitops-updater backup restore b-1 --volume NAME`.",
+        ),
     };
     proposal.write(templates).unwrap()
 }

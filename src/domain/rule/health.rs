@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::Rule;
+use super::planning::RestoreRule;
+use crate::domain::backup::Saved;
 
 /// What is looked at after an update, beside what it touches itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,9 +53,17 @@ pub fn health_for<'r>(rules: &'r [Rule], id: &str, chart: Option<&str>) -> Optio
         .find_map(|rule| rule.planning.health.as_ref().map(|health| (health, rule.id.as_str())))
 }
 
-/// What a person does next where an update of a component is held, as a numbered list in Markdown.
-pub fn runbook_for(rules: &[Rule], id: &str, chart: Option<&str>) -> Option<String> {
+/// What a person does next where an update of a component is held, as a numbered list in Markdown; last what is restored,
+/// by what was backed up before the update.
+pub fn runbook_for(rules: &[Rule], id: &str, chart: Option<&str>, saved: &Saved<'_>) -> Option<String> {
     let rule = speaking(rules, id, chart).into_iter().find(|rule| !rule.planning.runbook.is_empty())?;
-    let steps = rule.planning.runbook.iter().enumerate();
-    Some(steps.map(|(at, step)| format!("{}. {}\n", at + 1, step.trim())).collect())
+    let planning = &rule.planning;
+    let last = planning.restore.as_ref().map(|restore| restore.words(saved));
+    let steps = planning.runbook.iter().map(|step| step.trim().to_owned()).chain(last).enumerate();
+    Some(steps.map(|(at, step)| format!("{}. {step}\n", at + 1)).collect())
+}
+
+/// What a person restores as the last way back from an update of a component.
+pub fn restore_for<'r>(rules: &'r [Rule], id: &str, chart: Option<&str>) -> Option<&'r RestoreRule> {
+    speaking(rules, id, chart).into_iter().find_map(|rule| rule.planning.restore.as_ref())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::health::HealthRule;
+use crate::domain::backup::{Restorable, Saved};
 use crate::domain::component::{Component, UpdateType};
 use crate::domain::plan::RevertSafety;
 use crate::domain::upstream::UpstreamRef;
@@ -29,6 +30,25 @@ pub struct Planning {
     pub health: Option<HealthRule>,
     /// What a person does where a step is held.
     pub runbook: Vec<String>,
+    /// What a person restores as the last way.
+    pub restore: Option<RestoreRule>,
+}
+
+/// What a person restores where the version before needs its data from before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreRule {
+    /// What it is restored from.
+    pub data: Restorable,
+    /// How, as the middle of a sentence.
+    pub how: String,
+}
+
+impl RestoreRule {
+    /// The last way back, in Markdown: how, and from where, by what was backed up before the step.
+    pub fn words(&self, saved: &Saved<'_>) -> String {
+        let how = self.how.trim().trim_end_matches('.');
+        format!("As the last way, {how}. The data for it: {}.", saved.restore(self.data))
+    }
 }
 
 /// Charts and images by name.

@@ -49,6 +49,9 @@ pub struct Settling {
     /// Set from the decision on that no further node is to follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<RolloutStop>,
+    /// Stops from before a person took it up again, oldest first: their commits are still no person's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub earlier_stops: Vec<RolloutStop>,
     /// Set from the decision to revert it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reversal: Option<Reversal>,
@@ -60,7 +63,17 @@ pub struct Settling {
     pub told: Option<String>,
 }
 
+/// Most stops from before that are kept of an update.
+const MOST_STOPS: usize = 20;
+
 impl Settling {
+    /// Leaves the stop behind, so that another one can be decided.
+    pub fn end_stop(&mut self) {
+        self.earlier_stops.extend(self.stop.take());
+        let surplus = self.earlier_stops.len().saturating_sub(MOST_STOPS);
+        self.earlier_stops.drain(..surplus);
+    }
+
     /// Whether there is anything to keep.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -9,8 +9,8 @@ use crate::support::sandbox::copy;
 
 use super::world::{LATER, NOW, World};
 
-/// Runs a pass and kills the program at a write, counted from 0: a request that changes something, or a push.
-fn kill(world: &World, now: &str, at: usize, when: Moment) {
+/// Runs the program and kills it at a write, counted from 0: a request that changes something, or a push.
+fn kill(world: &World, arguments: &[&str], at: usize, when: Moment) {
     let pid: Arc<OnceLock<u32>> = Arc::default();
     let (known, writes) = (pid.clone(), AtomicUsize::new(0));
     world.forge.on_write(move |moment, _| {
@@ -25,8 +25,7 @@ fn kill(world: &World, now: &str, at: usize, when: Moment) {
         assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
         Wish::Break
     });
-    let mut child =
-        world.command(&["run", "--now", now]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = world.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     pid.set(child.id()).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), None, "write {at} was not reached");
@@ -35,6 +34,11 @@ fn kill(world: &World, now: &str, at: usize, when: Moment) {
 
 /// Kills a pass over what `prepare` leaves at each of its writes, and lets it run again.
 fn ends_as_a_clean_one(prepare: impl Fn(&mut World) + Sync, now: &str, at_least: usize) {
+    command_ends_as_a_clean_one(prepare, &["run", "--now", now], at_least);
+}
+
+/// The same for any command.
+fn command_ends_as_a_clean_one(prepare: impl Fn(&mut World) + Sync, arguments: &[&str], at_least: usize) {
     let begin = || {
         let mut world = World::new();
         prepare(&mut world);
@@ -43,7 +47,7 @@ fn ends_as_a_clean_one(prepare: impl Fn(&mut World) + Sync, now: &str, at_least:
     };
     let (expected, writes) = {
         let world = begin();
-        world.pass(now);
+        drop(world.run(arguments).exited(0));
         (world.end(), world.forge.writes())
     };
     assert!(writes.len() >= at_least, "{writes:#?}");
@@ -56,8 +60,8 @@ fn ends_as_a_clean_one(prepare: impl Fn(&mut World) + Sync, now: &str, at_least:
             scope.spawn(move || {
                 for (at, when) in part {
                     let world = begin();
-                    kill(&world, now, *at, *when);
-                    world.pass(now);
+                    kill(&world, arguments, *at, *when);
+                    drop(world.run(arguments).exited(0));
                     let end = world.end();
                     for (found, expected) in end.iter().zip(expected) {
                         assert_eq!(found, expected, "killed {when:?} `{}`, write {at}", writes[*at]);
@@ -98,6 +102,16 @@ fn replacement_that_is_killed_ends_as_a_clean_one() {
         world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
     };
     ends_as_a_clean_one(prepare, LATER, 11);
+}
+
+/// Nobody has recorded the merge when the person asks.
+#[test]
+fn rollback_of_what_was_merged_just_now_that_is_killed_ends_as_a_clean_one() {
+    let prepare = |world: &mut World| {
+        world.pass(NOW);
+        world.merge("podinfo", "squash");
+    };
+    command_ends_as_a_clean_one(prepare, &["rollback", "helm/apps/podinfo", "--now", LATER], 4);
 }
 
 /// Whoever merges between the request that opens and the note of its number must not be overlooked.

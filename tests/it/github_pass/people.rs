@@ -1,5 +1,7 @@
 //! What people do between two passes, and what the next one makes of it.
 
+use rstest::rstest;
+
 use crate::support::fake_forge::{Account, PullState};
 
 use super::world::{LATER, MUCH_LATER, NOW, World};
@@ -31,6 +33,35 @@ fn version_whose_pull_request_was_closed_comes_again_when_a_person_says_so() {
     world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
     world.pass(MUCH_LATER);
     assert!(world.open("podinfo").title.contains("6.5.2"));
+}
+
+/// It was refused until a pass had recorded the merge.
+#[rstest]
+#[case("merge", true)]
+#[case("squash", true)]
+#[case("rebase", true)]
+#[case("squash", false)]
+fn what_was_merged_a_moment_ago_is_gone_back_from(#[case] method: &str, #[case] branch_is_there: bool) {
+    let world = World::new();
+    world.pass(NOW);
+    let branch = world.open("podinfo").pull.unwrap().head;
+    world.merge("podinfo", method);
+    if !branch_is_there {
+        world.git().run(["update-ref", "-d", &format!("refs/heads/{branch}")]);
+    }
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
+    let told = world.run(&["rollback", "helm/apps/podinfo", "--now", LATER, "--format", "json"]);
+    let told = told.exited(0).json();
+    assert_eq!(told["components"][0]["to"], "6.5.0", "{told}");
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 merged"]);
+    let proposed = world.open("rollback");
+    assert_eq!(told["pull_request"], proposed.number);
+    let head = proposed.pull.unwrap().head;
+    let text = world.git().run(["show", &format!("{head}:apps/podinfo.yaml")]);
+    assert!(text.contains("version: 6.5.0"), "{text}");
+    world.merge("rollback", method);
+    world.pass(MUCH_LATER);
+    assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 reverted", "helm/apps/website 1.1.0 proposed"]);
 }
 
 /// A pull request to go back that was closed could never be proposed again.

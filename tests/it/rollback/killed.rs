@@ -57,6 +57,7 @@ pub(super) fn go_at(world: &World, push: bool, witness: &Recording, now: &str) -
         forge: &forge,
         git,
         store,
+        seen: &state,
         pull_requests: &PullRequests::default(),
         author: Person::bot(),
         by: "Jane".to_owned(),

@@ -5,8 +5,12 @@ use gitops_updater::app::forge::{CommitStatus, Forge as _, StatusState};
 use gitops_updater::domain::settle::settings::Settings;
 use gitops_updater::domain::state::Stage;
 
+use rstest::rstest;
+
 use super::world::{LATER, MERGED, settle};
 use crate::pass::world::{Recording, World};
+use crate::support::manifests::release;
+use crate::support::scripted_cluster::ScriptedCluster;
 
 const RELEASE: &str = "\
 apiVersion: helm.toolkit.fluxcd.io/v2
@@ -41,7 +45,12 @@ fn runbook_of_a_chart_is_told_though_its_release_has_another_name() {
     let number = update.pull_request.unwrap();
     world.merge(number);
     look(&world, MERGED);
-    // Without a way to the cluster a failed status of Flux holds it.
+    let told = held(&world, "helm/apps/issuer", number);
+    assert!(told.contains("there is time to think"), "{told}");
+}
+
+/// Without a way to the cluster a failed status of Flux holds an update. Returns what is said of it on its pull request.
+fn held(world: &World, component: &str, number: u64) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let failed = CommitStatus {
         state: StatusState::Failure,
@@ -51,11 +60,46 @@ fn runbook_of_a_chart_is_told_though_its_release_has_another_name() {
     };
     let merge = world.git.run(["rev-parse", "main"]);
     runtime.block_on(world.forge().set_status(&merge, &failed)).unwrap();
-    look(&world, LATER);
+    look(world, LATER);
     let state = world.at(LATER).state;
-    let update = state.updates.values().find(|update| update.component == "helm/apps/issuer").unwrap();
+    let update = state.updates.values().find(|update| update.component == component).unwrap();
     assert_eq!(update.stage, Stage::Held, "{:?}", update.reason);
     let details = runtime.block_on(world.forge().details(number)).unwrap();
-    let told: Vec<String> = details.comments.into_iter().map(|comment| comment.body).collect();
-    assert!(told.iter().any(|comment| comment.contains("there is time to think")), "{told:?}");
+    details.comments.into_iter().map(|comment| comment.body).collect()
+}
+
+/// Pull request and comment spoke of a backup of the data from before, which nobody had made.
+#[rstest]
+#[case::backed_up(true)]
+#[case::not_backed_up(false)]
+fn backups_of_data_are_spoken_of_only_where_there_are_any(#[case] is_backed_up: bool) {
+    let mut world = World::new();
+    world.git.write("db.yaml", release("postgresql", "16.0.0", ""));
+    world.git.commit_all("Add a database");
+    world.published.0.clear();
+    world.published.0.insert("postgresql".to_owned(), vec!["16.0.0", "16.1.0"]);
+    if is_backed_up {
+        world.config = "backup: {data: {longhorn: {}}}\n".to_owned();
+        world.cluster = Some(ScriptedCluster::new().target(true).volume("pvc-1", "apps", "data", "attached"));
+    }
+    let state = world.run().state;
+    let update = state.updates.values().find(|update| update.component == "helm/apps/postgresql").unwrap();
+    let (number, point) = (update.pull_request.unwrap(), update.backup_id.clone().unwrap());
+    let last = match is_backed_up {
+        true => format!("The data for it: `gitops-updater backup restore {point} --volume NAME --as NEW`"),
+        false => {
+            format!("from a backup of your own, because backup point `{point}` holds no backup of a volume.")
+        }
+    };
+    let body = world.bodies().remove(0);
+    assert!(
+        body.contains("Revert: **unsafe**") && body.contains("As the last way, scale it to nothing"),
+        "{body}"
+    );
+    assert!(body.contains(&last) && !body.contains("backup of the data"), "{body}");
+    world.cluster = None;
+    world.merge(number);
+    look(&world, MERGED);
+    let told = held(&world, "helm/apps/postgresql", number);
+    assert!(told.contains("**What to do**") && told.contains(&last), "{told}");
 }

@@ -60,7 +60,7 @@ fn change_of_a_person_beside_the_stop_is_no_stop() {
     let branch = rollout.update().settling.stop.unwrap().branch.unwrap();
     let git = &rollout.world.git;
     git.run(["merge", "--quiet", "--squash", &branch]);
-    git.write("server.yaml", plan("server", NEW, "0").replace("force", "gently"));
+    git.write("server.yaml", plan("server", NEW, "0").replace("# at a time", "# gently"));
     git.write("mine.yaml", "mine: 1\n");
     git.run(["add", "--all"]);
     git.run(["commit", "--quiet", "-m", "Merged by hand (#1)"]);
@@ -96,6 +96,44 @@ fn stop_that_a_person_ended_is_not_taken_for_the_next_one(#[case] squashed: bool
     rollout.look(&Shown::stopped(), &Recording::default(), "2026-11-21T15:00:00Z").unwrap();
     let stop = stop(&rollout);
     assert!(stop.commit.is_some() && stop.in_force_at.is_some(), "{stop:?}");
+}
+
+/// Its stop was merged under other words, and the update taken up again: the stop from before was taken for a person's
+/// work, so that nothing was stopped when it failed again.
+#[test]
+fn stop_from_before_it_was_taken_up_again_is_no_persons_commit() {
+    let rollout = proposed();
+    squash(&rollout);
+    rollout.look(&Shown::stopped(), &Recording::default(), "2026-11-21T12:30:00Z").unwrap();
+    assert!(stop(&rollout).in_force_at.is_some());
+    let first = stop(&rollout);
+    rollout.resume(MUCH_LATER);
+    let settling = rollout.update().settling;
+    assert_eq!((settling.stop, settling.earlier_stops), (None, vec![first]));
+    // The cluster has not got it any more, or again not yet.
+    rollout.look(&Shown::failed_again(), &Recording::default(), "2026-11-21T13:30:00Z").unwrap();
+    let evidence = format!("{:?}", rollout.store().load().unwrap().state.evidence);
+    assert!(!evidence.contains("person_at_work"), "{evidence}");
+    let again = stop(&rollout);
+    assert_eq!(
+        (again.refused.as_slice(), again.commit),
+        (&[][..], Some(rollout.world.git.run(["rev-parse", "main"])))
+    );
+    // What a person adds is still theirs.
+    rollout.resume("2026-11-21T14:00:00Z");
+    rollout.world.git.write("server.yaml", plan("server", NEW, "0").replace("# at a time", "# gently"));
+    rollout.world.git.commit_all("Mine");
+    let shown = Shown {
+        said_at: "2026-11-21T14:20:00Z",
+        jobs: vec![("n1", "2026-11-21T14:20:00Z", false)],
+        ..Shown::failed()
+    };
+    rollout.look(&shown, &Recording::default(), "2026-11-21T14:30:00Z").unwrap();
+    let refused = stop(&rollout).refused;
+    assert!(
+        !refused.is_empty() && refused.iter().all(|why| why.contains("a person is at work")),
+        "{refused:?}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gitops_updater::app::forge::MergeMethod;
 use gitops_updater::app::settle::{Outcome, Settled};
 use gitops_updater::domain::settle::verdict::{Action, Verdict};
 use gitops_updater::domain::state::Stage;
@@ -13,8 +14,9 @@ use super::judged::{NEW, OLD, failing, healthy, look, merged, settings};
 use super::scripted::Scripted;
 use super::story::{Release, Story};
 use super::world::{LATER, Lines, Settling, replayed, settle_recorded};
-use crate::pass::world::Recording;
+use crate::pass::world::{Recording, World};
 use crate::support::git::Git;
+use crate::support::manifests::release;
 
 /// A pass that records what it sees, and what somebody does at a second of the story.
 fn recorded(
@@ -162,6 +164,41 @@ fn version_that_a_person_took_back_and_put_in_again_is_judged_on() {
     assert_eq!(settled.outcomes[&settling.id], Outcome::Over, "{:?}", settled.waiting);
     assert_eq!(settling.update().stage, Stage::Verified);
     assert_ne!(head, merge);
+}
+
+/// A component with a pin in each of two files, which a person took back at once and puts in again one file after the
+/// other: right before the last of these commits the pins were neither all gone nor all there.
+#[rstest]
+#[case::taken_back_by_git(true)]
+#[case::taken_back_by_hand(false)]
+fn version_that_a_person_puts_in_again_file_by_file_is_judged_on(#[case] by_git: bool) {
+    const FILES: [&str; 2] = ["podinfo.yaml", "second/podinfo.yaml"];
+    let world = World::new();
+    world.git.write(FILES[1], release("podinfo", OLD, ""));
+    world.git.commit_all("Begin");
+    let settling = Settling::merged_in(world, MergeMethod::Merge);
+    let (git, merge) = (&settling.world.git, settling.main());
+    let base = git.run(["rev-parse", "main^1"]);
+    assert_eq!(git.run(["diff", "--name-only", &base, &merge]).lines().collect::<Vec<_>>(), FILES);
+    let put = |from: &str, files: &[&str]| {
+        git.run(["checkout", "--quiet", from, "--"].into_iter().chain(files.iter().copied()));
+        git.commit_all("Mine");
+    };
+    match by_git {
+        true => drop(git.run(["revert", "--no-edit", "-m", "1", &merge])),
+        false => put(&base, &FILES),
+    }
+    put(&merge, &FILES[..1]);
+    put(&merge, &FILES[1..]);
+    let head = settling.main();
+    let (settled, recording) = recorded(&settling, &deployed_at(&base, &head), 0.0, || {});
+    assert_eq!(settled.outcomes[&settling.id], Outcome::Over, "{:?}", settled.waiting);
+    assert_eq!(settling.update().stage, Stage::Verified, "{:?}", settling.update().reason);
+    let again: Vec<Value> = lines_with(&recording, "commit")
+        .filter(|line| line["commit"]["restores"] == json!([settling.id]))
+        .map(|line| line["commit"]["id"].clone())
+        .collect();
+    assert_eq!(again, [json!(head)], "{recording}");
 }
 
 /// Flux applies a commit, and the new version is deployed.

@@ -53,6 +53,11 @@ impl Settling {
         let mut world = World::new();
         world.config = config.to_owned();
         world.trials = trials;
+        Self::merged_in(world, method)
+    }
+
+    /// The same in a world of its own.
+    pub(super) fn merged_in(world: World, method: MergeMethod) -> Self {
         world.run();
         let number = world.pulls().iter().find(|pull| pull.1.contains("podinfo")).unwrap().0;
         let forge = world.forge();

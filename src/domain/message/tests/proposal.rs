@@ -78,6 +78,8 @@ fn a_pull_request_tells_a_reviewer_what_is_needed_to_decide() {
 
     Do not revert the merged commit: that does harm. Keep what can be seen and repair forwards.
 
+    As the last way, restore the volumes. The data for it: `gitops-updater backup restore b-1 --volume NAME`.
+
     Backup point: `backup-20261121-095500`
 
     <details><summary>Default values of the chart</summary>

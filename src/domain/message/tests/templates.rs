@@ -49,6 +49,7 @@ fn a_wrong_template_is_named(#[case] template: &str, #[case] expected: &str) {
             sections: &[],
             data_backups: &[],
             not_covered: &[],
+            last_way: None,
         }
         .write(&templates)
         .unwrap_err(),
