@@ -1,5 +1,6 @@
 //! `notify`, `acknowledge`, and the channels as configuration and environment have them.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,11 @@ use super::opened::{block_on, runtime};
 use super::updates::update;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{GlobalArgs, environment};
-use crate::app::notify;
+use crate::app::effects::Witness;
+use crate::app::notify::{self, Delivered, Event, Telling};
 use crate::config::{self, Config, Secret};
 use crate::domain::notice::Acknowledged;
-use crate::domain::state::Stage;
+use crate::domain::state::{Stage, State};
 use crate::notify::{Address, Channel, ChannelKind, Channels};
 use crate::repo::printable;
 use crate::state::Transition;
@@ -247,6 +249,38 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result
         };
         form::write(global, &shown, text)
     })
+}
+
+/// The people that a pass tells of what became of updates.
+pub(super) struct People<'a> {
+    pub(super) config: &'a Config,
+    pub(super) place: &'a Workplace,
+    pub(super) runtime: &'a tokio::runtime::Runtime,
+    pub(super) witness: &'a dyn Witness,
+}
+
+impl People<'_> {
+    /// Tells what the state and a pass have to tell, each event once. `links` are the pages of pull requests.
+    pub(super) fn tell(
+        &self,
+        state: &State,
+        events: Vec<Event>,
+        links: &BTreeMap<u64, String>,
+    ) -> Result<Delivered, CommandError> {
+        if self.config.notifications.channels.is_empty() {
+            return Ok(Delivered::default());
+        }
+        let (channels, _) = channels(self.config, self.place)?;
+        let telling = Telling {
+            config: &self.config.notifications,
+            messenger: &channels,
+            store: &self.place.state(),
+            witness: self.witness,
+            runtime: self.runtime,
+            now: self.place.now(),
+        };
+        telling.tell(state, events, links).map_err(CommandError::failed)
+    }
 }
 
 /// Channels, and those that cannot be sent to with the reason: one that lacks its secret must not keep the others, let

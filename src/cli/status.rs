@@ -359,10 +359,7 @@ fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
     let clears_itself = update.settling.hold.as_ref().map(|hold| hold.clears_itself);
     match clears_itself {
         Some(true) => lines.extend(why("it goes on when what is missing is seen")),
-        Some(false) => {
-            lines.extend(why("a person ends this: `gitops-updater verify --accept ID`, or `--resume ID`"));
-        }
-        None => {}
+        Some(false) | None => {}
     }
     lines
 }

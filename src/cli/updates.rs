@@ -33,8 +33,20 @@ pub(super) fn update<'s>(state: &'s State, id: &str) -> Result<&'s Update, Comma
     })
 }
 
-/// What a person may do for an update that is merged and of which nobody says anything; `said` is what was said last.
+/// What a person may do for an update that is held for one, or is merged and nobody says anything of; `said` is what was
+/// said last.
 pub(super) fn next_for_a_person(update: &Update, said: Option<&Said>) -> Option<String> {
+    let id = &update.update_id;
+    if update.stage == Stage::Held && update.settling.hold.as_ref().is_none_or(|hold| !hold.clears_itself) {
+        let good = "a person ends this: where it is good by `gitops-updater verify --accept";
+        return Some(format!(
+            "{good} {id}`, to have it judged anew by `gitops-updater verify --resume {id}`"
+        ));
+    }
+    // Nobody can say that what cannot be seen is good.
+    if said.is_some_and(|said| said.reasons.iter().any(|reason| reason.code == "out_of_sight")) {
+        return None;
+    }
     let is_open = matches!(update.stage, Stage::Merged | Stage::Rolling)
         && update.settling.hold.is_none()
         && update.settling.reversal.is_none();

@@ -9,6 +9,7 @@ use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
 use super::lease;
 use super::markdown::folded;
+use super::notify::People;
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
@@ -21,6 +22,7 @@ use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verif
 use crate::app::settle::Settled;
 use crate::domain::notice::kind_of;
 use crate::domain::settle::record::Said;
+use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Stage, State, Update};
 use crate::repo::printable;
 use crate::report::clean;
@@ -144,7 +146,8 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
         stop: &stop,
         proposes: false,
     };
-    let settled = settling.settle(witness(false, &stop), &Gathered::default(), &selected);
+    let gathered = Gathered::default();
+    let settled = settling.settle(witness(false, &stop), &gathered, &selected);
     if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
         return Ok(Outcome::Stopped(signal));
     }
@@ -155,9 +158,37 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     for id in &args.updates {
         update(&settled.state, id)?;
     }
-    let shown = shown(&settled, args, &selected);
+    let acts = witness(false, &stop);
+    let people = People { config: &place.config, place: &place, runtime: &runtime, witness: acts.as_ref() };
+    let told = people.tell(&settled.state, gathered.take(), &settled.links);
+    let mut shown = shown(&settled, args, &selected);
+    // What was found out counts, and is shown, whether or not people can be told of it.
+    let untold = match &told {
+        Ok(delivered) => {
+            let failed = delivered.failed.iter();
+            failed.map(|(channel, (_, reason))| format!("not told ({channel}): {reason}")).collect()
+        }
+        Err(error) => vec![format!("not told: {}", crate::app::pass::chain(error.source.as_ref()))],
+    };
+    shown.warnings.extend(untold);
     form::write(global, &shown, || text(&shown))?;
-    Ok(settle::outcome(&settled, true))
+    Ok(match settle::outcome(&settled, true) {
+        // Held by an earlier pass, it is not good all the same.
+        Outcome::Done => held(&shown),
+        outcome => outcome,
+    })
+}
+
+/// How looking at held updates ends.
+fn held(shown: &Shown<'_>) -> Outcome {
+    let held = || shown.updates.iter().map(|shown| shown.update).filter(|update| update.stage == Stage::Held);
+    if held().any(|update| update.settling.verdict == Some(Verdict::Regressed)) {
+        Outcome::Regressed
+    } else if held().next().is_some() {
+        Outcome::Undecided
+    } else {
+        Outcome::Done
+    }
 }
 
 fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &str) -> bool) -> Shown<'a> {
@@ -198,6 +229,7 @@ fn text(shown: &Shown<'_>) -> String {
     }
     for ShownUpdate { update, waiting, evidence } in &shown.updates {
         let stage = match update.stage {
+            Stage::Merged | Stage::Rolling if is_reverted(update) => "reverted, not seen healthy again yet",
             Stage::Merged | Stage::Rolling => "not decided yet",
             Stage::Verified => "verified",
             Stage::Reverted => "reverted",
@@ -231,6 +263,10 @@ fn text(shown: &Shown<'_>) -> String {
         .map(|line| line.split('\n').map(|part| printable(part).into_owned()).collect::<Vec<_>>().join("\n"))
         .collect();
     printable.join("\n") + "\n"
+}
+
+fn is_reverted(update: &Update) -> bool {
+    update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some())
 }
 
 /// Adds a text in lines of the usual width.

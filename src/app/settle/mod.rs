@@ -88,6 +88,8 @@ pub struct Settled {
     pub unfit: Option<Unfit>,
     /// What did not go well and kept nothing from going on, such as a commit status that the forge refused.
     pub warnings: Vec<String>,
+    /// Pages of pull requests, by number.
+    pub links: BTreeMap<u64, String>,
     /// Why the cluster was not seen.
     pub blind: Option<String>,
     /// Why the recording is not whole.

@@ -144,7 +144,9 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             longhorn: vec!["it does not answer".to_owned()],
         };
         let sees = look.as_ref().is_some_and(Look::sees);
+        let pulls = world.pulls.into_iter().filter(|pull| !pull.url.is_empty());
         Settled {
+            links: pulls.map(|pull| (pull.number, pull.url)).collect(),
             state: world.state,
             effects,
             found,

@@ -13,7 +13,7 @@ use super::trace::Trace;
 use crate::app::detect::DetectRequest;
 use crate::app::effects::Stopped;
 use crate::app::named;
-use crate::app::notify::{self, Delivered, Event, Gathered, Kind, Telling};
+use crate::app::notify::{self, Delivered, Event, Gathered, Kind};
 use crate::app::pass::chain;
 use crate::app::plan::{self, Planning};
 use crate::app::rules::rules_of;
@@ -88,7 +88,11 @@ pub(super) fn go(
     let access = args.facts.access().filter(|_| !args.dry_run);
     let turn = trace.time("lease", || lease::take(access.as_ref()))?;
     if let Some(text) = turn.of_another() {
-        tracing::warn!("{text}");
+        // What was asked for and is not done is told with `--quiet`, too.
+        match global.quiet {
+            true => tracing::error!("{text}"),
+            false => tracing::warn!("{text}"),
+        }
         return Ok(Outcome::NotItsTurn);
     }
     let stop = &turn.stop(stop);
@@ -316,17 +320,10 @@ impl<'a> At<'a> {
                 (store.load()?.state, BTreeMap::new())
             }
         };
-        let (channels, _) = crate::cli::notify::channels(config, place)?;
         let witness = witness(self.args.dry_run, self.stop);
-        let telling = Telling {
-            config: &config.notifications,
-            messenger: &channels,
-            store: &store,
-            witness: witness.as_ref(),
-            runtime: self.runtime,
-            now,
-        };
-        telling.tell(&state, events, &links).map_err(CommandError::failed)
+        let people =
+            crate::cli::notify::People { config, place, runtime: self.runtime, witness: witness.as_ref() };
+        people.tell(&state, events, &links)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::domain::message::neutral;
 use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::report::{Entry, Report, Status};
-use crate::domain::state::{Update, UpdateStatus};
+use crate::domain::state::{Stage, Update, UpdateStatus};
 use crate::repo::printable;
 use crate::report::clean;
 use crate::report::plan::{PlanFormat, render};
@@ -225,6 +225,9 @@ fn headline(passed: &Passed, verb: &str) -> String {
     match (done.effects.len(), done.kill_switch) {
         (0, Some(_)) => "Nothing done.".to_owned(),
         (0, None) if unresolved(done) > 0 || !done.found.is_empty() => "Nothing done.".to_owned(),
+        (0, None) if under_way(done).any(|update| update.stage == Stage::Held) => {
+            "Nothing done: what is held waits for a person.".to_owned()
+        }
         (0, None) => "Nothing to do.".to_owned(),
         (1, _) => format!("{verb} 1 thing:"),
         (count, _) => format!("{verb} {count} things:"),
@@ -261,7 +264,8 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     }
     for update in open {
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
-        lines.put(2, &format!("{} {} → {}{number}", update.component, update.from, update.to));
+        let held = if update.stage == Stage::Held { ": held" } else { "" };
+        lines.put(2, &format!("{} {} → {}{number}{held}", update.component, update.from, update.to));
         lines.put(4, &update.update_id);
         let reason = done.waiting.get(&update.update_id).or(update.reason.as_ref());
         if let Some(reason) = reason {
