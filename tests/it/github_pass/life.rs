@@ -23,8 +23,10 @@ fn first_pass_proposes_and_the_second_does_nothing() {
     Did 6 things:
       record: Propose helm/apps/podinfo 6.5.0 -> 6.5.1
       make backup point backup-20261121-100000-11e4fffd of a898475
-      push gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61: helm/apps/podinfo: 6.5.0 -> 6.5.1
-      open a pull request from gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61: helm/apps/podinfo: 6.5.0 -> 6.5.1
+      push gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61: helm/apps/podinfo: 6.5.0
+        -> 6.5.1
+      open a pull request from gitops-updater/helm-apps-podinfo-6.5.1-53ff4b61:
+        helm/apps/podinfo: 6.5.0 -> 6.5.1
       record: Note the pull request of helm/apps/podinfo 6.5.0 -> 6.5.1
       write the dashboard `GitOps updates`
 
@@ -34,8 +36,7 @@ fn first_pass_proposes_and_the_second_does_nothing() {
 
     Waiting (1; `gitops-updater plan` shows all):
       helm/apps/legacy 1.0.0 → 2.0.0
-        in_flight: goes alone, because a revert may do harm, and helm/apps/podinfo
-        6.5.1 is under way
+        a person must ask for it (default)
     ");
     let podinfo = world.open("podinfo");
     let pull = podinfo.pull.clone().unwrap();
@@ -182,8 +183,8 @@ fn chart_that_drops_what_objects_are_stored_as_is_held_and_never_reverted(
     }
     let report = world.pass(NOW);
     assert_eq!(world.pulls(), []);
-    let held = report["plan"]["held"].to_string();
-    assert!(held.contains(lost) && held.contains("things.example.com"), "{held}");
+    let plan = report["plan"].to_string();
+    assert!(plan.contains(lost) && plan.contains("things.example.com"), "{plan}");
     assert!(world.dashboard().body.contains("things.example.com"), "{}", world.dashboard().body);
     // A person who asks for it by name has decided that it is proposed, not that it may be reverted.
     drop(world.run(&["propose", "--component", "helm/apps/podinfo", "--now", NOW]).exited(0));
@@ -214,10 +215,15 @@ fn chart_that_cannot_be_fetched_is_held_until_it_can(
     }
     let report = world.pass(NOW);
     assert_eq!(world.pulls(), []);
-    let held = report["plan"]["held"].as_array().unwrap();
-    let podinfo = held.iter().find(|held| held["component"] == "helm/apps/podinfo").unwrap();
-    assert_eq!((&podinfo["gate"], &podinfo["to"]), (&"fetch".into(), &"6.5.1".into()));
-    assert!(podinfo["reason"].as_str().unwrap().contains(reason), "{podinfo}");
+    // Another chart waits for it, so that it keeps its place on the way; it is told of once.
+    let plan = &report["plan"];
+    assert_eq!(plan.to_string().matches(reason).count(), 1, "{plan}");
+    let mut steps =
+        plan["waves"].as_array().unwrap().iter().flat_map(|wave| wave["steps"].as_array().unwrap());
+    let podinfo = steps.find(|step| step["component"] == "helm/apps/podinfo");
+    let podinfo = podinfo.unwrap_or_else(|| panic!("{plan}"));
+    assert_eq!((&podinfo["next"], &podinfo["to"]), (&false.into(), &"6.5.1".into()));
+    assert!(podinfo["reasons"].to_string().contains("fetch: "), "{podinfo}");
     assert!(world.dashboard().body.contains("fetch"), "{}", world.dashboard().body);
     let text = world.run(&["plan", "--now", NOW]).exited(0);
     assert!(text.stdout.contains("fetch: "), "{text}");

@@ -132,8 +132,8 @@ fn branch_with_a_commit_of_somebody_else_is_left_alone() {
     world.publish("podinfo", &["6.5.0", "6.5.1", "6.5.2"]);
     let report = world.pass(LATER);
     assert!(report["waiting"].to_string().contains("somebody else"), "{}", report["waiting"]);
-    let held = report["plan"]["held"].to_string();
-    assert!(held.contains("somebody has committed to the branch of 6.5.1"), "{held}");
+    let plan = report["plan"].to_string();
+    assert_eq!(plan.matches("somebody has committed to the branch of 6.5.1").count(), 1, "{plan}");
     assert!(world.dashboard().body.contains("somebody has committed"), "{}", world.dashboard().body);
     assert_eq!(world.git().run(["rev-parse", &branch]), mine);
     assert_eq!(world.open("podinfo").pull.unwrap().head_sha, mine);
@@ -304,8 +304,8 @@ fn pull_request_for_another_branch_is_left_alone_until_it_is_for_ours_again() {
     assert_eq!(end(&world), before);
     let waiting = report["waiting"].to_string();
     assert!(waiting.contains("is for the branch `staging` now"), "{waiting}");
-    let held = report["plan"]["held"].to_string();
-    assert!(held.contains("the pull request of 6.5.1 to another branch"), "{held}");
+    let plan = report["plan"].to_string();
+    assert_eq!(plan.matches("the pull request of 6.5.1 to another branch").count(), 1, "{plan}");
     let dashboard = world.dashboard().body;
     assert!(dashboard.contains("is for the branch `staging` now"), "{dashboard}");
     assert_eq!(world.updates(), ["helm/apps/podinfo 6.5.1 proposed"]);
