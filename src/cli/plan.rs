@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::GlobalArgs;
 use super::connection::{ClusterArgs, connect};
-use super::error::{CommandError, Outcome};
+use super::error::{CommandError, ErrorKind, Outcome};
 use super::generate::Looker;
 use super::github_actions::Actions;
 use super::opened::{Opened, ReadArgs, block_on, runtime};
@@ -264,7 +264,11 @@ impl Recorded {
             let workplace = place.open(global).await?;
             let store = workplace.state();
             let loaded = blocking(move || store.load()).await?;
-            let around = if asks { Around::of(&workplace).await } else { Around::default() };
+            let around = match (asks, args.read.rev.is_none()) {
+                (true, _) => Around::of(&workplace).await,
+                (false, true) => Around { switch: workplace.stopped, ..Around::default() },
+                (false, false) => Around::default(),
+            };
             Ok((loaded, around))
         });
         let (mut loaded, around) = match loaded {
@@ -317,14 +321,17 @@ impl Around {
         };
         let (base_branch, switch) = match looked.await {
             Ok((branch, switch)) => (Some(branch), switch),
+            // Who cannot be understood may have meant to stop it.
+            Err(error) if error.kind == ErrorKind::Configuration => (None, Some(KillSwitch::Unreadable)),
             Err(error) => {
                 let reason = error.source;
-                tracing::debug!(%reason, "whether the base branch or the dashboard stops everything is not known");
-                (None, None)
+                let unknown = "whether the base branch or the dashboard stops everything is not known";
+                tracing::warn!(target: EVEN_QUIET, %reason, "{unknown}");
+                (None, workplace.stopped)
             }
         };
         let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
-            tracing::debug!(reason = %error, "what became of pull requests is not known");
+            tracing::warn!(target: EVEN_QUIET, reason = %error, "what became of pull requests is not known");
             Vec::new()
         });
         Self { switch, base_branch, pulls }

@@ -28,11 +28,18 @@ pub(super) fn pulled(config: &Config, global: &GlobalArgs, read_from: KillSwitch
     if config.enabled { by_environment() } else { Some(read_from) }
 }
 
-/// What the configuration that lies in the work tree stops, beside the one that was named.
-pub(super) fn by_work_tree(top: &Path) -> Result<Option<KillSwitch>, CommandError> {
-    let Some(file) = config::find(&[top]) else { return Ok(None) };
-    let enabled = config::load(&file, Some(top))?.enabled;
-    Ok((!enabled).then_some(KillSwitch::WorkTree))
+/// What the configuration that lies in the work tree stops, beside the one that was named. Who cannot be understood may
+/// have meant to stop it; what only reads goes on.
+pub(super) fn by_work_tree(top: &Path) -> Option<KillSwitch> {
+    let file = config::find(&[top])?;
+    match config::load(&file, Some(top)) {
+        Ok(config) => (!config.enabled).then_some(KillSwitch::WorkTree),
+        Err(error) => {
+            let first = CommandError::from(error).details.into_iter().next().unwrap_or_default();
+            tracing::warn!(file = %file.display(), error = first, "cannot read the configuration of the work tree");
+            Some(KillSwitch::UnreadableWorkTree)
+        }
+    }
 }
 
 /// What the environment stops.

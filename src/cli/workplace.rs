@@ -197,7 +197,7 @@ impl PlaceArgs {
             None if global.config.is_none() => switch::by_environment(),
             None => switch::pulled(&config, global, KillSwitch::WorkTree),
             Some(folder) => match switch::pulled(&config, global, KillSwitch::WorkTree) {
-                None if global.config.is_some() => switch::by_work_tree(folder)?,
+                None if global.config.is_some() => switch::by_work_tree(folder),
                 stopped => stopped,
             },
         };

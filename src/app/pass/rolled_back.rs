@@ -94,8 +94,16 @@ impl<F: Forge> Run<'_, F> {
     /// Whether a pull request goes back, is over, and left something.
     fn may_be_to_end(&self, pull: &PullRequest) -> bool {
         let left = left_versions(&pull.body);
-        let is_left =
-            |one: &Quarantined| left.iter().any(|(component, version)| is_wish(one, component, version));
+        let runs = |component: &str| {
+            self.survey.subject(component).and_then(|known| known.entry.current_version.as_deref())
+        };
+        // What was merged has nothing to take back, nor what Git does not run any more.
+        let is_left = |one: &Quarantined| {
+            pull.state == PullRequestState::Closed
+                && left.iter().any(|(component, version)| {
+                    is_wish(one, component, version) && runs(component) == Some(version.as_str())
+                })
+        };
         pull.state != PullRequestState::Open
             && !left.is_empty()
             && (self.world.refs.branch(&pull.branch).is_some_and(|head| head.to_string() == pull.head)

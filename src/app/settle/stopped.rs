@@ -9,7 +9,7 @@ use crate::domain::edit::apply;
 use crate::domain::edit::concurrency::{self, Stopping, Wanted};
 use crate::domain::message::Stops;
 use crate::domain::settle::record::RolloutStop;
-use crate::domain::state::Update;
+use crate::domain::state::{Stage, Update};
 use crate::repo::write::{self, CommitInfo, Id};
 
 /// Most commits after a merge that are looked at.
@@ -55,14 +55,15 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(None)
     }
 
-    /// Updates whose rollout a commit stops, and does nothing else.
+    /// Updates under way whose rollout a commit stops, and does nothing else.
     pub(super) fn stopped_updates(
         &self,
         commit: &CommitInfo,
         files: &[String],
     ) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        for update in self.world.state.updates.values() {
+        let is_open = |update: &&Update| matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
+        for update in self.world.state.updates.values().filter(is_open) {
             if self.is_stop_of(update, commit, files)? {
                 found.push(update.update_id.clone());
             }

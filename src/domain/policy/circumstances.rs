@@ -19,6 +19,8 @@ pub enum KillSwitch {
     Unreadable,
     /// `enabled: false` in the configuration that lies in the work tree, committed or not.
     WorkTree,
+    /// The same file cannot be read.
+    UnreadableWorkTree,
     /// `enabled: false` in the configuration of the revision that was asked for.
     Revision,
     /// `enabled: false` in the file that `--config` names.
@@ -34,7 +36,7 @@ impl KillSwitch {
     pub fn by(self) -> &'static str {
         match self {
             Self::BaseBranch | Self::WorkTree | Self::Revision | Self::NamedFile => "enabled",
-            Self::Unreadable => ".gitops-updater.yaml",
+            Self::Unreadable | Self::UnreadableWorkTree => ".gitops-updater.yaml",
             Self::Environment => "GITOPS_UPDATER_DISABLE",
             Self::Dashboard => "gitops-updater/stop",
         }
@@ -45,6 +47,7 @@ impl KillSwitch {
         match self {
             Self::BaseBranch => "`enabled: false` on the base branch",
             Self::Unreadable => "`.gitops-updater.yaml` of the base branch, which cannot be read",
+            Self::UnreadableWorkTree => "`.gitops-updater.yaml` of the work tree, which cannot be read",
             Self::WorkTree => "`enabled: false` in `.gitops-updater.yaml` of the work tree",
             Self::Revision => "`enabled: false` in the revision that is read",
             Self::NamedFile => "`enabled: false` in the file that `--config` names",
@@ -58,6 +61,7 @@ impl KillSwitch {
         match self {
             Self::BaseBranch => "set `enabled: true` on the base branch",
             Self::Unreadable => "mend `.gitops-updater.yaml` of the base branch, which cannot be read,",
+            Self::UnreadableWorkTree => "mend `.gitops-updater.yaml` of the work tree, which cannot be read,",
             Self::WorkTree => "set `enabled: true` in `.gitops-updater.yaml` of the work tree",
             Self::Revision => "set `enabled: true` in the revision that is read",
             Self::NamedFile => "set `enabled: true` in the file that `--config` names",

@@ -288,7 +288,7 @@ fn what_is_proposed_by_facts_stays_so_in_a_run_without_them() {
 #[rstest]
 #[case::is_there(NOW, OLD, true, 10)]
 #[case::not_there_yet(NOW, "v1.33.3+k3s1", true, 0)]
-#[case::node_is_cordoned(NOW, OLD, false, 0)]
+#[case::node_is_cordoned_and_nobody_replaces_it(NOW, OLD, false, 11)]
 #[case::facts_are_too_old("2026-11-01T10:00:00Z", OLD, true, 11)]
 fn exit_code_of_a_cluster_that_is_behind_git_is_that_of_what_goes_on(
     #[case] taken_at: &str,

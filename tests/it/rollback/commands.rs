@@ -249,18 +249,27 @@ fn kill_switch_is_told_by_all_commands_where_it_was_pulled() {
     let named = tempfile::tempdir().unwrap();
     let on = named.path().join("on.yaml");
     std::fs::write(&on, "limits: {per_hour: 9}\n").unwrap();
-    for command in [&["status", &dir][..], &["run", &dir, "--offline"]] {
-        let told = Sandbox::empty().run(command.iter().copied().chain([
-            "--now",
-            LATER,
-            "--config",
-            on.to_str().unwrap(),
-        ]));
-        let said = told.said().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(
-            said.contains("set `enabled: true` in `.gitops-updater.yaml` of the work tree"),
-            "{command:?}: {told}"
-        );
+    for (text, undo) in [
+        ("enabled: false\n", "set `enabled: true` in `.gitops-updater.yaml` of the work tree"),
+        // Who cannot be understood may have meant to stop it; what only reads goes on.
+        ("enabled: [false\n", "mend `.gitops-updater.yaml` of the work tree, which cannot be read"),
+    ] {
+        world.git.write(".gitops-updater.yaml", text);
+        for command in [
+            &["status", &dir][..],
+            &["run", &dir, "--offline"],
+            &["plan", &dir],
+            &["plan", &dir, "--offline"],
+        ] {
+            let told = Sandbox::empty().run(command.iter().copied().chain([
+                "--now",
+                LATER,
+                "--config",
+                on.to_str().unwrap(),
+            ]));
+            let said = told.said().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(undo), "{command:?}: {told}");
+        }
     }
     std::fs::remove_file(world.dir().join(".gitops-updater.yaml")).unwrap();
     let folder = tempfile::tempdir().unwrap();
