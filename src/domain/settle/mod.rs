@@ -21,6 +21,7 @@ mod readiness;
 pub mod record;
 pub mod recording;
 pub mod redact;
+pub mod reversal;
 mod rollout;
 mod safety;
 pub mod settings;

@@ -11,7 +11,8 @@ use super::world::{LATER, NOW, TOKEN, World};
 #[track_caller]
 fn says(world: &World, words: &[&str]) {
     let output = world.run(&["run", "--now", NOW]).exited(1);
-    let text = output.to_string();
+    // Wherever a line ends.
+    let text = output.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     for word in words {
         assert!(text.contains(word), "`{word}` is missing: {output}");
     }
