@@ -18,7 +18,8 @@ use super::updates::update;
 use super::workplace::{PlaceArgs, Workplace, blocking};
 use super::{GlobalArgs, environment};
 use crate::app::effects::Witness;
-use crate::app::notify::{self, Delivered, Event, Telling};
+use crate::app::notify::{self, Delivered, Event, Kind, Telling};
+use crate::app::pass::{Failure, chain};
 use crate::config::{self, Config, Secret};
 use crate::domain::notice::Acknowledged;
 use crate::domain::state::{Stage, State};
@@ -249,6 +250,33 @@ pub(super) fn acknowledge(args: &AcknowledgeArgs, global: &GlobalArgs) -> Result
         };
         form::write(global, &shown, text)
     })
+}
+
+/// What failed for single updates, but for what `events` tell already by an event of its own.
+pub(super) fn of_failures(failures: &[Failure], events: &[Event], now: Timestamp) -> Vec<Event> {
+    let is_told = |component: &str| {
+        let of_it =
+            |event: &&Event| event.subject.as_ref().is_some_and(|subject| subject.component == component);
+        events.iter().filter(of_it).any(|event| matches!(event.kind, Kind::BackupFailed | Kind::RevertFailed))
+    };
+    let untold = failures.iter().filter(|failed| !is_told(&failed.component));
+    let event = |failed: &Failure| {
+        let said = format!("{}: {}", failed.component, chain(&failed.error));
+        failure(&failed.component, said, failed.error.hint(), now)
+    };
+    untold.map(event).collect()
+}
+
+/// A pass failed as a whole.
+pub(super) fn of_error(error: &CommandError, now: Timestamp) -> Event {
+    let said = format!("a pass failed: {}", chain(error.source.as_ref()));
+    failure("pass", said, error.hints.first().cloned(), now)
+}
+
+fn failure(name: &str, said: String, hint: Option<String>, now: Timestamp) -> Event {
+    // The same failure again the same day is no news.
+    let day = now.strftime("%Y-%m-%d");
+    Event::new(Kind::BotFailed, &format!("{name}/{day}"), said, now).then(hint)
 }
 
 /// The people that a pass tells of what became of updates.

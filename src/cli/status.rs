@@ -102,11 +102,17 @@ impl Around {
         });
         let looked = async {
             let (branch, base, _) = super::backup::base(workplace).await?;
-            let foreign = foreign(workplace, loaded, base).await?;
-            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?, foreign))
+            Ok::<_, CommandError>((branch, base, switch::by_anything(workplace, base).await?))
         };
         let (base_branch, switch, foreign) = match looked.await {
-            Ok((branch, switch, foreign)) => (Some(branch), switch, foreign),
+            Ok((branch, base, switch)) => {
+                let foreign = foreign(workplace, loaded, base).await.unwrap_or_else(|error| {
+                    let reason = error.source;
+                    tracing::warn!(target: EVEN_QUIET, %reason, "commits of others on branches are not shown");
+                    Vec::new()
+                });
+                (Some(branch), switch, foreign)
+            }
             Err(error) => {
                 tracing::warn!(
                     target: EVEN_QUIET,
@@ -350,7 +356,10 @@ fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
             Verdict::Inconclusive => "inconclusive",
         };
         let of = if said.of_the_way_back { " (after the revert)" } else { "" };
-        lines.extend(why(&format!("verdict: {verdict}{of}, since {}", age_of(said.at, shown.now))));
+        lines.extend(why(&format!(
+            "verdict: {verdict}{of}, since {}; said then:",
+            age_of(said.at, shown.now)
+        )));
         for reason in said.reasons.iter().take(EVIDENCE) {
             let object = reason.object.as_deref().map(|object| format!("{object}: ")).unwrap_or_default();
             lines.extend(why(&format!("- {object}{}", reason.text)));

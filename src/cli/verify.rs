@@ -1,5 +1,7 @@
 //! `verify`: watch merged updates until they are good; say so as a person; or make the verdicts of a recording again.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use super::error::{CommandError, Outcome};
 use super::form::{self, WIDTH};
 use super::lease;
 use super::markdown::folded;
-use super::notify::People;
+use super::notify::{People, of_error, of_failures};
 use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
@@ -90,7 +92,7 @@ struct Shown<'a> {
     effects: Vec<String>,
     /// What another run had done when this one was about to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    already_done: Vec<String>,
+    left_to_others: Vec<String>,
     failures: Vec<String>,
     warnings: Vec<String>,
 }
@@ -154,13 +156,29 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     if settled.is_err() && stop.is_lost() {
         return Err(lease::lost());
     }
-    let settled = settled?;
+    let acts = witness(false, &stop);
+    let people = |config| People { config, place: &place, runtime: &runtime, witness: acts.as_ref() };
+    let mut events = gathered.take();
+    let (settled, config) = match settled {
+        Ok(settled) => settled,
+        Err(error) => {
+            events.push(of_error(&error, place.now()));
+            let told = place
+                .state()
+                .load()
+                .map_err(CommandError::from)
+                .and_then(|loaded| people(&place.config).tell(&loaded.state, events, &BTreeMap::new()));
+            if let Err(untold) = told {
+                tracing::warn!(reason = %untold.source, "nobody is told that it failed");
+            }
+            return Err(error);
+        }
+    };
     for id in &args.updates {
         update(&settled.state, id)?;
     }
-    let acts = witness(false, &stop);
-    let people = People { config: &place.config, place: &place, runtime: &runtime, witness: acts.as_ref() };
-    let told = people.tell(&settled.state, gathered.take(), &settled.links);
+    events.extend(of_failures(&settled.failures, &events, place.now()));
+    let told = people(&config).tell(&settled.state, events, &settled.links);
     let mut shown = shown(&settled, args, &selected);
     // What was found out counts, and is shown, whether or not people can be told of it.
     let untold = match &told {
@@ -173,9 +191,13 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     shown.warnings.extend(untold);
     form::write(global, &shown, || text(&shown))?;
     Ok(match settle::outcome(&settled, true) {
+        worse @ (Outcome::RevertFailed | Outcome::Reverted | Outcome::Regressed) => worse,
         // Held by an earlier pass, it is not good all the same.
-        Outcome::Done => held(&shown),
-        outcome => outcome,
+        outcome => match held(&shown) {
+            Outcome::Regressed => Outcome::Regressed,
+            Outcome::Undecided if outcome == Outcome::Done => Outcome::Undecided,
+            _ => outcome,
+        },
     })
 }
 
@@ -201,13 +223,15 @@ fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &s
     let updates = settled.state.updates.values().filter(is_shown).map(|update| ShownUpdate {
         update,
         waiting: settled.waiting.get(&update.update_id).map(String::as_str),
-        evidence: settled.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last()),
+        evidence: settled.newest.get(&update.update_id).or_else(|| {
+            settled.state.evidence.get(&update.update_id).and_then(|known| known.judgements.last())
+        }),
     });
     Shown {
         schema: "gitops-updater/verify/v1",
         updates: updates.collect(),
         effects: settled.effects.iter().map(ToString::to_string).collect(),
-        already_done: settled.found.iter().map(ToString::to_string).collect(),
+        left_to_others: settled.found.iter().map(ToString::to_string).collect(),
         failures: settled
             .failures
             .iter()
@@ -249,7 +273,7 @@ fn text(shown: &Shown<'_>) -> String {
     }
     for (title, list) in [
         ("Did", &shown.effects),
-        ("Already done by another run", &shown.already_done),
+        ("Left, because others were faster", &shown.left_to_others),
         ("Failed", &shown.failures),
         ("Take note", &shown.warnings),
     ] {

@@ -69,7 +69,20 @@ impl<F: Forge> Run<'_, F> {
         let read = id(self.survey.report.update_report.repository.revision.as_deref());
         let Some((merge, read)) = id(update.merge_commit.as_deref()).zip(read) else { return false };
         let is_out = || -> Result<bool, Error> {
-            Ok(self.pass.git.is_ancestor(merge, read)? && self.has_gone(update, merge, read)?)
+            if !self.pass.git.is_ancestor(merge, read)? {
+                return Ok(false);
+            }
+            match self.has_gone(update, merge, read)? {
+                Some(has_gone) => Ok(has_gone),
+                // A generated file, or one that was written anew: what has the name of the component stands there still.
+                None => {
+                    let paths = self.paths_of(update)?;
+                    let subject = self.survey.subject(&update.component);
+                    let pins = subject.into_iter().flat_map(|subject| &subject.component.pins);
+                    let mut applied = pins.filter(|pin| pin.applied).peekable();
+                    Ok(applied.peek().is_some() && applied.all(|pin| paths.contains(&pin.file)))
+                }
+            }
         };
         is_out().unwrap_or_else(|error| {
             tracing::debug!(update = update.update_id, reason = %error, "cannot tell whether it is still in");

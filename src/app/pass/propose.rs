@@ -3,7 +3,7 @@
 //! The record comes first, so that of two runs one wins and the other goes on with the winner's ids; the commit is the
 //! same whoever makes it, because its time is that of the record. Whatever is there already is not done again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::act::{complete, phase_of};
 use super::{Error, Run};
@@ -343,10 +343,20 @@ fn found<'s>(state: &'s State, step: &Step) -> Option<&'s Update> {
 
 /// The campaign that is under way, or a new one; its order is that of the newest plan.
 fn campaign(state: &mut State, order: &[String], requires: &Requirements, now: jiff::Timestamp) -> String {
+    let is_verified = |update: &&Update| update.stage == Stage::Verified;
+    let verified: BTreeSet<String> = state
+        .updates
+        .values()
+        .filter(is_verified)
+        .map(|update| format!("{}@{}", update.component, update.to))
+        .collect();
     let open = state.campaigns.values_mut().find(|campaign| campaign.status == UpdateStatus::InProgress);
     if let Some(campaign) = open {
         campaign.order = order.to_vec();
         before::remember(&mut campaign.requires, requires);
+        before::forget(&mut campaign.requires, |id| {
+            verified.contains(id) || order.iter().any(|step| step == id)
+        });
         return campaign.campaign_id.clone();
     }
     let campaign_id = fresh_id("campaign", now, |id| state.campaigns.contains_key(id));

@@ -348,7 +348,6 @@ impl<F: Forge> Run<'_, F> {
     }
 }
 
-/// A body without the line that says when it was written, which is no reason to write it again.
 /// Why the plan puts `other` after `step`; `None` where it does not.
 fn why_after<'p>(planned: &'p Planned, other: &Step, step: &Step) -> Option<&'p str> {
     let of_component = planned.requires.get(&other.component).into_iter().flatten();
@@ -356,6 +355,7 @@ fn why_after<'p>(planned: &'p Planned, other: &Step, step: &Step) -> Option<&'p 
     own.find_map(|required| required.first.get(&step.id)).map(String::as_str)
 }
 
+/// A body without the line that says when it was written, which is no reason to write it again.
 fn without_time(body: &str) -> Vec<&str> {
     body.lines().filter(|line| !line.contains(" UTC")).map(str::trim_end).collect()
 }

@@ -74,7 +74,7 @@ impl<'a, F: Forge> UnderWay<'a, F> {
         match &came {
             Came::Done(_) => self.effects.push(effect),
             Came::Found(_) => {
-                tracing::info!(effect = %effect, "already done by another run");
+                tracing::info!(effect = %effect, "left, because others were faster");
                 self.found.push(effect);
             }
         }

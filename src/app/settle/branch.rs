@@ -125,14 +125,18 @@ impl<F: Forge> UnderWay<'_, F> {
         Ok(OnBranch::Landed { landed, paths, changed })
     }
 
-    /// Whether a commit has other versions where an update put its own; `false` where that cannot be told.
-    pub(in crate::app) fn has_gone(&self, update: &Update, merge: Id, at: Id) -> Result<bool, Error> {
-        let Some(landed) = self.landed(update, merge)? else { return Ok(false) };
+    /// Whether a commit has other versions where an update put its own; `None` where that cannot be told.
+    pub(in crate::app) fn has_gone(&self, update: &Update, merge: Id, at: Id) -> Result<Option<bool>, Error> {
+        let Some(landed) = self.landed(update, merge)? else { return Ok(None) };
         let paths = self.pass.git.landed_paths(landed)?;
         Ok(match self.pass.git.standing(landed, at)? {
-            Standing::Untouched => false,
-            Standing::Reverted => true,
-            Standing::Changed(_) => matches!(self.pins(landed, &paths, at)?, Stands::Old | Stands::Other),
+            Standing::Untouched => Some(false),
+            Standing::Reverted => Some(true),
+            Standing::Changed(_) => match self.pins(landed, &paths, at)? {
+                Stands::Old | Stands::Other => Some(true),
+                Stands::New => Some(false),
+                Stands::Unclear => None,
+            },
         })
     }
 
@@ -174,7 +178,7 @@ impl<F: Forge> UnderWay<'_, F> {
     }
 
     /// Files that an update changed, as far as its merge tells.
-    pub(super) fn paths_of(&self, update: &Update) -> Result<Vec<String>, Error> {
+    pub(in crate::app) fn paths_of(&self, update: &Update) -> Result<Vec<String>, Error> {
         let git = &self.pass.git;
         let merge = update.merge_commit.as_deref().and_then(|text| text.parse::<Id>().ok());
         let Some(merge) = merge.filter(|merge| git.has(*merge)) else { return Ok(Vec::new()) };

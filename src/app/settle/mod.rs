@@ -39,6 +39,7 @@ use crate::domain::settle::health;
 use crate::domain::settle::health::HealthSettings;
 use crate::domain::settle::judge::Checks;
 use crate::domain::settle::memory::Baseline;
+use crate::domain::settle::record::Said;
 use crate::domain::settle::settings::Settings;
 use crate::domain::state::State;
 use crate::repo::write::Id;
@@ -82,6 +83,8 @@ pub struct Settled {
     pub failures: Vec<Failure>,
     /// The updates that were looked at, by id, and what became of them.
     pub outcomes: BTreeMap<String, Outcome>,
+    /// What was to be said at the end of those that are waited for, by id.
+    pub newest: BTreeMap<String, Said>,
     /// What is wrong in the cluster now, where it was seen.
     pub baseline: Option<Baseline>,
     /// Why nothing may be merged as the cluster is; `None` where there is no way to it.
@@ -183,6 +186,7 @@ impl<F: Forge> Pass<'_, F> {
             run,
             settle,
             outcomes: BTreeMap::new(),
+            newest: BTreeMap::new(),
             acted: BTreeMap::new(),
             followed: BTreeMap::new(),
             told: BTreeSet::new(),

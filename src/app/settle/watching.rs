@@ -20,7 +20,8 @@ use crate::domain::backup::Saved;
 use crate::domain::rule::health::{health_for, runbook_for};
 use crate::domain::settle::health::{HealthSettings, Moves, prechecks};
 use crate::domain::settle::line::{Merged, Moment};
-use crate::domain::settle::verdict::{Action, Verdict};
+use crate::domain::settle::record::Said;
+use crate::domain::settle::verdict::{Action, Judgement, Verdict};
 use crate::domain::settle::world;
 use crate::domain::state::Stage;
 
@@ -44,6 +45,8 @@ pub(super) struct Watching<'a, 'p, F, C> {
     pub(super) run: UnderWay<'p, F>,
     pub(super) settle: &'a Settle<'a, C>,
     pub(super) outcomes: BTreeMap<String, Outcome>,
+    /// What is to be said of updates that are waited for, at the end.
+    pub(super) newest: BTreeMap<String, Said>,
     /// What was said of each update when it was acted upon last.
     pub(super) acted: BTreeMap<String, (Verdict, Action, String)>,
     /// Updates that the judge is asked of, by the id that it knows them by.
@@ -128,7 +131,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             }
         }
         look.ends();
-        self.tell_how_it_is(&look)?;
+        self.look_how_it_is(&look);
         self.remember(&look, SignedDuration::ZERO)?;
         self.remove_volumes()?;
         self.tell_all()?;
@@ -154,6 +157,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             failures,
             warnings,
             outcomes: self.outcomes,
+            newest: self.newest,
             baseline: look.as_ref().filter(|_| sees).map(|look| look.judge().baseline()),
             unfit: match &look {
                 Some(look) if sees => Some(unfit(look.judge().world())),
@@ -240,20 +244,18 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         self.tell(&decision.update)
     }
 
-    /// What is waited for is not what was waited for when that was said first.
-    fn tell_how_it_is(&mut self, look: &Look<'_>) -> Result<(), Error> {
-        for (judged, follow) in self.followed.clone() {
-            let Some(judgement) = look.judge().opinion(&judged).filter(|said| said.action == Action::Wait)
-            else {
+    /// What is waited for is not what was waited for when that was said first. It is no news for the record.
+    fn look_how_it_is(&mut self, look: &Look<'_>) {
+        for (judged, follow) in self.followed.iter().filter(|(_, follow)| !follow.attended) {
+            let waits = |said: &Judgement| said.action == Action::Wait;
+            let Some(judgement) = look.judge().opinion(judged).filter(waits) else { continue };
+            if !matches!(self.acted.get(judged), Some((_, Action::Wait, _))) {
                 continue;
-            };
-            let is_waiting = matches!(self.acted.get(&judged), Some((_, Action::Wait, _)));
-            if is_waiting && !follow.attended {
-                let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, look.wall());
-                self.run.go_on(&decision)?;
             }
+            let decision = Decision::of(&judgement, &follow.update, follow.of_the_way_back, look.wall());
+            self.run.waiting.insert(follow.update.clone(), decision.why());
+            self.newest.insert(follow.update.clone(), decision.said());
         }
-        Ok(())
     }
 
     /// Tries what was chosen to be tried before a revert, or waits for it to help; `true` = the revert waits.

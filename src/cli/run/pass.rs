@@ -13,13 +13,14 @@ use super::trace::Trace;
 use crate::app::detect::DetectRequest;
 use crate::app::effects::Stopped;
 use crate::app::named;
-use crate::app::notify::{self, Delivered, Event, Gathered, Kind};
-use crate::app::pass::chain;
+use crate::app::notify::{self, Delivered, Event, Gathered};
+
 use crate::app::plan::{self, Planning};
 use crate::app::rules::rules_of;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::generate::Looker;
 use crate::cli::lease;
+use crate::cli::notify::{People, of_error, of_failures};
 use crate::cli::opened::{CacheArgs, configuration, configuration_of_base};
 use crate::cli::plan::{FactsArgs, Known};
 use crate::cli::progress::Bar;
@@ -176,7 +177,7 @@ impl<'a> At<'a> {
             proposes: true,
         };
         // Which updates there are does not depend on what is proposed now: every one of them is settled.
-        let settled = trace
+        let (settled, _) = trace
             .time("settle", || settling.settle(witness(args.dry_run, self.stop), gathered, &|_, _| true))?;
         let known = runtime.block_on(args.facts.load_from(&seen, place.now()))?;
         let first = self.ingredients(&place.config, gathered, &seen)?;
@@ -282,47 +283,20 @@ impl<'a> At<'a> {
         }
         let mut events = gathered;
         let store = place.state();
-        let day = now.strftime("%Y-%m-%d").to_string();
-        let failure = |name: &str, said: String, hint: Option<String>| {
-            // The same failure again the same day is no news.
-            Event::new(Kind::BotFailed, &format!("{name}/{day}"), said, now).then(hint)
-        };
         let (state, links) = match passed {
             Ok(passed) => {
                 let announced = |id: &str, kind: &str| config.settings_for(id, kind).notifications.value;
                 events.extend(notify::found_by(&passed.report, &announced, now));
-                // What failed in a way that has an event of its own is told by that.
-                let is_told = |component: &str| {
-                    let of_it = |event: &&Event| {
-                        event.subject.as_ref().is_some_and(|subject| subject.component == component)
-                    };
-                    events
-                        .iter()
-                        .filter(of_it)
-                        .any(|event| matches!(event.kind, Kind::BackupFailed | Kind::RevertFailed))
-                };
-                let told: BTreeSet<String> = passed
-                    .done
-                    .failures
-                    .iter()
-                    .map(|failed| failed.component.clone())
-                    .filter(|component| is_told(component))
-                    .collect();
-                for failed in passed.done.failures.iter().filter(|failed| !told.contains(&failed.component)) {
-                    let said = format!("{}: {}", failed.component, chain(&failed.error));
-                    events.push(failure(&failed.component, said, failed.error.hint()));
-                }
+                events.extend(of_failures(&passed.done.failures, &events, now));
                 (passed.done.state.clone(), passed.done.links.clone())
             }
             Err(error) => {
-                let said = format!("a pass failed: {}", chain(error.source.as_ref()));
-                events.push(failure("pass", said, error.hints.first().cloned()));
+                events.push(of_error(error, now));
                 (store.load()?.state, BTreeMap::new())
             }
         };
         let witness = witness(self.args.dry_run, self.stop);
-        let people =
-            crate::cli::notify::People { config, place, runtime: self.runtime, witness: witness.as_ref() };
+        let people = People { config, place, runtime: self.runtime, witness: witness.as_ref() };
         people.tell(&state, events, &links)
     }
 }

@@ -69,7 +69,7 @@ struct RunReport<'a> {
     effects: Vec<String>,
     /// What another run had done when this one was about to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    already_done: Vec<String>,
+    left_to_others: Vec<String>,
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
@@ -139,7 +139,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
         dry_run,
         stopped_by: done.kill_switch.map(KillSwitch::by),
         effects: done.effects.iter().map(ToString::to_string).collect(),
-        already_done: done.found.iter().map(ToString::to_string).collect(),
+        left_to_others: done.found.iter().map(ToString::to_string).collect(),
         updates: under_way(done).collect(),
         waiting: &done.waiting,
         failures: done
@@ -225,13 +225,18 @@ fn headline(passed: &Passed, verb: &str) -> String {
     match (done.effects.len(), done.kill_switch) {
         (0, Some(_)) => "Nothing done.".to_owned(),
         (0, None) if unresolved(done) > 0 || !done.found.is_empty() => "Nothing done.".to_owned(),
-        (0, None) if under_way(done).any(|update| update.stage == Stage::Held) => {
+        (0, None) if under_way(done).any(waits_for_a_person) => {
             "Nothing done: what is held waits for a person.".to_owned()
         }
         (0, None) => "Nothing to do.".to_owned(),
         (1, _) => format!("{verb} 1 thing:"),
         (count, _) => format!("{verb} {count} things:"),
     }
+}
+
+/// It is held, and that does not end by itself.
+fn waits_for_a_person(update: &Update) -> bool {
+    update.stage == Stage::Held && update.settling.hold.as_ref().is_none_or(|hold| !hold.clears_itself)
 }
 
 fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
@@ -245,7 +250,7 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
         lines.entry(2, &effect.to_string());
     }
     if !done.found.is_empty() {
-        lines.put(0, &format!("Already done by another run ({}):", done.found.len()));
+        lines.put(0, &format!("Left, because others were faster ({}):", done.found.len()));
     }
     for effect in &done.found {
         lines.entry(2, &effect.to_string());
@@ -380,7 +385,7 @@ fn markdown(
         text.push_str("Nothing.\n");
     }
     let effects = done.effects.iter().map(ToString::to_string);
-    let found = done.found.iter().map(|effect| format!("already done by another run: {effect}"));
+    let found = done.found.iter().map(|effect| format!("left, because others were faster: {effect}"));
     for effect in effects.chain(found) {
         let line = format!("- {}\n", neutral::prose(&effect, 400));
         if text.len() + line.len() > limit / 4 {

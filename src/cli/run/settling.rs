@@ -11,6 +11,7 @@ use crate::cli::opened::{configuration, configuration_of_base};
 use crate::cli::settle::{self, Seen, SettleArgs};
 use crate::cli::stop::Stop;
 use crate::cli::workplace::Workplace;
+use crate::config::Config;
 use crate::repo;
 use crate::repo::write::Id;
 
@@ -27,13 +28,14 @@ pub(in crate::cli) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// Settles what was merged and is selected, by update id and component.
+    /// Settles what was merged and is selected, by update id and component; returns the configuration of the base branch,
+    /// too.
     pub(in crate::cli) fn settle(
         &self,
         witness: Box<dyn Witness + '_>,
         gathered: &Gathered,
         selected: &dyn Fn(&str, &str) -> bool,
-    ) -> Result<Settled, CommandError> {
+    ) -> Result<(Settled, Config), CommandError> {
         let Self { args, global, place, runtime, seen, stop, proposes } = *self;
         let path = place.path.as_path();
         let first = Ingredients::bare(place, runtime, &place.config, witness, gathered, seen)?;
@@ -46,7 +48,10 @@ impl Settling<'_> {
         let (registry, _) = rules_of(&repository);
         ingredients.trials = settle::trier(&config, seen, registry.rules(), place.clock)?;
         let pass = ingredients.pass(&Nothing);
-        args.settle(&pass, world, seen, stop, &settle::Which { selected, rules: registry.rules(), proposes })
+        let which = settle::Which { selected, rules: registry.rules(), proposes };
+        let settled = args.settle(&pass, world, seen, stop, &which)?;
+        drop(ingredients);
+        Ok((settled, config))
     }
 }
 

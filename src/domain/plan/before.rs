@@ -37,6 +37,17 @@ pub fn remember(known: &mut Requirements, planned: &Requirements) {
     }
 }
 
+/// Drops steps that neither are planned any more nor were taken, such as those to a version that a newer one replaced.
+pub fn forget(known: &mut Requirements, matters: impl Fn(&str) -> bool) {
+    for steps in known.values_mut() {
+        for step in steps.iter_mut() {
+            step.first.retain(|id, _| matters(id));
+        }
+        steps.retain(|step| !step.first.is_empty());
+    }
+    known.retain(|_, steps| !steps.is_empty());
+}
+
 /// Ids of the steps that the step of `component` was planned to come after and that are done, and why. What one of them
 /// came after itself is not told again.
 ///
@@ -147,6 +158,15 @@ mod tests {
         let found = needed(&[&known], "longhorn", "1.3", "1.4.1", |_| true);
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), ["k3s@1.25", "longhorn-crd@1.4.1"]);
         assert_eq!(found["k3s@1.25"], "longhorn 1.4 needs kubernetes >=1.25");
+    }
+
+    #[test]
+    fn what_neither_is_planned_nor_was_taken_is_forgotten() {
+        let mut known = known();
+        forget(&mut known, |id| id == "k3s@1.25");
+        assert_eq!(known.keys().collect::<Vec<_>>(), ["longhorn"]);
+        assert_eq!(known["longhorn"].len(), 1);
+        assert_eq!(known["longhorn"][0].to, "1.4");
     }
 
     #[test]

@@ -40,7 +40,11 @@ impl PlanReport {
         self.held = Vec::new();
         for other in others {
             match first.iter_mut().find(|one| one.component == other.component) {
-                Some(one) => one.reason.extend(other.to.map(|to| format!("; {to} comes after it"))),
+                Some(one) => one.reason.extend(
+                    other
+                        .to
+                        .map(|to| format!("; {to} comes after it, held by {}: {}", other.gate, other.reason)),
+                ),
                 None => self.held.push(other),
             }
         }

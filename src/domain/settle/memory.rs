@@ -171,12 +171,15 @@ pub struct Baseline {
 
 impl Baseline {
     /// Whether what is wrong now could have been seen then, too. Where it could not, nobody knows whether it is new; nor
-    /// where its subject was on its way to something, and had not got there.
+    /// where its subject was on its way to something, and had not got there, or waited for another object.
     pub fn could_see(&self, finding: &Finding) -> bool {
         let of_pods = finding.category == Category::Applications && self.not_observed.contains("Pod");
         let was_moving = || {
             let mut old = self.findings.iter().filter(|old| old.subject == finding.subject);
-            old.any(|old| old.check == ROLLOUT && old.severity == Severity::Notice)
+            old.any(|old| {
+                old.check == ROLLOUT && old.severity == Severity::Notice
+                    || is_in_progress(&old.reason) && !is_in_progress(&finding.reason)
+            })
         };
         !of_pods && !self.not_observed.contains(&finding.subject.kind) && !was_moving()
     }
@@ -186,9 +189,11 @@ impl Baseline {
         !self.not_observed.is_subset(&other.not_observed)
     }
 
-    /// Whether a finding is new: nothing was wrong with its subject, or it was less bad.
+    /// Whether a finding is new: nothing was wrong with its subject, or it was less bad. What was in progress, or waited,
+    /// for too long already explains that it still does, and no failure.
     pub fn is_new(&self, finding: &Finding) -> bool {
-        let is_old = |old: &Finding| old.severity >= finding.severity && !is_in_progress(&old.reason);
+        let explains = |old: &Finding| !is_in_progress(&old.reason) || is_in_progress(&finding.reason);
+        let is_old = |old: &Finding| old.severity >= finding.severity && explains(old);
         !self.findings.iter().any(|old| old.subject == finding.subject && is_old(old))
     }
 

@@ -203,3 +203,23 @@ fn how_to_accept_an_update_is_told_once_when_its_record_was_rebuilt() {
         assert_eq!(output.matches("gitops-updater verify --accept").count(), 1, "{output}");
     }
 }
+
+/// What stops every pass is known to the plan, also where it asks nobody, and where nobody can say what was meant.
+#[test]
+fn plan_knows_what_the_work_tree_stops() {
+    let sandbox = super::begun();
+    let plan = |more: &[&str]| {
+        let arguments = ["plan", "--config", "../mirror.yaml", "--quiet", "--now", "2026-11-21T12:00:00Z"];
+        let told = sandbox.run(arguments.iter().chain(more).copied()).exited(0);
+        told.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(!plan(&[]).contains("kill switch") && !plan(&[]).contains("everything is stopped"));
+    for (text, undo) in [
+        ("enabled: false\n", "set `enabled: true` in `.gitops-updater.yaml` of the work tree to go on"),
+        ("enabled: [false\n", "mend `.gitops-updater.yaml` of the work tree, which cannot be read, to go on"),
+    ] {
+        sandbox.write(".gitops-updater.yaml", text);
+        let told = plan(&[]);
+        assert!(told.contains(undo) && told.contains(": 0 can be proposed now"), "{told}");
+    }
+}

@@ -95,3 +95,16 @@ fn older_version_in_place_of_the_verified_one_is_a_going_back() {
         quarantine(&world)
     );
 }
+
+/// Nothing of the line that the update wrote is there to be compared, as in files that programs generate.
+#[test]
+fn file_that_is_written_anew_with_the_older_version_is_a_going_back() {
+    let world = updated();
+    let text = world.git.run(["show", "main:podinfo.yaml"]);
+    let anew = text.replace("version: 6.5.1 # kept", "'version': '6.5.0'");
+    assert_ne!(anew, text);
+    world.git.write("podinfo.yaml", anew + "\n").commit_all("Write it anew");
+    world.at(AFTER);
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(quarantine(&world).contains("6.5.1"), "{}", quarantine(&world));
+}

@@ -101,3 +101,27 @@ fn baseline_tells_what_moves_from_what_fails() {
     judge.check_by(Box::new(|_| vec![finding("Deployment", ROLLOUT, Severity::Failing, "Unavailable")]));
     assert_eq!(judge.baseline().findings[0].severity, Severity::Failing);
 }
+
+/// What had waited for too long before the merge, and still does, is nothing new; what came of it is what nobody can lay
+/// to anybody.
+#[rstest]
+#[case::still_waits("SourceNotReady", "SourceNotReady", Action::Complete)]
+#[case::still_in_progress("Progressing", "Progressing", Action::Complete)]
+#[case::failed_since("Progressing", "BuildFailed", Action::Hold)]
+#[case::waited_and_failed_since("SourceNotReady", "InstallFailed", Action::Hold)]
+#[case::failed_before("BuildFailed", "BuildFailed", Action::Complete)]
+#[case::was_well("", "BuildFailed", Action::Revert)]
+fn what_waited_for_long_is_known(#[case] before: &str, #[case] after: &str, #[case] expected: Action) {
+    let failing = |reason: &str| match reason {
+        "" => Vec::new(),
+        reason => vec![finding("Kustomization", "flux_ready", Severity::Failing, reason)],
+    };
+    let mut judge = judge(with_baseline(failing(before)));
+    let now = failing(after);
+    judge.check_by(Box::new(move |_| now.clone()));
+    added(&mut judge, &kustomization(MERGE));
+    added(&mut judge, &deployment(2, true));
+    let mut said = merge(&mut judge);
+    said.extend(judge.advance(Moment(10_000_000)));
+    assert_eq!(said.last().unwrap().action, expected, "{said:?}");
+}
