@@ -159,3 +159,42 @@ fn history_of_a_repository_without_one_is_empty_in_every_format() {
     assert_eq!(sandbox.run(["report", "--since", "yesterday"]).exit_code, 2);
     assert_eq!(sandbox.run(["report"]).stdout, "0 updates\n");
 }
+
+/// Who ran `verify` alone after a merge was never told of anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_tells_what_no_run_has_told_once() {
+    let fake = FakeChannels::start().await;
+    let (sandbox, output) = run(sandbox(&fake), &["maintenance", "enable", "--reason", "new disks"]).await;
+    assert_eq!(output.exit_code, 0, "{output}");
+    let (sandbox, output) = run(sandbox, &["verify"]).await;
+    assert_eq!(output.exit_code, 0, "{output}");
+    assert_eq!(fake.arrived().len(), 1, "{output}");
+    assert!(fake.arrived()[0].body.to_string().contains("new disks"), "{:?}", fake.arrived()[0].body);
+    // Whoever comes next tells nothing again.
+    let (sandbox, _) = run(sandbox, &["verify"]).await;
+    drop(run(sandbox, &["run", "--offline", "-q"]).await);
+    assert_eq!(fake.arrived().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn channel_that_refuses_is_noted_by_verify() {
+    let fake = FakeChannels::start().await;
+    let (sandbox, _) = run(sandbox(&fake), &["maintenance", "enable"]).await;
+    fake.next(404, None, "no_service");
+    let (_, output) = run(sandbox, &["verify"]).await;
+    assert_eq!(output.exit_code, 0, "{output}");
+    assert!(output.stdout.contains("not told (ops)") && output.stdout.contains("no_service"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failure_of_verify_is_told() {
+    let fake = FakeChannels::start().await;
+    let sandbox = sandbox(&fake);
+    sandbox.write(".gitops-updater.yaml", "forge: {kind: nowhere}\n");
+    sandbox.git().commit_all("Break it");
+    sandbox.write(".gitops-updater.yaml", CONFIG);
+    let (_, output) = run(sandbox, &["verify"]).await;
+    assert_eq!(output.exit_code, 3, "{output}");
+    assert_eq!(fake.arrived().len(), 2, "{output}");
+    assert!(fake.arrived()[0].body.to_string().contains("a pass failed"), "{:?}", fake.arrived()[0].body);
+}

@@ -95,7 +95,7 @@ fn shown(report: &PlanReport) -> (Vec<String>, Vec<String>) {
 #[case::more_comes_after_it(
     &[held("free 1 2", "fetch"), held("free 2 5", "compatibility")],
     &["1: k3s@2", "2: chart@2", "3: user@2", "4: k3s@3"],
-    &["free 1 2: fetch: it is not there; 5 comes after it"]
+    &["free 1 2: fetch: it is not there; 5 comes after it, held by compatibility: it is not there"]
 )]
 #[case::beyond_all_steps(
     &[held("k3s 3 4", "ladder")],
