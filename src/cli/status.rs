@@ -365,10 +365,8 @@ fn judged(update: &Update, shown: &Shown<'_>) -> Vec<String> {
             lines.extend(why(&format!("- {object}{}", reason.text)));
         }
     }
-    let clears_itself = update.settling.hold.as_ref().map(|hold| hold.clears_itself);
-    match clears_itself {
-        Some(true) => lines.extend(why("it goes on when what is missing is seen")),
-        Some(false) | None => {}
+    if update.settling.hold.as_ref().is_some_and(|hold| hold.clears_itself) {
+        lines.extend(why("it goes on when what is missing is seen"));
     }
     lines
 }
