@@ -69,11 +69,17 @@ fn body(texts: &[&str]) {
         base: None,
     };
     let section = Section { title: text(), urgent: false, items: vec![text(), text()], diff: Some(text()) };
-    let neighbour =
-        Neighbour { component: text(), from: text(), to: text(), state: text(), pull_request: None };
+    let neighbour = Neighbour {
+        component: text(),
+        from: text(),
+        to: text(),
+        state: text(),
+        pull_request: None,
+        why: text(),
+    };
     let release = ReleaseNotes { version: text(), released_at: None, url: Some(text()), notes: Some(text()) };
     let verdict = GateVerdict { gate: text(), passed: false, reason: text(), policy_applied: text() };
-    let (name, why, changelog) = (text(), text(), text());
+    let (name, why, changelog, last_way) = (text(), text(), text(), text());
     let templates = Templates::new(Overrides::default()).expect("our own templates are right");
     let written = Proposal {
         marker: &marker,
@@ -93,6 +99,7 @@ fn body(texts: &[&str]) {
         sections: &[section.clone(), Section { urgent: true, ..section }],
         data_backups: &[],
         not_covered: &[],
+        last_way: Some(&last_way),
     }
     .write(&templates)
     .expect("our own templates fit");
