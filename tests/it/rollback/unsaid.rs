@@ -2,6 +2,7 @@
 
 use super::{LATER, quarantine, stage_of, updated};
 use crate::pass::world::World;
+use crate::support::manifests::release;
 
 const AFTER: &str = "2026-11-21T14:00:00Z";
 const IMAGE: &str = "image/ghcr.io/acme/app";
@@ -107,4 +108,26 @@ fn file_that_is_written_anew_with_the_older_version_is_a_going_back() {
     world.at(AFTER);
     assert_eq!(stage_of(&world), "reverted");
     assert!(quarantine(&world).contains("6.5.1"), "{}", quarantine(&world));
+}
+
+/// What was built upon it was merged by the same pass that saw it go.
+#[test]
+fn what_builds_on_a_version_that_was_taken_back_is_not_merged() {
+    let mut world = World::new();
+    world.config = "policy: {verification: merged, settle: 1h, semver_gates: {minor: auto}}\n\
+                    pull_requests: {require_checks: false}\n"
+        .to_owned();
+    let website = release("website", "1.0.0", "  dependsOn: [{name: podinfo}]\n");
+    world.git.write("website.yaml", website).commit_all("It needs podinfo");
+    world.run();
+    merge(&world, "podinfo");
+    world.at("2026-11-21T10:30:00Z");
+    world.at(LATER);
+    assert!(is_open(&world, "website"), "{:?}", world.pulls());
+    world.git.run(["revert", "--no-edit", "-m1", "main"]);
+    let done = world.at(AFTER);
+    assert_eq!(stage_of(&world), "reverted");
+    assert!(is_open(&world, "website"), "{:?}", world.pulls());
+    let said = "`helm/apps/podinfo@6.5.1`, which had to come first, was taken back since";
+    assert!(done.waiting.values().any(|waits| waits.contains(said)), "{:?}", done.waiting);
 }
