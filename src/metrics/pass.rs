@@ -44,12 +44,26 @@ pub struct Numbers {
     pub blocked: BTreeMap<(String, String), u64>,
     /// Updates of the state by kind and stage.
     pub updates: BTreeMap<(String, Stage), u64>,
-    /// Updates that were ever merged, by kind.
-    pub merged: BTreeMap<String, u64>,
+    /// Updates that ever came so far, by kind. The state keeps every update, and what an update has once been it has been
+    /// for good: these never fall.
+    pub ever: Ever,
     /// Failures of this pass by kind.
     pub failures: BTreeMap<String, u64>,
     /// Proposing and merging are stopped: by maintenance, by the kill switch, by too many reverts.
     pub stopped: [bool; 3],
+}
+
+/// How far updates ever came, by kind.
+#[derive(Debug, Clone, Default)]
+pub struct Ever {
+    /// A pull request was to be opened.
+    pub proposed: BTreeMap<String, u64>,
+    /// It was merged.
+    pub merged: BTreeMap<String, u64>,
+    /// It was found to be good, whatever became of it since.
+    pub verified: BTreeMap<String, u64>,
+    /// Its merge was taken back, by the bot or by a person.
+    pub reverted: BTreeMap<String, u64>,
 }
 
 /// What is counted since the program was started.
@@ -102,8 +116,15 @@ impl Numbers {
         }
         for update in state.updates.values() {
             let kind = label(kind_of(&update.component));
-            if update.merged_at.is_some() {
-                count(&mut numbers.merged, kind.clone());
+            for (came, counts) in [
+                (true, &mut numbers.ever.proposed),
+                (update.merged_at.is_some(), &mut numbers.ever.merged),
+                (update.was_verified(), &mut numbers.ever.verified),
+                (update.was_reverted(), &mut numbers.ever.reverted),
+            ] {
+                if came {
+                    count(counts, kind.clone());
+                }
             }
             count(&mut numbers.updates, (kind, update.stage));
         }
@@ -208,33 +229,23 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
         let stage = stage.as_ref().and_then(|stage| stage.as_str()).unwrap_or("unknown");
         page.add(&[("kind", kind), ("stage", stage)], number(*count));
     }
-    // The state remembers every update, so these grow from run to run.
-    let of_stage = |wanted: &[Stage]| {
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((kind, stage), count) in &numbers.updates {
-            if wanted.is_empty() || wanted.contains(stage) {
-                *counts.entry(kind).or_insert(0) += count;
-            }
-        }
-        counts
-    };
-    let merged: BTreeMap<&str, u64> =
-        numbers.merged.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    let Ever { proposed, merged, verified, reverted } = &numbers.ever;
     for (name, help, counts) in [
-        ("gitops_updater_proposed_total", "Updates that were ever proposed.", of_stage(&[])),
+        ("gitops_updater_proposed_total", "Updates that were ever proposed.", proposed),
         ("gitops_updater_merged_total", "Updates that were ever merged.", merged),
-        ("gitops_updater_verified_total", "Updates that were verified.", of_stage(&[Stage::Verified])),
-        ("gitops_updater_reverted_total", "Updates that were reverted.", of_stage(&[Stage::Reverted])),
+        ("gitops_updater_verified_total", "Updates that were ever verified.", verified),
+        ("gitops_updater_reverted_total", "Updates that were ever reverted.", reverted),
     ] {
         page.metric(name, Kind::Counter, help);
         for (kind, count) in counts {
-            page.add(&[("kind", kind)], number(count));
+            page.add(&[("kind", kind)], number(*count));
         }
     }
     page.metric("gitops_updater_held", Kind::Gauge, "Updates that need a person.");
-    page.add(&[("kind", "all")], number(of_stage(&[Stage::Held]).values().sum()));
-    for (kind, count) in of_stage(&[Stage::Held]) {
-        page.add(&[("kind", kind)], number(count));
+    let held = || numbers.updates.iter().filter(|((_, stage), _)| *stage == Stage::Held);
+    page.add(&[("kind", "all")], number(held().map(|(_, count)| count).sum()));
+    for ((kind, _), count) in held() {
+        page.add(&[("kind", kind)], number(*count));
     }
     page.metric("gitops_updater_failures", Kind::Gauge, "Components that the newest pass failed for.");
     page.add(&[("kind", "all")], number(numbers.failures.values().sum()));

@@ -5,10 +5,11 @@ use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use super::{Error, Format, RenderOptions, clean, xml, yaml};
 use crate::domain::history::{Document, Entry};
 use crate::domain::message::neutral;
+use crate::domain::state::Stage;
 
 const TEMPLATE: &str = include_str!("templates/history.html");
 
-const HEADER: [&str; 19] = [
+const HEADER: [&str; 21] = [
     "update_id",
     "campaign",
     "component",
@@ -28,6 +29,8 @@ const HEADER: [&str; 19] = [
     "verdict",
     "verified_by",
     "reason",
+    "reverted_at",
+    "healthy_again_at",
 ];
 
 /// The history in a format.
@@ -91,14 +94,36 @@ fn text(document: &Document, options: &RenderOptions) -> String {
         put(0, "");
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
         put(0, &format!("{} {} → {}{number}", update.component, update.from, update.to));
-        let verdict = update.verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default();
-        put(2, &format!("{} since {}{verdict}", word(update.stage), update.changed_at));
+        put(2, &standing(update));
         put(2, &update.update_id);
-        for said in [&update.verified_by, &update.reason].into_iter().flatten() {
-            put(2, said);
+        for said in [update.verified_by.as_ref().map(|by| verified(update, by)), update.reason.clone()] {
+            said.into_iter().for_each(|said| put(2, &said));
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// Where it is in its life, since when, and what was said of it as far as that stands.
+fn standing(update: &Entry) -> String {
+    let (since, said) = match (update.reverted_at.filter(|_| update.stage == Stage::Reverted), update.verdict)
+    {
+        (Some(at), _) => {
+            let again = update.healthy_again_at.map(|at| format!(", healthy again since {at}"));
+            (at, again.unwrap_or_default())
+        }
+        (None, verdict) => {
+            (update.changed_at, verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default())
+        }
+    };
+    format!("{} since {since}{said}", word(update.stage))
+}
+
+/// Who said that it is verified, or that it was before it was taken back.
+fn verified(update: &Entry, by: &str) -> String {
+    match update.stage {
+        Stage::Reverted => format!("had been verified: {by}"),
+        _ => by.to_owned(),
+    }
 }
 
 fn csv(document: &Document) -> Result<String, Error> {
@@ -135,6 +160,8 @@ fn row(update: &Entry) -> Vec<String> {
         update.verdict.map(word).unwrap_or_default(),
         text(&update.verified_by),
         text(&update.reason),
+        update.reverted_at.map(|at| at.to_string()).unwrap_or_default(),
+        update.healthy_again_at.map(|at| at.to_string()).unwrap_or_default(),
     ];
     cells.iter().map(|cell| super::table::guarded(cell)).collect()
 }
