@@ -141,22 +141,22 @@ impl SettleArgs {
             Some(path) => Some(recording_at(path)?),
             None => None,
         };
-        let settle =  Settle {
-                cluster: seen.live.as_ref(),
-                away: seen.away.as_deref(),
-                wait: self.wait,
-                proposes: which.proposes,
-                settings: pass.config.validation.settings(),
-                checks: &|| settle::checks(pass.config.validation.health()),
-                stop: &|| {
-                    let stop = stop.clone();
-                    Box::pin(async move {
-                        stop.wait().await;
-                    })
-                },
-                recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
-                selected: which.selected,
-                rules: which.rules,
+        let settle = Settle {
+            cluster: seen.live.as_ref(),
+            away: seen.away.as_deref(),
+            wait: self.wait,
+            proposes: which.proposes,
+            settings: pass.config.validation.settings(),
+            checks: &|| settle::checks(pass.config.validation.health()),
+            stop: &|| {
+                let stop = stop.clone();
+                Box::pin(async move {
+                    stop.wait().await;
+                })
+            },
+            recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
+            selected: which.selected,
+            rules: which.rules,
         };
         // Who only looks on wants to know what was seen until it was stopped.
         let settled = match which.proposes {

@@ -151,7 +151,8 @@ impl Checker<'_> {
             let next = match kinds::api_version_of(&raw.kind) {
                 Some(api_version) => format!("write `api_version: {api_version}` beside it"),
                 None => {
-                    "write the `apiVersion` of its manifests beside it, such as `api_version: example.org/v1`".to_owned()
+                    "write the `apiVersion` of its manifests beside it, such as `api_version: example.org/v1`"
+                        .to_owned()
                 }
             };
             self.wrong(&key(path, "kind"), format!("the API `v1` has no kind `{kind}`; {next}"));

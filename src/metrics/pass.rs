@@ -92,6 +92,25 @@ fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
     *counts.entry(key).or_insert(0) += 1;
 }
 
+impl Ever {
+    fn of(state: &State) -> Self {
+        let mut ever = Self::default();
+        for update in state.updates.values() {
+            for (came, counts) in [
+                (true, &mut ever.proposed),
+                (update.merged_at.is_some(), &mut ever.merged),
+                (update.was_verified(), &mut ever.verified),
+                (update.was_reverted(), &mut ever.reverted),
+            ] {
+                if came {
+                    count(counts, label(kind_of(&update.component)));
+                }
+            }
+        }
+        ever
+    }
+}
+
 impl Numbers {
     /// Counts what a pass found and left behind.
     pub fn of<'a>(
@@ -116,18 +135,9 @@ impl Numbers {
         }
         for update in state.updates.values() {
             let kind = label(kind_of(&update.component));
-            for (came, counts) in [
-                (true, &mut numbers.ever.proposed),
-                (update.merged_at.is_some(), &mut numbers.ever.merged),
-                (update.was_verified(), &mut numbers.ever.verified),
-                (update.was_reverted(), &mut numbers.ever.reverted),
-            ] {
-                if came {
-                    count(counts, kind.clone());
-                }
-            }
             count(&mut numbers.updates, (kind, update.stage));
         }
+        numbers.ever = Ever::of(state);
         for component in failures {
             count(&mut numbers.failures, label(kind_of(component)));
         }
@@ -259,5 +269,73 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
     );
     for (by, is_on) in ["maintenance", "kill_switch", "circuit_breaker"].into_iter().zip(numbers.stopped) {
         page.add(&[("by", by)], if is_on { 1.0 } else { 0.0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::state::Update;
+
+    fn ever(update: Update) -> Ever {
+        Ever::of(&State { updates: [(update.update_id.clone(), update)].into(), ..State::default() })
+    }
+
+    /// An update, in turn proposed, merged, verified, and taken back by a person.
+    fn life() -> Vec<Update> {
+        let mut update: Update = serde_json::from_value(json!({
+            "update_id": "update-1", "status": "in_progress", "stage": "proposed",
+            "started_at": "2026-11-21T10:00:00Z", "changed_at": "2026-11-21T10:00:00Z", "campaign": "c",
+            "component": "helm/apps/podinfo", "from": "1", "to": "2", "update_type": "patch", "gate": "review",
+            "policy_applied": "p", "revert": {"safety": "safe", "why": ""}, "backup_id": null, "branch": "b",
+            "base": null, "head": null, "pull_request": 1, "merge_commit": null, "merged_at": null,
+            "current_phase": null, "completed_phases": [], "reason": null,
+        }))
+        .unwrap();
+        let mut life = vec![update.clone()];
+        update.stage = Stage::Merged;
+        (update.merged_at, update.merge_commit) = (Some(update.changed_at), Some("0".repeat(40)));
+        life.push(update.clone());
+        update.stage = Stage::Verified;
+        update.completed_phases.push("verification".to_owned());
+        life.push(update.clone());
+        update.stage = Stage::Reverted;
+        life.push(update);
+        life
+    }
+
+    /// What was verified was not counted any more when it was rolled back: to Prometheus a restart of the counter.
+    #[test]
+    fn counters_of_updates_never_fall() {
+        let mut before = [0; 4];
+        let mut seen = Vec::new();
+        for update in life() {
+            let Ever { proposed, merged, verified, reverted } = ever(update);
+            let now = [proposed, merged, verified, reverted].map(|counts| counts.values().sum::<u64>());
+            assert!(now.iter().zip(before).all(|(now, before)| *now >= before), "{before:?} {now:?}");
+            before = now;
+            seen.push(now);
+        }
+        assert_eq!(seen, [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]);
+    }
+
+    #[test]
+    fn page_has_counters_beside_what_is_so_now() {
+        let ever = ever(life().pop().unwrap());
+        let updates = BTreeMap::from([(("helm".to_owned(), Stage::Reverted), 1)]);
+        let numbers = Numbers { ever, updates, ..Numbers::default() };
+        let totals = Totals { numbers: Some(numbers), ..Totals::default() };
+        let page = page(&totals, None).text();
+        for line in [
+            "# TYPE gitops_updater_verified_total counter",
+            "gitops_updater_verified_total{kind=\"helm\"} 1",
+            "gitops_updater_reverted_total{kind=\"helm\"} 1",
+            "gitops_updater_updates{kind=\"helm\",stage=\"reverted\"} 1",
+            "gitops_updater_held{kind=\"all\"} 0",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
+        }
     }
 }

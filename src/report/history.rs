@@ -274,6 +274,52 @@ mod tests {
         ");
     }
 
+    /// The verdict from before was told as if it stood.
+    #[test]
+    fn what_was_taken_back_is_told_with_who_did_it_and_when_and_without_its_old_verdict() {
+        let mut update: crate::domain::state::Update = serde_json::from_value(json!({
+            "update_id": "update-1", "status": "reverted", "stage": "reverted",
+            "started_at": "2026-11-21T10:00:00Z", "changed_at": "2026-11-21T11:30:00Z", "campaign": "c",
+            "component": "helm/apps/podinfo", "from": "6.7.0", "to": "6.7.1", "update_type": "patch", "gate": "review",
+            "policy_applied": "p", "revert": {"safety": "safe", "why": ""}, "backup_id": null, "branch": "b",
+            "base": null, "head": null, "pull_request": 7, "merge_commit": null,
+            "merged_at": "2026-11-21T10:30:00Z", "current_phase": null, "completed_phases": ["verification"],
+            "reason": "rolled back by Jane: orders fail", "verified_by": "the cluster: all is well",
+            "settling": {"verdict": "healthy"},
+        }))
+        .unwrap();
+        let told = |update: &crate::domain::state::Update| {
+            let updates = [(update.update_id.clone(), update.clone())].into();
+            Document::of(&State { updates, ..State::default() }, None, None, &|_| true, now())
+        };
+        let text = |update: &crate::domain::state::Update| {
+            render(&told(update), Format::Text, &RenderOptions::new(now())).unwrap()
+        };
+        insta::assert_snapshot!(text(&update), @r"
+        1 update: 1 reverted; 0 % of those that are over went well
+
+        helm/apps/podinfo 6.7.0 → 6.7.1 #7
+          reverted since 2026-11-21T11:30:00Z
+          update-1
+          had been verified: the cluster: all is well
+          rolled back by Jane: orders fail
+        ");
+        assert_eq!(told(&update).update_history.updates[0].verdict, None);
+        let page = render(&told(&update), Format::Html, &RenderOptions::new(now())).unwrap();
+        assert!(page.contains("had been verified: the cluster") && !page.contains("· healthy"), "{page}");
+        // What the bot reverted is healthy again without it.
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut reversal =
+            crate::domain::settle::record::Reversal::decided(at("2026-11-21T11:00:00Z"), "it failed");
+        (reversal.commit, reversal.made_at) = (Some("0".repeat(40)), Some(at("2026-11-21T11:01:00Z")));
+        reversal.back_at = Some(at("2026-11-21T11:30:00Z"));
+        update.settling.reversal = Some(reversal);
+        let again = "reverted since 2026-11-21T11:01:00Z, healthy again since\n";
+        assert!(text(&update).contains(again), "{}", text(&update));
+        update.settling.verdict = Some(crate::domain::settle::verdict::Verdict::Regressed);
+        assert!(told(&update).update_history.updates[0].verdict.is_some());
+    }
+
     #[test]
     fn page_tells_who_verified_what_and_by_which_pull_request() {
         let mut document = document();

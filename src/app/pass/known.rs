@@ -42,7 +42,8 @@ impl<F: Forge> Run<'_, F> {
                     self.warnings.push(said);
                 }
                 None => {
-                    let said = format!("no branch is written anew for `{update_id}`: there is no such update");
+                    let said =
+                        format!("no branch is written anew for `{update_id}`: there is no such update");
                     self.warnings.push(said);
                 }
             }

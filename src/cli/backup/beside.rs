@@ -203,7 +203,10 @@ fn exports_text(applied: &Applied, folder: &Path) -> String {
         (written, 0) => format!("wrote {} below {below}", number(written)),
         (0, found) => format!("{} below {below} are there already, as they were exported", number(found)),
         (written, found) => {
-            format!("wrote {} below {below}; {found} were there already, as they were exported", number(written))
+            format!(
+                "wrote {} below {below}; {found} were there already, as they were exported",
+                number(written)
+            )
         }
     }];
     if applied.files.iter().chain(&applied.files_found).any(|path| path.ends_with(ENCRYPTED)) {
@@ -251,9 +254,7 @@ fn there(folder: &Path, files: &[(String, Vec<u8>)], id: &str) -> Result<BTreeSe
             let same = entry.metadata().map_err(failed)?.len() == bytes.len() as u64
                 && std::fs::read(&path).map_err(failed)? == *bytes;
             if !same {
-                return Err(
-                    CommandError::failed(Error::Differs { path, id: id.to_owned() }).hint(ELSEWHERE)
-                );
+                return Err(CommandError::failed(Error::Differs { path, id: id.to_owned() }).hint(ELSEWHERE));
             }
             found.insert(name);
         }

@@ -63,14 +63,15 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     let runtime = runtime()?;
     // Without a push the clone itself is all there is.
     let remote = if args.push { args.remote.clone() } else { Some(".".to_owned()) };
-    let place = runtime.block_on(args.place(remote).open_without_forge(global)).map_err(|error| {
-        match error.kind {
-            ErrorKind::Configuration => {
-                error.hint("`--config FILE` names another configuration").hint(WITHOUT_PUSH)
+    let place =
+        runtime.block_on(args.place(remote).open_without_forge(global)).map_err(|error| {
+            match error.kind {
+                ErrorKind::Configuration => {
+                    error.hint("`--config FILE` names another configuration").hint(WITHOUT_PUSH)
+                }
+                _ => error,
             }
-            _ => error,
-        }
-    })?;
+        })?;
     let (base_branch, base) = base(&place, args)?;
     if args.push {
         // Who cannot be understood may have meant to stop it.
@@ -155,7 +156,9 @@ fn next(
     Ok(match (configured_url(path, remote)?, place.repo.work_dir()) {
         (Some(_), _) => vec![
             format!("git push {remote} {branch}:{base_branch}"),
-            format!("or, where the branch is protected, `git push {remote} {branch}`, and open a pull request"),
+            format!(
+                "or, where the branch is protected, `git push {remote} {branch}`, and open a pull request"
+            ),
         ],
         // Nothing is farther away than this clone.
         (None, Some(_)) => {

@@ -165,8 +165,7 @@ mod tests {
         let regular = event(Kind::Proposed, "u");
         let told = Told::default();
         for (event, expected) in [(critical, vec![1]), (regular, vec![])] {
-            let audience =
-                Audience { wants: &|_, _| false, fallback: &[1], ..audience(&["pager", "dev"]) };
+            let audience = Audience { wants: &|_, _| false, fallback: &[1], ..audience(&["pager", "dev"]) };
             let due = due(&[event], audience, &told, at(0));
             assert_eq!(due.iter().map(|due| due.channel).collect::<Vec<_>>(), expected);
         }
