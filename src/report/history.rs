@@ -314,7 +314,7 @@ mod tests {
         (reversal.commit, reversal.made_at) = (Some("0".repeat(40)), Some(at("2026-11-21T11:01:00Z")));
         reversal.back_at = Some(at("2026-11-21T11:30:00Z"));
         update.settling.reversal = Some(reversal);
-        let again = "reverted since 2026-11-21T11:01:00Z, healthy again since\n";
+        let again = "reverted since 2026-11-21T11:01:00Z, healthy again since 2026-11-21T11:30:00Z\n";
         assert!(text(&update).contains(again), "{}", text(&update));
         update.settling.verdict = Some(crate::domain::settle::verdict::Verdict::Regressed);
         assert!(told(&update).update_history.updates[0].verdict.is_some());
