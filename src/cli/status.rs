@@ -333,7 +333,9 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
-        lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
+        // What was taken back is not verified any more.
+        let had = if update.stage == Stage::Reverted { "had been verified: " } else { "" };
+        lines.extend(update.verified_by.as_ref().map(|by| why(&format!("{had}{by}"))).unwrap_or_default());
         if matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
             lines.extend(judged(update, shown));
             let said = shown.evidence.get(update.update_id.as_str()).copied();

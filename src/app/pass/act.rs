@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::known::DECLINED;
+use super::known::{AS_TODAY, DECLINED};
 use super::{Error, Run, UnderWay};
 use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
@@ -211,7 +211,12 @@ impl<F: Forge> Run<'_, F> {
                     self.waiting.insert(id, reason.clone());
                     return Ok(false);
                 }
+                let before = self.effects.len() + self.found.len();
                 self.finish(update, &step, planned)?;
+                let asked = self.ticked.contains(&Tick::Rebuild { update_id: id.clone() });
+                if asked && before == self.effects.len() + self.found.len() {
+                    self.waiting.insert(id, AS_TODAY.to_owned());
+                }
                 Ok(false)
             }
         }

@@ -244,6 +244,7 @@ impl<F: Forge> Pass<'_, F> {
             run.propose_next(&planned)?;
         }
         run.close_replaced()?;
+        run.answer_rebuilds();
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
         // What one person named for once is no news for everybody.

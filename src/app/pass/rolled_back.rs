@@ -59,8 +59,20 @@ impl<F: Forge> Run<'_, F> {
             self.record(format!("Record {id} as reverted"), |state: &mut State| {
                 mark_reverted(state, &id, &said, None, now)
             })?;
+            self.tell_reverted(&id)?;
         }
         Ok(())
+    }
+
+    /// Says on the forge that an update is reverted: what was merged was told of before anybody knew.
+    pub(super) fn tell_reverted(&mut self, id: &str) -> Result<(), Error> {
+        // What nodes and data keep from being over is told by who looks at the cluster.
+        let over = self.world.state.updates.get(id).filter(|update| update.stage == Stage::Reverted);
+        let Some(component) = over.map(|update| update.component.clone()) else { return Ok(()) };
+        match self.tell(id, None) {
+            Ok(()) => Ok(()),
+            Err(error) => self.failed(&component, error),
+        }
     }
 
     /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was
@@ -177,7 +189,13 @@ impl<F: Forge> Run<'_, F> {
 impl<F: Forge> UnderWay<'_, F> {
     /// Whether a person has asked to go back from what an update brought in.
     pub(in crate::app) fn is_rolled_back(&self, update: &Update) -> bool {
-        self.left_because_of(update).is_some_and(|known| known.reason.starts_with(ROLLED_BACK))
+        self.asked_back(update).is_some()
+    }
+
+    /// What the person said who has asked to go back from what an update brought in, and who it was.
+    pub(in crate::app) fn asked_back(&self, update: &Update) -> Option<&str> {
+        let said = self.left_because_of(update).map(|known| known.reason.as_str());
+        said.filter(|said| said.starts_with(ROLLED_BACK))
     }
 
     /// The quarantine of the version of an update, if it is there because of that update.

@@ -50,7 +50,7 @@ pub(in crate::cli) struct RestoreArgs {
     #[arg(long, value_name = "NAMESPACE", default_value = "longhorn-system")]
     pub(super) longhorn_namespace: String,
 
-    /// Write the objects that were exported as files below DIR, which must not be there or be empty
+    /// Write the objects that were exported as files below DIR, where nothing else may be
     #[arg(long, value_name = "DIR", conflicts_with = "etcd")]
     exports: Option<PathBuf>,
 
@@ -204,14 +204,10 @@ async fn files(
     };
     form::write(global, &opened, || {
         let place = if pull.url.is_empty() { restored.branch.clone() } else { pull.url.clone() };
-        let mut text = format!("opened #{}: {}\n  {place}\n", pull.number, restored.title);
+        let opened = folded(&format!("opened #{}: {}", pull.number, clean::line(&restored.title)), 0);
+        let mut text = format!("{opened}\n  {}\n", clean::line(&place));
         for Going { component, from, to } in &told.versions {
-            text.push_str(&format!(
-                "  {} {} → {}\n",
-                clean::line(component),
-                clean::line(from),
-                clean::line(to)
-            ));
+            text.push_str(&(folded(&format!("{component} {from} → {to}"), 2) + "\n"));
         }
         for note in &told.notes {
             text.push_str(&(folded(&format!("mind: {note}"), 2) + "\n"));

@@ -73,7 +73,8 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
             Some(_) => (Light::Failure, format!("reverted by {commit}; healthy again at {}", update.from)),
             None => (Light::Failure, format!("reverted by {commit}")),
         },
-        (Stage::Reverted, None) => (Light::Failure, "reverted".to_owned()),
+        (Stage::Reverted, None) if why.is_empty() => (Light::Failure, "reverted".to_owned()),
+        (Stage::Reverted, None) => (Light::Failure, format!("reverted: {why}")),
         (Stage::Held, _) => (Light::Failure, format!("held: {why}")),
         (Stage::Merged | Stage::Rolling, Some(commit)) => (
             Light::Failure,
@@ -111,8 +112,12 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
     // A verdict that was given before a hold says more than the last one alone.
     let judgements = evidence.map(|evidence| evidence.judgements.as_slice()).unwrap_or_default();
     if let Some(last) = judgements.last() {
+        // Of what a person took out of Git it says nothing any more.
+        let is_past =
+            update.stage == Stage::Reverted && last.verdict == Verdict::Healthy && !last.of_the_way_back;
         text.push_str(&format!(
-            "\nVerdict: {}, since {}.\n\n",
+            "\n{}: {}, since {}.\n\n",
+            if is_past { "Verdict before it was reverted" } else { "Verdict" },
             word(last),
             last.at.strftime("%Y-%m-%d %H:%M:%S UTC")
         ));
