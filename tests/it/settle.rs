@@ -8,6 +8,7 @@ mod built;
 mod careful;
 mod charts;
 mod judged;
+mod just_before;
 mod nodes;
 mod proposed_stop;
 mod recorded;
