@@ -274,8 +274,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         let Some(asked_at) = recovery.asked_at else { return Ok(false) };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
-        let until =
-            SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
+        let until = SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
         let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
         let left = until.duration_since(look.wall()).unsigned_abs();
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));
