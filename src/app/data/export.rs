@@ -59,7 +59,7 @@ impl<C: Cluster> Work<'_, C> {
             match all_in(self.cluster, &resource, namespaces, &wanted.labels).await? {
                 Some(mut found) => objects.append(&mut found),
                 None => not_covered.push(format!(
-                    "no {}: the cluster has no `{}` of the API `{}`; `backup.data.export.resources` says which                      `api_version` and `plural` it is asked for",
+                    "no {}: the cluster has no `{}` of the API `{}`; `backup.data.export.resources` says which `api_version` and `plural` it is asked for",
                     wanted.kind,
                     wanted.plural,
                     api_version(&resource)

@@ -207,6 +207,7 @@ impl<F: Forge> Pass<'_, F> {
             told: BTreeSet::new(),
             back: BTreeSet::new(),
             deferred: BTreeMap::new(),
+            asked_nodes: BTreeSet::new(),
             trying: Trying::default(),
         };
         course.go()

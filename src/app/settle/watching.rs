@@ -57,6 +57,8 @@ pub(super) struct Watching<'a, 'p: 'a, F, C> {
     pub(super) back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     pub(super) deferred: BTreeMap<String, (Moment, Decision)>,
+    /// Nodes that this pass has asked for, each with the id of its update.
+    pub(super) asked_nodes: BTreeSet<(String, String)>,
     /// Trials that are under way.
     pub(super) trying: Trying<'a>,
 }
@@ -282,15 +284,15 @@ impl<'s, F: Forge, C: Cluster> Watching<'s, '_, F, C> {
         else {
             return Ok(false);
         };
-        self.recover(decision, &kind, decision.at)?;
+        self.recover(decision, &kind, look)?;
         let update = self.run.world.state.updates.get(&decision.update);
         // Nobody waits for what the cluster did not take.
         let recovery = update.and_then(|update| update.settling.recovery.clone());
         let Some(recovery) = recovery.filter(|recovery| !recovery.done.is_empty()) else { return Ok(false) };
+        let Some(asked_at) = recovery.asked_at else { return Ok(false) };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
-        let until =
-            SignedDuration::try_from(patience).ok().and_then(|wait| recovery.at.checked_add(wait).ok());
+        let until = SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
         let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
         let left = until.duration_since(look.wall()).unsigned_abs();
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));

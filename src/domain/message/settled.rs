@@ -186,11 +186,14 @@ fn nodes(update: &Update) -> String {
         }
     }
     if !update.settling.uncordoned.is_empty() {
-        text.push_str("\n**Nodes that were let have pods again**\n\n");
+        text.push_str("\n**Nodes that its Jobs left cordoned**\n\n");
         for (node, noted) in &update.settling.uncordoned {
             let outcome = match &noted.refused {
-                Some(refused) => format!("not done: {}", prose(refused, MAX_CELL)),
-                None => format!("Job {} had left it cordoned", code(&noted.job)),
+                Some(refused) => format!("not let have pods again: {}", prose(refused, MAX_CELL)),
+                None if noted.is_due() => {
+                    format!("to be let have pods again; Job {} left it cordoned", code(&noted.job))
+                }
+                None => format!("has pods again; Job {} had left it cordoned", code(&noted.job)),
             };
             text.push_str(&format!("- {}: {outcome}\n", code(node)));
         }
@@ -284,7 +287,15 @@ mod tests {
             in_force_at: None,
         });
         let job = "system-upgrade/apply-n0".to_owned();
-        held.settling.uncordoned.insert("n0".to_owned(), Uncordoned { at: at(), job, refused: None });
+        let noted =
+            |done_at, refused| Uncordoned { at: at(), job: job.clone(), since: Some(at()), done_at, refused };
+        let refused = Some("somebody changed it meanwhile".to_owned());
+        held.settling.uncordoned = [
+            ("n0".to_owned(), noted(Some(at()), None)),
+            ("n1".to_owned(), noted(None, None)),
+            ("n2".to_owned(), noted(None, refused)),
+        ]
+        .into();
         let comment = told(&held, None, None).unwrap().comment.unwrap();
         for expected in [
             "no further node follows when Flux has applied",
@@ -292,7 +303,9 @@ mod tests {
             "- not stopped in Git: ",
             "stopped by hand",
             "To go on, revert the commit that stopped it, then say `gitops-updater verify --resume` `update-20261121-100000`",
-            "- `n0`: Job `system-upgrade/apply-n0` had left it cordoned",
+            "- `n0`: has pods again; Job `system-upgrade/apply-n0` had left it cordoned",
+            "- `n1`: to be let have pods again; Job `system-upgrade/apply-n0` left it cordoned",
+            "- `n2`: not let have pods again: somebody changed it meanwhile",
         ] {
             assert!(comment.contains(expected), "{expected}\n{comment}");
         }
