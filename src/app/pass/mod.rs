@@ -11,6 +11,7 @@ mod close;
 mod data;
 mod error;
 mod gone_back;
+mod ground;
 mod known;
 mod merge;
 mod ours;

@@ -8,7 +8,7 @@ use super::{Error, Run, UnderWay};
 use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::app::rollback::{ROLLED_BACK, mark_reverted};
-use crate::domain::message::{asked_at, left_versions};
+use crate::domain::message::{asked_at, goes_back, left_versions};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::{Pushed, RefUpdate};
 use crate::state::Transition;
@@ -17,7 +17,7 @@ use crate::state::Transition;
 /// Waited for where no pull request says that it is the one of the wish.
 const ASKING: SignedDuration = SignedDuration::from_mins(30);
 
-/// An open pull request that goes back to older versions, because a person asked for it.
+/// An open pull request that goes back to older versions or files, because a person asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct GoingBack {
     /// Its number.
@@ -29,9 +29,7 @@ pub struct GoingBack {
 impl GoingBack {
     /// Those among pull requests of ours.
     pub fn among(pulls: &[PullRequest]) -> Vec<Self> {
-        let open = |pull: &&PullRequest| {
-            pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty()
-        };
+        let open = |pull: &&PullRequest| pull.state == PullRequestState::Open && goes_back(&pull.body);
         let told = |pull: &PullRequest| Self { pull_request: pull.number, title: pull.title.clone() };
         pulls.iter().filter(open).map(told).collect()
     }
@@ -75,7 +73,7 @@ impl<F: Forge> Run<'_, F> {
         }
     }
 
-    /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was
+    /// Ends what a person asked for by a pull request of `rollback` or `restore` that is over: its branch goes, and where it was
     /// closed without being merged, the versions that it would have left are not in quarantine because of it any more.
     ///
     /// A person who asked again since the pass observed is heard: that one is under way.
@@ -86,7 +84,7 @@ impl<F: Forge> Run<'_, F> {
         self.look_at_state()?;
         // Newest first: of several that leave the same version the newest counts.
         let mut pulls = self.pass.wait(self.pass.forge.pull_requests())?;
-        pulls.retain(|pull| !left_versions(&pull.body).is_empty());
+        pulls.retain(|pull| goes_back(&pull.body));
         let mut decided = BTreeSet::new();
         for pull in pulls {
             let left = left_versions(&pull.body);
@@ -117,7 +115,7 @@ impl<F: Forge> Run<'_, F> {
                 })
         };
         pull.state != PullRequestState::Open
-            && !left.is_empty()
+            && goes_back(&pull.body)
             && (self.world.refs.branch(&pull.branch).is_some_and(|head| head.to_string() == pull.head)
                 || self.world.state.quarantine.iter().any(is_left))
     }
@@ -141,6 +139,7 @@ impl<F: Forge> Run<'_, F> {
         if others.iter().any(|other| other.state == PullRequestState::Open) {
             return Ok(());
         }
+        self.note(pull.number)?;
         let branch = format!("refs/heads/{name}");
         self.effect_or_found(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
             match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::going_back::{Going, Told, judge};
+use super::going_back::{Going, Told, judge, leave};
 use super::{base, beside};
-use crate::app::forge::{Forge as _, NewPullRequest};
+use crate::app::forge::{Forge as _, NewPullRequest, PullRequestState};
 use crate::backup::{self, Restored, Scope};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
@@ -17,7 +18,7 @@ use crate::cli::switch;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::domain::backup::BackupPoint;
 use crate::domain::backup::restore::etcd_steps;
-use crate::domain::message::{left_comment, neutral};
+use crate::domain::message::{asked_comment, left_comment, neutral};
 use crate::domain::notice::kind_of;
 use crate::report::clean;
 
@@ -175,16 +176,22 @@ async fn files(
     .await?;
     let told = judge(workplace, &point, &scope, tip, &args.accept_harm).await?;
     let backups = workplace.backups();
-    let (point, restored) = blocking(move || {
-        let restored = backups.restore(&point, &scope, tip, now)?;
-        Ok::<_, backup::Error>((point, restored))
+    let (point, prepared) = blocking(move || {
+        let prepared = backups.prepare(&point, &scope, tip, now)?;
+        Ok::<_, backup::Error>((point, prepared))
     })
     .await?;
+    let known = workplace.forge.pull_requests_of(&prepared.branch).await?;
+    let is_open = known.iter().any(|pull| pull.state == PullRequestState::Open);
+    // As `rollback` does: first no run may propose them, then the branch comes, then its pull request.
+    leave(workplace, &point, &told, is_open).await?;
+    let backups = workplace.backups();
+    let restored = blocking(move || backups.push(prepared)).await?;
     let new = NewPullRequest {
         branch: restored.branch.clone(),
         base: branch,
         title: restored.title.clone(),
-        body: body(&point, &restored, &told),
+        body: body(&point, &restored, &told, now),
         labels: workplace.config.pull_requests.labels.clone(),
         reviewers: workplace.config.pull_requests.reviewers.clone(),
         assignees: workplace.config.pull_requests.assignees.clone(),
@@ -216,7 +223,7 @@ async fn files(
     })
 }
 
-fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
+fn body(point: &BackupPoint, restored: &Restored, told: &Told, asked_at: Timestamp) -> String {
     const SHOWN: usize = 50;
     let mut text = format!(
         "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n",
@@ -232,7 +239,8 @@ fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
     if !told.versions.is_empty() {
         text.push_str(
             "\nThe versions that are left are in quarantine: they are not proposed again until a newer one appears, or \
-             a person clears them.\n\n",
+             a person clears them. Close this without merging it, and the next run lets them be and takes the branch \
+             away.\n\n",
         );
     }
     for note in told.notes.iter().take(SHOWN) {
@@ -248,5 +256,5 @@ fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
         text.push_str(&format!("- and {} more files\n", restored.paths.len() - SHOWN));
     }
     let left = told.versions.iter().map(|one| (one.component.as_str(), one.from.as_str()));
-    text + "\n" + &left_comment(left) + "\n"
+    text + "\n" + &asked_comment(asked_at) + "\n" + &left_comment(left) + "\n"
 }

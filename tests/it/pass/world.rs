@@ -320,6 +320,40 @@ impl World {
         pulls.into_iter().map(|pull| pull.body).collect()
     }
 
+    /// The body of one pull request.
+    pub(crate) fn body(&self, number: u64) -> String {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.forge().pull_request(number)).unwrap().body
+    }
+
+    /// Writes the body of a pull request, as a person does.
+    pub(crate) fn set_body(&self, number: u64, body: &str) {
+        use gitops_updater::app::forge::{Forge as _, PullRequestChange};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let forge = self.forge();
+        let pull = runtime.block_on(forge.pull_request(number)).unwrap();
+        let change = PullRequestChange { body: Some(body.to_owned()), ..PullRequestChange::default() };
+        runtime.block_on(forge.change(&pull, &change)).unwrap();
+    }
+
+    /// The body of the dashboard.
+    pub(crate) fn dashboard(&self) -> String {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.forge().dashboard()).unwrap().unwrap().body
+    }
+
+    /// Ticks a box of the dashboard, as a person does.
+    pub(crate) fn tick(&self, action: &gitops_updater::domain::message::Action) {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let forge = self.forge();
+        let seen = runtime.block_on(forge.dashboard()).unwrap().unwrap();
+        let ticked = action.tick(&seen.body).unwrap();
+        runtime.block_on(forge.write_dashboard(Some(&seen), "Updates", &ticked)).unwrap();
+    }
+
     /// Numbers, branches and states of all pull requests, oldest first.
     pub(crate) fn pulls(&self) -> Vec<(u64, String, &'static str)> {
         use gitops_updater::app::forge::{Forge as _, PullRequestState};
