@@ -4,7 +4,7 @@
 
 use super::circumstances::Circumstances;
 use super::window::Window;
-use super::{ComponentPolicy, DEFAULT, Hold};
+use super::{BUILT_IN, ComponentPolicy, DEFAULT, Hold};
 use crate::domain::component::UpdateType;
 use crate::domain::duration::in_words;
 use crate::domain::plan::{Approval, RevertSafety, Step};
@@ -101,7 +101,7 @@ pub fn of_planner(step: &Step, before: &[String]) -> Vec<Verdict> {
         Verdict::passed("compatibility", company, "rules"),
         Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
         Verdict::passed("order", order, "rules, dependsOn"),
-        Verdict::passed("fetch", "what it installs can be had where it is published", "built in"),
+        Verdict::passed("fetch", "what it installs can be had where it is published", BUILT_IN),
     ]
 }
 
