@@ -49,6 +49,7 @@ fn body(texts: &[&str]) {
         policy_applied: text(),
         next: true,
         reasons: vec![text()],
+        untested: Vec::new(),
         requires: Vec::new(),
         revert: revert.clone(),
         edits: vec![EditEntry { file: text(), line: 12, route: text(), old: text(), new: text() }],

@@ -20,7 +20,7 @@ pub struct Unknown {
 impl Unknown {
     fn next(&self) -> String {
         match self.like.as_slice() {
-            [] => "without `--component` the report lists all ids".to_owned(),
+            [] => "`gitops-updater detect -v` lists all ids".to_owned(),
             like => format!("did you mean `{}`?", like.join("` or `")),
         }
     }

@@ -256,7 +256,7 @@ async fn data(
     if global.components_are_written
         && let Some(unknown) = named::missing(ids, &global.components).into_iter().next()
     {
-        return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+        return Err(CommandError::usage(unknown));
     }
     if args.facts.access().is_none() {
         return match global.components_are_written {

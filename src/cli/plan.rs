@@ -193,7 +193,7 @@ pub(super) fn run(args: &PlanArgs, global: &GlobalArgs) -> Result<Outcome, Comma
         let found = &survey.report.update_report.components;
         let ids = found.iter().map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
         if let Some(unknown) = named::missing(ids, &selectors).into_iter().next() {
-            return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+            return Err(CommandError::usage(unknown));
         }
         let is_meant = |id: &str| {
             let kind = found.get(id).map_or("", |entry| entry.kind.as_str());

@@ -194,7 +194,13 @@ async fn list(args: &ListArgs, global: &GlobalArgs) -> Result<Outcome, CommandEr
     };
     form::write(global, &list, || {
         if pulls.is_empty() {
-            return "no pull requests\n".to_owned();
+            let which = match args.state {
+                StateFilter::Open => "no open pull requests; `--state all` lists the others\n",
+                StateFilter::Merged => "no merged pull requests\n",
+                StateFilter::Closed => "no closed pull requests\n",
+                StateFilter::All => "no pull requests\n",
+            };
+            return which.to_owned();
         }
         pulls.iter().map(line).collect()
     })

@@ -41,7 +41,7 @@ const RUNBOOK: &str = "\
 ";
 
 /// Settling under way.
-pub(super) struct Watching<'a, 'p, F, C> {
+pub(super) struct Watching<'a, 'p: 'a, F, C> {
     pub(super) run: UnderWay<'p, F>,
     pub(super) settle: &'a Settle<'a, C>,
     pub(super) outcomes: BTreeMap<String, Outcome>,
@@ -58,7 +58,7 @@ pub(super) struct Watching<'a, 'p, F, C> {
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     pub(super) deferred: BTreeMap<String, (Moment, Decision)>,
     /// Trials that are under way.
-    pub(super) trying: Trying<'p>,
+    pub(super) trying: Trying<'a>,
 }
 
 impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {

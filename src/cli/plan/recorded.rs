@@ -11,11 +11,15 @@ use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::cli::{GlobalArgs, switch};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::KillSwitch;
-use crate::domain::problem::Problem;
+use crate::domain::problem::{Category, Problem};
 use crate::domain::state::State;
 use crate::repo;
+use crate::repo::write::Id;
 use crate::state::STATE_REF;
 use crate::telemetry::EVEN_QUIET;
+
+/// Commits that the files here lack are counted up to this many.
+const MOST_BEHIND: usize = 500;
 
 /// What is recorded of updates, where the repository has such a record; without it the plan is made as if nothing
 /// were under way.
@@ -58,7 +62,7 @@ impl Recorded {
                 return Self::default();
             }
         };
-        let problems = loaded.problems();
+        let mut problems = loaded.problems();
         for problem in &problems {
             // The report has it in full; a graph has no problems.
             match args.graph {
@@ -78,6 +82,7 @@ impl Recorded {
             until: None,
             is_asked_again: false,
         });
+        problems.extend(around.behind);
         let base_branch = around.base_branch.as_deref();
         let unrecorded = foresee(&mut loaded.state, &around.pulls, base_branch, opened.request.now);
         Self { state: loaded.state, problems, unfit, switch: around.switch, unrecorded }
@@ -90,6 +95,8 @@ struct Around {
     /// What stops every pass, by the base branch or the dashboard.
     switch: Option<KillSwitch>,
     base_branch: Option<String>,
+    /// That the plan is made from files which are older than those of the base branch.
+    behind: Option<Problem>,
     pulls: Vec<PullRequest>,
 }
 
@@ -97,23 +104,55 @@ impl Around {
     async fn of(workplace: &Workplace) -> Self {
         let looked = async {
             let (branch, base, _) = crate::cli::backup::base(workplace).await?;
-            Ok::<_, CommandError>((branch, switch::by_anything(workplace, base).await?))
+            let behind = behind(workplace, &branch, base);
+            Ok::<_, CommandError>((branch, behind, switch::by_anything(workplace, base).await))
         };
-        let (base_branch, switch) = match looked.await {
-            Ok((branch, switch)) => (Some(branch), switch),
+        let (mut base_branch, mut behind) = (None, None);
+        let looked = looked.await.and_then(|(branch, commits, switch)| {
+            (base_branch, behind) = (Some(branch), commits);
+            switch
+        });
+        let switch = match looked {
+            Ok(switch) => switch,
             // Who cannot be understood may have meant to stop it.
-            Err(error) if error.kind == ErrorKind::Configuration => (None, Some(KillSwitch::Unreadable)),
+            Err(error) if error.kind == ErrorKind::Configuration => Some(KillSwitch::Unreadable),
             Err(error) => {
                 let reason = error.source;
                 let unknown = "whether the base branch or the dashboard stops everything is not known";
                 tracing::warn!(target: EVEN_QUIET, %reason, "{unknown}");
-                (None, workplace.stopped)
+                workplace.stopped
             }
         };
         let pulls = workplace.forge.pull_requests().await.unwrap_or_else(|error| {
             tracing::warn!(target: EVEN_QUIET, reason = %error, "what became of pull requests is not known");
             Vec::new()
         });
-        Self { switch, base_branch, pulls }
+        Self { switch, base_branch, behind, pulls }
     }
+}
+
+/// What the base branch has and the files here do not: a step of it would be planned once more. A pass reads the base
+/// branch itself.
+fn behind(workplace: &Workplace, branch: &str, base: Id) -> Option<Problem> {
+    let head = workplace.repo.head()?;
+    // Where the history between them is not here, as in a shallow clone, nobody can say.
+    if workplace.repo.is_ancestor(base, head).unwrap_or(true) {
+        return None;
+    }
+    let count = workplace.repo.commits_since(Some(head), base, MOST_BEHIND).map(|commits| commits.len());
+    let commits = match count {
+        Ok(1) => "a commit that is".to_owned(),
+        Ok(count) => format!("{count} commits that are"),
+        Err(_) => "commits that are".to_owned(),
+    };
+    Some(Problem {
+        category: Category::Repository,
+        file: None,
+        line: None,
+        upstream: None,
+        message: format!(
+            "the plan is made from the files here, and `{branch}` has {commits} not in them: `git pull` brings what it has, \
+             and `gitops-updater run` reads that branch itself"
+        ),
+    })
 }

@@ -222,7 +222,7 @@ impl<'a> At<'a> {
         let found = survey.report.update_report.components.iter();
         let ids = found.map(|(id, entry)| (id.as_str(), entry.kind.as_str()));
         if let Some(unknown) = named::missing(ids, &global.components).into_iter().next() {
-            return Err(CommandError::usage(unknown).hint("`gitops-updater detect` lists what there is"));
+            return Err(CommandError::usage(unknown));
         }
         let named: Vec<String> = survey
             .report

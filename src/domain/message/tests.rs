@@ -20,6 +20,7 @@ fn step() -> Step {
         policy_applied: "policy.semver_gates.minor".to_owned(),
         next: true,
         reasons: vec!["k3s `v1.34.1+k3s1` must be there first, and is".to_owned()],
+        untested: Vec::new(),
         requires: Vec::new(),
         revert: Revert {
             safety: RevertSafety::Unsafe,

@@ -121,6 +121,10 @@ pub struct Step {
     pub next: bool,
     /// Why it stands here, and why it is not proposed yet.
     pub reasons: Vec<String>,
+    /// Versions that will stand together after it and that nobody tested together, which is also among the reasons; what
+    /// cannot work together is never planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untested: Vec<String>,
     /// Ids of the steps that must be verified before.
     pub requires: Vec<String>,
     /// Whether going back is safe.

@@ -214,7 +214,8 @@ fn write(
             if why.is_empty() { format!("after `{first}`") } else { format!("after `{first}`: {why}") }
         }));
         reasons.extend(course.passed_up(input, draft.from, draft.to));
-        reasons.extend(untested(world, states, sequence, draft));
+        let untested = untested(world, states, sequence, draft);
+        reasons.extend(untested.iter().cloned());
         reasons.extend(observations.get(place).into_iter().flat_map(|seen| seen.notes.iter().cloned()));
         let mut requires: Vec<String> =
             draft.requires.keys().map(|first| id(&sequence.drafts[*first])).collect();
@@ -229,6 +230,7 @@ fn write(
             policy_applied,
             next: false,
             reasons,
+            untested,
             requires,
             revert,
             edits: Vec::new(),

@@ -104,9 +104,16 @@ pub fn of_order(requires: &[String], before: &[String], lost: Option<&str>) -> V
 /// What the planner looked at for every step: it drafts none that breaks any of it. `before` and `lost` are as in
 /// [`of_order`].
 pub fn of_planner(step: &Step, before: &[String], lost: Option<&str>) -> Vec<Verdict> {
+    let company = match step.untested.as_slice() {
+        [] => "goes with what stands beside it before and after".to_owned(),
+        [first, rest @ ..] => {
+            let others = if rest.is_empty() { "" } else { ", and others: see the notes" };
+            format!("breaks no demand, but is not all tested together: {first}{others}")
+        }
+    };
     vec![
         Verdict::passed("ladder", "no version is passed over that has to be stopped at", "rules"),
-        Verdict::passed("compatibility", "goes with what stands beside it before and after", "rules"),
+        Verdict::passed("compatibility", company, "rules"),
         Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
         of_order(&step.requires, before, lost),
         Verdict::passed("fetch", "what it installs can be had where it is published", "built in"),
@@ -180,6 +187,7 @@ mod tests {
             policy_applied: "policy.semver_gates.patch".to_owned(),
             next: true,
             reasons: vec![],
+            untested: Vec::new(),
             requires: vec![],
             revert: Revert { safety: RevertSafety::Safe, why: String::new() },
             edits: vec![],
@@ -225,6 +233,19 @@ mod tests {
             all.iter().filter(|verdict| !verdict.passed).map(|verdict| verdict.gate).collect();
         assert_eq!(holding, ["kill_switch"]);
         assert_eq!(of("kill_switch").policy_applied, "GITOPS_UPDATER_DISABLE");
+    }
+
+    #[test]
+    fn versions_that_were_not_tested_together_are_not_said_to_go_together() {
+        let of = |untested: &[&str]| {
+            let step = Step { untested: untested.iter().map(|text| (*text).to_owned()).collect(), ..step() };
+            let all = of_planner(&step, &[], None);
+            all.into_iter().find(|verdict| verdict.gate == "compatibility").unwrap().reason
+        };
+        assert_eq!(of(&[]), "goes with what stands beside it before and after");
+        let one = "longhorn 1.11.3 was tested with kubernetes >=1.34, not with v1.33.9+k3s1";
+        assert_eq!(of(&[one]), format!("breaks no demand, but is not all tested together: {one}"));
+        assert!(of(&[one, "flux v2.9 was tested with it"]).ends_with(", and others: see the notes"));
     }
 
     #[rstest]

@@ -201,6 +201,13 @@ impl WriteRepo {
         local::checked_out(&self.lock())
     }
 
+    /// The commit that is checked out in this repository itself; `None` where there is none yet.
+    pub fn head(&self) -> Option<Id> {
+        let repository = self.lock();
+        let commit = repository.head().ok()?.peel_to_commit().ok()?;
+        Some(Id::from(commit.id()))
+    }
+
     /// The refs of the remote as they are now; the objects of those that are `wanted`, by full name, are brought here.
     /// No ref of this repository is written.
     ///

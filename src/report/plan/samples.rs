@@ -33,6 +33,7 @@ fn step(component: &str, from: &str, to: &str, update_type: UpdateType) -> Step 
         policy_applied: format!("policy.semver_gates.{}", update_type.as_str()),
         next: false,
         reasons: vec![],
+        untested: Vec::new(),
         requires: vec![],
         revert: Revert { safety: RevertSafety::Safe, why: "a revert of the commit is enough".to_owned() },
         edits: vec![EditEntry {

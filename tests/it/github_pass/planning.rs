@@ -57,6 +57,21 @@ fn exit_code_says_whether_anything_goes_on_by_itself(
     drop(world.run(&[&["plan", "--now", NOW], arguments].concat()).exited(0));
 }
 
+/// In a clone where nobody had pulled since the merge a finished step was planned once more, without a word.
+#[test]
+fn plan_from_files_that_are_behind_the_base_branch_says_so() {
+    let world = World::new();
+    let plan = || world.run(&["plan", "--now", LATER]).exited(0).stdout;
+    assert!(!plan().contains("git pull"), "{}", plan());
+    world.pass(NOW);
+    let pull = world.open("podinfo");
+    world.forge.github().merge(pull.number, "merge", &pull.title).unwrap();
+    let told = plan();
+    let said = "the plan is made from the files here, and `main` has 2 commits that are not in";
+    assert!(told.contains(said), "{told}");
+    assert!(told.lines().all(|line| line.chars().count() <= 80), "{told}");
+}
+
 #[test]
 fn plan_names_the_place_of_the_kill_switch() {
     let world = World::new();

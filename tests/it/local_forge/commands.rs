@@ -112,7 +112,7 @@ fn a_pull_request_is_merged_by_a_person() {
     snapshot!(sandbox.run(["pr", "list"]), @r"
     exit_code: 0
     ----- stdout -----
-    no pull requests
+    no open pull requests; `--state all` lists the others
     ----- stderr -----
     ");
     snapshot!(sandbox.run(["pr", "list", "--state", "all"]), @r"

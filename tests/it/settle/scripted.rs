@@ -20,6 +20,9 @@ pub(super) struct Scripted {
     pub(super) then: Option<(f64, Arc<dyn Fn() + Send + Sync>)>,
     /// It takes no patches.
     pub(super) refuses: bool,
+    /// From this second after it was first asked on, a check of `/readyz` fails.
+    pub(super) unready_from: Option<f64>,
+    begun: std::sync::OnceLock<tokio::time::Instant>,
     /// What was asked of it.
     pub(super) asked: Mutex<Vec<String>>,
 }
@@ -27,7 +30,16 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, meanwhile: None, then: None, refuses: false, asked: Mutex::default() }
+        Self {
+            lines,
+            from,
+            meanwhile: None,
+            then: None,
+            refuses: false,
+            unready_from: None,
+            begun: std::sync::OnceLock::new(),
+            asked: Mutex::default(),
+        }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -97,7 +109,9 @@ impl Cluster for Scripted {
     }
 
     async fn readiness(&self) -> Result<Vec<(String, bool)>, ClusterError> {
-        Ok(vec![("etcd".to_owned(), true)])
+        let now = tokio::time::Instant::now();
+        let since = now.duration_since(*self.begun.get_or_init(|| now)).as_secs_f64();
+        Ok(vec![("etcd".to_owned(), self.unready_from.is_none_or(|from| since < from))])
     }
 
     async fn get(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<Value, ClusterError> {

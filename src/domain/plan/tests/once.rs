@@ -19,6 +19,7 @@ fn step(text: &str, requires: &[&str]) -> Step {
         policy_applied: "default".to_owned(),
         next: false,
         reasons: vec![],
+        untested: Vec::new(),
         requires: requires.iter().map(|id| (*id).to_owned()).collect(),
         revert: Revert { safety: RevertSafety::Safe, why: String::new() },
         edits: vec![],

@@ -28,6 +28,7 @@ fn step(component: &str, to: &str, safety: RevertSafety) -> Step {
         policy_applied: "default".to_owned(),
         next: false,
         reasons: vec![],
+        untested: Vec::new(),
         requires: vec![],
         revert: revert(safety),
         edits: vec![],
