@@ -1,12 +1,15 @@
 //! What was merged by hand, taken back and wanted again gets a pull request of its own.
 
+use gitops_updater::app::forge::{Forge as _, NewPullRequest};
 use gitops_updater::domain::message::{Action, Marker};
 use gitops_updater::domain::state::Stage;
 use rstest::rstest;
 
-use super::world::World;
+use super::world::{Recording, World};
 
 const PODINFO: &str = "helm/apps/podinfo";
+const LATER: &str = "2026-11-21T12:00:00Z";
+const AFTER: &str = "2026-11-21T14:00:00Z";
 
 /// The number of what had been merged was taken for the new pull request, with the old text and id.
 #[rstest]
@@ -45,4 +48,48 @@ fn version_that_was_reverted_and_is_wanted_again_gets_a_new_pull_request(#[case]
         assert_eq!(Marker::parse(&world.body(1)).unwrap().update_id, earlier.update_id);
         done = world.at("2026-11-23T13:10:00Z");
     }
+}
+
+/// Branches have the same name with every attempt; a pull request of an earlier one is not taken for that of this one.
+#[test]
+fn pull_request_of_an_earlier_attempt_is_not_taken_over() {
+    let mut world = World::new();
+    world.published.0.remove("website");
+    world.run();
+    let branch = world.pulls()[0].1.clone();
+    let told = world.body(1);
+    world.close(1);
+    world.at(LATER);
+    world.tick(&Action::Unquarantine { component: PODINFO.to_owned(), version: "6.5.1".to_owned() });
+    // Cut off when the branch is there and the pull request is not.
+    for _ in 0..10 {
+        if !world.branches().contains(&branch) {
+            let after_one = Recording { stop_after: Some(0), ..Recording::default() };
+            assert!(world.pass(&after_one, AFTER).is_err());
+        }
+    }
+    assert_eq!(world.pulls().len(), 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let of_earlier = NewPullRequest {
+        branch,
+        base: "main".to_owned(),
+        title: "As it was".to_owned(),
+        body: told,
+        ..NewPullRequest::default()
+    };
+    assert_eq!(runtime.block_on(world.forge().open(&of_earlier)).unwrap().number, 2);
+    for _ in 0..2 {
+        let done = world.pass(&Recording::default(), AFTER).unwrap();
+        let said: Vec<String> = done.failures.iter().map(|failure| failure.error.to_string()).collect();
+        assert!(
+            said.len() == 1 && said[0].contains("#2 is for it, and is of an earlier attempt"),
+            "{said:?}"
+        );
+        let update = done.state.updates.values().find(|update| update.stage == Stage::Proposed).unwrap();
+        assert_eq!(update.pull_request, None);
+    }
+    world.close(2);
+    world.at(AFTER);
+    let states: Vec<(u64, &str)> = world.pulls().into_iter().map(|pull| (pull.0, pull.2)).collect();
+    assert_eq!(states, [(1, "closed"), (2, "closed"), (3, "open")]);
 }
