@@ -1,16 +1,18 @@
 //! The use case behind `plan`: what detect knows, put in the safe order, with the edits that it takes.
 
+mod charts;
 mod edits;
 mod reach;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
+pub use self::charts::{ChartChange, Charts, chart_changes};
 pub use self::edits::generated;
-use self::edits::{Edits, ungenerated};
+use self::edits::{Edits, regenerated, show_generated};
 use self::reach::Reached;
 pub use self::reach::{Target, Targets, unreached};
 use super::detect::{self, Assessed, DetectRequest, Found, Learner};
@@ -19,18 +21,17 @@ use crate::config::Config;
 use crate::domain::advisory::Advisory;
 use crate::domain::apis::{self, SeenApi};
 use crate::domain::assess;
-use crate::domain::chart_diff::{Comparison, UserValues};
 use crate::domain::component::Component;
 use crate::domain::edit::Changes;
 use crate::domain::plan::before::Requirements;
 use crate::domain::plan::input::{Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
 use crate::domain::plan::{self, Held, Plan, PlanReport, SCHEMA, Step, Wait};
-use crate::domain::policy::{self, Admission, ComponentPolicy, Considered, RangeEdits};
+use crate::domain::policy::{self, Admission, Applied, ComponentPolicy, Considered, RangeEdits};
 use crate::domain::report::Report;
 use crate::domain::select::in_form_of;
 use crate::domain::state::Quarantined;
-use crate::domain::upstream::{Candidate, UpstreamRef};
+use crate::domain::upstream::Candidate;
 use crate::repo;
 use crate::rules::{Registry, removed_apis};
 
@@ -66,24 +67,12 @@ pub struct Planning<'a> {
     pub generator: &'a dyn Generator,
     /// Says whether versions can be had.
     pub targets: &'a dyn Targets,
+    /// Looks into charts.
+    pub charts: &'a dyn Charts,
+    /// Ids of the steps that a person named: what a look at their charts shows does not hold them.
+    pub named: &'a BTreeSet<String>,
     /// Versions that were declined or reverted: the campaign goes without them.
     pub quarantine: &'a [Quarantined],
-}
-
-/// What looks into charts.
-pub trait Charts {
-    /// What is different between two published versions of the chart at `upstream`, for what the user sets.
-    ///
-    /// # Errors
-    ///
-    /// One of them cannot be had; the reason is for people.
-    fn compare(
-        &self,
-        upstream: &UpstreamRef,
-        from: &str,
-        to: &str,
-        users: &[UserValues],
-    ) -> Result<Comparison, String>;
 }
 
 /// What makes files anew that a program generated. Asking twice is cheap.
@@ -214,6 +203,9 @@ pub struct Planned {
     pub waits: BTreeMap<String, Wait>,
     /// What each step comes after.
     pub requires: Requirements,
+    /// By step id: why nobody can say of a step that would be proposed now whether its chart takes the user's values and
+    /// keeps its CRDs. The reviewer of a pull request is told by the comparison itself.
+    pub unjudged: BTreeMap<String, String>,
 }
 
 /// Makes the plan: waves and holds, each step with its edits and its diff.
@@ -225,11 +217,12 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
     loop {
         let made = arrange(survey, planning, &refused, &reached, now);
         match Edits::make(made, survey, planning) {
-            Ok((mut plan, edits)) => match ungenerated(&plan, &edits, survey, planning) {
-                Some(refusal) => refused.push(refusal),
+            Ok((mut plan, mut edits)) => match regenerated(&plan, &edits, survey, planning) {
+                Err(refusal) => refused.push(refusal),
                 // Others may be next then.
-                None if reached.ask(&plan, survey, planning) => {}
-                None => {
+                Ok(_) if reached.ask(&plan, survey, planning) => {}
+                Ok(files) => {
+                    show_generated(&mut edits.diffs, &files, planning);
                     reached.tell(&mut plan);
                     let wanting = refused
                         .into_iter()
@@ -243,6 +236,7 @@ pub fn plan(survey: &Survey, planning: &Planning<'_>, now: Timestamp) -> Planned
                         wanting,
                         waits,
                         requires,
+                        unjudged: reached.into_unjudged(),
                     };
                 }
             },
@@ -286,13 +280,20 @@ fn arrange(
         Some(hold) => Admission::Hold(hold),
         None => judge(considered),
     };
-    let widens =
-        |id: &str| survey.policies.get(id).is_some_and(|policy| policy.ranges.value == RangeEdits::Widen);
+    let ranges = |id: &str| match survey.policies.get(id) {
+        Some(policy) => policy.ranges.clone(),
+        None => Applied::default_of(RangeEdits::Keep),
+    };
+    let ignored_by = |component: &Component| {
+        let settings = planning.config.settings_for(&component.id, &component.kind);
+        settings.ignore.by.unwrap_or_else(|| policy::DEFAULT.to_owned())
+    };
     let mut plan = plan::plan(&Input {
         subjects: &subjects,
         rules: survey.registry.rules(),
         policy: &admit,
-        widens: &widens,
+        ranges: &ranges,
+        ignored_by: &ignored_by,
         dependencies: &survey.dependencies,
         removed_apis: &|from, to| {
             let table = planning.config.kubernetes_apis.iter().chain(removed_apis());
@@ -313,7 +314,7 @@ fn arrange(
             gate: (*gate).to_owned(),
             reason: reason.clone(),
             constraint: None,
-            policy_applied: None,
+            policy_applied: Some(policy::BUILT_IN.to_owned()),
             until: None,
         });
     }

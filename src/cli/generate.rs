@@ -8,9 +8,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::environment;
-use crate::app::plan::{Charts, Generator, Target, Targets};
+use crate::app::plan::{ChartChange, Charts, Generator, Target, Targets};
 use crate::config::Config;
-use crate::domain::chart_diff::{Chart, Comparison, UserValues, compare, compare_rendered};
+use crate::domain::chart_diff::{Chart, Comparison, Harm, UserValues, compare, compare_rendered, harm};
 use crate::domain::gotk::{self, Manifests};
 use crate::domain::message::Section;
 use crate::domain::upstream::{UpstreamFailure, UpstreamRef};
@@ -33,6 +33,8 @@ pub(super) struct Looker<'a> {
     releases: RefCell<BTreeMap<String, Result<Rc<Manifests>, String>>>,
     /// Charts of targets, each asked for once.
     charts: RefCell<KnownCharts>,
+    /// What was found of changes of charts: a pass plans more than once.
+    harms: RefCell<Vec<(ChartChange, Harm)>>,
     /// Whether images can be pulled, each asked for once.
     images: RefCell<BTreeMap<Target, Result<(), UpstreamFailure>>>,
     helm: Option<HelmProgram>,
@@ -45,6 +47,7 @@ impl<'a> Looker<'a> {
             runtime,
             releases: RefCell::default(),
             charts: RefCell::default(),
+            harms: RefCell::default(),
             images: RefCell::default(),
             helm: None,
         }
@@ -96,6 +99,12 @@ impl<'a> Looker<'a> {
         let chart = self.runtime.block_on(self.upstreams.chart(upstream, version)).map(Rc::new);
         self.charts.borrow_mut().insert(key, chart.clone());
         chart
+    }
+
+    /// Both versions of a chart, the older one first.
+    fn both(&self, change: &ChartChange) -> Result<(Rc<Chart>, Rc<Chart>), UpstreamFailure> {
+        let new = self.chart(&change.upstream, &change.to)?;
+        Ok((self.chart(&change.upstream, &change.from)?, new))
     }
 
     /// Asks for what is not known yet, all at once: the client bounds how many requests are on the way.
@@ -163,20 +172,38 @@ impl Generator for Looker<'_> {
 }
 
 impl Charts for Looker<'_> {
-    fn compare(
-        &self,
-        upstream: &UpstreamRef,
-        from: &str,
-        to: &str,
-        users: &[UserValues],
-    ) -> Result<Comparison, String> {
-        let (new, old) = (self.chart(upstream, to), self.chart(upstream, from));
-        let (new, old) = (new.map_err(|error| error.to_string())?, old.map_err(|error| error.to_string())?);
-        let mut comparison = compare(&old, &new, users);
+    fn compare(&self, change: &ChartChange) -> Result<Comparison, UpstreamFailure> {
+        let (old, new) = self.both(change)?;
+        let mut comparison = compare(&old, &new, &change.users);
         if let Some(helm) = &self.helm {
-            comparison.sections.extend(self.rendered(helm, &old, &new, users));
+            comparison.sections.extend(self.rendered(helm, &old, &new, &change.users));
         }
         Ok(comparison)
+    }
+
+    fn harm(&self, changes: &[ChartChange]) -> Vec<Result<Harm, UpstreamFailure>> {
+        let target = |change: &ChartChange, version: &String| Target {
+            upstream: change.upstream.clone(),
+            version: version.clone(),
+            installed: None,
+        };
+        let both = |change: &ChartChange| [&change.to, &change.from].map(|version| target(change, version));
+        let targets: Vec<Target> = changes.iter().flat_map(both).collect();
+        self.ask(&targets);
+        let found = |change: &ChartChange| {
+            let (old, new) = self.both(change)?;
+            let known = self.harms.borrow().iter().find(|(known, _)| known == change).cloned();
+            let harm = known.map_or_else(|| harm(&old, &new, &change.users), |(_, harm)| harm);
+            Ok((change.clone(), harm))
+        };
+        let found: Vec<Result<(ChartChange, Harm), UpstreamFailure>> = changes.iter().map(found).collect();
+        let mut harms = self.harms.borrow_mut();
+        for one in found.iter().flatten() {
+            if !harms.contains(one) {
+                harms.push(one.clone());
+            }
+        }
+        found.into_iter().map(|found| found.map(|(_, harm)| harm)).collect()
     }
 }
 

@@ -20,8 +20,9 @@ use super::progress::Bar;
 use super::settle::Seen;
 use crate::app::gates::Gates;
 use crate::app::named;
-use crate::app::plan::{self, Generator, Planned, Planning, Survey, Target, Targets};
+use crate::app::plan::{self, ChartChange, Charts, Generator, Planned, Planning, Survey, Target, Targets};
 use crate::cluster;
+use crate::domain::chart_diff::{Comparison, Harm};
 use crate::domain::facts::Facts;
 use crate::domain::plan::graph::{GraphFormat, graph};
 use crate::domain::plan::input::{Observed, Situation};
@@ -289,6 +290,8 @@ fn make(
         read: &|path| opened.repository.read(path),
         generator: &generator,
         targets: &generator,
+        charts: &generator,
+        named: &nothing,
         quarantine: &state.quarantine,
     };
     look_up(&mut survey, &planning, &upstreams, &runtime, now);
@@ -303,6 +306,13 @@ fn make(
     let situation =
         Situation { updates: &updates, unrecorded: &recorded.unrecorded, holds: &holds, asked: &asked };
     let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
+    for step in planned.report.waves.iter_mut().flat_map(|wave| &mut wave.steps).filter(|step| step.next) {
+        if let Some(why) = planned.unjudged.get(&step.id) {
+            step.reasons.push(format!(
+                "whether the newer chart takes the values that are set, and keeps its CRDs, is not judged: {why}"
+            ));
+        }
+    }
     gates.limit(&mut planned.report);
     Ok((planned, survey))
 }
@@ -315,11 +325,11 @@ pub(super) fn look_up(
     runtime: &tokio::runtime::Runtime,
     now: jiff::Timestamp,
 ) {
-    let planning = Planning { generator: &Unasked, targets: &Unasked, ..*planning };
+    let planning = Planning { generator: &Unasked, targets: &Unasked, charts: &Unasked, ..*planning };
     runtime.block_on(plan::look_up_digests(survey, &planning, upstreams, now));
 }
 
-/// Takes it that every file can be made anew, and every version be had.
+/// Takes it that every file can be made anew, and every version be had and do no harm.
 struct Unasked;
 
 impl Generator for Unasked {
@@ -331,6 +341,16 @@ impl Generator for Unasked {
 impl Targets for Unasked {
     fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
         targets.iter().map(|_| Ok(())).collect()
+    }
+}
+
+impl Charts for Unasked {
+    fn compare(&self, _: &ChartChange) -> Result<Comparison, UpstreamFailure> {
+        Ok(Comparison::default())
+    }
+
+    fn harm(&self, changes: &[ChartChange]) -> Vec<Result<Harm, UpstreamFailure>> {
+        changes.iter().map(|_| Ok(Harm::default())).collect()
     }
 }
 

@@ -195,6 +195,59 @@ fn inputs_and_outputs_of_the_action_are_explained() {
     }
 }
 
+/// Everything in a value, the deepest first.
+fn within<'v>(value: &'v serde_json::Value, found: &mut Vec<&'v serde_json::Value>) {
+    match value {
+        serde_json::Value::Array(list) => list.iter().for_each(|inner| within(inner, found)),
+        serde_json::Value::Object(map) => map.values().for_each(|inner| within(inner, found)),
+        _ => {}
+    }
+    found.push(value);
+}
+
+/// A key of a workflow that the action does not know is a warning that nobody reads.
+#[test]
+fn workflows_that_are_shown_use_what_the_action_has() {
+    let action: serde_json::Value = serde_saphyr::from_str(&read("action.yml")).unwrap();
+    let used = Regex::new(r"steps\.([\w-]+)\.outputs\.([\w-]+)").unwrap();
+    let (mut steps, mut inputs, mut outputs) = (0, 0, 0);
+    for file in ["README.md", "SECURITY.md", "CONTRIBUTING.md"] {
+        let text = read(file);
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()) {
+            if !block.contains("/gitops-updater@") {
+                continue;
+            }
+            let workflow: serde_json::Value =
+                serde_saphyr::from_str(block).unwrap_or_else(|error| panic!("{file}: {error}\n{block}"));
+            let mut all = Vec::new();
+            within(&workflow, &mut all);
+            let is_ours = |value: &&&serde_json::Value| {
+                value["uses"].as_str().is_some_and(|uses| uses.contains("/gitops-updater@"))
+            };
+            for step in all.iter().filter(is_ours) {
+                steps += 1;
+                for (key, value) in step["with"].as_object().into_iter().flatten() {
+                    let input = &action["inputs"][key];
+                    assert!(input.is_object(), "{file}: the action has no input `{key}`:\n{block}");
+                    assert_ne!(
+                        Some(value),
+                        input.get("default"),
+                        "{file}: `{key}` has its default:\n{block}"
+                    );
+                    inputs += 1;
+                }
+                let Some(id) = step["id"].as_str() else { continue };
+                for output in used.captures_iter(block).filter(|output| &output[1] == id) {
+                    let known = action["outputs"].get(&output[2]).is_some();
+                    assert!(known, "{file}: the action has no output `{}`:\n{block}", &output[2]);
+                    outputs += 1;
+                }
+            }
+        }
+    }
+    assert!(steps >= 4 && inputs >= 6 && outputs >= 3, "{steps} steps, {inputs} inputs, {outputs} outputs");
+}
+
 /// The program writes the counts, the action hands them on.
 #[test]
 fn outputs_of_the_action_are_written_by_the_program() {

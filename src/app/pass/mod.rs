@@ -358,32 +358,34 @@ impl<F: Forge> Run<'_, F> {
     fn plan(&self) -> Planned {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
         let mut asked = self.asked_steps();
-        let planned = self.plan_with(&updates, &asked);
+        let planned = self.plan_with(&updates, &asked, &BTreeSet::new());
         if !self.pass.by_name {
             return planned;
         }
         let steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
-        asked.extend(steps.filter(|step| self.is_selected(step)).map(|step| step.id.clone()));
-        self.plan_with(&updates, &asked)
+        let named: BTreeSet<String> =
+            steps.filter(|step| self.is_selected(step)).map(|step| step.id.clone()).collect();
+        asked.extend(named.iter().cloned());
+        self.plan_with(&updates, &asked, &named)
     }
 
     /// The plan as it is where nobody has named anything.
     fn plan_for_all(&self) -> Planned {
         let updates: Vec<Update> = self.world.state.updates.values().cloned().collect();
-        let mut planned = self.plan_with(&updates, &self.asked_steps());
+        let mut planned = self.plan_with(&updates, &self.asked_steps(), &BTreeSet::new());
         self.tell_held(&mut planned.report);
         planned
     }
 
-    fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>) -> Planned {
+    fn plan_with(&self, updates: &[Update], asked: &BTreeSet<String>, named: &BTreeSet<String>) -> Planned {
         let gates = self.gates();
         let holds = |step: &Step| gates.holds(step, &[]);
         let unrecorded = BTreeSet::new();
         let situation = Situation { updates, unrecorded: &unrecorded, holds: &holds, asked };
-        plan::plan(self.survey, &self.planning(situation), self.pass.now)
+        plan::plan(self.survey, &self.planning(situation, named), self.pass.now)
     }
 
-    fn planning<'s>(&'s self, situation: Situation<'s>) -> Planning<'s> {
+    fn planning<'s>(&'s self, situation: Situation<'s>, named: &'s BTreeSet<String>) -> Planning<'s> {
         Planning {
             config: self.pass.config,
             observed: self.observed,
@@ -391,6 +393,8 @@ impl<F: Forge> Run<'_, F> {
             read: self.read,
             generator: self.pass.generator,
             targets: self.pass.targets,
+            charts: self.pass.charts,
+            named,
             quarantine: &self.world.state.quarantine,
         }
     }

@@ -18,6 +18,7 @@ use crate::domain::ground;
 use crate::domain::message::branch_name;
 use crate::domain::plan::before::{self, Requirements};
 use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
+use crate::domain::policy::BUILT_IN;
 use crate::domain::state::{Campaign, Stage, State, Update, UpdateStatus, fresh_id};
 use crate::repo::write::Pushed;
 use crate::state::Transition;
@@ -69,7 +70,7 @@ impl<F: Forge> Run<'_, F> {
             gate: "foreign_commits".to_owned(),
             reason: format!("{why}; merge or close that pull request first"),
             constraint: None,
-            policy_applied: None,
+            policy_applied: Some(BUILT_IN.to_owned()),
             until: None,
         })
     }
@@ -102,7 +103,7 @@ impl<F: Forge> Run<'_, F> {
         // Whatever cannot be made, or must not be, is known before anything is recorded.
         let files = self.files(step, planned)?;
         let comparison = self.compare_charts(step);
-        if let Some(held) = self.held_by_chart(step, &comparison).or_else(|| self.held_by_data(step)) {
+        if let Some(held) = self.held_by_data(step) {
             tracing::info!(
                 component = step.component,
                 gate = held.gate,
@@ -332,7 +333,7 @@ impl<F: Forge> Run<'_, F> {
 /// The step as a look at its chart shows it: no revert brings back objects that were stored as what is gone.
 fn with_what_is_lost(step: &Step, comparison: &Comparison) -> Step {
     let mut step = step.clone();
-    if let Some(lost) = comparison.lost.first() {
+    if let Some(lost) = comparison.harm.lost.first() {
         step.revert = Revert {
             safety: RevertSafety::Unsafe,
             why: format!(

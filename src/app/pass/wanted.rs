@@ -151,12 +151,8 @@ impl<F: Forge> Run<'_, F> {
         let mut files = BTreeMap::new();
         let Some(changes) = planned.changes.get(&step.id) else { return Ok(files) };
         let asked = BTreeSet::new();
-        let planning = self.planning(Situation {
-            updates: &[],
-            unrecorded: &asked,
-            holds: &|_| Vec::new(),
-            asked: &asked,
-        });
+        let situation = Situation { updates: &[], unrecorded: &asked, holds: &|_| Vec::new(), asked: &asked };
+        let planning = self.planning(situation, &asked);
         for path in &changes.generated {
             let made = generated(self.survey, &planning, step, path)
                 .map_err(|reason| Error::Generated { file: path.clone(), reason })?;

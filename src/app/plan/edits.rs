@@ -127,29 +127,59 @@ fn entries(component: &Component, changes: &Changes, target: &Candidate) -> Vec<
     edited.chain(generated).collect()
 }
 
-/// A step that would be proposed now and whose generated files cannot be made. Later steps are not asked about: what
-/// they start from is not there yet.
-pub(super) fn ungenerated(
+/// Files that are made anew, by step id and path.
+pub(super) type Regenerated = BTreeMap<(String, String), Vec<u8>>;
+
+/// The generated files of the steps that would be proposed now. Later steps are not asked about: what they start from is
+/// not there yet.
+///
+/// # Errors
+///
+/// One of them cannot be made, or would have patches do something else.
+pub(super) fn regenerated(
     plan: &Plan,
     made: &Made,
     survey: &Survey,
     planning: &Planning<'_>,
-) -> Option<Refusal> {
+) -> Result<Regenerated, Refusal> {
     let next = plan.waves.iter().flat_map(|wave| &wave.steps).filter(|step| step.next);
-    let mut files = next.flat_map(|step| {
+    let files = next.flat_map(|step| {
         let changes = made.changes.get(&step.id);
         changes.into_iter().flat_map(|changes| &changes.generated).map(move |path| (step, path))
     });
-    files.find_map(|(step, path)| {
+    let file = |(step, path): (&Step, &String)| {
         let refusal =
-            |gate, reason| Some(Refusal { component: step.component.clone(), gate, reason, wanting: None });
-        match generated(survey, planning, step, path) {
-            Err(reason) => refusal("regenerate", format!("cannot make `{path}` anew: {reason}")),
-            // A person who asks for it has looked.
-            Ok(_) if planning.situation.asked.contains(&step.id) => None,
-            Ok(made) => refusal("patches", shifted(planning, path, &made)?),
+            |gate, reason| Refusal { component: step.component.clone(), gate, reason, wanting: None };
+        let made = generated(survey, planning, step, path)
+            .map_err(|reason| refusal("regenerate", format!("cannot make `{path}` anew: {reason}")))?;
+        // A person who asks for it has looked.
+        let is_asked = planning.situation.asked.contains(&step.id);
+        let shifts = if is_asked { None } else { shifted(planning, path, &made) };
+        match shifts {
+            Some(reason) => Err(refusal("patches", reason)),
+            None => Ok(((step.id.clone(), path.clone()), made)),
         }
-    })
+    };
+    files.map(file).collect()
+}
+
+/// Most bytes of the diff of a generated file: a new minor of Flux changes a third of it.
+const MOST_OF_GENERATED: usize = 256 << 10;
+
+/// Adds the diffs of generated files, after those of the bytes that people wrote.
+pub(super) fn show_generated(
+    diffs: &mut BTreeMap<String, String>,
+    files: &Regenerated,
+    planning: &Planning<'_>,
+) {
+    for ((step, path), made) in files {
+        let Ok(before) = (planning.read)(path) else { continue };
+        let [before, after] = [&before, made].map(|bytes| String::from_utf8_lossy(bytes));
+        let diff = Diff::of(path, &before, &after);
+        if !diff.is_empty() {
+            diffs.entry(step.clone()).or_default().push_str(&diff.within(MOST_OF_GENERATED));
+        }
+    }
 }
 
 /// Most patches that are told of.

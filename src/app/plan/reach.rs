@@ -1,18 +1,19 @@
-//! Whether what a step would install can be had: asked for steps that could be proposed now, never for all that is
-//! newer.
+//! What only a look at its target says of a step, whether it can be had and whether its chart does harm: asked for
+//! steps that could be proposed now, never for all that is newer.
 
 use std::collections::BTreeMap;
 
+use super::charts::{self, chart_changes};
 use super::{Planning, Survey, candidate_of};
 use crate::domain::component::Component;
 use crate::domain::plan::{Held, Plan, Step};
-use crate::domain::policy::Hold;
+use crate::domain::policy::{BUILT_IN, Hold};
 use crate::domain::state::Stage;
 use crate::domain::upstream::{FailureClass, UpstreamFailure, UpstreamRef};
 
 /// Gate of what cannot be fetched, or of which nobody can say.
 const GATE: &str = "fetch";
-/// How often steps that take the place of those that cannot be had are asked for.
+/// How often steps that take the place of those that are held are asked for.
 const ROUNDS: usize = 8;
 
 /// A version that a step would install.
@@ -39,8 +40,10 @@ pub trait Targets {
 /// What was learnt of the steps that could be proposed.
 #[derive(Debug, Default)]
 pub(super) struct Reached {
-    /// By step id; what can be had has no hold.
+    /// By step id; what can be had and does no harm has no hold.
     known: BTreeMap<String, Option<Hold>>,
+    /// By step id: why its chart could not be looked into, though it can be had.
+    unjudged: BTreeMap<String, String>,
     rounds: usize,
 }
 
@@ -55,7 +58,7 @@ impl Reached {
         };
         let steps: Vec<&Step> = plan.waves.iter().flat_map(|wave| &wave.steps).filter(is_new).collect();
         if self.rounds == ROUNDS {
-            let reason = "too many others cannot be fetched for this one to be looked at now".to_owned();
+            let reason = "too many others are held for this one to be looked at now".to_owned();
             let held = steps.iter().map(|step| (step.id.clone(), Some(hold(reason.clone(), false))));
             self.known.extend(held);
             return false;
@@ -69,7 +72,7 @@ impl Reached {
             false => planning.targets.reach(&targets),
         }
         .into_iter();
-        let mut any = false;
+        let mut holds: Vec<(&Step, Option<Hold>)> = Vec::new();
         for (step, targets) in asked {
             // What has no upstream that could be asked is made from what the repository says.
             let answers: Vec<_> = answers.by_ref().take(targets.len()).collect();
@@ -77,10 +80,54 @@ impl Reached {
                 true => worst(answers).map(|failure| hold(told(&failure), is_asked_again(&failure.class))),
                 false => Some(hold("nobody said whether it can be fetched".to_owned(), true)),
             };
-            any |= held.is_some();
-            self.known.insert(step.id.clone(), held);
+            holds.push((step, held));
         }
+        self.look_into_charts(&mut holds, survey, planning);
+        let any = holds.iter().any(|(_, held)| held.is_some());
+        self.known.extend(holds.into_iter().map(|(step, held)| (step.id.clone(), held)));
         any
+    }
+
+    /// Adds what the charts of steps say that can be had. A person who asks for one by name has decided.
+    fn look_into_charts(
+        &mut self,
+        holds: &mut [(&Step, Option<Hold>)],
+        survey: &Survey,
+        planning: &Planning<'_>,
+    ) {
+        let is_open = |step: &Step, held: &Option<Hold>| held.is_none() && !planning.named.contains(&step.id);
+        let open: Vec<&Step> =
+            holds.iter().filter(|(step, held)| is_open(step, held)).map(|(step, _)| *step).collect();
+        let changes = chart_changes(survey, planning.read, &open);
+        let (steps, changes): (Vec<&Step>, Vec<_>) =
+            open.into_iter().zip(changes).filter_map(|(step, change)| Some((step, change?))).unzip();
+        if changes.is_empty() {
+            return;
+        }
+        for (step, harm) in steps.into_iter().zip(planning.charts.harm(&changes)) {
+            let held = match harm {
+                Ok(harm) => charts::hold(&harm),
+                Err(failure) if is_asked_again(&failure.class) => Some(hold(
+                    format!(
+                        "not judged, because the charts could not be compared: {failure}; asked again next time"
+                    ),
+                    true,
+                )),
+                // Whoever proposes it says so to the reviewer, who can look.
+                Err(failure) => {
+                    self.unjudged.insert(step.id.clone(), failure.to_string());
+                    None
+                }
+            };
+            if let Some((_, own)) = holds.iter_mut().find(|(other, _)| other.id == step.id) {
+                *own = held;
+            }
+        }
+    }
+
+    /// By step id: why nobody can say of steps that would be proposed now what their charts do.
+    pub(super) fn into_unjudged(self) -> BTreeMap<String, String> {
+        self.unjudged
     }
 
     /// What holds a step.
@@ -166,7 +213,7 @@ fn is_proposed(step: &Step, planning: &Planning<'_>) -> bool {
 }
 
 fn hold(reason: String, is_asked_again: bool) -> Hold {
-    Hold { gate: GATE, reason, policy_applied: "built in".to_owned(), until: None, is_asked_again }
+    Hold { gate: GATE, reason, policy_applied: BUILT_IN.to_owned(), until: None, is_asked_again }
 }
 
 /// For people: that it is not there, or that nobody can say.

@@ -6,7 +6,7 @@ use crate::app::data::{DataKeeper, Keeper, NoCluster};
 use crate::app::effects::{Acting, Effect, Go, Stopped, Witness};
 use crate::app::notify::Gathered;
 use crate::app::pass::{self, Pass, Unfit};
-use crate::app::plan::{Charts, Generator, Target, Targets};
+use crate::app::plan::{ChartChange, Charts, Generator, Target, Targets};
 use crate::app::probes::{NoTrials, Trier};
 use crate::cli::GlobalArgs;
 use crate::cli::error::CommandError;
@@ -15,12 +15,12 @@ use crate::cli::stop::{Stop, Stoppable};
 use crate::cli::switch;
 use crate::cli::workplace::Workplace;
 use crate::config::Config;
-use crate::domain::chart_diff::{Comparison, UserValues};
+use crate::domain::chart_diff::{Comparison, Harm};
 use crate::domain::message::{Overrides, Templates};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::policy::window::Window;
 use crate::domain::settle::memory::Baseline;
-use crate::domain::upstream::{FailureClass, UpstreamFailure, UpstreamRef};
+use crate::domain::upstream::{FailureClass, UpstreamFailure};
 
 /// Who looks on: nothing in a dry run, and nothing after a signal.
 pub(in crate::cli) fn witness(dry_run: bool, stop: &Stop) -> Box<dyn Witness + '_> {
@@ -166,15 +166,21 @@ impl Generator for Nothing {
 }
 
 impl Charts for Nothing {
-    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
-        Err("nothing looks into charts".to_owned())
+    fn compare(&self, _: &ChartChange) -> Result<Comparison, UpstreamFailure> {
+        Err(unasked("nothing looks into charts"))
+    }
+
+    fn harm(&self, changes: &[ChartChange]) -> Vec<Result<Harm, UpstreamFailure>> {
+        changes.iter().map(|_| Err(unasked("nothing looks into charts"))).collect()
     }
 }
 
 impl Targets for Nothing {
     fn reach(&self, targets: &[Target]) -> Vec<Result<(), UpstreamFailure>> {
-        let message = "nothing asks for versions".to_owned();
-        let failure = UpstreamFailure { class: FailureClass::Offline, message };
-        targets.iter().map(|_| Err(failure.clone())).collect()
+        targets.iter().map(|_| Err(unasked("nothing asks for versions"))).collect()
     }
+}
+
+fn unasked(message: &str) -> UpstreamFailure {
+    UpstreamFailure { class: FailureClass::Offline, message: message.to_owned() }
 }

@@ -243,6 +243,8 @@ impl<'a> At<'a> {
             read: &|file| opened.repository.read(file),
             generator: &looker,
             targets: &looker,
+            charts: &looker,
+            named: &asked,
             quarantine: &world.state.quarantine,
         };
         trace.time("plan", || {

@@ -37,8 +37,12 @@ struct Crd {
 }
 
 pub(super) fn compare(old: &Chart, new: &Chart, users: &[UserValues]) -> Changed {
-    let (before, after) = (definitions(old), definitions(new));
     let mut changed = Changed::default();
+    // Definitions are the largest part of many charts, and most often the same word for word.
+    if definers(old).eq(definers(new)) {
+        return changed;
+    }
+    let (before, after) = (definitions(old), definitions(new));
     let mut differs = false;
     for (name, was) in &before {
         let Some(is) = after.get(name) else {
@@ -99,15 +103,22 @@ fn stored(crd: &Crd) -> Option<&str> {
     crd.versions.iter().find(|(_, (_, storage))| *storage).map(|(name, _)| name.as_str())
 }
 
+fn is_template(path: &str) -> bool {
+    path.starts_with("templates/") || path.contains("/templates/")
+}
+
+/// Path and text of the files that may define resources.
+fn definers(chart: &Chart) -> impl Iterator<Item = (&String, &String)> {
+    let is_once = |path: &str| path.starts_with("crds/") || path.contains("/crds/");
+    chart.files.iter().filter(move |(path, text)| {
+        (is_once(path) || is_template(path)) && text.contains("CustomResourceDefinition")
+    })
+}
+
 fn definitions(chart: &Chart) -> BTreeMap<String, Crd> {
     let mut found = BTreeMap::new();
-    for (path, text) in &chart.files {
-        let once = path.starts_with("crds/") || path.contains("/crds/");
-        let template = path.starts_with("templates/") || path.contains("/templates/");
-        if !(once || template) || !text.contains("CustomResourceDefinition") {
-            continue;
-        }
-        let once = once && !template;
+    for (path, text) in definers(chart) {
+        let once = !is_template(path);
         let text = if once { text.clone() } else { without_actions(text) };
         for object in tree::documents(&text) {
             let word = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);

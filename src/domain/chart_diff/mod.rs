@@ -67,6 +67,13 @@ pub struct Chart {
 pub struct Comparison {
     /// For the reviewer, urgent ones first.
     pub sections: Vec<Section>,
+    /// What stops the step.
+    pub harm: Harm,
+}
+
+/// What of a newer chart stops its step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Harm {
     /// Versions of CRDs that are no longer served, and CRDs that are gone: nothing brings objects back that were
     /// stored as those.
     pub lost: Vec<Lost>,
@@ -170,7 +177,15 @@ pub fn compare(old: &Chart, new: &Chart, users: &[UserValues]) -> Comparison {
         folded.push(Section { diff: Some(diff), ..section("Default values", false, Vec::new()) });
     }
     urgent.extend(folded);
-    Comparison { sections: urgent, lost: changed.lost, refused }
+    Comparison { sections: urgent, harm: Harm { lost: changed.lost, refused } }
+}
+
+/// What of a newer version stops its step: of [`compare`] what needs no reviewer.
+pub fn harm(old: &Chart, new: &Chart, users: &[UserValues]) -> Harm {
+    Harm {
+        lost: crds::compare(old, new, users).lost,
+        refused: !schema::check(old, new, users).refusals.is_empty(),
+    }
 }
 
 /// What `Chart.yaml` says anew.

@@ -69,11 +69,11 @@ fn values_that_the_schema_refuses_anew_are_told_without_the_values() {
         r#"{"properties": {"a": {"type": "string"}, "b": {"type": "string"}}, "additionalProperties": false}"#,
     )]);
     let comparison = compare(&old, &new, &user("a: 12345\nb: 1\nold: x"));
-    assert!(comparison.refused);
+    assert!(comparison.harm.refused);
     let told = told(&comparison).join("\n");
     assert!(told.contains("`a`: ") && told.contains("'old' was unexpected"), "{told}");
     assert!(!told.contains("12345") && !told.contains("`b`"), "{told}");
-    assert!(!compare(&old, &new, &user("a: text\nb: x")).refused);
+    assert!(!compare(&old, &new, &user("a: text\nb: x")).harm.refused);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_schema_that_refers_elsewhere_is_not_followed_and_refuses_nothing() {
     let new =
         chart(&[("values.schema.json", r#"{"properties": {"a": {"$ref": "https://example.org/x.json"}}}"#)]);
     let comparison = compare(&chart(&[]), &new, &user("a: 1"));
-    assert!(!comparison.refused);
+    assert!(!comparison.harm.refused);
     assert!(told(&comparison)[0].starts_with("  Schema of the values: your values were not checked"));
 }
 
@@ -118,7 +118,7 @@ fn definitions_that_lose_a_version_or_go_are_urgent() {
     let comparison = compare(&old, &new, &user("a: 1"));
     let lost =
         |crd: &str, version: Option<&str>| Lost { crd: crd.to_owned(), version: version.map(str::to_owned) };
-    assert_eq!(comparison.lost, [lost("a.example.org", Some("v1beta1")), lost("b.example.org", None)]);
+    assert_eq!(comparison.harm.lost, [lost("a.example.org", Some("v1beta1")), lost("b.example.org", None)]);
     insta::assert_snapshot!(told(&comparison).join("\n"), @r#"
     ! Custom resource definitions: `a.example.org` no longer serves `v1beta1`
     ! Custom resource definitions: `a.example.org` was stored as `v1beta1` and will be as `v1`

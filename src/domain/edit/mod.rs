@@ -10,7 +10,7 @@ mod error;
 mod plain;
 mod widen;
 
-pub use diff::Diff;
+pub use diff::{Diff, first_lines};
 pub use draft::{Draft, apply};
 pub use error::EditError;
 

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use super::input::{ApiUse, Input};
 use super::subject::Subject;
 use crate::domain::component::{Given, UpdateType, bare_id};
-use crate::domain::policy::{Admission, Considered, Hold};
+use crate::domain::policy::{Admission, BUILT_IN, Considered, DEFAULT, Hold, RangeEdits};
 use crate::domain::report::Status;
 use crate::domain::rule::Rule;
 use crate::domain::rule::planning::{Gate, Ladder, Marked, Rungs};
@@ -49,6 +49,8 @@ pub(super) struct Node<'a> {
 pub(super) struct Frozen {
     pub(super) gate: &'static str,
     pub(super) reason: String,
+    /// Configuration key or rule that decided.
+    pub(super) policy_applied: String,
 }
 
 /// Why a step cannot be taken.
@@ -114,9 +116,9 @@ impl<'a> Course<'a> {
     }
 
     /// Keeps the component where it is.
-    pub(super) fn freeze(&mut self, gate: &'static str, reason: String) {
+    pub(super) fn freeze(&mut self, frozen: Frozen) {
         self.nodes.truncate(1);
-        self.frozen = Some(Frozen { gate, reason });
+        self.frozen = Some(frozen);
     }
 
     /// The id without the name of a cluster before it.
@@ -346,20 +348,29 @@ impl<'a> Course<'a> {
 /// Why nothing of a component may be edited, if that is so.
 fn frozen(input: &Input<'_>, subject: &Subject) -> Option<Frozen> {
     let entry = &subject.entry;
-    let reason = || entry.reason.clone().unwrap_or_default();
+    let reason = entry.reason.clone().unwrap_or_default();
+    let frozen =
+        |gate, by: &str| Some(Frozen { gate, reason: reason.clone(), policy_applied: by.to_owned() });
     match entry.status {
         Status::UpToDate | Status::UpdateAvailable => None,
         Status::NotPinned => match subject.component.given {
-            Given::Range(_) if (input.widens)(&subject.component.id) => None,
-            Given::Range(_) => Some(Frozen {
-                gate: "not_pinned",
-                reason: format!("{}; choose `ranges: widen` to have it widened, or pin it", reason()),
-            }),
-            _ => Some(Frozen { gate: "not_pinned", reason: reason() }),
+            Given::Range(_) => {
+                let ranges = (input.ranges)(&subject.component.id);
+                (ranges.value == RangeEdits::Keep).then(|| Frozen {
+                    gate: "not_pinned",
+                    reason: format!("{reason}; choose `ranges: widen` to have it widened, or pin it"),
+                    // The key itself, so that it can be looked up: nobody wrote it where the default decides.
+                    policy_applied: match ranges.by.as_str() {
+                        DEFAULT => "policy.ranges (default)".to_owned(),
+                        by => by.to_owned(),
+                    },
+                })
+            }
+            _ => frozen("not_pinned", BUILT_IN),
         },
-        Status::Unresolved => Some(Frozen { gate: "unresolved", reason: reason() }),
-        Status::ManagedElsewhere => Some(Frozen { gate: "managed_elsewhere", reason: reason() }),
-        Status::Ignored => Some(Frozen { gate: "ignored", reason: reason() }),
+        Status::Unresolved => frozen("unresolved", BUILT_IN),
+        Status::ManagedElsewhere => frozen("managed_elsewhere", BUILT_IN),
+        Status::Ignored => frozen("ignored", &(input.ignored_by)(&subject.component)),
     }
 }
 

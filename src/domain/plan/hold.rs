@@ -7,7 +7,7 @@ use super::course::{Course, Obstacle};
 use super::input::{ApiUse, Input};
 use super::search::{Search, Timeline};
 use super::world::{Need, World};
-use crate::domain::policy::Admission;
+use crate::domain::policy::{Admission, BUILT_IN};
 use crate::domain::report::Status;
 use crate::domain::version::range::Range;
 
@@ -50,7 +50,7 @@ pub(super) fn held(
             gate: frozen.gate.to_owned(),
             reason: frozen.reason.clone(),
             constraint: None,
-            policy_applied: None,
+            policy_applied: Some(frozen.policy_applied.clone()),
             until: None,
         };
         return (newer || entry.status == Status::Unresolved)
@@ -169,7 +169,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                         "kubernetes 1.{minor} no longer serves {}",
                         api.as_deref().unwrap_or("these APIs")
                     )),
-                    policy_applied: None,
+                    policy_applied: Some("kubernetes_apis".to_owned()),
                     until: None,
                 }
             }
@@ -207,7 +207,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 gate: "compatibility".to_owned(),
                 reason: self.no_way(),
                 constraint: None,
-                policy_applied: None,
+                policy_applied: Some(BUILT_IN.to_owned()),
                 until: None,
             },
         }
@@ -230,7 +230,7 @@ impl<'a> Explainer<'_, '_, 'a> {
             gate: "compatibility".to_owned(),
             reason,
             constraint: Some(constraint),
-            policy_applied: None,
+            policy_applied: Some(need.by.clone()),
             until: None,
         }
     }
@@ -252,7 +252,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                     gate: "compatibility".to_owned(),
                     reason: self.no_way(),
                     constraint: None,
-                    policy_applied: None,
+                    policy_applied: Some(BUILT_IN.to_owned()),
                     until: None,
                 };
             }
@@ -275,7 +275,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                         self.course().nodes[to].text
                     ),
                     constraint: Some(constraint),
-                    policy_applied: None,
+                    policy_applied: Some(need.by.clone()),
                     until: None,
                 }
             }
@@ -283,7 +283,7 @@ impl<'a> Explainer<'_, '_, 'a> {
                 gate: "compatibility".to_owned(),
                 reason: format!("{} stands in the way", blocking.id()),
                 constraint: None,
-                policy_applied: None,
+                policy_applied: Some(BUILT_IN.to_owned()),
                 until: None,
             },
         }

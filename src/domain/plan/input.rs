@@ -7,8 +7,9 @@ use jiff::Timestamp;
 
 use super::Step;
 use super::subject::Subject;
+use crate::domain::component::Component;
 use crate::domain::facts::Facts;
-use crate::domain::policy::{Admission, Considered, Hold};
+use crate::domain::policy::{Admission, Applied, Considered, Hold, RangeEdits};
 use crate::domain::rule::Rule;
 use crate::domain::state::Update;
 
@@ -21,8 +22,10 @@ pub struct Input<'a> {
     pub rules: &'a [Rule],
     /// What the user's policy says about one step.
     pub policy: &'a dyn Fn(&Considered<'_>) -> Admission,
-    /// Whether the ranges of a component (by its id) may be widened.
-    pub widens: &'a dyn Fn(&str) -> bool,
+    /// What is done with the ranges of a component (by its id), and what decided that.
+    pub ranges: &'a dyn Fn(&str) -> Applied<RangeEdits>,
+    /// The key of the configuration by which a component is ignored.
+    pub ignored_by: &'a dyn Fn(&Component) -> String,
     /// What must be moved before what.
     pub dependencies: &'a [Dependency],
     /// Where manifests use Kubernetes APIs that are removed after minor `.0` and up to minor `.1` of Kubernetes 1.

@@ -54,7 +54,8 @@ pub struct PlanReport {
     pub waves: Vec<Wave>,
     /// What has a newer version and is not, or not all the way, in a wave.
     pub held: Vec<Held>,
-    /// By step id: the change as a unified diff against the repository with the earlier steps made.
+    /// By step id: the change as a unified diff against the repository with the earlier steps made. Generated files are in
+    /// those of steps that could be proposed now, at most 256 KiB of each; a last line says what is left out.
     pub diffs: BTreeMap<String, String>,
     /// What could not be read or asked.
     pub problems: Vec<Problem>,

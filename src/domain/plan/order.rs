@@ -19,6 +19,8 @@ pub(super) struct Order<'a> {
 pub(super) struct Cycle {
     pub(super) courses: Vec<usize>,
     pub(super) reason: String,
+    /// Who says that they wait.
+    pub(super) policy_applied: &'static str,
 }
 
 impl<'a> Order<'a> {
@@ -34,17 +36,18 @@ impl<'a> Order<'a> {
                 waits[*from].entry(*to).or_insert(dependency.why.as_str());
             }
         }
+        // Most components come after the same few names.
+        let names: BTreeSet<&String> = courses.iter().flat_map(|course| course.after()).collect();
+        let called: BTreeMap<&String, Vec<usize>> = names
+            .into_iter()
+            .map(|name| (name, (0..courses.len()).filter(|other| courses[*other].is_called(name)).collect()))
+            .collect();
         let after: Vec<BTreeSet<usize>> = courses
             .iter()
             .enumerate()
             .map(|(at, course)| {
-                let called = |name: &String| {
-                    let same = |other: &&usize| shares_cluster(course, &courses[**other]) && **other != at;
-                    let all: Vec<usize> =
-                        (0..courses.len()).filter(|other| courses[*other].is_called(name)).collect();
-                    all.iter().filter(same).copied().collect::<Vec<_>>()
-                };
-                course.after().iter().flat_map(called).collect()
+                let named = course.after().iter().filter_map(|name| called.get(name)).flatten().copied();
+                named.filter(|other| *other != at && shares_cluster(course, &courses[*other])).collect()
             })
             .collect();
         let rank = ranks(&after);
@@ -57,13 +60,14 @@ impl<'a> Order<'a> {
             self.waits.iter().map(|waits| waits.keys().copied().collect()).collect();
         let by_repository = circles(&waits).into_iter().map(|members| {
             let reason = self.told(courses, &members, &waits);
-            (members, reason)
+            Cycle { courses: members, reason, policy_applied: "dependsOn" }
         });
         let by_rules = circles(&self.after).into_iter().map(|members| {
             let names = names(courses, &members);
-            (members, format!("rules put each of these after another: {names}"))
+            let reason = format!("rules put each of these after another: {names}");
+            Cycle { courses: members, reason, policy_applied: "rules" }
         });
-        by_repository.chain(by_rules).map(|(courses, reason)| Cycle { courses, reason }).collect()
+        by_repository.chain(by_rules).collect()
     }
 
     fn told(&self, courses: &[Course<'_>], members: &[usize], waits: &[BTreeSet<usize>]) -> String {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::before::{Required, Requirements};
-use super::course::Course;
+use super::course::{Course, Frozen};
 use super::hold;
 use super::input::Input;
 use super::lane::Lane;
@@ -30,7 +30,9 @@ pub fn plan(input: &Input<'_>) -> Plan {
     let order = Order::new(input, &courses);
     for cycle in order.cycles(&courses) {
         for at in cycle.courses {
-            courses[at].freeze("dependency", cycle.reason.clone());
+            let policy_applied = cycle.policy_applied.to_owned();
+            let reason = cycle.reason.clone();
+            courses[at].freeze(Frozen { gate: "dependency", reason, policy_applied });
         }
     }
     let world = World::new(input, courses);

@@ -69,5 +69,8 @@ fn assert_sound(plan: &Plan) {
     }
     let waves_with_next = plan.waves.iter().filter(|wave| wave.steps.iter().any(|step| step.next)).count();
     assert!(waves_with_next <= 1, "steps of several waves are proposed: {:?}", next(plan));
+    for held in &plan.held {
+        assert!(held.policy_applied.as_ref().is_some_and(|by| !by.is_empty()), "who decided? {held:?}");
+    }
     assert!(plan.held.is_sorted_by(|one, other| one.component <= other.component));
 }

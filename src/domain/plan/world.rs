@@ -7,6 +7,9 @@ use super::input::Input;
 use crate::domain::version::Scheme;
 use crate::domain::version::range::Range;
 
+/// Who needs a version where no rule says it. No rule has this id: theirs have no blank.
+const CHART: &str = "the chart";
+
 /// The name under which the version of Kubernetes is needed.
 pub(super) const KUBERNETES: &str = "kubernetes";
 
@@ -37,6 +40,8 @@ pub(super) struct Need {
     pub(super) of: String,
     /// The range, for people.
     pub(super) range: String,
+    /// Who says so.
+    pub(super) by: String,
     by_order: bool,
     on: On,
 }
@@ -200,7 +205,11 @@ impl<'a> World<'a> {
                 }
             }
         };
-        Need { bit, hard: wanted.hard, of: wanted.name.clone(), range, by_order: wanted.by_order, on }
+        let by = match wanted.source.as_str() {
+            CHART => "the chart's `kubeVersion`".to_owned(),
+            rule => format!("rules.{rule}.compatibility"),
+        };
+        Need { bit, hard: wanted.hard, of: wanted.name.clone(), range, by, by_order: wanted.by_order, on }
     }
 
     /// Where every core stands now.
@@ -322,7 +331,7 @@ fn wanted(course: &Course<'_>, ranges: &mut Ranges) -> Vec<Vec<Wanted>> {
         let chart = node.candidate.and_then(|candidate| candidate.kube_version.as_deref());
         if let Some(text) = chart.map(str::trim).filter(|text| !text.is_empty()) {
             all.push(Wanted {
-                source: "chart".to_owned(),
+                source: CHART.to_owned(),
                 name: KUBERNETES.to_owned(),
                 range: ranges.read(text),
                 hard: true,

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Admission, Applied, ComponentPolicy, Considered, Hold};
+use super::{Admission, Applied, BUILT_IN, ComponentPolicy, Considered, Hold};
 use crate::domain::component::UpdateType;
 use crate::domain::duration::in_words;
 use crate::domain::plan::Approval;
 use crate::domain::select::{step_type, strip_prefix};
 use crate::domain::state::Quarantined;
 use crate::domain::version::{Scheme, Version};
-
-/// What [`Hold::policy_applied`] says where no key of the configuration could decide otherwise.
-const BUILT_IN: &str = "built in";
 
 /// What policy says about a step.
 ///

@@ -30,6 +30,9 @@ pub struct Applied<T> {
 /// What [`Applied::by`] says of a value that nobody chose.
 pub const DEFAULT: &str = "default";
 
+/// What is said to have decided where no key of the configuration could decide otherwise.
+pub const BUILT_IN: &str = "built in";
+
 impl<T> Applied<T> {
     /// A value that nobody chose.
     pub fn default_of(value: T) -> Self {

@@ -4,7 +4,7 @@
 
 use super::circumstances::Circumstances;
 use super::window::Window;
-use super::{ComponentPolicy, DEFAULT, Hold};
+use super::{BUILT_IN, ComponentPolicy, DEFAULT, Hold};
 use crate::domain::component::UpdateType;
 use crate::domain::duration::in_words;
 use crate::domain::plan::{Approval, RevertSafety, Step};
@@ -116,7 +116,7 @@ pub fn of_planner(step: &Step, before: &[String], lost: Option<&str>) -> Vec<Ver
         Verdict::passed("compatibility", company, "rules"),
         Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
         of_order(&step.requires, before, lost),
-        Verdict::passed("fetch", "what it installs can be had where it is published", "built in"),
+        Verdict::passed("fetch", "what it installs can be had where it is published", BUILT_IN),
     ]
 }
 
@@ -239,7 +239,7 @@ mod tests {
     fn versions_that_were_not_tested_together_are_not_said_to_go_together() {
         let of = |untested: &[&str]| {
             let step = Step { untested: untested.iter().map(|text| (*text).to_owned()).collect(), ..step() };
-            let all = of_planner(&step, &[]);
+            let all = of_planner(&step, &[], None);
             all.into_iter().find(|verdict| verdict.gate == "compatibility").unwrap().reason
         };
         assert_eq!(of(&[]), "goes with what stands beside it before and after");

@@ -2,11 +2,14 @@
 
 use super::super::markdown::{code, prose, table_row};
 use super::{facts, gathered, headline, place, plural, problems};
+use crate::domain::edit::first_lines;
 use crate::domain::plan::{PlanReport, RevertSafety, Step};
 use crate::domain::problem::Problem;
 
 /// Bytes kept free for what must stand at the end.
 const RESERVE: usize = 512;
+/// Lines of the diff of a step, the first that there is room for.
+const LADDER: [usize; 3] = [400, 80, 16];
 
 pub(super) fn render(plan: &PlanReport, limit: usize) -> String {
     let mut text = format!("## {}\n", prose(&headline(plan)));
@@ -15,13 +18,13 @@ pub(super) fn render(plan: &PlanReport, limit: usize) -> String {
         text.push_str(&format!("\n{}\n", prose(&facts.join(", "))));
     }
     let mut left_out = 0;
-    let mut add = |part: String| {
-        if text.len() + part.len() + RESERVE <= limit {
-            text.push_str(&part);
-        } else {
-            left_out += 1;
-        }
-    };
+    // Of the same part the most that there is room for.
+    let mut add_first =
+        |parts: &[String]| match parts.iter().find(|part| text.len() + part.len() + RESERVE <= limit) {
+            Some(part) => text.push_str(part),
+            None => left_out += 1,
+        };
+    let mut add = |part: String| add_first(&[part]);
     for wave in &plan.waves {
         let after = match wave.number {
             1 => String::new(),
@@ -71,7 +74,7 @@ pub(super) fn render(plan: &PlanReport, limit: usize) -> String {
     }
     for step in plan.waves.iter().flat_map(|wave| &wave.steps) {
         if let Some(diff) = plan.diffs.get(&step.id) {
-            add(details(step, diff));
+            add_first(&LADDER.map(|most| details(step, diff, most)));
         }
     }
     if left_out > 0 {
@@ -99,8 +102,10 @@ fn row(step: &Step) -> String {
     ])
 }
 
-/// A diff in a fence that is longer than any in it, so that nothing in a manifest ends it.
-fn details(step: &Step, diff: &str) -> String {
+/// The first lines of a diff in a fence that is longer than any in it, so that nothing in a manifest ends it.
+fn details(step: &Step, diff: &str, most: usize) -> String {
+    let (diff, left) = first_lines(diff, most);
+    let left = left.map(|left| format!("\n{left}; the JSON plan has more.\n")).unwrap_or_default();
     let longest = diff.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     let end = if diff.ends_with('\n') { "" } else { "\n" };
@@ -109,5 +114,5 @@ fn details(step: &Step, diff: &str) -> String {
         .replace('<', "&lt;")
         .replace('@', "@\u{200b}")
         .replace('#', "#\u{200b}");
-    format!("\n<details><summary>{title}</summary>\n\n{fence}diff\n{diff}{end}{fence}\n\n</details>\n")
+    format!("\n<details><summary>{title}</summary>\n\n{fence}diff\n{diff}{end}{fence}\n{left}\n</details>\n")
 }

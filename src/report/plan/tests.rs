@@ -99,6 +99,55 @@ fn markdown_keeps_its_limit_and_says_so() {
     assert!(short.len() <= limit && short.contains("Shortened"), "{short}");
 }
 
+/// A plan whose diff is that of a file of twelve thousand lines.
+fn long() -> PlanReport {
+    let mut plan = samples::campaign();
+    let [before, after] = [0, 1].map(|bump| {
+        let line = |at: usize| format!("  line-{at}: {}\n", if at % 20 == 0 { at + bump } else { at });
+        (0..12_000).map(line).collect::<String>()
+    });
+    let diff = crate::domain::edit::Diff::of("clusters/home/gotk-components.yaml", &before, &after);
+    let id = plan.waves[0].steps[0].id.clone();
+    plan.diffs.insert(id, diff.to_string());
+    plan
+}
+
+#[test]
+fn long_diff_does_not_flood_a_terminal() {
+    let plan = long();
+    let lines = |verbose: bool, width: usize| {
+        let text = render(&plan, PlanFormat::Text, &RenderOptions { verbose, width, ..options() }).unwrap();
+        assert!(text.lines().all(|line| super::super::clean::width(line) <= width), "{text}");
+        assert!(text.contains(" more lines in "), "{text}");
+        text.lines().count()
+    };
+    let rest = |verbose: bool| {
+        let options = RenderOptions { verbose, ..options() };
+        render(&samples::campaign(), PlanFormat::Text, &options).unwrap().lines().count()
+    };
+    // The place of the version gives way to the diff, and the note may take two lines.
+    assert!((80..=82).contains(&(lines(false, 80) - rest(false))), "{} {}", lines(false, 80), rest(false));
+    assert!((2_000..=2_002).contains(&(lines(true, 80) - rest(true))));
+    assert!(lines(false, 60) < 200);
+    let text = rendered(&plan, PlanFormat::Text);
+    assert!(text.contains("    … and 5320 more lines in 592 hunks; `--format json` has more\n"), "{text}");
+}
+
+#[test]
+fn long_diff_in_markdown_takes_the_room_that_there_is() {
+    let plan = long();
+    let all = rendered(&plan, PlanFormat::Markdown { limit: usize::MAX });
+    assert!(all.contains("\n… and 5000 more lines in "), "{all}");
+    assert!(all.lines().count() < 520, "{all}");
+    let mut shown = Vec::new();
+    for limit in [all.len() + 600, all.len(), all.len() / 3, all.len() / 5] {
+        let text = rendered(&plan, PlanFormat::Markdown { limit });
+        assert!(text.len() <= limit, "{limit}");
+        shown.push(text.matches("\n+  line-").count());
+    }
+    assert!(shown.is_sorted_by(|more, less| more >= less) && shown[0] > shown[3], "{shown:?}");
+}
+
 #[test]
 fn json_and_yaml_are_the_plan_and_match_the_schema() {
     let schema: Value = serde_json::from_str(&schema()).unwrap();

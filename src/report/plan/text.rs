@@ -6,12 +6,17 @@ use super::super::RenderOptions;
 use super::super::clean::{self, fit, left, width};
 use super::super::text::{BOLD, DIM, GREEN, RED, Screen, YELLOW};
 use super::{facts, gathered, headline, place, problems};
+use crate::domain::edit::first_lines;
 use crate::domain::plan::{Held, PlanReport, RevertSafety, Step, Wave};
 
 const PLAIN: Style = Style::new();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 /// Columns of a component id before a step is written over two lines.
 const ID: usize = 34;
+/// Lines of the diff of a step.
+const MOST_LINES: usize = 80;
+/// The same with `-v`.
+const MOST_LINES_VERBOSE: usize = 2_000;
 /// Held components that are named on one line without `-v`.
 const NAMED: usize = 4;
 
@@ -109,7 +114,14 @@ fn show_step(plan: &PlanReport, step: &Step, columns: &Columns, screen: &mut Scr
         return;
     }
     match plan.diffs.get(&step.id) {
-        Some(diff) => diff.lines().for_each(|line| diff_line(line, screen)),
+        Some(diff) => {
+            let most = if screen.verbose { MOST_LINES_VERBOSE } else { MOST_LINES };
+            let (first, left) = first_lines(diff, most);
+            first.lines().for_each(|line| diff_line(line, screen));
+            if let Some(left) = left {
+                screen.wrapped(DIM, "    ", &format!("{left}; `--format json` has more"));
+            }
+        }
         None => {
             for edit in &step.edits {
                 let place = format!("{}:{}", edit.file, edit.line);

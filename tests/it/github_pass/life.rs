@@ -153,13 +153,13 @@ fn reviewer_is_told_what_is_different_in_the_chart() {
 }
 
 /// A definition with these versions, as YAML has them.
-fn definition(versions: &str) -> String {
+pub(super) fn definition(versions: &str) -> String {
     format!(
         "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: things.example.com}}\nspec:\n  group: example.com\n  names: {{kind: Thing, plural: things}}\n  scope: Namespaced\n  versions: [{versions}]\n"
     )
 }
 
-const OLD: &str = "{name: v1alpha1, served: true, storage: true}";
+pub(super) const OLD: &str = "{name: v1alpha1, served: true, storage: true}";
 
 #[rstest]
 #[case::version_is_gone(Some("{name: v1, served: true, storage: true}"), "v1alpha1")]

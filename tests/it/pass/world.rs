@@ -9,13 +9,13 @@ use gitops_updater::app::data::{DataKeeper, Keeper, NoCluster};
 use gitops_updater::app::detect::{self, DetectRequest};
 use gitops_updater::app::effects::{Effect, Go, Stopped, Witness};
 use gitops_updater::app::pass::{Done, Error, Pass};
-use gitops_updater::app::plan::{self, Charts, Generator, Target, Targets};
+use gitops_updater::app::plan::{self, ChartChange, Charts, Generator, Target, Targets};
 use gitops_updater::app::ports::{OnAnswer, Upstreams, Wanted};
 use gitops_updater::app::probes::{NoTrials, Trier};
 use gitops_updater::clock::AnyClock;
 use gitops_updater::config::{self, Config, Origin, Trust};
 use gitops_updater::domain::advisory::{Advisory, Affected, Event};
-use gitops_updater::domain::chart_diff::{Comparison, UserValues};
+use gitops_updater::domain::chart_diff::{Comparison, Harm};
 use gitops_updater::domain::message::{Overrides, Templates};
 use gitops_updater::domain::policy::circumstances::KillSwitch;
 use gitops_updater::domain::report::DeepChecks;
@@ -106,8 +106,12 @@ impl Generator for NoGenerator {
 }
 
 impl Charts for NoGenerator {
-    fn compare(&self, _: &UpstreamRef, _: &str, _: &str, _: &[UserValues]) -> Result<Comparison, String> {
+    fn compare(&self, _: &ChartChange) -> Result<Comparison, UpstreamFailure> {
         Ok(Comparison::default())
+    }
+
+    fn harm(&self, changes: &[ChartChange]) -> Vec<Result<Harm, UpstreamFailure>> {
+        changes.iter().map(|_| Ok(Harm::default())).collect()
     }
 }
 

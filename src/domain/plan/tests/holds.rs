@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::domain::component::Given;
 use crate::domain::facts::{Facts, FluxFact, LonghornFact, NodeFact};
 use crate::domain::plan::tests::world::day;
 use crate::domain::report::Status;
@@ -72,8 +73,41 @@ fn what_cannot_be_moved_is_held_where_there_may_be_more(
         entry.available_version = available.map(str::to_owned);
     });
     let plan = world.plan();
+    assert_sound(&plan);
     assert_eq!(plan.waves, []);
     assert_eq!(plan.held.first().map(|held| held.gate.as_str()), gate);
+}
+
+/// Of a range nobody could see that a key of the configuration decides.
+#[rstest]
+#[case::range(Status::NotPinned, Given::Range("1.x".to_owned()), "policy.ranges")]
+#[case::nothing(Status::NotPinned, Given::Nothing("no version".to_owned()), "built in")]
+#[case::unresolved(Status::Unresolved, Given::Exact("1.0.0".to_owned()), "built in")]
+#[case::ignored(Status::Ignored, Given::Exact("1.0.0".to_owned()), "detection.ignore")]
+fn what_is_not_moved_says_what_decided(#[case] status: Status, #[case] given: Given, #[case] by: &str) {
+    let world = Small::new().chart("a", "1.0.0", &[]).change(|world| {
+        let subject = &mut world.subjects[0];
+        subject.component.given = given;
+        subject.entry.status = status;
+        subject.entry.available_version = Some("2.0.0".to_owned());
+    });
+    let plan = world.plan();
+    assert_sound(&plan);
+    assert_eq!(plan.held[0].policy_applied.as_deref(), Some(by));
+}
+
+/// Every need names who has it.
+#[test]
+fn what_compatibility_holds_says_whose_need_it_is() {
+    let by = |world: Small| {
+        let plan = world.plan();
+        assert_sound(&plan);
+        plan.held.into_iter().map(|held| held.policy_applied.unwrap()).collect::<Vec<_>>()
+    };
+    let of_chart = Small::new().k3s("v1.33.9+k3s1", &[]).chart("a", "1.0.0", &["2.0.0 [>=1.40]"]);
+    assert_eq!(by(of_chart), ["the chart's `kubeVersion`"]);
+    let of_rule = Small::new().k3s("v1.33.9+k3s1", &[]).longhorn("1.12.1", &["1.13.0"]);
+    assert_eq!(by(of_rule), ["rules.longhorn.compatibility"]);
 }
 
 #[test]

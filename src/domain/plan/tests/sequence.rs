@@ -6,6 +6,8 @@ use super::*;
 use crate::domain::plan::tests::world::day;
 use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Stage, Update};
+use crate::domain::upstream::UpstreamRef;
+use crate::domain::version::Scheme;
 
 fn apps() -> Small {
     Small::new().chart("a", "1.0.0", &["1.1.0"]).chart("b", "1.0.0", &["1.1.0"]).chart(
@@ -117,6 +119,43 @@ fn operators_go_before_kubernetes_and_applications_after_it() {
         "flux v2.6.4 | helm/apps/kyverno 3.0.1 | longhorn 1.9.2 | k3s v1.32.13+k3s1 | helm/apps/app 1.1.0, \
          image/ghcr.io/example/web 1.0.1"
     );
+}
+
+/// Only k3s stood between them: where Git does not carry it, an operator and its users were proposed at the same time.
+#[rstest]
+#[case::operator("kyverno")]
+#[case::definitions("prometheus-operator-crds")]
+#[case::operator_of_data("cloudnative-pg")]
+#[case::network("cilium")]
+fn operators_go_before_applications_where_git_carries_no_kubernetes_too(#[case] operator: &str) {
+    let git = UpstreamRef::GitTags { url: "https://git.example.org/a/site".to_owned() };
+    let world = Small::new()
+        .chart("app", "1.0.0", &["1.0.1"])
+        .image("example/web", "1.0.0", &["1.0.1"])
+        .chart("postgresql", "1.0.0", &["1.0.1"])
+        .component(
+            "git/git.example.org/a/site",
+            "git",
+            Scheme::Loose,
+            git,
+            "git-repository-tag",
+            "1.0.0",
+            &["1.0.1"],
+        )
+        .chart(operator, "1.0.0", &["1.0.1"]);
+    let plan = world.plan();
+    assert_sound(&plan);
+    let first = format!("helm/apps/{operator}@1.0.1");
+    assert_eq!(next(&plan), [first.as_str()], "{}", told(&plan));
+    assert_eq!(plan.waves[0].steps.len(), 1, "{}", told(&plan));
+    // Under review it is waited for, and verified no more.
+    let stands = |stage: Stage| {
+        let mut world = Small::new().chart("app", "1.0.0", &["1.0.1"]).chart(operator, "1.0.1", &[]);
+        world.updates.push(update(&format!("helm/apps/{operator}"), "1.0.1", stage, RevertSafety::Safe));
+        world.plan()
+    };
+    assert_eq!(next(&stands(Stage::Merged)).len(), 0);
+    assert_eq!(next(&stands(Stage::Verified)), ["helm/apps/app@1.0.1"]);
 }
 
 /// What was merged has left the plan, and what rules put behind it was proposed before it was verified.

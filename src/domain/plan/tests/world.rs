@@ -11,7 +11,7 @@ use crate::domain::facts::Facts;
 use crate::domain::plan::input::{ApiUse, Dependency, Input, Observed, Situation};
 use crate::domain::plan::subject::Subject;
 use crate::domain::plan::{Approval, Plan, plan};
-use crate::domain::policy::{Admission, Considered, Hold};
+use crate::domain::policy::{Admission, Applied, Considered, Hold, RangeEdits};
 use crate::domain::report::{Entry, Status};
 use crate::domain::rule::Rule;
 use crate::domain::state::Update;
@@ -250,7 +250,8 @@ impl Small {
             subjects: &self.subjects,
             rules,
             policy: &policy,
-            widens: &|_| false,
+            ranges: &|_| Applied { value: RangeEdits::Keep, by: "policy.ranges".to_owned() },
+            ignored_by: &|_| "detection.ignore".to_owned(),
             dependencies: &self.dependencies,
             removed_apis: &|after, up_to| {
                 let uses = self.removed.iter().filter(|(minor, _)| (after + 1..=up_to).contains(minor));
