@@ -234,7 +234,8 @@ pub trait Forge: Sync {
     /// One pull request, as it is now.
     fn pull_request(&self, number: Number) -> impl Future<Output = ForgeResult<PullRequest>> + Send;
 
-    /// Opens a pull request, or returns the open one that already has this head and base.
+    /// Opens a pull request, or returns the open one that already has this head and base, with the labels, reviewers
+    /// and assignees that it lacked.
     fn open(&self, new: &NewPullRequest) -> impl Future<Output = ForgeResult<PullRequest>> + Send {
         async { Ok(self.open_or_find(new).await?.into_inner()) }
     }
@@ -244,6 +245,13 @@ pub trait Forge: Sync {
         &self,
         new: &NewPullRequest,
     ) -> impl Future<Output = ForgeResult<Came<PullRequest>>> + Send;
+
+    /// Keeps what is seen of a pull request now: where its branch is, and that it is merged. To be asked for when its
+    /// branch was moved, and before it is taken away. A forge that sees every push does nothing.
+    fn note(&self, number: Number) -> impl Future<Output = ForgeResult<()>> + Send {
+        let _ = number;
+        async { Ok(()) }
+    }
 
     /// Changes a pull request; what is already so is not sent.
     fn change(

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::plan::Survey;
 use crate::config::Config;
-use crate::domain::plan::{PlanReport, Step, before};
+use crate::domain::ground;
+use crate::domain::plan::{PlanReport, Step};
 use crate::domain::policy::Hold;
 use crate::domain::policy::circumstances::{Circumstances, KillSwitch};
 use crate::domain::policy::verdicts::Verdict;
@@ -46,32 +47,9 @@ impl Gates<'_> {
 
     /// What had to come first was verified when the step was proposed, and was taken back since.
     fn without_ground(&self, update: &Update) -> Option<Hold> {
-        let Update { component, from, to, .. } = update;
-        let known: Vec<_> = self.state.campaigns.values().map(|campaign| &campaign.requires).collect();
-        let is = |id: &str, update: &Update| {
-            let version = id.strip_prefix(update.component.as_str()).and_then(|rest| rest.strip_prefix('@'));
-            version == Some(update.to.as_str())
-        };
-        let is_left = |update: &Update| {
-            let mut left = self.state.quarantine.iter();
-            left.any(|left| left.component == update.component && left.version == update.to)
-        };
-        let stands = |update: &Update| update.stage == Stage::Verified && !is_left(update);
-        let went = |update: &Update| match update.stage {
-            Stage::Reverted => true,
-            Stage::Merged | Stage::Rolling | Stage::Held | Stage::Verified => is_left(update),
-            Stage::Proposed | Stage::Abandoned => false,
-        };
-        let updates = || self.state.updates.values();
-        let is_back = |id: &str| {
-            updates().any(|update| is(id, update) && went(update))
-                && !updates().any(|update| is(id, update) && stands(update))
-        };
-        let back = before::needed(&known, component, from, to, is_back);
-        let first = back.keys().next()?;
         Some(Hold {
             gate: "order",
-            reason: format!("`{first}`, which had to come first, was taken back since"),
+            reason: ground::reason(&ground::lost(self.state, update))?,
             policy_applied: "rules, dependsOn".to_owned(),
             until: None,
             is_asked_again: false,

@@ -14,6 +14,8 @@ use crate::domain::settle::world::World;
 
 /// Longest time for everything that is there to be told.
 const FIRST_LOOK: Duration = Duration::from_secs(300);
+/// Longest time for an answer of `/readyz`: one that takes longer is no better than none.
+const READINESS: Duration = Duration::from_secs(10);
 
 /// What was seen.
 #[derive(Debug)]
@@ -89,8 +91,9 @@ impl Glance {
 
 /// What `/readyz` says. An API server that does not answer says nothing: sight of it is lost, it has not failed.
 pub async fn readiness<C: Cluster>(cluster: &C) -> Trial {
-    let tried = match cluster.readiness().await {
-        Ok(checks) => {
+    let answered = tokio::time::timeout(READINESS, cluster.readiness()).await;
+    let tried = match answered {
+        Ok(Ok(checks)) => {
             let bad: Vec<&str> =
                 checks.iter().filter(|(_, passes)| !passes).map(|(name, _)| name.as_str()).collect();
             if bad.is_empty() {
@@ -99,7 +102,8 @@ pub async fn readiness<C: Cluster>(cluster: &C) -> Trial {
                 Tried::Bad(format!("/readyz: {} fail", bad.join(", ")))
             }
         }
-        Err(error) => Tried::Not(error.to_string()),
+        Ok(Err(error)) => Tried::Not(error.to_string()),
+        Err(_) => Tried::Not(format!("/readyz did not answer within {} s", READINESS.as_secs())),
     };
     Trial { name: API_SERVER.to_owned(), tried }
 }

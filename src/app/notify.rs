@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::effects::{Effect, Go, Stopped, Witness};
 use crate::config::Notifications;
-use crate::domain::notice::{Due, Ended, Found, due, found, of_state, together};
+use crate::domain::notice::{Audience, Due, Ended, Found, due, found, of_state, together};
 pub use crate::domain::notice::{Event, Kind, Severity, Subject};
 use crate::domain::report::{Report, Status};
 use crate::domain::state::State;
@@ -118,6 +118,8 @@ pub struct Telling<'a, M> {
     pub witness: &'a dyn Witness,
     /// What waits for answers.
     pub runtime: &'a tokio::runtime::Runtime,
+    /// When the pass began.
+    pub begun: Timestamp,
     /// Now.
     pub now: Timestamp,
 }
@@ -187,7 +189,9 @@ impl<M: Messenger> Telling<'_, M> {
         if fallback.is_empty() {
             fallback = (0..channels.len()).collect();
         }
-        due(events, &channels, &wants, &fallback, &state.told, self.now)
+        let audience =
+            Audience { channels: &channels, wants: &wants, fallback: &fallback, begun: self.begun };
+        due(events, audience, &state.told, self.now)
     }
 
     /// Says in the state what is going to be told; gives back what is left to this pass.
@@ -201,6 +205,7 @@ impl<M: Messenger> Telling<'_, M> {
             let open = self.due(events, state);
             let mut transition = Transition::new(format!("Tell people ({} messages)", open.len()))
                 .trailer("Claim", format!("{own:016x}"));
+            state.told.meet(self.config.channels.iter().map(|channel| channel.name.as_str()), self.begun);
             for due in &open {
                 state.told.begin(&events[due.event].key, &self.config.channels[due.channel].name, self.now);
             }

@@ -219,6 +219,9 @@ impl<F: Forge> Rollback<'_, F> {
                 .any(|label| !open.labels.iter().any(|known| known.eq_ignore_ascii_case(label)))
         };
         if let Some(open) = open.filter(|open| !lacks(open)) {
+            if self.witness.acts() {
+                self.runtime.block_on(self.forge.note(open.number))?;
+            }
             done.pull = Some(open.clone());
             return Ok(done);
         }

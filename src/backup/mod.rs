@@ -212,8 +212,23 @@ impl Backups {
     ///
     /// # Errors
     ///
-    /// The point does not know the component, nothing would change, or the remote cannot be reached or refuses.
+    /// As [`Backups::prepare`] and [`Backups::push`].
     pub fn restore(
+        &self,
+        point: &BackupPoint,
+        scope: &Scope,
+        base: Id,
+        now: Timestamp,
+    ) -> Result<Restored, Error> {
+        self.push(self.prepare(point, scope, base, now)?)
+    }
+
+    /// What [`Backups::restore`] would push; nothing is pushed yet.
+    ///
+    /// # Errors
+    ///
+    /// The point does not know the component, or nothing would change.
+    pub fn prepare(
         &self,
         point: &BackupPoint,
         scope: &Scope,
@@ -248,21 +263,31 @@ impl Backups {
         let words = Words { message: &message, author: &self.author, time: now };
         let commit = self.repo.commit_tree(tree, &[base], words).map_err(attempt())?;
         let branch = format!("{BRANCH_PREFIX}restore-{id}-{}", digest(&[&what, &base.to_string()]));
-        let name = format!("refs/heads/{branch}");
-        let commit = match self.repo.push(&[RefUpdate::create(&name, commit)]) {
-            Ok(_) => commit,
-            Err(write::Error::Moved { found: Some(found), .. }) => {
-                let mine = self.repo.fetch(|other| other == name).and_then(|_| self.repo.commit_info(found));
-                let mine = mine.is_ok_and(|info| info.tree == tree && info.parents == [base]);
-                if !mine {
-                    return Err(Error::Branch { branch });
-                }
-                found
-            }
-            Err(error) => return Err(attempt()(error)),
-        };
         let paths = self.repo.changed_paths(base, commit).map_err(attempt())?;
         Ok(Restored { branch, commit, paths, title })
+    }
+
+    /// Pushes what was prepared, or finds the branch on which an earlier run pushed the same.
+    ///
+    /// # Errors
+    ///
+    /// The branch holds something else, or the remote cannot be reached or refuses.
+    pub fn push(&self, prepared: Restored) -> Result<Restored, Error> {
+        let Restored { branch, commit, title, .. } = &prepared;
+        let attempt = || git(format!("push `{title}`"));
+        let name = format!("refs/heads/{branch}");
+        match self.repo.push(&[RefUpdate::create(&name, *commit)]) {
+            Ok(_) => Ok(prepared),
+            Err(write::Error::Moved { found: Some(found), .. }) => {
+                let ours = self.repo.commit_info(*commit).map_err(attempt())?;
+                let there = self.repo.fetch(|other| other == name).and_then(|_| self.repo.commit_info(found));
+                match there.is_ok_and(|info| (info.tree, &info.parents) == (ours.tree, &ours.parents)) {
+                    true => Ok(Restored { commit: found, ..prepared }),
+                    false => Err(Error::Branch { branch: branch.clone() }),
+                }
+            }
+            Err(error) => Err(attempt()(error)),
+        }
     }
 
     fn component_files(

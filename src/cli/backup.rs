@@ -21,6 +21,7 @@ use crate::app::detect::{self, DetectRequest, Found};
 use crate::app::effects::Acting;
 use crate::app::named;
 use crate::backup::{Backups, Listed, check_id};
+use crate::domain::backup::export::{EXPORT, saved};
 use crate::domain::backup::{BackupPoint, SCHEMA, components};
 use crate::domain::component::Component;
 use crate::domain::state::fresh_id;
@@ -306,13 +307,15 @@ async fn data(
         })?;
         // Volumes of one namespace belong to several components.
         for data in made.data {
-            if data.kind == "export" || !all.data.contains(&data) {
+            if data.kind != EXPORT && !all.data.contains(&data) {
                 all.data.push(data);
             }
         }
         all.files.extend(made.files);
         all.not_covered.extend(made.not_covered);
     }
+    // The files of all components lie in one folder.
+    all.data.extend(saved(&all.files));
     all.not_covered.sort();
     all.not_covered.dedup();
     Ok(all)
@@ -393,8 +396,7 @@ fn text(point: &BackupPoint) -> String {
     }
     if !point.data.is_empty() {
         lines.push(format!("\nBackups of data ({})", point.data.len()));
-        let data = point.data.iter().map(|data| format!("  {}", data.line()));
-        lines.extend(data.map(|line| clean::line(&line).into_owned()));
+        lines.extend(point.data.iter().map(|data| folded(&data.line(), 2)));
     }
     lines.extend(not_covered(point));
     lines.join("\n") + "\n"

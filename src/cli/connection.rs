@@ -42,12 +42,16 @@ pub(super) struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Whether it was written that the cluster is to be asked.
+    pub(super) fn is_asked(&self) -> bool {
+        let access = self.connection.access();
+        self.cluster || access.kubeconfig.is_some() || access.context.is_some()
+    }
+
     /// How the cluster is reached; `None` where nobody asked for it and the program does not run in one as an account
     /// of it.
     pub(super) fn access(&self) -> Option<Access> {
-        let access = self.connection.access();
-        let is_asked = self.cluster || access.kubeconfig.is_some() || access.context.is_some();
-        (is_asked || is_in_pod()).then_some(access)
+        (self.is_asked() || is_in_pod()).then(|| self.connection.access())
     }
 }
 

@@ -305,6 +305,7 @@ impl People<'_> {
             store: &self.place.state(),
             witness: self.witness,
             runtime: self.runtime,
+            begun: self.place.begun,
             now: self.place.now(),
         };
         telling.tell(state, events, links).map_err(CommandError::failed)

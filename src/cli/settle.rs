@@ -123,6 +123,11 @@ impl SettleArgs {
         self.record.is_some()
     }
 
+    /// Whether it was written that is looked on.
+    pub(super) fn looks_on(&self) -> bool {
+        self.wait.is_some() || self.record.is_some()
+    }
+
     /// Settles what was merged.
     pub(super) fn settle<F: Forge>(
         &self,
@@ -136,26 +141,28 @@ impl SettleArgs {
             Some(path) => Some(recording_at(path)?),
             None => None,
         };
-        let settled = pass.settle(
-            world,
-            &Settle {
-                cluster: seen.live.as_ref(),
-                away: seen.away.as_deref(),
-                wait: self.wait,
-                proposes: which.proposes,
-                settings: pass.config.validation.settings(),
-                checks: &|| settle::checks(pass.config.validation.health()),
-                stop: &|| {
-                    let stop = stop.clone();
-                    Box::pin(async move {
-                        stop.wait().await;
-                    })
-                },
-                recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
-                selected: which.selected,
-                rules: which.rules,
+        let settle = Settle {
+            cluster: seen.live.as_ref(),
+            away: seen.away.as_deref(),
+            wait: self.wait,
+            proposes: which.proposes,
+            settings: pass.config.validation.settings(),
+            checks: &|| settle::checks(pass.config.validation.health()),
+            stop: &|| {
+                let stop = stop.clone();
+                Box::pin(async move {
+                    stop.wait().await;
+                })
             },
-        );
+            recorder: recording.as_ref().map(|recording| recording as &dyn Recorder),
+            selected: which.selected,
+            rules: which.rules,
+        };
+        // Who only looks on wants to know what was seen until it was stopped.
+        let settled = match which.proposes {
+            true => pass.settle(world, &settle),
+            false => pass.look_on(world, &settle),
+        };
         let settled = settled.map_err(failed)?;
         if let (Some(recording), Some(path)) = (recording, &self.record) {
             let failed = |source| CommandError::failed(Error::Record(path.clone(), source));

@@ -17,6 +17,7 @@ use crate::app::forge::{Forge as _, PullRequest};
 use crate::app::pass::{GoingBack, LEFT_ALONE, Unrecorded, has_foreign_commits};
 use crate::backup::PREFIX;
 use crate::domain::backup::DataBackup;
+use crate::domain::ground;
 use crate::domain::notice::kind_of;
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::problem::Problem;
@@ -70,6 +71,9 @@ struct Shown<'a> {
     /// Ids of updates to whose branch somebody else has committed: they are left alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     foreign_commits: Vec<&'a str>,
+    /// Why open pull requests must not be merged now, by update id: what had to come first was taken back since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    not_to_be_merged: BTreeMap<&'a str, String>,
     #[serde(skip)]
     became: BTreeMap<&'a str, Unrecorded>,
     /// Open pull requests that go back to older versions.
@@ -194,6 +198,12 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         .collect();
     let is_shown = |id: &&str| updates.iter().any(|update| update.update_id == **id);
     let foreign_commits = around.foreign.iter().map(String::as_str).filter(is_shown).collect();
+    let open = updates.iter().filter(|update| update.stage == Stage::Proposed);
+    let groundless = open.filter_map(|update| {
+        let why = ground::reason(&ground::lost(&loaded.state, update))?;
+        Some((update.update_id.as_str(), why))
+    });
+    let not_to_be_merged = groundless.collect();
     let shown = Shown {
         schema: "gitops-updater/status/v1",
         state: loaded.tip.map(|tip| tip.to_string()),
@@ -213,6 +223,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<Outcome, Com
         problems: loaded.problems(),
         not_recorded: became.iter().map(|(id, became)| (*id, became.word())).collect(),
         foreign_commits,
+        not_to_be_merged,
         became,
         going_back: GoingBack::among(&around.pulls),
         data_backups,
@@ -329,11 +340,15 @@ fn section(lines: &mut Vec<String>, title: &str, updates: &[&Update], most: usiz
             if shown.foreign_commits.contains(&update.update_id.as_str()) {
                 lines.extend(why(LEFT_ALONE));
             }
+            let lost = shown.not_to_be_merged.get(update.update_id.as_str());
+            lines.extend(lost.map(|lost| why(&format!("do not merge it now: {lost}"))).unwrap_or_default());
             let data = update.backup_id.as_ref().and_then(|id| shown.data_backups.get(id));
             lines.extend(data.into_iter().flatten().flat_map(|data| why(&data.line())));
         }
         lines.extend(update.reason.as_deref().map(why).unwrap_or_default());
-        lines.extend(update.verified_by.as_deref().map(why).unwrap_or_default());
+        // What was taken back is not verified any more.
+        let had = if update.stage == Stage::Reverted { "had been verified: " } else { "" };
+        lines.extend(update.verified_by.as_ref().map(|by| why(&format!("{had}{by}"))).unwrap_or_default());
         if matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held) {
             lines.extend(judged(update, shown));
             let said = shown.evidence.get(update.update_id.as_str()).copied();

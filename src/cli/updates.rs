@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use crate::domain::near::near;
-use crate::domain::settle::record::Said;
+use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
 use crate::domain::state::{Stage, State, Update};
 
@@ -31,6 +31,15 @@ pub(super) fn update<'s>(state: &'s State, id: &str) -> Result<&'s Update, Comma
         [] => error.hint("`gitops-updater status` lists them"),
         like => error.hint(format!("did you mean {}?", like.join(" or "))),
     })
+}
+
+/// That too many reverts have stopped proposing and merging, and what lets it go on: a sentence each.
+pub(super) fn breaker_is_open(breaker: &Breaker) -> [String; 2] {
+    [
+        format!("The circuit breaker is open: {}.", breaker.reason()),
+        "Whoever has looked lets it go on by `gitops-updater verify --close-breaker`, or its box on the dashboard."
+            .to_owned(),
+    ]
 }
 
 /// What a person may do for an update that is held for one, or is merged and nobody says anything of; `said` is what was

@@ -1,5 +1,7 @@
 //! `verify`: watch merged updates until they are good; say so as a person; or make the verdicts of a recording again.
 
+mod say;
+
 use std::collections::BTreeMap;
 
 use clap::Args;
@@ -12,22 +14,24 @@ use super::form::{self, WIDTH};
 use super::lease;
 use super::markdown::folded;
 use super::notify::{People, of_error, of_failures};
-use super::opened::block_on;
 use super::replay;
 use super::run::{Settling, witness};
 use super::settle::{self, Seen, SettleArgs};
 use super::stop::Stop;
-use super::updates::{next_for_a_person, update};
-use super::workplace::{PlaceArgs, blocking};
+use super::updates::{breaker_is_open, next_for_a_person, update};
+use super::workplace::PlaceArgs;
 use crate::app::notify::Gathered;
-use crate::app::pass::{close_breaker, delete_branch, mark_verified, may_be_verified, resume};
 use crate::app::settle::Settled;
 use crate::domain::notice::kind_of;
-use crate::domain::settle::record::Said;
+use crate::domain::settle::record::{Breaker, Said};
 use crate::domain::settle::verdict::Verdict;
-use crate::domain::state::{Stage, State, Update};
+use crate::domain::state::{Stage, Update};
 use crate::repo::printable;
 use crate::report::clean;
+
+const SCHEMA: &str = "gitops-updater/verify/v1";
+/// Options that say how is looked at updates, by id: whoever only says something does not look.
+const LOOKING: [&str; 5] = ["wait", "record", "cluster", "kubeconfig", "context"];
 
 /// Watch merged updates until they are good, revert or hold them; say as a person that they are good; or judge a
 /// recording
@@ -48,20 +52,22 @@ pub(super) struct VerifyArgs {
     updates: Vec<String>,
 
     /// Say that a merged or held update is good, so that the sequence moves on (repeatable)
-    #[arg(long = "accept", value_name = "ID")]
+    #[arg(long = "accept", value_name = "ID", conflicts_with_all = LOOKING)]
     accept: Vec<String>,
 
-    /// Take an update up again that is held: it is judged anew (repeatable)
+    /// Take an update up again that is held (repeatable): it is judged anew, by the next run, or at once where a cluster or
+    /// --wait is given
     #[arg(long = "resume", value_name = "ID")]
     resume: Vec<String>,
 
     /// Let proposing and merging go on after too many reverts
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = LOOKING)]
     close_breaker: bool,
 
     /// Make the verdicts of a recording again, at its own times, and print each change; `-` is stdin. Windows are those
     /// of --config, else those in the recording; with `--format json` each change is an object on a line of its own
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["accept", "resume", "close_breaker", "wait", "record"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["accept", "resume", "close_breaker"])]
+    #[arg(conflicts_with_all = LOOKING)]
     replay: Option<std::path::PathBuf>,
 
     /// Who says so [default: `user.name` of Git]
@@ -69,25 +75,19 @@ pub(super) struct VerifyArgs {
     by: Option<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error("update `{id}` cannot be accepted: it is {stage}, and only what is merged can be good")]
-    NotMerged { id: String, stage: &'static str },
-    #[error("update `{id}` cannot be taken up again: it is {stage}, and only what is held can be")]
-    NotHeld { id: String, stage: &'static str },
-}
-
-/// What a person said, as scripts read it.
-#[derive(Serialize)]
-struct Done<'a> {
-    schema: &'static str,
-    did: Vec<&'a str>,
-}
-
 /// As scripts read it.
 #[derive(Serialize)]
 struct Shown<'a> {
     schema: &'static str,
+    /// What a person said before.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    said: &'a [String],
+    /// The signal that ended looking on before everything was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_by: Option<&'static str>,
+    /// Set while too many reverts have stopped proposing and merging.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'a Breaker>,
     updates: Vec<ShownUpdate<'a>>,
     effects: Vec<String>,
     /// What another run had done when this one was about to.
@@ -109,32 +109,46 @@ pub(super) fn run(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, Com
     if let Some(file) = &args.replay {
         return replay::run(file, global);
     }
+    form::check(global)?;
     if args.accept.is_empty() && args.resume.is_empty() && !args.close_breaker {
-        return watch(args, global);
+        return watch(args, global, &[]);
     }
-    say(args, global)
+    let mut said = say::say(args, global)?;
+    let looks_on = args.cluster.is_asked() || args.settle.looks_on();
+    if args.resume.is_empty() || !looks_on {
+        if !args.resume.is_empty() {
+            said.push("the next `gitops-updater run` or `gitops-updater verify` judges it".to_owned());
+        }
+        return say::tell(&said, global);
+    }
+    // It is said, whatever comes of looking on.
+    watch(args, global, &said).map_err(|error| said.iter().fold(error, |error, line| error.detail(line)))
 }
 
-/// Watches what was merged.
-fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    form::check(global)?;
+/// Watches what was merged. `said` is what a person said before: then only of that is looked on.
+fn watch(args: &VerifyArgs, global: &GlobalArgs, said: &[String]) -> Result<Outcome, CommandError> {
     let runtime = super::opened::runtime()?;
-    let place = runtime.block_on(args.place.open(global))?;
+    // What there is to be told of the place was told to the person who spoke.
+    let place = PlaceArgs { is_quiet: !said.is_empty(), ..args.place.clone() };
+    let place = runtime.block_on(place.open(global))?;
     let access = args.cluster.access();
     let seen = runtime.block_on(Seen::connect(access.as_ref(), args.settle.is_recorded()))?;
+    let named = args.named();
     let selected = |id: &str, component: &str| {
-        let named = args.updates.iter().any(|named| named == id);
         let of_component =
             global.components.iter().any(|selector| selector.matches(component, kind_of(component)));
-        match (args.updates.is_empty(), global.components.is_empty()) {
+        match (named.is_empty(), global.components.is_empty() || !said.is_empty()) {
             (true, true) => true,
-            _ => named || of_component,
+            (_, is_by_id) => named.iter().any(|named| named == id) || (!is_by_id && of_component),
         }
     };
     let stop = Stop::listen()?;
     let turn = lease::take(access.as_ref())?;
     if let Some(text) = turn.of_another() {
         tracing::error!("{text}");
+        if !said.is_empty() {
+            say::tell(said, global)?;
+        }
         // Whoever asked does not know whether the update is good.
         return Ok(Outcome::Undecided);
     }
@@ -150,10 +164,16 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     };
     let gathered = Gathered::default();
     let settled = settling.settle(witness(false, &stop), &gathered, &selected);
-    if let (Some(signal), Err(_)) = (stop.asked(), &settled) {
+    let is_stopped = settled.as_ref().map_or(true, |(settled, _)| settled.stopped);
+    if let (Some(signal), true) = (stop.asked(), is_stopped) {
+        // Who is asked to stop begins nothing new: the next pass tells people what this one came to.
+        let known = settled.ok().map(|(settled, _)| settled);
+        let shown = known.as_ref().map(|settled| shown(settled, args, said, &selected)).unwrap_or_default();
+        let shown = Shown { stopped_by: Some(signal.name()), said, ..shown };
+        form::write(global, &shown, || text(&shown))?;
         return Ok(Outcome::Stopped(signal));
     }
-    if settled.is_err() && stop.is_lost() {
+    if is_stopped && stop.is_lost() {
         return Err(lease::lost());
     }
     let acts = witness(false, &stop);
@@ -179,7 +199,7 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     }
     events.extend(of_failures(&settled.failures, &events, place.now()));
     let told = people(&config).tell(&settled.state, events, &settled.links);
-    let mut shown = shown(&settled, args, &selected);
+    let mut shown = shown(&settled, args, said, &selected);
     // What was found out counts, and is shown, whether or not people can be told of it.
     let untold = match &told {
         Ok(delivered) => {
@@ -201,6 +221,29 @@ fn watch(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError
     })
 }
 
+impl Default for Shown<'_> {
+    fn default() -> Self {
+        Self {
+            schema: SCHEMA,
+            said: &[],
+            stopped_by: None,
+            breaker: None,
+            updates: Vec::new(),
+            effects: Vec::new(),
+            left_to_others: Vec::new(),
+            failures: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl VerifyArgs {
+    /// Ids of the updates that are looked at; none = all.
+    fn named(&self) -> &[String] {
+        if self.resume.is_empty() { &self.updates } else { &self.resume }
+    }
+}
+
 /// How looking at held updates ends.
 fn held(shown: &Shown<'_>) -> Outcome {
     let held = || shown.updates.iter().map(|shown| shown.update).filter(|update| update.stage == Stage::Held);
@@ -213,9 +256,14 @@ fn held(shown: &Shown<'_>) -> Outcome {
     }
 }
 
-fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &str) -> bool) -> Shown<'a> {
+fn shown<'a>(
+    settled: &'a Settled,
+    args: &VerifyArgs,
+    said: &'a [String],
+    selected: &dyn Fn(&str, &str) -> bool,
+) -> Shown<'a> {
     let is_shown = |update: &&Update| {
-        let named = args.updates.contains(&update.update_id);
+        let named = args.named().contains(&update.update_id);
         let under_way = matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Held);
         let touched = settled.outcomes.contains_key(&update.update_id);
         named || (selected(&update.update_id, &update.component) && (under_way || touched))
@@ -228,7 +276,10 @@ fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &s
         }),
     });
     Shown {
-        schema: "gitops-updater/verify/v1",
+        schema: SCHEMA,
+        said,
+        stopped_by: None,
+        breaker: settled.state.breaker.as_ref(),
         updates: updates.collect(),
         effects: settled.effects.iter().map(ToString::to_string).collect(),
         left_to_others: settled.found.iter().map(ToString::to_string).collect(),
@@ -248,8 +299,14 @@ fn shown<'a>(settled: &'a Settled, args: &VerifyArgs, selected: &dyn Fn(&str, &s
 
 fn text(shown: &Shown<'_>) -> String {
     let mut lines = Vec::new();
-    if shown.updates.is_empty() {
-        lines.push("Nothing that was merged waits to be verified.".to_owned());
+    for line in shown.said {
+        put(&mut lines, 0, line);
+    }
+    match (shown.stopped_by, shown.updates.is_empty()) {
+        (None, true) => lines.push("Nothing that was merged waits to be verified.".to_owned()),
+        (None, false) => {}
+        (Some(signal), true) => lines.push(format!("Stopped by {signal} before anything was seen.")),
+        (Some(signal), false) => lines.push(format!("Stopped by {signal}; seen until then:")),
     }
     for ShownUpdate { update, waiting, evidence } in &shown.updates {
         let stage = match update.stage {
@@ -282,6 +339,14 @@ fn text(shown: &Shown<'_>) -> String {
             lines.extend(list.iter().map(|line| folded(line, 2)));
         }
     }
+    if let Some(breaker) = shown.breaker {
+        lines.push(String::new());
+        breaker_is_open(breaker).iter().for_each(|line| put(&mut lines, 0, line));
+    }
+    if shown.stopped_by.is_some() {
+        lines.push(String::new());
+        put(&mut lines, 0, "Nothing is lost: `gitops-updater verify`, or the next run, goes on from here.");
+    }
     let printable: Vec<String> = lines
         .iter()
         .map(|line| line.split('\n').map(|part| printable(part).into_owned()).collect::<Vec<_>>().join("\n"))
@@ -297,104 +362,4 @@ fn is_reverted(update: &Update) -> bool {
 fn put(lines: &mut Vec<String>, indent: usize, text: &str) {
     let wrapped = clean::wrap(&clean::line(text), WIDTH - indent);
     lines.extend(wrapped.into_iter().map(|line| format!("{}{line}", " ".repeat(indent))));
-}
-
-/// What a person says.
-fn say(args: &VerifyArgs, global: &GlobalArgs) -> Result<Outcome, CommandError> {
-    form::check(global)?;
-    block_on(async {
-        let place = args.place.open(global).await?;
-        let by = args.by.clone().unwrap_or_else(|| place.person().name);
-        let (store, now) = (place.state(), place.now());
-        let loaded = {
-            let store = store.clone();
-            blocking(move || store.load()).await?
-        };
-        loaded.may_build()?;
-        // All or none, as far as can be known before.
-        let mut told = String::new();
-        for id in &args.accept {
-            let update = check(&loaded.state, id)?;
-            told.push_str(&match update.stage {
-                Stage::Verified => format!("{} was verified already\n", step(update)),
-                _ => format!("{} is verified: accepted by {}\n", step(update), printable(&by)),
-            });
-        }
-        for id in &args.resume {
-            let update = update(&loaded.state, id)?;
-            if update.stage != Stage::Held {
-                let stage = stage_word(update.stage);
-                return Err(CommandError::failed(Error::NotHeld { id: id.clone(), stage }));
-            }
-            told.push_str(&format!("{} is taken up again by {}\n", step(update), printable(&by)));
-        }
-        for id in args.resume.clone() {
-            let (store, by) = (store.clone(), by.clone());
-            blocking(move || store.change(now, |state| resume(state, &id, &by, now))).await?;
-        }
-        for id in args.accept.clone() {
-            let (store, by) = (store.clone(), format!("accepted by {by}"));
-            let changed = {
-                let id = id.clone();
-                blocking(move || store.change(now, |state| mark_verified(state, &id, &by, now))).await?
-            };
-            let Some(update) = changed.loaded.state.updates.get(&id).cloned() else { continue };
-            let repo = place.repo.clone();
-            blocking(move || -> Result<(), CommandError> {
-                let removed = match repo.refs() {
-                    Ok(refs) => refs
-                        .branch(&update.branch)
-                        .map_or(Ok(false), |head| delete_branch(&repo, &update, head)),
-                    Err(error) => Err(error),
-                };
-                // It is verified all the same.
-                if let Err(error) = removed {
-                    tracing::warn!(branch = update.branch, reason = %error, "branch not deleted");
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        if args.close_breaker {
-            let (store, by) = (store.clone(), by.clone());
-            let changed = blocking(move || store.change(now, |state| close_breaker(state, &by))).await?;
-            told.push_str(match changed.transition {
-                Some(_) => "the circuit breaker is closed: proposing and merging go on\n",
-                None => "the circuit breaker was not open\n",
-            });
-        }
-        let done = Done { schema: "gitops-updater/said/v1", did: told.lines().collect() };
-        form::write(global, &done, || told.clone())
-    })
-}
-
-fn step(update: &Update) -> String {
-    let Update { component, from, to, .. } = update;
-    format!("{} {} → {}", printable(component), printable(from), printable(to))
-}
-
-fn check<'s>(state: &'s State, id: &str) -> Result<&'s Update, CommandError> {
-    let update = update(state, id)?;
-    // Accepting twice is no error.
-    if may_be_verified(update) || update.stage == Stage::Verified {
-        return Ok(update);
-    }
-    let stage = stage_word(update.stage);
-    let error = CommandError::failed(Error::NotMerged { id: id.to_owned(), stage });
-    Err(if update.stage == Stage::Proposed {
-        error.hint("where its pull request is merged, `gitops-updater run` records that first")
-    } else {
-        error
-    })
-}
-
-fn stage_word(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Proposed => "proposed",
-        Stage::Merged | Stage::Rolling => "merged",
-        Stage::Verified => "verified",
-        Stage::Reverted => "reverted",
-        Stage::Held => "held",
-        Stage::Abandoned => "abandoned",
-    }
 }

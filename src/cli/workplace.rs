@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::access::Access;
-use super::error::CommandError;
+use super::error::{CommandError, ErrorKind};
 use super::identity::{PUBLIC, git_credentials, github, no_github, with_github};
 use super::opened::configuration;
 use super::{GlobalArgs, switch};
@@ -27,7 +27,7 @@ use crate::state::{self, StateStore};
 use crate::telemetry::EVEN_QUIET;
 
 /// Which repository, and which of its remotes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct PlaceArgs {
     /// Repository; in a folder of it, the whole repository is meant
     #[arg(default_value = ".", value_name = "PATH")]
@@ -69,6 +69,8 @@ pub(super) struct Workplace {
     pub(super) author: Person,
     /// The clock of the machine, or the moment given by `--now`.
     pub(super) clock: AnyClock,
+    /// When it was opened, in whole seconds.
+    pub(super) begun: Timestamp,
     /// What of this clone, of the command line or of the environment stops everything.
     pub(super) stopped: Option<KillSwitch>,
 }
@@ -86,8 +88,7 @@ impl Workplace {
 
     /// Now, in whole seconds: it is written into records and read by people.
     pub(super) fn now(&self) -> Timestamp {
-        let now = self.clock.now();
-        Timestamp::from_second(now.as_second()).unwrap_or(now)
+        in_seconds(self.clock.now())
     }
 
     /// The branch that pull requests are made for.
@@ -125,7 +126,7 @@ impl PlaceArgs {
     }
 
     /// The same for what must work without a forge: with the remote `.` nothing but the repository itself is used,
-    /// whatever is configured.
+    /// whatever is configured, and also where the configuration cannot be read.
     pub(super) async fn open_without_forge(&self, global: &GlobalArgs) -> Result<Workplace, CommandError> {
         self.opened(global, self.remote.as_deref() == Some(".")).await
     }
@@ -139,10 +140,24 @@ impl PlaceArgs {
         let top = repo::top(given).map_err(CommandError::failed)?;
         let path = top.as_path();
         let repository = repo::open(path, None).map_err(CommandError::failed)?;
-        let config = configuration(path, global, &repository)?;
+        let config = match configuration(path, global, &repository) {
+            // Whoever works with the repository alone needs none: nothing leaves it.
+            Err(error) if alone && global.config.is_none() && error.kind == ErrorKind::Configuration => {
+                let first = error.details.first().cloned().unwrap_or_else(|| error.source.to_string());
+                tracing::warn!(
+                    target: EVEN_QUIET,
+                    reason = first,
+                    "the configuration cannot be read, and none is used: branch and remote are those of this clone; \
+                     `--config FILE` names another one"
+                );
+                Config::default()
+            }
+            read => read?,
+        };
         drop(repository);
         let access = Access::from_environment(&config.upstreams, None);
         let clock = self.now.map_or(AnyClock::System, AnyClock::Fixed);
+        let begun = in_seconds(clock.now());
         let author = Person { name: config.commits.name.clone(), email: config.commits.email.clone() };
         let url = self.remote_url(&config.forge, path)?;
         let github = url.as_deref().and_then(|url| github(&config.forge, &access, url));
@@ -201,7 +216,7 @@ impl PlaceArgs {
                 stopped => stopped,
             },
         };
-        Ok(Workplace { path: top, repo, forge, config, author, clock, stopped })
+        Ok(Workplace { path: top, repo, forge, config, author, clock, begun, stopped })
     }
 
     /// URL or path of the remote; `None` = the repository itself.
@@ -257,6 +272,10 @@ pub(super) async fn clone(path: &Path, url: &str, global: &GlobalArgs) -> Result
     // As it may be read by whoever sees the folder.
     let origin = crate::upstream::redact::redact_text(&url);
     blocking(move || write::clone_bare(&path, &origin, remote, branch.as_deref())).await
+}
+
+fn in_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 fn hinted(error: CommandError, hint: Option<String>) -> CommandError {

@@ -96,7 +96,27 @@ fn every_mistake_is_named_by_its_field() {
         "resources[1].plural: not the plural of a kind",
         "resources[2].kind: not a kind such as `ConfigMap`",
         "resources[3].api_version: not an API version",
+        "resources[1].kind: the API `v1` has no kind `Thing`; write the `apiVersion` of its manifests beside it",
     ] {
         assert!(told.iter().any(|error| error.contains(part)), "`{part}` is not among {told:#?}");
     }
+}
+
+/// Deployments were asked for in the API `v1`, where there are none, and the plural of an Ingress was made wrong.
+#[test]
+fn kind_of_another_api_is_told_what_to_write_beside_it() {
+    let resources = |list: &str| format!("backup: {{data: {{export: {{resources: [{list}]}}}}}}\n");
+    let told =
+        errors(&resources("{kind: ConfigMap}, {kind: Deployment}, {kind: NetworkPolicy}"), Trust::Repository);
+    assert_eq!(told.len(), 2, "{told:#?}");
+    let wanted = [("Deployment", "apps/v1"), ("NetworkPolicy", "networking.k8s.io/v1")];
+    for (told, (kind, api_version)) in told.iter().zip(wanted) {
+        let said = format!("the API `v1` has no kind `{kind}`; write `api_version: {api_version}` beside it");
+        assert!(told.contains(&said), "{told}");
+    }
+    let written =
+        "{kind: Ingress, api_version: networking.k8s.io/v1}, {kind: Endpoints}, {kind: ServiceAccount}";
+    let export = read(&resources(written)).data_backups.export.unwrap();
+    let plurals: Vec<&str> = export.resources.iter().map(|one| one.plural.as_str()).collect();
+    assert_eq!(plurals, ["ingresses", "endpoints", "serviceaccounts"]);
 }

@@ -120,11 +120,12 @@ pub(super) struct RawExports {
 #[serde(deny_unknown_fields, default, expecting = "a mapping with `kind` and `plural`")]
 #[schemars(rename = "ExportedResource")]
 pub(super) struct RawExportedResource {
-    /// Group and version, as in `apiVersion:`. Default: `v1`.
+    /// Group and version, as in `apiVersion:`; needed for every kind that is not of the API `v1`, such as
+    /// `api_version: apps/v1` for a Deployment. Default: `v1`.
     pub(super) api_version: Option<String>,
     /// As in `kind:`; `Secret` is refused here. No default.
     pub(super) kind: String,
-    /// As in URLs. Default: the kind in lower case with an `s` behind it.
+    /// As in URLs. Default: the kind in lower case with an `s` behind it; `es` after `s`, `ies` for `y`.
     pub(super) plural: Option<String>,
     /// Namespaces; `*` stands for all, and for kinds without one. Default: that of the component.
     pub(super) namespaces: Vec<String>,

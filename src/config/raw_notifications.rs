@@ -135,9 +135,10 @@ words! {
 #[serde(deny_unknown_fields, default, expecting = "a mapping with `repeat_every` and `escalate_after`")]
 #[schemars(rename = "Holds")]
 pub(super) struct RawHolds {
-    /// They are told again every so often; `0s` is never. Default: `24h`.
+    /// They are told again every so often; `0s` is never. Default: `24h`, at least `10m`, at most `30d`.
     pub(super) repeat_every: Option<String>,
-    /// After this time they go to the channels of `escalate_to`, too; `0s` is never. Default: `48h`.
+    /// After this time they go to the channels of `escalate_to`, too; `0s` is never. Default: `48h`, at most
+    /// `30d`.
     pub(super) escalate_after: Option<String>,
     /// Names of channels. Default: those with `at_least: escalation`.
     pub(super) escalate_to: Option<Vec<String>>,

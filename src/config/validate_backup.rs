@@ -8,10 +8,11 @@ use super::detection::Selector;
 use super::raw_backup::{
     RawDataBackups, RawEtcdBackups, RawExportedResource, RawExports, RawLonghornBackups, RawVolumeScope,
 };
-use super::tree::{Path, Step};
+use super::tree::{Path, Step, shorten};
 use super::validate::{Checker, key};
 use super::validate_upstreams::OUTSIDE;
 use crate::domain::backup::export::Bounds;
+use crate::domain::backup::kinds;
 use crate::domain::backup::longhorn::VolumeScope;
 use crate::domain::backup::names::is_name;
 
@@ -144,6 +145,18 @@ impl Checker<'_> {
             );
             return None;
         }
+        let is_of_another = raw.api_version.is_none() && !kinds::is_core(&raw.kind);
+        if is_of_another {
+            let kind = shorten(&raw.kind);
+            let next = match kinds::api_version_of(&raw.kind) {
+                Some(api_version) => format!("write `api_version: {api_version}` beside it"),
+                None => {
+                    "write the `apiVersion` of its manifests beside it, such as `api_version: example.org/v1`"
+                        .to_owned()
+                }
+            };
+            self.wrong(&key(path, "kind"), format!("the API `v1` has no kind `{kind}`; {next}"));
+        }
         let api_version = raw.api_version.unwrap_or_else(|| "v1".to_owned());
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         let dns = |text: &str| text.len() <= 253 && text.split('.').all(is_name);
@@ -151,7 +164,7 @@ impl Checker<'_> {
             self.wrong(&key(path, "api_version"), "not an API version such as `v1` or `apps/v1`");
             return None;
         }
-        let plural = raw.plural.unwrap_or_else(|| format!("{}s", raw.kind.to_ascii_lowercase()));
+        let plural = raw.plural.unwrap_or_else(|| kinds::plural_of(&raw.kind));
         if !is_name(&plural) || plural == "secrets" {
             self.wrong(&key(path, "plural"), "not the plural of a kind such as `configmaps`");
             return None;
@@ -162,7 +175,7 @@ impl Checker<'_> {
             return None;
         }
         let namespaces = self.namespaces(&key(path, "namespaces"), raw.namespaces, true);
-        Some(ExportedResource {
+        (!is_of_another).then_some(ExportedResource {
             group: group.to_owned(),
             version: version.to_owned(),
             kind: raw.kind,

@@ -223,7 +223,7 @@ impl Checker<'_> {
         let defaults = Notifications::default().reminders;
         let repeat_every = self.duration(&key(path, "repeat_every"), raw.repeat_every.as_deref(), "30d");
         if repeat_every.is_some_and(|time| !time.is_zero() && time.as_secs() < 600) {
-            self.wrong(&key(path, "repeat_every"), "shorter than `10m`");
+            self.wrong(&key(path, "repeat_every"), "shorter than `10m` (`0s` is never)");
         }
         let escalate_after =
             self.duration(&key(path, "escalate_after"), raw.escalate_after.as_deref(), "30d");

@@ -77,13 +77,21 @@ pub struct Entry {
     pub revert_commit: Option<String>,
     /// Backup point made before.
     pub backup_id: Option<String>,
-    /// What was said of it last.
+    /// When its merge was taken back, by the bot or by a person; null unless it was.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub reverted_at: Option<Timestamp>,
+    /// When the cluster was seen healthy again after that; null unless it was.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub healthy_again_at: Option<Timestamp>,
+    /// What was said of it last, as far as it stands: null where it was good and was taken back since.
     pub verdict: Option<Verdict>,
-    /// Who said that it is verified.
+    /// Who said that it is verified; where it was taken back since, who had said so.
     pub verified_by: Option<String>,
     /// What decided how it was approved.
     pub policy_applied: String,
-    /// What it waits for, or why it was stopped.
+    /// What it waits for, why it was stopped, or who took it back and why.
     pub reason: Option<String>,
     /// When it failed: `pre_update`, `update`, `post_update`.
     pub failure_stage: Option<String>,
@@ -128,6 +136,10 @@ impl Entry {
     fn of(update: &Update) -> Self {
         let verified = update.stage == Stage::Verified;
         let merged_at = update.merged_at.filter(|_| verified);
+        let reversal = update.settling.reversal.as_ref();
+        let reverted = update.stage == Stage::Reverted;
+        let made_at = reversal.filter(|reversal| reversal.commit.is_some() || reverted);
+        let made_at = made_at.and_then(|reversal| reversal.made_at);
         Self {
             update_id: update.update_id.clone(),
             campaign: update.campaign.clone(),
@@ -143,9 +155,12 @@ impl Entry {
             seconds_to_verify: merged_at.map(|at| update.changed_at.duration_since(at).as_secs().max(0)),
             pull_request: update.pull_request,
             merge_commit: update.merge_commit.clone(),
-            revert_commit: update.settling.reversal.as_ref().and_then(|reversal| reversal.commit.clone()),
+            revert_commit: reversal.and_then(|reversal| reversal.commit.clone()),
             backup_id: update.backup_id.clone(),
-            verdict: update.settling.verdict,
+            reverted_at: made_at.or_else(|| reverted.then_some(update.changed_at)),
+            healthy_again_at: reversal.and_then(|reversal| reversal.back_at),
+            // That the cluster was healthy with it, or is so without it, is no verdict on what is gone.
+            verdict: update.settling.verdict.filter(|verdict| !reverted || *verdict != Verdict::Healthy),
             verified_by: update.verified_by.clone(),
             policy_applied: update.policy_applied.clone(),
             reason: update.reason.clone(),

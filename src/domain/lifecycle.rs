@@ -102,6 +102,8 @@ pub struct Situation<'a> {
     pub accepted_by: Option<&'a str>,
     /// How the policy of today has the step approved, and the key that says so; `None` where the plan has no such step.
     pub gate: Option<(Approval, &'a str)>,
+    /// Why nobody may merge it now, whatever its gate: what had to come first was taken back.
+    pub groundless: Option<&'a str>,
     /// Why nothing may be merged now (window, maintenance, what is held), for `auto`.
     pub merge_hold: Option<&'a str>,
     /// An `auto` step may be merged without any check having reported.
@@ -189,7 +191,7 @@ fn proposed(situation: &Situation<'_>) -> Action {
         return match (&situation.wanted, update.pull_request) {
             // A forge that loses pull requests is not to be trusted with a second one.
             (_, Some(number)) => Action::Wait { reason: format!("pull request #{number} cannot be found") },
-            (Wanted::Same | Wanted::Rebuilt, None) => Action::Propose,
+            (Wanted::Same | Wanted::Rebuilt, None) => situation.groundless.map_or(Action::Propose, wait),
             (Wanted::Held { reason }, None) => wait(reason),
             (Wanted::Unknown, None) => wait(UNKNOWN),
             (wanted, None) => Action::Close { reason: farewell(wanted) },
@@ -212,8 +214,8 @@ fn proposed(situation: &Situation<'_>) -> Action {
         SeenState::Open if situation.moving => wait(MOVING),
         SeenState::Open if update.pull_request.is_none() => Action::Propose,
         SeenState::Open => match &situation.wanted {
-            Wanted::Held { reason } => wait(reason),
-            Wanted::Unknown => wait(UNKNOWN),
+            Wanted::Held { reason } => unmerged(situation, seen).unwrap_or_else(|| wait(reason)),
+            Wanted::Unknown => unmerged(situation, seen).unwrap_or_else(|| wait(UNKNOWN)),
             Wanted::Rebuilt => Action::Rebuild,
             Wanted::Same => open(situation, seen),
             wanted => Action::Close { reason: farewell(wanted) },
@@ -296,8 +298,17 @@ pub fn forbids_merge(situation: &Situation<'_>) -> Option<String> {
         .or_else(|| (failed > 0).then(|| format!("{failed} of its checks failed")))
 }
 
+/// Waiting with an open pull request that nobody may merge now.
+fn unmerged(situation: &Situation<'_>, seen: &SeenPullRequest) -> Option<Action> {
+    let why = situation.groundless?;
+    Some(wait(&format!("pull request #{} must not be merged now: {why}", seen.number)))
+}
+
 /// An open pull request that is as it should be.
 fn open(situation: &Situation<'_>, seen: &SeenPullRequest) -> Action {
+    if let Some(action) = unmerged(situation, seen) {
+        return action;
+    }
     if let Some(why) = needs_a_person(situation) {
         return wait(&format!("pull request #{} waits for a person to merge it: {why}", seen.number));
     }

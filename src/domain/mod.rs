@@ -15,6 +15,7 @@ pub mod edit;
 pub mod expression;
 pub mod facts;
 pub mod gotk;
+pub mod ground;
 pub mod history;
 pub mod lifecycle;
 pub mod manifest;

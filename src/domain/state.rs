@@ -273,6 +273,19 @@ impl Stage {
 }
 
 impl Update {
+    /// Whether it was ever found to be good, whatever became of it since.
+    pub fn was_verified(&self) -> bool {
+        self.stage == Stage::Verified
+            || self.verified_by.is_some()
+            || self.completed_phases.iter().any(|phase| phase == "verification")
+    }
+
+    /// Whether its merge was ever taken back, by the bot or by a person.
+    pub fn was_reverted(&self) -> bool {
+        let reversal = self.settling.reversal.as_ref();
+        self.stage == Stage::Reverted || reversal.is_some_and(|reversal| reversal.commit.is_some())
+    }
+
     /// Whether the step of `component`, which can be reverted as `safety` says, must wait for it: it is held, or it
     /// regressed and is not reverted yet. That stops the queue. A hold that clears itself, of what could be reverted
     /// without harm, stops its own component and what depends on it, which is for the planner to see.

@@ -45,6 +45,13 @@ impl Forge for AnyForge {
         }
     }
 
+    async fn note(&self, number: Number) -> ForgeResult<()> {
+        match self {
+            Self::Local(forge) => forge.note(number).await,
+            Self::Github(forge) => forge.note(number).await,
+        }
+    }
+
     async fn change(&self, current: &PullRequest, change: &PullRequestChange) -> ForgeResult<()> {
         match self {
             Self::Local(forge) => forge.change(current, change).await,

@@ -44,12 +44,26 @@ pub struct Numbers {
     pub blocked: BTreeMap<(String, String), u64>,
     /// Updates of the state by kind and stage.
     pub updates: BTreeMap<(String, Stage), u64>,
-    /// Updates that were ever merged, by kind.
-    pub merged: BTreeMap<String, u64>,
+    /// Updates that ever came so far, by kind. The state keeps every update, and what an update has once been it has been
+    /// for good: these never fall.
+    pub ever: Ever,
     /// Failures of this pass by kind.
     pub failures: BTreeMap<String, u64>,
     /// Proposing and merging are stopped: by maintenance, by the kill switch, by too many reverts.
     pub stopped: [bool; 3],
+}
+
+/// How far updates ever came, by kind.
+#[derive(Debug, Clone, Default)]
+pub struct Ever {
+    /// A pull request was to be opened.
+    pub proposed: BTreeMap<String, u64>,
+    /// It was merged.
+    pub merged: BTreeMap<String, u64>,
+    /// It was found to be good, whatever became of it since.
+    pub verified: BTreeMap<String, u64>,
+    /// Its merge was taken back, by the bot or by a person.
+    pub reverted: BTreeMap<String, u64>,
 }
 
 /// What is counted since the program was started.
@@ -78,6 +92,25 @@ fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
     *counts.entry(key).or_insert(0) += 1;
 }
 
+impl Ever {
+    fn of(state: &State) -> Self {
+        let mut ever = Self::default();
+        for update in state.updates.values() {
+            for (came, counts) in [
+                (true, &mut ever.proposed),
+                (update.merged_at.is_some(), &mut ever.merged),
+                (update.was_verified(), &mut ever.verified),
+                (update.was_reverted(), &mut ever.reverted),
+            ] {
+                if came {
+                    count(counts, label(kind_of(&update.component)));
+                }
+            }
+        }
+        ever
+    }
+}
+
 impl Numbers {
     /// Counts what a pass found and left behind.
     pub fn of<'a>(
@@ -102,11 +135,9 @@ impl Numbers {
         }
         for update in state.updates.values() {
             let kind = label(kind_of(&update.component));
-            if update.merged_at.is_some() {
-                count(&mut numbers.merged, kind.clone());
-            }
             count(&mut numbers.updates, (kind, update.stage));
         }
+        numbers.ever = Ever::of(state);
         for component in failures {
             count(&mut numbers.failures, label(kind_of(component)));
         }
@@ -208,33 +239,23 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
         let stage = stage.as_ref().and_then(|stage| stage.as_str()).unwrap_or("unknown");
         page.add(&[("kind", kind), ("stage", stage)], number(*count));
     }
-    // The state remembers every update, so these grow from run to run.
-    let of_stage = |wanted: &[Stage]| {
-        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((kind, stage), count) in &numbers.updates {
-            if wanted.is_empty() || wanted.contains(stage) {
-                *counts.entry(kind).or_insert(0) += count;
-            }
-        }
-        counts
-    };
-    let merged: BTreeMap<&str, u64> =
-        numbers.merged.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    let Ever { proposed, merged, verified, reverted } = &numbers.ever;
     for (name, help, counts) in [
-        ("gitops_updater_proposed_total", "Updates that were ever proposed.", of_stage(&[])),
+        ("gitops_updater_proposed_total", "Updates that were ever proposed.", proposed),
         ("gitops_updater_merged_total", "Updates that were ever merged.", merged),
-        ("gitops_updater_verified_total", "Updates that were verified.", of_stage(&[Stage::Verified])),
-        ("gitops_updater_reverted_total", "Updates that were reverted.", of_stage(&[Stage::Reverted])),
+        ("gitops_updater_verified_total", "Updates that were ever verified.", verified),
+        ("gitops_updater_reverted_total", "Updates that were ever reverted.", reverted),
     ] {
         page.metric(name, Kind::Counter, help);
         for (kind, count) in counts {
-            page.add(&[("kind", kind)], number(count));
+            page.add(&[("kind", kind)], number(*count));
         }
     }
     page.metric("gitops_updater_held", Kind::Gauge, "Updates that need a person.");
-    page.add(&[("kind", "all")], number(of_stage(&[Stage::Held]).values().sum()));
-    for (kind, count) in of_stage(&[Stage::Held]) {
-        page.add(&[("kind", kind)], number(count));
+    let held = || numbers.updates.iter().filter(|((_, stage), _)| *stage == Stage::Held);
+    page.add(&[("kind", "all")], number(held().map(|(_, count)| count).sum()));
+    for ((kind, _), count) in held() {
+        page.add(&[("kind", kind)], number(*count));
     }
     page.metric("gitops_updater_failures", Kind::Gauge, "Components that the newest pass failed for.");
     page.add(&[("kind", "all")], number(numbers.failures.values().sum()));
@@ -248,5 +269,73 @@ fn of_pass(page: &mut Page, numbers: &Numbers) {
     );
     for (by, is_on) in ["maintenance", "kill_switch", "circuit_breaker"].into_iter().zip(numbers.stopped) {
         page.add(&[("by", by)], if is_on { 1.0 } else { 0.0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::state::Update;
+
+    fn ever(update: Update) -> Ever {
+        Ever::of(&State { updates: [(update.update_id.clone(), update)].into(), ..State::default() })
+    }
+
+    /// An update, in turn proposed, merged, verified, and taken back by a person.
+    fn life() -> Vec<Update> {
+        let mut update: Update = serde_json::from_value(json!({
+            "update_id": "update-1", "status": "in_progress", "stage": "proposed",
+            "started_at": "2026-11-21T10:00:00Z", "changed_at": "2026-11-21T10:00:00Z", "campaign": "c",
+            "component": "helm/apps/podinfo", "from": "1", "to": "2", "update_type": "patch", "gate": "review",
+            "policy_applied": "p", "revert": {"safety": "safe", "why": ""}, "backup_id": null, "branch": "b",
+            "base": null, "head": null, "pull_request": 1, "merge_commit": null, "merged_at": null,
+            "current_phase": null, "completed_phases": [], "reason": null,
+        }))
+        .unwrap();
+        let mut life = vec![update.clone()];
+        update.stage = Stage::Merged;
+        (update.merged_at, update.merge_commit) = (Some(update.changed_at), Some("0".repeat(40)));
+        life.push(update.clone());
+        update.stage = Stage::Verified;
+        update.completed_phases.push("verification".to_owned());
+        life.push(update.clone());
+        update.stage = Stage::Reverted;
+        life.push(update);
+        life
+    }
+
+    /// What was verified was not counted any more when it was rolled back: to Prometheus a restart of the counter.
+    #[test]
+    fn counters_of_updates_never_fall() {
+        let mut before = [0; 4];
+        let mut seen = Vec::new();
+        for update in life() {
+            let Ever { proposed, merged, verified, reverted } = ever(update);
+            let now = [proposed, merged, verified, reverted].map(|counts| counts.values().sum::<u64>());
+            assert!(now.iter().zip(before).all(|(now, before)| *now >= before), "{before:?} {now:?}");
+            before = now;
+            seen.push(now);
+        }
+        assert_eq!(seen, [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]);
+    }
+
+    #[test]
+    fn page_has_counters_beside_what_is_so_now() {
+        let ever = ever(life().pop().unwrap());
+        let updates = BTreeMap::from([(("helm".to_owned(), Stage::Reverted), 1)]);
+        let numbers = Numbers { ever, updates, ..Numbers::default() };
+        let totals = Totals { numbers: Some(numbers), ..Totals::default() };
+        let page = page(&totals, None).text();
+        for line in [
+            "# TYPE gitops_updater_verified_total counter",
+            "gitops_updater_verified_total{kind=\"helm\"} 1",
+            "gitops_updater_reverted_total{kind=\"helm\"} 1",
+            "gitops_updater_updates{kind=\"helm\",stage=\"reverted\"} 1",
+            "gitops_updater_held{kind=\"all\"} 0",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
+        }
     }
 }

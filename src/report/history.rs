@@ -5,10 +5,11 @@ use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use super::{Error, Format, RenderOptions, clean, xml, yaml};
 use crate::domain::history::{Document, Entry};
 use crate::domain::message::neutral;
+use crate::domain::state::Stage;
 
 const TEMPLATE: &str = include_str!("templates/history.html");
 
-const HEADER: [&str; 19] = [
+const HEADER: [&str; 21] = [
     "update_id",
     "campaign",
     "component",
@@ -28,6 +29,8 @@ const HEADER: [&str; 19] = [
     "verdict",
     "verified_by",
     "reason",
+    "reverted_at",
+    "healthy_again_at",
 ];
 
 /// The history in a format.
@@ -91,14 +94,36 @@ fn text(document: &Document, options: &RenderOptions) -> String {
         put(0, "");
         let number = update.pull_request.map(|number| format!(" #{number}")).unwrap_or_default();
         put(0, &format!("{} {} → {}{number}", update.component, update.from, update.to));
-        let verdict = update.verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default();
-        put(2, &format!("{} since {}{verdict}", word(update.stage), update.changed_at));
+        put(2, &standing(update));
         put(2, &update.update_id);
-        for said in [&update.verified_by, &update.reason].into_iter().flatten() {
-            put(2, said);
+        for said in [update.verified_by.as_ref().map(|by| verified(update, by)), update.reason.clone()] {
+            said.into_iter().for_each(|said| put(2, &said));
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// Where it is in its life, since when, and what was said of it as far as that stands.
+fn standing(update: &Entry) -> String {
+    let (since, said) = match (update.reverted_at.filter(|_| update.stage == Stage::Reverted), update.verdict)
+    {
+        (Some(at), _) => {
+            let again = update.healthy_again_at.map(|at| format!(", healthy again since {at}"));
+            (at, again.unwrap_or_default())
+        }
+        (None, verdict) => {
+            (update.changed_at, verdict.map(|verdict| format!(", {}", word(verdict))).unwrap_or_default())
+        }
+    };
+    format!("{} since {since}{said}", word(update.stage))
+}
+
+/// Who said that it is verified, or that it was before it was taken back.
+fn verified(update: &Entry, by: &str) -> String {
+    match update.stage {
+        Stage::Reverted => format!("had been verified: {by}"),
+        _ => by.to_owned(),
+    }
 }
 
 fn csv(document: &Document) -> Result<String, Error> {
@@ -135,6 +160,8 @@ fn row(update: &Entry) -> Vec<String> {
         update.verdict.map(word).unwrap_or_default(),
         text(&update.verified_by),
         text(&update.reason),
+        update.reverted_at.map(|at| at.to_string()).unwrap_or_default(),
+        update.healthy_again_at.map(|at| at.to_string()).unwrap_or_default(),
     ];
     cells.iter().map(|cell| super::table::guarded(cell)).collect()
 }
@@ -245,6 +272,52 @@ mod tests {
           proposed since 2026-11-21T11:00:00Z
           update-20261121-100003
         ");
+    }
+
+    /// The verdict from before was told as if it stood.
+    #[test]
+    fn what_was_taken_back_is_told_with_who_did_it_and_when_and_without_its_old_verdict() {
+        let mut update: crate::domain::state::Update = serde_json::from_value(json!({
+            "update_id": "update-1", "status": "reverted", "stage": "reverted",
+            "started_at": "2026-11-21T10:00:00Z", "changed_at": "2026-11-21T11:30:00Z", "campaign": "c",
+            "component": "helm/apps/podinfo", "from": "6.7.0", "to": "6.7.1", "update_type": "patch", "gate": "review",
+            "policy_applied": "p", "revert": {"safety": "safe", "why": ""}, "backup_id": null, "branch": "b",
+            "base": null, "head": null, "pull_request": 7, "merge_commit": null,
+            "merged_at": "2026-11-21T10:30:00Z", "current_phase": null, "completed_phases": ["verification"],
+            "reason": "rolled back by Jane: orders fail", "verified_by": "the cluster: all is well",
+            "settling": {"verdict": "healthy"},
+        }))
+        .unwrap();
+        let told = |update: &crate::domain::state::Update| {
+            let updates = [(update.update_id.clone(), update.clone())].into();
+            Document::of(&State { updates, ..State::default() }, None, None, &|_| true, now())
+        };
+        let text = |update: &crate::domain::state::Update| {
+            render(&told(update), Format::Text, &RenderOptions::new(now())).unwrap()
+        };
+        insta::assert_snapshot!(text(&update), @r"
+        1 update: 1 reverted; 0 % of those that are over went well
+
+        helm/apps/podinfo 6.7.0 → 6.7.1 #7
+          reverted since 2026-11-21T11:30:00Z
+          update-1
+          had been verified: the cluster: all is well
+          rolled back by Jane: orders fail
+        ");
+        assert_eq!(told(&update).update_history.updates[0].verdict, None);
+        let page = render(&told(&update), Format::Html, &RenderOptions::new(now())).unwrap();
+        assert!(page.contains("had been verified: the cluster") && !page.contains("· healthy"), "{page}");
+        // What the bot reverted is healthy again without it.
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut reversal =
+            crate::domain::settle::record::Reversal::decided(at("2026-11-21T11:00:00Z"), "it failed");
+        (reversal.commit, reversal.made_at) = (Some("0".repeat(40)), Some(at("2026-11-21T11:01:00Z")));
+        reversal.back_at = Some(at("2026-11-21T11:30:00Z"));
+        update.settling.reversal = Some(reversal);
+        let again = "reverted since 2026-11-21T11:01:00Z, healthy again since 2026-11-21T11:30:00Z\n";
+        assert!(text(&update).contains(again), "{}", text(&update));
+        update.settling.verdict = Some(crate::domain::settle::verdict::Verdict::Regressed);
+        assert!(told(&update).update_history.updates[0].verdict.is_some());
     }
 
     #[test]

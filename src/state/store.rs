@@ -197,7 +197,8 @@ impl Loaded {
 pub struct Changed {
     /// The state after it.
     pub loaded: Loaded,
-    /// The transition that was recorded; `None` where there was nothing to change.
+    /// The transition that was recorded; `None` where there was nothing to change, or another run recorded the very same
+    /// one at the same time.
     pub transition: Option<Id>,
 }
 
@@ -284,11 +285,13 @@ impl StateStore {
                 }
             };
             match self.moved(&loaded, commit)? {
-                Ok(refs) => {
+                Ok((refs, pushed)) => {
                     tracing::debug!(transition = transition.subject(), commit = %commit, "state moved");
                     let history = History::Intact;
                     let loaded = Loaded { state, tip: Some(commit), history, broken: vec![], refs };
-                    return Ok(Changed { loaded, transition: Some(commit) });
+                    // What two runs do at the same second is the same commit, and one of them made it.
+                    let transition = (pushed == Pushed::Moved).then_some(commit);
+                    return Ok(Changed { loaded, transition });
                 }
                 // Not a race but a lock that was left behind, or a very slow owner: both need a person.
                 Err(error @ write::Error::Refs { .. }) => return Err(error.into()),
@@ -299,8 +302,12 @@ impl StateStore {
         Err(Error::Crowded { source })
     }
 
-    /// Moves the ref to `commit`; the inner error = somebody else was faster.
-    fn moved(&self, loaded: &Loaded, commit: Id) -> Result<Result<RemoteRefs, write::Error>, Error> {
+    /// Moves the ref to `commit`; the inner error = somebody else was faster, with another one.
+    fn moved(
+        &self,
+        loaded: &Loaded,
+        commit: Id,
+    ) -> Result<Result<(RemoteRefs, Pushed), write::Error>, Error> {
         let mut updates = vec![RefUpdate::replace(STATE_REF, loaded.tip, commit)];
         let seen = loaded.refs.refs.get(SEEN_REF).copied();
         if let Some(tip) = loaded.tip.filter(|tip| seen != Some(*tip)) {
@@ -308,24 +315,28 @@ impl StateStore {
             updates.push(RefUpdate::replace(SEEN_REF, seen, tip));
         }
         let mut refs = loaded.refs.clone();
-        match self.repo.push(&updates) {
-            Ok(Pushed::Moved | Pushed::AlreadyThere) => {
+        let pushed = match self.repo.push(&updates) {
+            Ok(pushed) => {
                 for update in updates {
                     refs.refs.extend(update.new.map(|new| (update.name, new)));
                 }
+                pushed
             }
             Err(error) => {
                 // The answer may have been lost after the deed, and of two refs one may have been refused.
                 let lost_race = error.lost_race();
                 match self.repo.refs() {
-                    Ok(now) if now.refs.get(STATE_REF) == Some(&commit) => refs = now,
+                    Ok(now) if now.refs.get(STATE_REF) == Some(&commit) => {
+                        refs = now;
+                        if lost_race { Pushed::AlreadyThere } else { Pushed::Moved }
+                    }
                     _ if lost_race => return Ok(Err(error)),
                     _ => return Err(error.into()),
                 }
             }
-        }
+        };
         self.remember(commit);
-        Ok(Ok(refs))
+        Ok(Ok((refs, pushed)))
     }
 
     /// Moves the witness at the remote to the newest transition. For the end of a pass: it closes the gap of one

@@ -419,3 +419,38 @@ fn each_component_that_gives_rights_gives_them_for_something_that_is_done() {
         assert!(text.contains(call), "{component}: `{call}` is not in {file}");
     }
 }
+
+/// Ports that the policies of a component let pods of the program out to.
+fn let_out(component: &str) -> BTreeSet<u64> {
+    let folder = folder().join("components").join(component);
+    let policies = objects()
+        .into_iter()
+        .filter(|(file, object)| file.starts_with(&folder) && kind(object) == "NetworkPolicy");
+    let mut ports = BTreeSet::new();
+    for (file, policy) in policies {
+        let of = &policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"];
+        assert_eq!(of.as_str(), Some("gitops-updater"), "{}", file.display());
+        for rule in policy["spec"]["egress"].as_sequence().unwrap() {
+            ports.extend(
+                rule["ports"].as_sequence().unwrap().iter().map(|port| port["port"].as_u64().unwrap()),
+            );
+        }
+    }
+    ports
+}
+
+/// The README told of a Pushgateway and of e-mail, and the policy let nobody out to them.
+#[test]
+fn what_the_readme_sends_to_is_let_out_by_a_component_that_it_names() {
+    assert_eq!(let_out("network-policy"), [53, 443, 6443].into());
+    assert_eq!(let_out("network-policy-mail"), [465, 587].into());
+    assert_eq!(let_out("network-policy-pushgateway"), [9091].into());
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let example = readme.find("push: http://pushgateway:9091").unwrap();
+    assert!(readme[example..].lines().next().unwrap().contains("network-policy-pushgateway"));
+    for entry in std::fs::read_dir(folder().join("components")).unwrap() {
+        let name = entry.unwrap().file_name();
+        let name = name.to_str().unwrap();
+        assert!(readme.contains(&format!("`{name}`")), "the README does not tell of the component {name}");
+    }
+}

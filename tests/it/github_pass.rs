@@ -15,4 +15,5 @@ mod planning;
 mod refusals;
 mod settling;
 mod stopped;
+mod unfit;
 pub(crate) mod world;

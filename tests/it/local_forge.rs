@@ -7,6 +7,7 @@ mod pulls;
 mod reach;
 mod repository;
 mod served;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

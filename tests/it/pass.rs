@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod again;
 mod course;
+mod ground;
 mod hands;
 mod interrupted;
 pub(crate) mod world;

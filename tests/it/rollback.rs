@@ -4,6 +4,7 @@ mod commands;
 mod emergency;
 mod killed;
 mod meanwhile;
+mod restored;
 mod unrecorded;
 mod unsaid;
 

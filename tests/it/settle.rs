@@ -8,6 +8,8 @@ mod built;
 mod careful;
 mod charts;
 mod judged;
+mod just_before;
+mod looked_on;
 mod nodes;
 mod proposed_stop;
 mod recorded;

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Cluster, DataError, ErrorClass, Resource, Work, all_in, resource};
+use super::{Cluster, DataError, ErrorClass, Resource, Work, all_in, api_version, resource};
 use crate::backup::encrypt;
 use crate::config::Exports;
-use crate::domain::backup::DataBackup;
-use crate::domain::backup::export::{FOLDER, files, secrets};
+use crate::domain::backup::export::{files, saved, secrets};
 
 /// Left-out objects that are named.
 const NAMED: usize = 10;
@@ -26,10 +25,8 @@ impl<C: Cluster> Work<'_, C> {
             }
         };
         let mut kept = files(&objects, exports.bounds);
-        let count = kept.files.len();
         let used: usize = kept.files.values().map(Vec::len).sum();
         let encrypted = self.encrypted(exports, exports.bounds.bytes.saturating_sub(used)).await?;
-        let sealed = encrypted.len();
         kept.files.extend(encrypted);
         if !kept.left_out.is_empty() {
             let more = kept.left_out.len().saturating_sub(NAMED);
@@ -38,20 +35,7 @@ impl<C: Cluster> Work<'_, C> {
             let what = format!("exports are bounded, these were left out: {}{more}", named.join(", "));
             self.made.not_covered.push(what);
         }
-        if kept.files.is_empty() {
-            return Ok(());
-        }
-        let secrets = match sealed {
-            0 => String::new(),
-            1 => ", Secrets of 1 namespace, encrypted".to_owned(),
-            sealed => format!(", Secrets of {sealed} namespaces, encrypted"),
-        };
-        self.made.data.push(DataBackup {
-            kind: "export".to_owned(),
-            name: FOLDER.to_owned(),
-            status: format!("{count} object{}{secrets}", if count == 1 { "" } else { "s" }),
-            ..DataBackup::default()
-        });
+        self.made.data.extend(saved(&kept.files));
         self.made.files = kept.files;
         Ok(())
     }
@@ -74,7 +58,12 @@ impl<C: Cluster> Work<'_, C> {
             };
             match all_in(self.cluster, &resource, namespaces, &wanted.labels).await? {
                 Some(mut found) => objects.append(&mut found),
-                None => not_covered.push(format!("no {}: the cluster has no such kind", wanted.kind)),
+                None => not_covered.push(format!(
+                    "no {}: the cluster has no `{}` of the API `{}`; `backup.data.export.resources` says which `api_version` and `plural` it is asked for",
+                    wanted.kind,
+                    wanted.plural,
+                    api_version(&resource)
+                )),
             }
         }
         self.made.not_covered.append(&mut not_covered);

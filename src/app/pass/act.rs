@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::known::DECLINED;
+use super::known::{AS_TODAY, DECLINED};
 use super::{Error, Run, UnderWay};
 use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestChange, PullRequestState};
@@ -67,7 +67,9 @@ impl<F: Forge> Run<'_, F> {
         };
         let is_elsewhere = |pull: &PullRequest| head.is_some_and(|head| head.to_string() != pull.head);
         let unfit = self.pass.unfit.and_then(|unfit| unfit.of(&update.component));
-        let hold = self.gates().merge_hold(update).map(|hold| hold.reason).or(unfit);
+        let groundless = self.must_not_be_merged(update);
+        let hold = groundless.clone().or_else(|| self.gates().merge_hold(update).map(|hold| hold.reason));
+        let hold = hold.or(unfit);
         let hold = hold.or_else(|| self.unwritten(update)).or_else(|| self.out_of_reach(update, planned));
         let ticked = self.ticked.contains(&Tick::Accept { update_id: update.update_id.clone() });
         let accepted = self.pass.accepted.get(&update.update_id).map(String::as_str);
@@ -82,6 +84,7 @@ impl<F: Forge> Run<'_, F> {
             verification: policy.map_or(Verification::Observed, |policy| policy.verification.value),
             accepted_by: accepted.or_else(|| ticked.then_some(DASHBOARD)),
             gate: step_of(update, planned).map(|step| (step.gate, step.policy_applied.as_str())),
+            groundless: groundless.as_deref(),
             merge_hold: hold.as_deref(),
             checks_optional: !self.pass.config.pull_requests.require_checks,
             now: self.pass.now,
@@ -90,6 +93,13 @@ impl<F: Forge> Run<'_, F> {
             self.withdraw_merge(update, pull, seen, &reason)?;
         }
         let action = lifecycle::next(&situation);
+        let stays = matches!(action, Action::Wait { .. } | Action::Merge);
+        if let Some(pull) = pull.as_ref().filter(|pull| stays && pull.state == PullRequestState::Open)
+            && update.stage == Stage::Proposed
+        {
+            let requires = step_of(update, planned).map(|step| step.requires.clone()).unwrap_or_default();
+            self.tell_ground(update, &requires, pull)?;
+        }
         self.carry(update, pull.as_ref(), action, &wanted, planned)
     }
 
@@ -125,7 +135,9 @@ impl<F: Forge> Run<'_, F> {
                     true => ", and not written anew while those commits are on it",
                     false => "",
                 };
-                let said = format!("{LEFT_ALONE}{box_waits}");
+                let unsafe_now = self.must_not_be_merged(update);
+                let unsafe_now = unsafe_now.map(|why| format!("; do not merge it now: {why}"));
+                let said = format!("{LEFT_ALONE}{box_waits}{}", unsafe_now.unwrap_or_default());
                 self.waiting.insert(id, said);
                 let why = format!("somebody has committed to the branch of {}", update.to);
                 self.occupied.insert(update.component.clone(), (update.to.clone(), why));
@@ -211,7 +223,12 @@ impl<F: Forge> Run<'_, F> {
                     self.waiting.insert(id, reason.clone());
                     return Ok(false);
                 }
+                let before = self.effects.len() + self.found.len();
                 self.finish(update, &step, planned)?;
+                let asked = self.ticked.contains(&Tick::Rebuild { update_id: id.clone() });
+                if asked && before == self.effects.len() + self.found.len() {
+                    self.waiting.insert(id, AS_TODAY.to_owned());
+                }
                 Ok(false)
             }
         }
@@ -245,9 +262,18 @@ impl<F: Forge> UnderWay<'_, F> {
             pull.branch == update.branch
                 && update.pull_request.is_none()
                 && pull.state == PullRequestState::Open
+                && may_be_of(pull, update)
         };
         let pulls = || self.world.pulls.iter();
         pulls().find(numbered).or_else(|| pulls().find(is_marked)).or_else(|| pulls().find(of_branch))
+    }
+
+    /// Has the forge keep what is seen of a pull request now; no effect, because it changes nothing that anybody sees.
+    pub(in crate::app) fn note(&self, number: u64) -> Result<(), Error> {
+        match self.pass.witness.acts() {
+            true => Ok(self.pass.wait(self.pass.forge.note(number))?),
+            false => Ok(()),
+        }
     }
 
     /// Records that a pull request was merged.
@@ -258,6 +284,10 @@ impl<F: Forge> UnderWay<'_, F> {
         commit: &str,
         at: Timestamp,
     ) -> Result<(), Error> {
+        let merged = self.world.state.updates.get(id).and_then(|update| update.pull_request).or(number);
+        if let Some(merged) = merged {
+            self.note(merged)?;
+        }
         self.record_update(id, |update| {
             if update.stage != Stage::Proposed {
                 return;
@@ -306,6 +336,11 @@ impl<F: Forge> UnderWay<'_, F> {
         let effect = Effect::Change { number: pull.number, what: what.to_owned() };
         self.effect(effect, |run| Ok(run.pass.wait(run.pass.forge.change(pull, &change))?)).map(drop)
     }
+}
+
+/// Whether a pull request names no other update: branches have the same name with every attempt at a version.
+pub(super) fn may_be_of(pull: &PullRequest, update: &Update) -> bool {
+    Marker::parse(&pull.body).is_none_or(|marker| marker.update_id == update.update_id)
 }
 
 /// The step of an update in the plan of today.

@@ -69,6 +69,14 @@ pub enum Error {
         /// Its name.
         branch: String,
     },
+    /// An earlier attempt at the same version has a pull request for the branch.
+    #[error("cannot open a pull request for `{branch}`: #{number} is for it, and is of an earlier attempt")]
+    Another {
+        /// Its number.
+        number: u64,
+        /// The branch.
+        branch: String,
+    },
     /// The hidden comment of a pull request is not what was written there.
     #[error("cannot use the hidden comment of pull request #{number}: {why}")]
     Marker {
@@ -101,6 +109,7 @@ impl Error {
                 "somebody changed it; close the pull request and delete its branch to have it opened anew"
                     .to_owned(),
             ),
+            Self::Another { number, .. } => Some(format!("close #{number}, and the next run opens one")),
             Self::Foreign { .. } => Some("delete the branch to have it made anew".to_owned()),
             _ => None,
         }

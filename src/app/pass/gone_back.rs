@@ -22,6 +22,7 @@ impl<F: Forge> Run<'_, F> {
                 state.put_in_quarantine(Quarantined::of(&update, &said, now));
                 Some(transition)
             })?;
+            self.tell_reverted(&id)?;
         }
         Ok(())
     }
@@ -42,12 +43,24 @@ impl<F: Forge> Run<'_, F> {
             let entry = self.survey.subject(&update.component).map(|known| &known.entry);
             let current = entry.and_then(|entry| entry.current_version.clone()).unwrap_or_default();
             let branch = &self.world.base_branch;
+            let who = self.took_out(update).map(|who| format!(" in {who}")).unwrap_or_default();
             told.push((
                 update.update_id.clone(),
-                format!("`{branch}` has {current} again: a person went back"),
+                format!("`{branch}` has {current} again: a person went back{who}"),
             ));
         }
         told
+    }
+
+    /// The commit that took an update out, with its author, as far as that can be told.
+    fn took_out(&self, update: &Update) -> Option<String> {
+        let id = |text: Option<&str>| text.and_then(|text| text.parse::<Id>().ok());
+        let read = id(self.survey.report.update_report.repository.revision.as_deref())?;
+        let merge = id(update.merge_commit.as_deref())?;
+        self.taken_out_by(update, merge, read).unwrap_or_else(|error| {
+            tracing::debug!(update = update.update_id, reason = %error, "cannot tell who took it out");
+            None
+        })
     }
 
     /// No update of the same component was merged after it and is in.

@@ -1,11 +1,11 @@
 //! What people say of updates that are recorded: a box on the dashboard, a pull request that they closed.
 
 use super::act::{DASHBOARD, mark_verified};
-use super::{Error, UnderWay};
+use super::{Error, Run, UnderWay};
 use crate::app::forge::Forge;
 use crate::domain::message::Action as Tick;
 use crate::domain::settle::memory::is_of;
-use crate::domain::state::{Stage, State};
+use crate::domain::state::{Stage, State, Update};
 use crate::state::Transition;
 
 /// Who accepted what was held, by a box on the dashboard.
@@ -13,6 +13,43 @@ const ACCEPTED: &str = "accepted by a person on the dashboard";
 /// Why a version is not proposed again when its pull request was closed.
 pub(super) const DECLINED: &str =
     "its pull request was closed without being merged, which means: not this version";
+
+/// That a box was ticked to have a branch written anew, and there is nothing to be written.
+pub(super) const AS_TODAY: &str =
+    "its branch was to be written anew, and is as it would be written today: nothing is changed";
+
+impl<F: Forge> Run<'_, F> {
+    /// Says of each box by which a branch was to be written anew why it was not.
+    pub(super) fn answer_rebuilds(&mut self) {
+        for tick in self.ticked.clone() {
+            let Tick::Rebuild { update_id } = tick else { continue };
+            if self.touched.contains(&update_id) {
+                continue;
+            }
+            match self.world.state.updates.get(&update_id) {
+                // The box stays ticked, and says so itself where it is told why.
+                Some(update) if update.stage == Stage::Proposed => {
+                    let why = self.waiting.entry(update_id).or_default();
+                    if !why.contains("written anew") && !why.contains("`rebuild`") {
+                        let then = "its branch is written anew when that is over";
+                        *why = if why.is_empty() { then.to_owned() } else { format!("{why}; {then}") };
+                    }
+                }
+                Some(Update { component, to, .. }) => {
+                    let said = format!(
+                        "the branch of {component} {to} is not written anew, as its box asked: it is not open any more"
+                    );
+                    self.warnings.push(said);
+                }
+                None => {
+                    let said =
+                        format!("no branch is written anew for `{update_id}`: there is no such update");
+                    self.warnings.push(said);
+                }
+            }
+        }
+    }
+}
 
 impl<F: Forge> UnderWay<'_, F> {
     /// Does what people ticked on the dashboard, as far as it is a matter of the record.

@@ -11,6 +11,7 @@ mod close;
 mod data;
 mod error;
 mod gone_back;
+mod ground;
 mod known;
 mod merge;
 mod ours;
@@ -244,6 +245,7 @@ impl<F: Forge> Pass<'_, F> {
             run.propose_next(&planned)?;
         }
         run.close_replaced()?;
+        run.answer_rebuilds();
         run.plan_again(&mut planned, &mut made_from);
         run.tell_held(&mut planned.report);
         // What one person named for once is no news for everybody.

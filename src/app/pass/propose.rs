@@ -14,6 +14,7 @@ use crate::app::plan::Planned;
 use crate::backup;
 use crate::domain::backup::{self as point, BackedUp, BackupPoint, BackupStep};
 use crate::domain::chart_diff::Comparison;
+use crate::domain::ground;
 use crate::domain::message::branch_name;
 use crate::domain::plan::before::{self, Requirements};
 use crate::domain::plan::{Approval, Held, Revert, RevertSafety, Step};
@@ -36,7 +37,7 @@ impl<F: Forge> Run<'_, F> {
             .collect();
         let mut ahead: Vec<Step> = Vec::new();
         for step in next {
-            if let Some(held) = self.held_by_a_person(&step) {
+            if let Some(held) = self.held_by_a_person(&step).or_else(|| self.held_by_its_ground(&step)) {
                 self.held.insert(step.id.clone(), held);
                 continue;
             }
@@ -70,6 +71,21 @@ impl<F: Forge> Run<'_, F> {
             reason: format!("{why}; merge or close that pull request first"),
             constraint: None,
             policy_applied: Some(BUILT_IN.to_owned()),
+            until: None,
+        })
+    }
+
+    /// A person goes back from what had to come first.
+    fn held_by_its_ground(&self, step: &Step) -> Option<Held> {
+        let lost = ground::lost_by(&self.world.state, step, self.pass.now);
+        Some(Held {
+            component: step.component.clone(),
+            from: Some(step.from.clone()),
+            to: Some(step.to.clone()),
+            gate: "order".to_owned(),
+            reason: ground::reason(&lost)?,
+            constraint: None,
+            policy_applied: Some("rules, dependsOn".to_owned()),
             until: None,
         })
     }
@@ -344,11 +360,12 @@ fn found<'s>(state: &'s State, step: &Step) -> Option<&'s Update> {
 
 /// The campaign that is under way, or a new one; its order is that of the newest plan.
 fn campaign(state: &mut State, order: &[String], requires: &Requirements, now: jiff::Timestamp) -> String {
-    let is_verified = |update: &&Update| update.stage == Stage::Verified;
-    let verified: BTreeSet<String> = state
+    // What was taken back is what open pull requests may rest upon.
+    let is_taken = |update: &&Update| matches!(update.stage, Stage::Verified | Stage::Reverted);
+    let taken: BTreeSet<String> = state
         .updates
         .values()
-        .filter(is_verified)
+        .filter(is_taken)
         .map(|update| format!("{}@{}", update.component, update.to))
         .collect();
     let open = state.campaigns.values_mut().find(|campaign| campaign.status == UpdateStatus::InProgress);
@@ -356,7 +373,7 @@ fn campaign(state: &mut State, order: &[String], requires: &Requirements, now: j
         campaign.order = order.to_vec();
         before::remember(&mut campaign.requires, requires);
         before::forget(&mut campaign.requires, |id| {
-            verified.contains(id) || order.iter().any(|step| step == id)
+            taken.contains(id) || order.iter().any(|step| step == id)
         });
         return campaign.campaign_id.clone();
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::act::may_be_of;
 use super::{Error, Run, UnderWay};
 use crate::app::effects::{Came, Effect};
 use crate::app::forge::{
@@ -88,6 +89,7 @@ impl<F: Forge> Run<'_, F> {
                 }
                 self.change(&pull, change, "made anew on the base branch as it is now")?;
             }
+            self.note(pull.number)?;
             return Ok(Some(pull.number));
         }
         let new = NewPullRequest {
@@ -103,9 +105,14 @@ impl<F: Forge> Run<'_, F> {
         let effect = Effect::Open { branch: new.branch.clone(), title: new.title.clone() };
         let opened =
             self.found_unless_stopped(effect, |run| Ok(run.pass.wait(run.pass.forge.open_or_find(&new))?))?;
-        let number = opened.as_ref().map(|pull| pull.number);
-        self.world.pulls.extend(opened);
-        Ok(number)
+        let Some(pull) = opened else { return Ok(None) };
+        let number = pull.number;
+        // That of an earlier attempt says what was so then, and may be merged or closed by now.
+        if !may_be_of(&pull, update) {
+            return Err(Error::Another { number, branch: pull.branch });
+        }
+        self.world.pulls.push(pull);
+        Ok(Some(number))
     }
 }
 

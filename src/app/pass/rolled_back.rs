@@ -8,7 +8,7 @@ use super::{Error, Run, UnderWay};
 use crate::app::effects::{Came, Effect};
 use crate::app::forge::{Forge, PullRequest, PullRequestState};
 use crate::app::rollback::{ROLLED_BACK, mark_reverted};
-use crate::domain::message::{asked_at, left_versions};
+use crate::domain::message::{asked_at, goes_back, left_versions};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::{Pushed, RefUpdate};
 use crate::state::Transition;
@@ -17,7 +17,7 @@ use crate::state::Transition;
 /// Waited for where no pull request says that it is the one of the wish.
 const ASKING: SignedDuration = SignedDuration::from_mins(30);
 
-/// An open pull request that goes back to older versions, because a person asked for it.
+/// An open pull request that goes back to older versions or files, because a person asked for it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct GoingBack {
     /// Its number.
@@ -29,9 +29,7 @@ pub struct GoingBack {
 impl GoingBack {
     /// Those among pull requests of ours.
     pub fn among(pulls: &[PullRequest]) -> Vec<Self> {
-        let open = |pull: &&PullRequest| {
-            pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty()
-        };
+        let open = |pull: &&PullRequest| pull.state == PullRequestState::Open && goes_back(&pull.body);
         let told = |pull: &PullRequest| Self { pull_request: pull.number, title: pull.title.clone() };
         pulls.iter().filter(open).map(told).collect()
     }
@@ -59,11 +57,23 @@ impl<F: Forge> Run<'_, F> {
             self.record(format!("Record {id} as reverted"), |state: &mut State| {
                 mark_reverted(state, &id, &said, None, now)
             })?;
+            self.tell_reverted(&id)?;
         }
         Ok(())
     }
 
-    /// Ends what a person asked for by a pull request that goes back and is over: its branch goes, and where it was
+    /// Says on the forge that an update is reverted: what was merged was told of before anybody knew.
+    pub(super) fn tell_reverted(&mut self, id: &str) -> Result<(), Error> {
+        // What nodes and data keep from being over is told by who looks at the cluster.
+        let over = self.world.state.updates.get(id).filter(|update| update.stage == Stage::Reverted);
+        let Some(component) = over.map(|update| update.component.clone()) else { return Ok(()) };
+        match self.tell(id, None) {
+            Ok(()) => Ok(()),
+            Err(error) => self.failed(&component, error),
+        }
+    }
+
+    /// Ends what a person asked for by a pull request of `rollback` or `restore` that is over: its branch goes, and where it was
     /// closed without being merged, the versions that it would have left are not in quarantine because of it any more.
     ///
     /// A person who asked again since the pass observed is heard: that one is under way.
@@ -74,7 +84,7 @@ impl<F: Forge> Run<'_, F> {
         self.look_at_state()?;
         // Newest first: of several that leave the same version the newest counts.
         let mut pulls = self.pass.wait(self.pass.forge.pull_requests())?;
-        pulls.retain(|pull| !left_versions(&pull.body).is_empty());
+        pulls.retain(|pull| goes_back(&pull.body));
         let mut decided = BTreeSet::new();
         for pull in pulls {
             let left = left_versions(&pull.body);
@@ -105,7 +115,7 @@ impl<F: Forge> Run<'_, F> {
                 })
         };
         pull.state != PullRequestState::Open
-            && !left.is_empty()
+            && goes_back(&pull.body)
             && (self.world.refs.branch(&pull.branch).is_some_and(|head| head.to_string() == pull.head)
                 || self.world.state.quarantine.iter().any(is_left))
     }
@@ -129,6 +139,7 @@ impl<F: Forge> Run<'_, F> {
         if others.iter().any(|other| other.state == PullRequestState::Open) {
             return Ok(());
         }
+        self.note(pull.number)?;
         let branch = format!("refs/heads/{name}");
         self.effect_or_found(Effect::DeleteBranch { branch: name.to_owned() }, |run| {
             match run.pass.git.push(&[RefUpdate::delete(&branch, head)]) {
@@ -177,7 +188,13 @@ impl<F: Forge> Run<'_, F> {
 impl<F: Forge> UnderWay<'_, F> {
     /// Whether a person has asked to go back from what an update brought in.
     pub(in crate::app) fn is_rolled_back(&self, update: &Update) -> bool {
-        self.left_because_of(update).is_some_and(|known| known.reason.starts_with(ROLLED_BACK))
+        self.asked_back(update).is_some()
+    }
+
+    /// What the person said who has asked to go back from what an update brought in, and who it was.
+    pub(in crate::app) fn asked_back(&self, update: &Update) -> Option<&str> {
+        let said = self.left_because_of(update).map(|known| known.reason.as_str());
+        said.filter(|said| said.starts_with(ROLLED_BACK))
     }
 
     /// The quarantine of the version of an update, if it is there because of that update.

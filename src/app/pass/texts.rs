@@ -1,19 +1,21 @@
 //! What people read of a pass: commit, pull request and dashboard.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Error, Pass, Run};
+use super::ground::{ids, told_verdict};
+use super::{Error, GoingBack, Pass, Run};
 use crate::app::effects::Effect;
-use crate::app::forge::{Forge, PullRequestState};
+use crate::app::forge::Forge;
 use crate::app::plan::Planned;
 use crate::backup::Backups;
 use crate::domain::advisory;
 use crate::domain::assess::Way;
+use crate::domain::ground::{self, Lost};
 use crate::domain::message::{
     Action as Tick, Dashboard, GateVerdict, Ignored, Marker, Neighbour, Proposal, ReleaseNotes, Section,
-    Written, left_versions, neutral,
+    Written, neutral,
 };
-use crate::domain::plan::{Step, before};
+use crate::domain::plan::Step;
 use crate::domain::policy::verdicts;
 use crate::domain::report::Status;
 use crate::domain::state::{Stage, Update, UpdateStatus};
@@ -74,7 +76,7 @@ impl<F: Forge> Run<'_, F> {
             .find(|wave| wave.steps.iter().any(|other| other.id == step.id))
             .map_or(1, |wave| wave.number);
         let all = || waves.iter().flat_map(|wave| &wave.steps);
-        let before: Vec<Neighbour> = self.came_first(step);
+        let (before, lost) = (self.came_first(update), self.lost_ground(update));
         let after: Vec<Neighbour> = all()
             .filter_map(|other| {
                 Some(Neighbour {
@@ -104,7 +106,7 @@ impl<F: Forge> Run<'_, F> {
             wave: (number, waves.len()),
             before: &before,
             after: &after,
-            gates: &self.verdicts(update, step, &before),
+            gates: &self.verdicts(update, step, &before, &lost),
             left_alone: &left_alone,
             advisories: &told.advisories,
             breaking: &told.breaking,
@@ -116,57 +118,30 @@ impl<F: Forge> Run<'_, F> {
             not_covered: &data.not_covered,
             last_way: data.last_way.as_deref(),
         };
-        Ok(proposal.write(self.pass.templates)?)
-    }
-
-    /// What the plans so far put right before a step and is verified since, in the order in which that happened.
-    fn came_first(&self, step: &Step) -> Vec<Neighbour> {
-        let state = &self.world.state;
-        let known: Vec<_> = state.campaigns.values().map(|campaign| &campaign.requires).collect();
-        let id = |update: &Update| format!("{}@{}", update.component, update.to);
-        let verified: BTreeMap<String, &Update> = state
-            .updates
-            .values()
-            .filter(|update| update.stage == Stage::Verified)
-            .map(|update| (id(update), update))
-            .collect();
-        let is_done = |id: &str| verified.contains_key(id);
-        let needed = before::needed(&known, &step.component, &step.from, &step.to, is_done);
-        let mut found: Vec<(&Update, &str)> =
-            needed.into_iter().filter_map(|(id, why)| Some((*verified.get(id)?, why))).collect();
-        found.sort_by_key(|(update, _)| (update.merged_at, update.changed_at));
-        let neighbours = found.into_iter().map(|(update, why)| Neighbour {
-            component: update.component.clone(),
-            from: update.from.clone(),
-            to: update.to.clone(),
-            state: "verified".to_owned(),
-            pull_request: update.pull_request,
-            why: why.to_owned(),
-        });
-        neighbours.collect()
+        let mut written = proposal.write(self.pass.templates)?;
+        written.body = self.grounded(update, &step.requires, &written.body);
+        Ok(written)
     }
 
     /// What every gate says of a step.
-    fn verdicts(&self, update: &Update, step: &Step, before: &[Neighbour]) -> Vec<GateVerdict> {
+    fn verdicts(
+        &self,
+        update: &Update,
+        step: &Step,
+        before: &[Neighbour],
+        lost: &[Lost],
+    ) -> Vec<GateVerdict> {
         let subject = self.survey.subject(&step.component);
         let target = subject.and_then(|subject| crate::app::plan::candidate_of(subject, step));
         let policy = self.survey.policies.get(&step.component);
         let of_policy = policy.map(|policy| verdicts::of_policy(policy, step, target)).unwrap_or_default();
         let of_checks = verdicts::of_checks(step.gate, self.pass.config.pull_requests.require_checks);
-        let before: Vec<String> =
-            before.iter().map(|other| format!("{}@{}", other.component, other.to)).collect();
         let all = of_policy
             .into_iter()
-            .chain(verdicts::of_planner(step, &before))
+            .chain(verdicts::of_planner(step, &ids(before), ground::reason(lost).as_deref()))
             .chain(self.gates().verdicts(step, &update.update_id))
             .chain([of_checks]);
-        all.map(|verdict| GateVerdict {
-            gate: verdict.gate.to_owned(),
-            passed: verdict.passed,
-            reason: verdict.reason,
-            policy_applied: verdict.policy_applied,
-        })
-        .collect()
+        all.map(told_verdict).collect()
     }
 
     /// The versions after the installed one up to the target of a step, oldest first, with the target.
@@ -264,7 +239,8 @@ impl<F: Forge> Run<'_, F> {
             // That an open pull request waits for its checks or for a person goes without saying.
             let goes_without_saying =
                 update.stage == Stage::Proposed && !self.occupied.contains_key(&update.component);
-            update.reason = if goes_without_saying { None } else { waiting.or_else(|| update.reason.take()) };
+            let otherwise = if goes_without_saying { None } else { waiting.or_else(|| update.reason.take()) };
+            update.reason = self.must_not_be_merged(update).or(otherwise);
         }
         // What was asked for and could not be done at this hour stays asked for.
         let is_waiting = |tick: &&Tick| match tick {
@@ -305,13 +281,8 @@ impl<F: Forge> Run<'_, F> {
         }
         notices
             .extend(self.failures.iter().map(|failure| format!("{}: {}", failure.component, failure.error)));
-        let going_back = self
-            .world
-            .pulls
-            .iter()
-            .filter(|pull| pull.state == PullRequestState::Open && !left_versions(&pull.body).is_empty());
-        notices.extend(going_back.map(|pull| {
-            format!("#{} waits for a person: {}", pull.number, neutral::prose(&pull.title, MAX_REASON))
+        notices.extend(GoingBack::among(&self.world.pulls).into_iter().map(|one| {
+            format!("#{} waits for a person: {}", one.pull_request, neutral::prose(&one.title, MAX_REASON))
         }));
         let nothing = updates.is_empty()
             && planned.report.waves.is_empty()

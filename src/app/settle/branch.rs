@@ -15,6 +15,8 @@ use crate::repo::write::{self, CommitInfo, Id, Landed, Standing};
 const MOST_COMMITS: usize = 5_000;
 /// Largest file whose versions are compared, in bytes.
 const PINNED_LIMIT: usize = 1 << 20;
+/// Longest name of an author that is told, in characters.
+const LONGEST_NAME: usize = 60;
 /// Most commits that the judge is told of.
 const MOST_TOLD: usize = 500;
 
@@ -138,6 +140,33 @@ impl<F: Forge> UnderWay<'_, F> {
                 Stands::Unclear => None,
             },
         })
+    }
+
+    /// The newest commit until `at` that changed what an update had merged, and whom Git names as its author; `None` where
+    /// it cannot be told, or the bot itself is named.
+    pub(in crate::app) fn taken_out_by(
+        &self,
+        update: &Update,
+        merge: Id,
+        at: Id,
+    ) -> Result<Option<String>, Error> {
+        let git = &self.pass.git;
+        let Some(landed) = self.landed(update, merge)? else { return Ok(None) };
+        let later = match git.commits_since(Some(merge), at, MOST_COMMITS) {
+            Ok(later) => later,
+            Err(write::Error::TooLarge { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let commit = last_touching(&later, git, &git.landed_paths(landed)?)?;
+        commit.map_or(Ok(None), |commit| self.author_of(commit))
+    }
+
+    /// A commit with whom Git names as its author, for people; `None` where that is the bot itself.
+    pub(super) fn author_of(&self, commit: Id) -> Result<Option<String>, Error> {
+        let author = self.pass.git.commit_info(commit)?.author;
+        let name: String = author.name.chars().take(LONGEST_NAME).collect();
+        let is_known = author.email != self.pass.author.email && !name.trim().is_empty();
+        Ok(is_known.then(|| format!("{} by {}", commit.short(), name.trim())))
     }
 
     /// What stands at a commit where an update put its versions, whatever else changed around them.

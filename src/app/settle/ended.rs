@@ -34,6 +34,10 @@ impl<F: Forge> UnderWay<'_, F> {
         let short = commit.get(..7).unwrap_or(commit).to_owned();
         let who = if ours { "reverted" } else { "reverted by a person" };
         let what = format!("Record that {} {} was {who}", update.component, update.to);
+        // Who asked for it says more than who made the commit.
+        let asked = self.asked_back(update).map(|said| format!("{short}: {said}"));
+        let by = || commit.parse::<Id>().map_or(Ok(None), |commit| self.author_of(commit));
+        let by = asked.map_or_else(by, |asked| Ok(Some(asked)))?.unwrap_or_else(|| short.clone());
         let (id, commit) = (id.to_owned(), commit.to_owned());
         self.record(what.clone(), |state: &mut State| {
             // A revert of ours that is on the branch is so, whatever another pass said of the update meanwhile.
@@ -60,7 +64,7 @@ impl<F: Forge> UnderWay<'_, F> {
                 complete(update, "revert");
             } else {
                 update.stage = Stage::Reverted;
-                update.reason = Some(format!("a person reverted it in {short}"));
+                update.reason = Some(format!("a person reverted it in {by}"));
                 update.current_phase = None;
                 update.settling.hold = None;
             }

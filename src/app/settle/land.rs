@@ -4,11 +4,11 @@
 
 use jiff::Timestamp;
 
-use crate::app::effects::Effect;
+use crate::app::effects::{Came, Effect};
 use crate::app::forge::{BranchCommit, CommitFile, Forge, ForgeErrorClass, NewPullRequest, PullRequest};
 use crate::app::pass::{Error, UnderWay};
 use crate::domain::state::Update;
-use crate::repo::write::{self, EntryKind, Id, RefUpdate, Words};
+use crate::repo::write::{self, EntryKind, Id, Pushed, RefUpdate, Words};
 
 /// Most bytes of a file that is committed through a forge's API.
 const FILE_LIMIT: usize = 64 << 20;
@@ -42,27 +42,30 @@ impl<F: Forge> UnderWay<'_, F> {
     pub(super) fn push_to_base(&mut self, effect: Effect, landing: &Landing) -> Result<Pushing, Error> {
         let (base, branch) = (self.world.base, self.world.base_branch.clone());
         let name = format!("refs/heads/{branch}");
-        let done = self.effect(effect, |run| {
+        let done = self.effect_or_found(effect, |run| {
             match run.land_through_forge(&branch, landing, Some(base)) {
-                Ok(Some(commit)) => return Ok(Pushing::Pushed(commit)),
+                Ok(Some(commit)) => return Ok(Came::Done(Pushing::Pushed(commit))),
                 Ok(None) => {}
                 Err(Error::Forge(error)) => match error.class {
-                    ForgeErrorClass::Conflict => return Ok(Pushing::Moved),
+                    ForgeErrorClass::Conflict => return Ok(Came::Done(Pushing::Moved)),
                     // A protected branch: 403 without the right to pass it, 422 by a rule of the repository.
                     ForgeErrorClass::Denied { .. } | ForgeErrorClass::Permanent => {
-                        return Ok(Pushing::Refused(error.to_string()));
+                        return Ok(Came::Done(Pushing::Refused(error.to_string())));
                     }
                     _ => return Err(error.into()),
                 },
                 Err(error) => return Err(error),
             }
             let commit = run.commit_landing(landing)?;
-            match run.pass.git.push(&[RefUpdate::replace(&name, Some(base), commit)]) {
-                Ok(_) => Ok(Pushing::Pushed(commit.to_string())),
-                Err(error) if error.lost_race() => Ok(Pushing::Moved),
-                Err(error @ write::Error::Refused { .. }) => Ok(Pushing::Refused(error.to_string())),
-                Err(error) => Err(error.into()),
-            }
+            let pushed = match run.pass.git.push(&[RefUpdate::replace(&name, Some(base), commit)]) {
+                // The commit is the same whoever makes it.
+                Ok(Pushed::AlreadyThere) => return Ok(Came::Found(Pushing::Pushed(commit.to_string()))),
+                Ok(Pushed::Moved) => Pushing::Pushed(commit.to_string()),
+                Err(error) if error.lost_race() => Pushing::Moved,
+                Err(error @ write::Error::Refused { .. }) => Pushing::Refused(error.to_string()),
+                Err(error) => return Err(error.into()),
+            };
+            Ok(Came::Done(pushed))
         })?;
         let done = done.unwrap_or(Pushing::LeftOut);
         if let Pushing::Pushed(commit) = &done
@@ -80,13 +83,15 @@ impl<F: Forge> UnderWay<'_, F> {
         let refs = self.pass.git.fetch(|known| known == name)?;
         let found = refs.branch(branch);
         let effect = Effect::Push { branch: branch.to_owned(), what: landing.title.clone() };
-        self.effect(effect, |run| {
+        self.effect_or_found(effect, |run| {
             if run.land_through_forge(branch, landing, found)?.is_some() {
-                return Ok(());
+                return Ok(Came::Done(()));
             }
             let commit = run.commit_landing(landing)?;
-            run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])?;
-            Ok(())
+            Ok(match run.pass.git.push(&[RefUpdate::replace(&name, found, commit)])? {
+                Pushed::Moved => Came::Done(()),
+                Pushed::AlreadyThere => Came::Found(()),
+            })
         })
         .map(drop)
     }

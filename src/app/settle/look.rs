@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::fetch::fetched_commits;
 use super::trials::Trying;
 use crate::app::cluster::{Cluster, Looked, Scope, Watch};
+use crate::app::health::readiness;
 use crate::domain::settle::judge::{Checks, Judge};
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::line::{CommitStatus, Header, Line, Moment, Seen};
@@ -142,6 +143,10 @@ impl<'a> Look<'a> {
                 look.open(header, with.policy);
                 look.watch = Some(watch);
                 look.first_listing().await;
+                // Before anything else, so that what is compared with later knows of it.
+                if look.sees() {
+                    look.at(Moment(0), Seen::Probe(readiness(cluster).await.seen()), None);
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %error, "the cluster cannot be seen");

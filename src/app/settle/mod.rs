@@ -30,7 +30,7 @@ pub use self::look::Recorder;
 use self::trials::Trying;
 use self::watching::Watching;
 use super::cluster::Cluster;
-use super::effects::Effect;
+use super::effects::{Effect, Stopped};
 use super::forge::Forge;
 use super::pass::{Done, Error, Failure, Pass, UnderWay, Unfit, World};
 use crate::domain::lifecycle::BY_TIME;
@@ -97,6 +97,8 @@ pub struct Settled {
     pub blind: Option<String>,
     /// Why the recording is not whole.
     pub unrecorded: Option<std::io::Error>,
+    /// It was asked to stop before everything was decided, and this is what was seen and done until then.
+    pub stopped: bool,
 }
 
 impl Settled {
@@ -178,7 +180,20 @@ impl<F: Forge> Pass<'_, F> {
     ///
     /// The pass as a whole cannot go on; what concerns one update alone is among the failures.
     pub fn settle<C: Cluster>(&self, world: World, settle: &Settle<'_, C>) -> Result<Settled, Error> {
+        let settled = self.look_on(world, settle)?;
+        if settled.stopped { Err(Stopped.into()) } else { Ok(settled) }
+    }
+
+    /// The same for who goes on with nothing after it: where it is asked to stop while it looks on, what was seen and done
+    /// until then is told.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pass::settle`]; it was asked to stop before it began to look on.
+    pub fn look_on<C: Cluster>(&self, world: World, settle: &Settle<'_, C>) -> Result<Settled, Error> {
         let mut run = UnderWay::new(self, world);
+        // Before anything happens: it is told where somebody asked for it by then.
+        run.meet_channels()?;
         run.adopt()?;
         run.obey()?;
         run.record_merges()?;
@@ -192,6 +207,7 @@ impl<F: Forge> Pass<'_, F> {
             told: BTreeSet::new(),
             back: BTreeSet::new(),
             deferred: BTreeMap::new(),
+            asked_nodes: BTreeSet::new(),
             trying: Trying::default(),
         };
         course.go()

@@ -97,7 +97,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
     fn look_after(&mut self, update: &Update, look: &Look<'_>) -> Result<(), Error> {
         let (id, now) = (update.update_id.as_str(), look.wall());
         if self.uncordons(&update.component) {
-            self.uncordon(id, look.judge().left_cordoned(id), now)?;
+            self.uncordon(id, look)?;
         }
         if !self.run.pass.config.validation.stop_rollouts || update.stage != Stage::Held {
             return Ok(());

@@ -11,12 +11,28 @@ use crate::app::forge::{CommitStatus, Forge, ForgeError, PullRequestChange, Stat
 use crate::app::notify::{Event, Kind};
 use crate::app::pass::{Error, UnderWay, chain};
 use crate::domain::message::settled::{self, HOLD_LABEL, Light, STATUS_CONTEXT, Told};
-use crate::domain::state::Update;
+use crate::domain::state::{State, Update};
 use crate::state::Transition;
 
 impl<F: Forge> UnderWay<'_, F> {
+    /// Notes which channels people are told by from now on.
+    pub(super) fn meet_channels(&mut self) -> Result<(), Error> {
+        let config = self.pass.config;
+        let now = self.pass.now;
+        let names = || config.notifications.channels.iter().map(|channel| channel.name.as_str());
+        let known = &self.world.state.told.channels;
+        let new: Vec<&str> = names().filter(|name| !known.contains_key(*name)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let what = format!("Tell people by {} from now on", new.join(", "));
+        self.record(what.clone(), |state: &mut State| {
+            state.told.meet(names(), now).then(|| Transition::new(&what))
+        })
+    }
+
     /// Says on the forge what the record says, where it was not said yet.
-    pub(super) fn tell(&mut self, id: &str, runbook: Option<&str>) -> Result<(), Error> {
+    pub(in crate::app) fn tell(&mut self, id: &str, runbook: Option<&str>) -> Result<(), Error> {
         let Some(update) = self.world.state.updates.get(id).cloned() else { return Ok(()) };
         let evidence = self.world.state.evidence.get(id);
         let Some(told) = settled::told(&update, evidence, runbook) else { return Ok(()) };

@@ -19,8 +19,10 @@ use super::watching::Watching;
 use crate::app::cluster::Cluster;
 use crate::app::effects::Effect;
 use crate::app::forge::Forge;
+use crate::app::health::readiness;
 use crate::app::pass::Error;
 use crate::app::probes::{Order, Trial, Tried, Trier, Work};
+use crate::domain::settle::health::API_SERVER;
 use crate::domain::settle::health::probe::{RESTORE, STORAGE, Trials, Vantage};
 use crate::domain::settle::judge::Judge;
 use crate::domain::settle::record::KeptVolume;
@@ -104,6 +106,10 @@ pub(super) struct Trying<'a> {
     later: BTreeMap<String, (Instant, Duration)>,
     /// When addresses are asked from here again.
     ask_at: Option<Instant>,
+    /// When the API server is asked again whether it is ready; `None` while nothing is watched.
+    ready_at: Option<Instant>,
+    /// It said so last: one more of the same is no news.
+    was_ready: bool,
 }
 
 impl<'a> Trying<'a> {
@@ -114,9 +120,10 @@ impl<'a> Trying<'a> {
 
     /// The next results.
     pub(super) async fn next(&mut self) -> Vec<Trial> {
-        let ended = self.running.next().await.unwrap_or_default();
+        let mut ended = self.running.next().await.unwrap_or_default();
         let now = Instant::now();
-        for trial in &ended {
+        ended.retain(|trial| trial.name != API_SERVER || self.is_news(trial));
+        for trial in ended.iter().filter(|trial| trial.name != API_SERVER) {
             self.busy.remove(&trial.name);
             match &trial.tried {
                 Tried::Good(_) => _ = self.later.remove(&trial.name),
@@ -134,9 +141,19 @@ impl<'a> Trying<'a> {
         ended
     }
 
+    fn is_news(&mut self, trial: &Trial) -> bool {
+        self.busy.remove(&trial.name);
+        let is_ready = matches!(trial.tried, Tried::Good(_));
+        !(std::mem::replace(&mut self.was_ready, is_ready) && is_ready)
+    }
+
     /// Whether anything is to be tried now.
     pub(super) fn is_due(&self, judge: &Judge, now: Instant) -> bool {
-        !self.due(judge, now).is_empty()
+        self.is_ready_due(now) || !self.due(judge, now).is_empty()
+    }
+
+    fn is_ready_due(&self, now: Instant) -> bool {
+        self.ready_at.is_some_and(|at| at <= now) && !self.busy.contains(API_SERVER)
     }
 
     fn due(&self, judge: &Judge, now: Instant) -> Vec<Due> {
@@ -232,9 +249,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
 
     /// Begins what is to be tried now. Nothing is begun after `deadline`; what is under way then is waited for.
     pub(super) fn start_trials(&mut self, look: &Look<'_>, deadline: Instant) -> Result<(), Error> {
-        if self.settle.cluster.is_none() {
-            return Ok(());
-        }
+        let Some(cluster) = self.settle.cluster else { return Ok(()) };
         let trier = self.run.pass.trials;
         let updates = &self.run.world.state.updates;
         let followed = self.followed.iter().filter(|(_, follow)| !follow.attended);
@@ -251,6 +266,18 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         }
         for due in self.trying.due(look.judge(), now) {
             self.start_trial(due, now)?;
+        }
+        // Less than a sample, as for addresses.
+        let again = now + self.settle.settings.sample / 2;
+        if self.followed.values().all(|follow| follow.attended) {
+            self.trying.ready_at = None;
+        } else if self.trying.ready_at.is_none() {
+            // It was asked when looking began.
+            self.trying.ready_at = Some(again);
+        } else if self.trying.is_ready_due(now) {
+            self.trying.ready_at = Some(again);
+            let asked = async move { vec![readiness(cluster).await] };
+            self.trying.start(BTreeSet::from([API_SERVER.to_owned()]), Box::pin(asked));
         }
         Ok(())
     }

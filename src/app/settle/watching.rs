@@ -41,7 +41,7 @@ const RUNBOOK: &str = "\
 ";
 
 /// Settling under way.
-pub(super) struct Watching<'a, 'p, F, C> {
+pub(super) struct Watching<'a, 'p: 'a, F, C> {
     pub(super) run: UnderWay<'p, F>,
     pub(super) settle: &'a Settle<'a, C>,
     pub(super) outcomes: BTreeMap<String, Outcome>,
@@ -57,12 +57,30 @@ pub(super) struct Watching<'a, 'p, F, C> {
     pub(super) back: BTreeSet<String>,
     /// Reverts that wait for what was tried before them, by the judge's id, and until when.
     pub(super) deferred: BTreeMap<String, (Moment, Decision)>,
+    /// Nodes that this pass has asked for, each with the id of its update.
+    pub(super) asked_nodes: BTreeSet<(String, String)>,
     /// Trials that are under way.
-    pub(super) trying: Trying<'p>,
+    pub(super) trying: Trying<'a>,
 }
 
-impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
+impl<'s, F: Forge, C: Cluster> Watching<'s, '_, F, C> {
     pub(super) fn go(mut self) -> Result<Settled, Error> {
+        let mut look = None;
+        match self.look_on(&mut look) {
+            Ok(()) => Ok(self.settled(look, false)),
+            Err(Error::Stopped(_)) => {
+                if let Some(look) = &mut look {
+                    look.ends();
+                    self.look_how_it_is(look);
+                }
+                Ok(self.settled(look, true))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks on for as long as there is anything to wait for; `kept` is what was looked with.
+    fn look_on(&mut self, kept: &mut Option<Look<'s>>) -> Result<(), Error> {
         let begun = self.run.pass.now;
         self.check_branches(begun)?;
         self.go_on_reverting(begun)?;
@@ -74,8 +92,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         let away = self.settle.away.map(str::to_owned);
         let wants_baseline = (open || self.settle.proposes) && self.settle.cluster.is_some();
         if self.followed.is_empty() && self.settle.recorder.is_none() && !wants_baseline {
-            self.tell_all()?;
-            return Ok(self.settled(None));
+            return self.tell_all();
         }
         let mut settings = self.settle.settings.clone();
         for follow in self.followed.values() {
@@ -102,44 +119,46 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             name: remote,
             poll_every: POLL,
         };
-        let mut look = self.run.pass.runtime.block_on(Look::begin(self.settle.cluster, with));
+        let look = kept.insert(self.run.pass.runtime.block_on(Look::begin(self.settle.cluster, with)));
         let deadline = look.begun() + self.wait();
-        self.keep_baselines(&look)?;
-        self.introduce(&mut look)?;
-        self.remember(&look, SignedDuration::ZERO)?;
+        self.keep_baselines(look)?;
+        self.introduce(look)?;
+        self.remember(look, SignedDuration::ZERO)?;
         loop {
-            self.act_upon(&mut look)?;
-            self.look_after_nodes(&look)?;
+            self.act_upon(look)?;
+            self.look_after_nodes(look)?;
             look.follow_only(|judged| self.followed.contains_key(judged));
             if self.followed.values().all(|follow| follow.attended) {
                 break;
             }
-            self.start_trials(&look, deadline)?;
+            self.start_trials(look, deadline)?;
             let trying = &mut self.trying;
             match self.run.pass.runtime.block_on(look.on(deadline, (self.settle.stop)(), trying)) {
                 News::Said => {}
                 // What waits for its time is acted upon when the loop comes round.
-                News::Poll => self.poll(&mut look)?,
+                News::Poll => self.poll(look)?,
                 // What is known is recorded; the next pass goes on from there.
-                News::Stop => return Err(Stopped.into()),
+                News::Stop => {
+                    self.remember(look, SignedDuration::ZERO)?;
+                    return Err(Stopped.into());
+                }
                 News::Deadline => {
-                    self.act_upon(&mut look)?;
-                    self.look_after_nodes(&look)?;
+                    self.act_upon(look)?;
+                    self.look_after_nodes(look)?;
                     look.follow_only(|judged| self.followed.contains_key(judged));
                     break;
                 }
             }
         }
         look.ends();
-        self.look_how_it_is(&look);
-        self.remember(&look, SignedDuration::ZERO)?;
+        self.look_how_it_is(look);
+        self.remember(look, SignedDuration::ZERO)?;
         self.remove_volumes()?;
-        self.tell_all()?;
-        Ok(self.settled(Some(look)))
+        self.tell_all()
     }
 
     /// `look` is `None` where nobody had to look at the cluster.
-    fn settled(self, look: Option<Look<'_>>) -> Settled {
+    fn settled(self, look: Option<Look<'_>>, stopped: bool) -> Settled {
         let UnderWay { world, effects, found, waiting, failures, warnings, .. } = self.run;
         let away = || Unfit {
             anything: vec!["it does not answer".to_owned()],
@@ -167,6 +186,7 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
             },
             blind: look.as_ref().and_then(|look| look.blind.clone()),
             unrecorded: look.and_then(|look| look.unrecorded),
+            stopped,
         }
     }
 
@@ -264,15 +284,15 @@ impl<F: Forge, C: Cluster> Watching<'_, '_, F, C> {
         else {
             return Ok(false);
         };
-        self.recover(decision, &kind, decision.at)?;
+        self.recover(decision, &kind, look)?;
         let update = self.run.world.state.updates.get(&decision.update);
         // Nobody waits for what the cluster did not take.
         let recovery = update.and_then(|update| update.settling.recovery.clone());
         let Some(recovery) = recovery.filter(|recovery| !recovery.done.is_empty()) else { return Ok(false) };
+        let Some(asked_at) = recovery.asked_at else { return Ok(false) };
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
-        let until =
-            SignedDuration::try_from(patience).ok().and_then(|wait| recovery.at.checked_add(wait).ok());
+        let until = SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
         let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
         let left = until.duration_since(look.wall()).unsigned_abs();
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));

@@ -1,17 +1,19 @@
 //! What `backup restore` brings back beside what is there: volumes, and objects that were exported.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::restore::RestoreArgs;
-use crate::app::cluster::{Cluster as _, ErrorClass, Resource};
+use crate::app::cluster::{Cluster as _, ClusterError, ErrorClass, Resource};
 use crate::backup;
 use crate::cli::GlobalArgs;
 use crate::cli::connection::connect;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form;
+use crate::cli::markdown::folded;
 use crate::cli::workplace::{Workplace, blocking};
 use crate::cluster::{Access, Live};
 use crate::domain::backup::BackupPoint;
@@ -19,8 +21,9 @@ use crate::domain::backup::export::{ENCRYPTED, FOLDER, owner, shown};
 use crate::domain::backup::names::{MANAGED_BY, MANAGER, is_name};
 use crate::domain::backup::restore::{backup_of, volume_beside};
 use crate::domain::settle::kind::Kind;
-use crate::report::clean;
 
+/// What to do where a folder holds something else.
+const ELSEWHERE: &str = "name a folder that is not there or is empty";
 /// Most files of an export.
 const MOST_FILES: usize = 30_000;
 /// Most bytes of one of them.
@@ -30,14 +33,32 @@ const FILE_LIMIT: usize = 32 << 20;
 enum Error {
     #[error("backup point `{0}` has no exported objects")]
     NoExports(String),
-    #[error("cannot write below `{}`: it is there and not empty", .0.display())]
-    NotEmpty(PathBuf),
+    #[error("cannot write below `{}`: it is there and is no folder", .0.display())]
+    NoFolder(PathBuf),
+    #[error("cannot write below `{}`: `{}` is there, and is none of the exported objects", folder.display(), other.display())]
+    NotEmpty { folder: PathBuf, other: PathBuf },
+    #[error("cannot write `{}`: it is there, with another content than backup point `{id}` has", path.display())]
+    Differs { path: PathBuf, id: String },
+    #[error("cannot read `{}`", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: std::io::Error },
     #[error("cannot read the exported `{path}`")]
     Export { path: String, source: serde_yaml::Error },
     #[error("cannot restore into `{0}`: it is there, and nothing is restored over what is there")]
     Taken(String),
+    #[error("cannot restore `{object}`")]
+    Object { object: String, source: ClusterError },
+}
+
+/// An object that the cluster did not show or take, with what to do next.
+fn not_restored(object: &Value, source: ClusterError) -> CommandError {
+    let hint = source.hint.clone();
+    let error = CommandError::failed(Error::Object { object: shown(object), source });
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// What became of objects.
@@ -46,11 +67,17 @@ struct Applied {
     schema: &'static str,
     /// Files that were written.
     files: Vec<String>,
+    /// Files that were there already, as they are in the backup point.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files_found: Vec<String>,
     /// Objects that were created, or that would be.
     objects: Vec<Value>,
     created: Vec<String>,
     /// Objects that were left out, with the reason.
     left_out: Vec<String>,
+    /// Objects that the cluster did not take, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
 }
 
 async fn cluster(args: &RestoreArgs) -> Result<Live, CommandError> {
@@ -96,7 +123,7 @@ pub(super) async fn volume(
                 Ok(found) if is_made(&found, object) => {}
                 Ok(_) => return Err(CommandError::failed(Error::Taken(shown(object)))),
                 Err(error) if error.class == ErrorClass::NotFound => {}
-                Err(error) => return Err(CommandError::failed(error)),
+                Err(error) => return Err(not_restored(object, error)),
             }
         }
         for (kind, object) in kinds.iter().zip(&objects) {
@@ -106,7 +133,7 @@ pub(super) async fn volume(
                 Err(error) if error.class == ErrorClass::Conflict => {
                     applied.left_out.push(format!("{}: it was made before", shown(object)));
                 }
-                Err(error) => return Err(CommandError::failed(error)),
+                Err(error) => return Err(not_restored(object, error)),
             }
         }
     }
@@ -114,7 +141,7 @@ pub(super) async fn volume(
     form::write(global, &applied, || {
         let mut text: String = applied.left_out.iter().map(|note| format!("# {note}\n")).collect();
         if args.apply {
-            text.extend(applied.created.iter().map(|object| format!("created {object}\n")));
+            text.extend(applied.created.iter().map(|object| folded(&format!("created {object}"), 0) + "\n"));
         } else {
             text.push_str(&manifests(&applied.objects));
         }
@@ -147,11 +174,13 @@ pub(super) async fn exports(
     if files.is_empty() {
         return Err(CommandError::failed(Error::NoExports(point.backup_id.clone())));
     }
-    if folder.exists() && std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_some()) {
-        return Err(CommandError::failed(Error::NotEmpty(folder.to_owned())));
-    }
+    let there = there(folder, &files, &point.backup_id)?;
     let mut applied = Applied { schema: "gitops-updater/restored-objects/v1", ..Applied::default() };
     for (path, bytes) in &files {
+        if there.contains(path) {
+            applied.files_found.push(path.clone());
+            continue;
+        }
         let target = folder.join(path);
         let failed = |source| CommandError::failed(Error::Write { path: target.clone(), source });
         if let Some(parent) = target.parent() {
@@ -163,20 +192,74 @@ pub(super) async fn exports(
     if args.apply {
         apply(args, &files, &mut applied).await?;
     }
-    form::write(global, &applied, || {
-        let count = applied.files.len();
-        let mut lines = vec![format!(
-            "wrote {count} file{} below {}",
-            if count == 1 { "" } else { "s" },
-            folder.display()
-        )];
-        if applied.files.iter().any(|path| path.ends_with(ENCRYPTED)) {
-            lines.push("Secrets are encrypted: `age --decrypt --identity KEY` reads them".to_owned());
+    form::write(global, &applied, || exports_text(&applied, folder))?;
+    Ok(if applied.refused.is_empty() { Outcome::Done } else { Outcome::Incomplete })
+}
+
+fn exports_text(applied: &Applied, folder: &Path) -> String {
+    let number = |count: usize| format!("{count} file{}", if count == 1 { "" } else { "s" });
+    let (written, found, below) = (applied.files.len(), applied.files_found.len(), folder.display());
+    let mut lines = vec![match (written, found) {
+        (written, 0) => format!("wrote {} below {below}", number(written)),
+        (0, found) => format!("{} below {below} are there already, as they were exported", number(found)),
+        (written, found) => {
+            format!(
+                "wrote {} below {below}; {found} were there already, as they were exported",
+                number(written)
+            )
         }
-        lines.extend(applied.created.iter().map(|object| format!("created {object}")));
-        lines.extend(applied.left_out.iter().map(|why| format!("left out {why}")));
-        lines.iter().map(|line| clean::line(line).into_owned() + "\n").collect()
-    })
+    }];
+    if applied.files.iter().chain(&applied.files_found).any(|path| path.ends_with(ENCRYPTED)) {
+        lines.push("Secrets are encrypted: `age --decrypt --identity KEY` reads them".to_owned());
+    }
+    lines.extend(applied.created.iter().map(|object| format!("created {object}")));
+    lines.extend(applied.left_out.iter().map(|why| format!("left out {why}")));
+    lines.extend(applied.refused.iter().map(|why| format!("failed: {why}")));
+    lines.iter().map(|line| folded(line, 0) + "\n").collect()
+}
+
+/// What of an export is in a folder already, by path. Whatever else is there is somebody's, and nothing is written over
+/// it or beside it.
+fn there(folder: &Path, files: &[(String, Vec<u8>)], id: &str) -> Result<BTreeSet<String>, CommandError> {
+    let mut found = BTreeSet::new();
+    let other = |path: PathBuf| {
+        let error = CommandError::failed(Error::NotEmpty { folder: folder.to_owned(), other: path });
+        Err(error.hint(ELSEWHERE))
+    };
+    match folder.metadata() {
+        Ok(about) if about.is_dir() => {}
+        Ok(_) => return Err(CommandError::failed(Error::NoFolder(folder.to_owned())).hint(ELSEWHERE)),
+        Err(_) => return Ok(found),
+    }
+    let known: BTreeMap<&str, &[u8]> =
+        files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
+    let holds_some = |name: &str| {
+        let below = format!("{name}/");
+        known.range(below.as_str()..).next().is_some_and(|(path, _)| path.starts_with(&below))
+    };
+    let mut folders = vec![folder.to_owned()];
+    while let Some(place) = folders.pop() {
+        let failed = |source| CommandError::failed(Error::Read { path: place.clone(), source });
+        for entry in std::fs::read_dir(&place).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            let name = path.strip_prefix(folder).ok().and_then(Path::to_str).unwrap_or_default().to_owned();
+            let kind = entry.file_type().map_err(failed)?;
+            // Links are not followed: they lead out of the folder.
+            if kind.is_dir() && holds_some(&name) {
+                folders.push(path);
+                continue;
+            }
+            let Some(bytes) = known.get(name.as_str()).filter(|_| kind.is_file()) else { return other(path) };
+            let same = entry.metadata().map_err(failed)?.len() == bytes.len() as u64
+                && std::fs::read(&path).map_err(failed)? == *bytes;
+            if !same {
+                return Err(CommandError::failed(Error::Differs { path, id: id.to_owned() }).hint(ELSEWHERE));
+            }
+            found.insert(name);
+        }
+    }
+    Ok(found)
 }
 
 /// Exported files of a backup point, by path below its folder of exports.
@@ -229,7 +312,13 @@ async fn apply(
             Err(error) if error.class == ErrorClass::Conflict => {
                 applied.left_out.push(format!("{name}: it is there"));
             }
-            Err(error) => return Err(CommandError::failed(error)),
+            // Nobody answers: so it would be for all that follow.
+            Err(error) if error.class == ErrorClass::Transient => return Err(not_restored(&object, error)),
+            // The others are created all the same.
+            Err(error) => {
+                let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                applied.refused.push(format!("{name}: {error}{hint}"));
+            }
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::found_at;
 use crate::app::detect::Found;
-use crate::app::rollback::{Left, leave_again, said_by};
+use crate::app::rollback::{self, Left, said_by};
 use crate::backup::Scope;
 use crate::cli::error::CommandError;
 use crate::cli::rollback::{Return, judged, refuse, update_to, version};
@@ -21,15 +21,16 @@ pub(super) struct Going {
     pub(super) to: String,
 }
 
-/// What a reviewer is told, once it is known that it may be done and the versions are out of what is proposed.
+/// What a reviewer is told, once it is known that it may be done.
 #[derive(Default)]
 pub(super) struct Told {
     pub(super) versions: Vec<Going>,
     pub(super) notes: Vec<String>,
+    /// Versions that are left.
+    left: Vec<Left>,
 }
 
-/// Refuses what does harm that was not taken on, as `rollback` does; then records that the versions that are left are not
-/// proposed again, so that no run proposes them while the pull request is open, or at once when it is merged.
+/// Refuses what does harm that was not taken on, as `rollback` does.
 pub(super) async fn judge(
     place: &Workplace,
     point: &BackupPoint,
@@ -38,10 +39,7 @@ pub(super) async fn judge(
     accepted: &[String],
 ) -> Result<Told, CommandError> {
     let store = place.state();
-    let loaded = {
-        let store = store.clone();
-        blocking(move || store.load()).await?
-    };
+    let loaded = blocking(move || store.load()).await?;
     loaded.may_build()?;
     let commit: Id = point.commit.parse().map_err(CommandError::failed)?;
     let (found, then) = (found_at(place, base)?, found_at(place, commit)?);
@@ -65,16 +63,30 @@ pub(super) async fn judge(
             update_id: one.update.map(|update| update.update_id.clone()),
         })
         .collect();
-    if !left.is_empty() {
-        let said = said_by(&place.person().name, &format!("backup point {}", point.backup_id));
-        let now = place.now();
-        blocking(move || store.change(now, |state| leave_again(state, &left, &said, now))).await?;
-    }
     let versions = returns
         .into_iter()
         .map(|one| Going { component: one.component.id.clone(), from: one.from, to: one.to })
         .collect();
-    Ok(Told { versions, notes })
+    Ok(Told { versions, notes, left })
+}
+
+/// Records that the versions that are left are not proposed again, so that no run proposes them while the pull request is
+/// open, or at once when it is merged. Where none is open yet it is a new wish, which the end of an earlier one does not
+/// end.
+pub(super) async fn leave(
+    place: &Workplace,
+    point: &BackupPoint,
+    told: &Told,
+    is_open: bool,
+) -> Result<(), CommandError> {
+    if told.left.is_empty() {
+        return Ok(());
+    }
+    let said = said_by(&place.person().name, &format!("backup point {}", point.backup_id));
+    let (store, now, left) = (place.state(), place.now(), told.left.clone());
+    let leave = if is_open { rollback::leave } else { rollback::leave_again };
+    blocking(move || store.change(now, |state| leave(state, &left, &said, now))).await?;
+    Ok(())
 }
 
 fn refuse_harm(

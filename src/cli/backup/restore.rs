@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::going_back::{Going, Told, judge};
+use super::going_back::{Going, Told, judge, leave};
 use super::{base, beside};
-use crate::app::forge::{Forge as _, NewPullRequest};
+use crate::app::forge::{Forge as _, NewPullRequest, PullRequestState};
 use crate::backup::{self, Restored, Scope};
 use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
@@ -17,7 +18,7 @@ use crate::cli::switch;
 use crate::cli::workplace::{PlaceArgs, Workplace, blocking};
 use crate::domain::backup::BackupPoint;
 use crate::domain::backup::restore::etcd_steps;
-use crate::domain::message::{left_comment, neutral};
+use crate::domain::message::{asked_comment, left_comment, neutral};
 use crate::domain::notice::kind_of;
 use crate::report::clean;
 
@@ -50,7 +51,7 @@ pub(in crate::cli) struct RestoreArgs {
     #[arg(long, value_name = "NAMESPACE", default_value = "longhorn-system")]
     pub(super) longhorn_namespace: String,
 
-    /// Write the objects that were exported as files below DIR, which must not be there or be empty
+    /// Write the objects that were exported as files below DIR, where nothing else may be
     #[arg(long, value_name = "DIR", conflicts_with = "etcd")]
     exports: Option<PathBuf>,
 
@@ -175,16 +176,22 @@ async fn files(
     .await?;
     let told = judge(workplace, &point, &scope, tip, &args.accept_harm).await?;
     let backups = workplace.backups();
-    let (point, restored) = blocking(move || {
-        let restored = backups.restore(&point, &scope, tip, now)?;
-        Ok::<_, backup::Error>((point, restored))
+    let (point, prepared) = blocking(move || {
+        let prepared = backups.prepare(&point, &scope, tip, now)?;
+        Ok::<_, backup::Error>((point, prepared))
     })
     .await?;
+    let known = workplace.forge.pull_requests_of(&prepared.branch).await?;
+    let is_open = known.iter().any(|pull| pull.state == PullRequestState::Open);
+    // As `rollback` does: first no run may propose them, then the branch comes, then its pull request.
+    leave(workplace, &point, &told, is_open).await?;
+    let backups = workplace.backups();
+    let restored = blocking(move || backups.push(prepared)).await?;
     let new = NewPullRequest {
         branch: restored.branch.clone(),
         base: branch,
         title: restored.title.clone(),
-        body: body(&point, &restored, &told),
+        body: body(&point, &restored, &told, now),
         labels: workplace.config.pull_requests.labels.clone(),
         reviewers: workplace.config.pull_requests.reviewers.clone(),
         assignees: workplace.config.pull_requests.assignees.clone(),
@@ -204,14 +211,10 @@ async fn files(
     };
     form::write(global, &opened, || {
         let place = if pull.url.is_empty() { restored.branch.clone() } else { pull.url.clone() };
-        let mut text = format!("opened #{}: {}\n  {place}\n", pull.number, restored.title);
+        let opened = folded(&format!("opened #{}: {}", pull.number, clean::line(&restored.title)), 0);
+        let mut text = format!("{opened}\n  {}\n", clean::line(&place));
         for Going { component, from, to } in &told.versions {
-            text.push_str(&format!(
-                "  {} {} → {}\n",
-                clean::line(component),
-                clean::line(from),
-                clean::line(to)
-            ));
+            text.push_str(&(folded(&format!("{component} {from} → {to}"), 2) + "\n"));
         }
         for note in &told.notes {
             text.push_str(&(folded(&format!("mind: {note}"), 2) + "\n"));
@@ -220,7 +223,7 @@ async fn files(
     })
 }
 
-fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
+fn body(point: &BackupPoint, restored: &Restored, told: &Told, asked_at: Timestamp) -> String {
     const SHOWN: usize = 50;
     let mut text = format!(
         "Brings back what `{}` held at {} (commit {}), as backup point `{}` recorded it.\n\n",
@@ -236,7 +239,8 @@ fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
     if !told.versions.is_empty() {
         text.push_str(
             "\nThe versions that are left are in quarantine: they are not proposed again until a newer one appears, or \
-             a person clears them.\n\n",
+             a person clears them. Close this without merging it, and the next run lets them be and takes the branch \
+             away.\n\n",
         );
     }
     for note in told.notes.iter().take(SHOWN) {
@@ -252,5 +256,5 @@ fn body(point: &BackupPoint, restored: &Restored, told: &Told) -> String {
         text.push_str(&format!("- and {} more files\n", restored.paths.len() - SHOWN));
     }
     let left = told.versions.iter().map(|one| (one.component.as_str(), one.from.as_str()));
-    text + "\n" + &left_comment(left) + "\n"
+    text + "\n" + &asked_comment(asked_at) + "\n" + &left_comment(left) + "\n"
 }

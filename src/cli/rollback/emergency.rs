@@ -11,8 +11,9 @@ use crate::app::effects::Effect;
 use crate::app::rollback::mark_reverted;
 use crate::cli::GlobalArgs;
 use crate::cli::backup::found_at;
-use crate::cli::error::{CommandError, Outcome};
+use crate::cli::error::{CommandError, ErrorKind, Outcome};
 use crate::cli::form;
+use crate::cli::markdown::folded;
 use crate::cli::opened::runtime;
 use crate::cli::workplace::Workplace;
 use crate::domain::backup::Saved;
@@ -28,6 +29,9 @@ use crate::repo::write::{CommitInfo, Id, Landed, Merged, RefUpdate, Standing, Wo
 use crate::state::Transition;
 use crate::telemetry::EVEN_QUIET;
 
+/// What a person does where a configuration that cannot be read keeps a push from being made.
+const WITHOUT_PUSH: &str =
+    "leave `--push` out: the revert is made on a branch of this clone then, with the command that pushes it";
 /// Commits of the branch that are looked through.
 const MOST_COMMITS: usize = 2_000;
 
@@ -59,10 +63,22 @@ pub(super) fn run(args: &RollbackArgs, global: &GlobalArgs) -> Result<Outcome, C
     let runtime = runtime()?;
     // Without a push the clone itself is all there is.
     let remote = if args.push { args.remote.clone() } else { Some(".".to_owned()) };
-    let place = runtime.block_on(args.place(remote).open_without_forge(global))?;
+    let place =
+        runtime.block_on(args.place(remote).open_without_forge(global)).map_err(|error| {
+            match error.kind {
+                ErrorKind::Configuration => {
+                    error.hint("`--config FILE` names another configuration").hint(WITHOUT_PUSH)
+                }
+                _ => error,
+            }
+        })?;
     let (base_branch, base) = base(&place, args)?;
     if args.push {
-        refuse_when_stopped(&place, base, args, None)?;
+        // Who cannot be understood may have meant to stop it.
+        refuse_when_stopped(&place, base, args, None).map_err(|error| match error.kind {
+            ErrorKind::Configuration => error.hint(WITHOUT_PUSH),
+            _ => error,
+        })?;
     }
     let Some(target) = target(&place, args, base)? else {
         return Err(CommandError::failed(
@@ -140,7 +156,9 @@ fn next(
     Ok(match (configured_url(path, remote)?, place.repo.work_dir()) {
         (Some(_), _) => vec![
             format!("git push {remote} {branch}:{base_branch}"),
-            format!("or, where the branch is protected: git push {remote} {branch}, and open a pull request"),
+            format!(
+                "or, where the branch is protected, `git push {remote} {branch}`, and open a pull request"
+            ),
         ],
         // Nothing is farther away than this clone.
         (None, Some(_)) => {
@@ -151,19 +169,24 @@ fn next(
 }
 
 fn text(told: &Told<'_>, title: &str, is_done: bool) -> String {
-    let mut lines = vec![title.to_owned(), format!("  reverts {}", told.reverts)];
-    lines.extend(told.notes.iter().map(|note| format!("  mind: {note}")));
+    let mut lines = vec![folded(title, 0), format!("  reverts {}", told.reverts)];
+    lines.extend(told.notes.iter().map(|note| folded(&format!("mind: {note}"), 2)));
     match (&told.commit, told.pushed) {
         _ if is_done => lines.push("Nothing to do: it is reverted already.".to_owned()),
-        (None, _) => lines.push(format!("Would make a commit on {}", told.branch)),
-        (Some(commit), true) => lines.push(format!("Pushed {commit} to {}", told.branch)),
+        (None, _) => lines.push(folded(&format!("Would make a commit on {}", told.branch), 0)),
+        (Some(commit), true) => lines.push(folded(&format!("Pushed {commit} to {}", told.branch), 0)),
         (Some(commit), false) => {
-            lines.push(format!("Made {commit} on {}; nothing was pushed", told.branch));
+            lines.push(folded(&format!("Made {commit} on {}; nothing was pushed", told.branch), 0));
             lines.push("Next:".to_owned());
         }
     }
-    lines.extend(told.next.iter().map(|next| format!("  {next}")));
-    lines.iter().map(|line| format!("{}\n", printable(line))).collect()
+    // What is nothing but a command is copied as it stands.
+    let next = |next: &String| match next.contains('`') {
+        true => folded(next, 2),
+        false => format!("  {next}"),
+    };
+    lines.extend(told.next.iter().map(next));
+    lines.iter().flat_map(|line| line.split('\n')).map(|line| format!("{}\n", printable(line))).collect()
 }
 
 /// The branch to be mended, and the newest commit of it that is known.

@@ -10,12 +10,13 @@ use crate::cli::GlobalArgs;
 use crate::cli::error::{CommandError, Outcome};
 use crate::cli::form::WIDTH;
 use crate::cli::github_actions::Actions;
-use crate::cli::updates::next_for_a_person;
+use crate::cli::updates::{breaker_is_open, next_for_a_person};
 use crate::config::Config;
 use crate::domain::message::neutral;
 use crate::domain::plan::{Held, PlanReport, Step};
 use crate::domain::policy::circumstances::KillSwitch;
 use crate::domain::report::{Entry, Report, Status};
+use crate::domain::settle::record::Breaker;
 use crate::domain::state::{Stage, Update, UpdateStatus};
 use crate::repo::printable;
 use crate::report::clean;
@@ -70,6 +71,9 @@ struct RunReport<'a> {
     /// What another run had done when this one was about to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left_to_others: Vec<String>,
+    /// Set while too many reverts have stopped proposing and merging.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<&'a Breaker>,
     updates: Vec<&'a Update>,
     waiting: &'a BTreeMap<String, String>,
     failures: Vec<FailureEntry<'a>>,
@@ -140,6 +144,7 @@ fn report(passed: &Passed, dry_run: bool) -> RunReport<'_> {
         stopped_by: done.kill_switch.map(KillSwitch::by),
         effects: done.effects.iter().map(ToString::to_string).collect(),
         left_to_others: done.found.iter().map(ToString::to_string).collect(),
+        breaker: done.state.breaker.as_ref(),
         updates: under_way(done).collect(),
         waiting: &done.waiting,
         failures: done
@@ -224,6 +229,7 @@ fn headline(passed: &Passed, verb: &str) -> String {
     let done = &passed.done;
     match (done.effects.len(), done.kill_switch) {
         (0, Some(_)) => "Nothing done.".to_owned(),
+        (0, None) if done.state.breaker.is_some() => "Nothing done.".to_owned(),
         (0, None) if unresolved(done) > 0 || !done.found.is_empty() => "Nothing done.".to_owned(),
         (0, None) if under_way(done).any(waits_for_a_person) => {
             "Nothing done: what is held waits for a person.".to_owned()
@@ -244,6 +250,9 @@ fn text(passed: &Passed, dry_run: bool, verbose: bool) -> String {
     let mut lines = Lines::default();
     if let Some(switch) = done.kill_switch {
         lines.put(0, &format!("Everything is stopped by the kill switch; {} to go on.", switch.undo()));
+    }
+    if let Some(breaker) = &done.state.breaker {
+        breaker_is_open(breaker).iter().for_each(|line| lines.put(0, line));
     }
     lines.put(0, &headline(passed, if dry_run { "Would do" } else { "Did" }));
     for effect in &done.effects {
@@ -380,6 +389,9 @@ fn markdown(
     text.push_str(&format!("## {verb}\n\n"));
     if let Some(switch) = done.kill_switch {
         text.push_str(&format!("Everything is stopped by the kill switch; {} to go on.\n\n", switch.undo()));
+    }
+    if let Some(breaker) = &done.state.breaker {
+        text.push_str(&format!("{}\n\n", breaker_is_open(breaker).join(" ")));
     }
     if done.effects.is_empty() {
         text.push_str("Nothing.\n");

@@ -71,7 +71,7 @@ metrics: {push: 'https://a.b?x=1', job: 'a b'}
 ";
     insta::assert_snapshot!(read(Trust::Repository, text).unwrap_err().join("\n"), @r"
         c:3:10: notifications.channels.Ops: not a name of at most 32 lower-case letters, digits and `-`
-        c:5:25: notifications.holds.repeat_every: shorter than `10m`
+        c:5:25: notifications.holds.repeat_every: shorter than `10m` (`0s` is never)
         c:5:47: notifications.holds.escalate_to[1]: there is no channel `pager`
         c:6:12: notifications.timeout: longer than `2m`
         c:7:17: metrics.push: a base URL without `?`

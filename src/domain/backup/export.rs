@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::DataBackup;
 use super::names::is_name;
 
 /// Folder of the exports below that of the backup point.
 pub const FOLDER: &str = "cluster";
+/// What such a backup of data is called ([`DataBackup::kind`]).
+pub const EXPORT: &str = "export";
 /// Ending of files that are encrypted for recipients of age.
 pub const ENCRYPTED: &str = "age";
 
@@ -174,6 +177,27 @@ pub fn secrets(objects: &[Value]) -> BTreeMap<String, String> {
         }
     }
     texts
+}
+
+/// The files of an export as a backup of data: how much it is, and of what; `None` where there are none.
+pub fn saved(files: &BTreeMap<String, Vec<u8>>) -> Option<DataBackup> {
+    if files.is_empty() {
+        return None;
+    }
+    let ending = format!(".{ENCRYPTED}");
+    let sealed = files.keys().filter(|path| path.ends_with(&ending)).count();
+    let count = files.len() - sealed;
+    let secrets = match sealed {
+        0 => String::new(),
+        1 => ", Secrets of 1 namespace, encrypted".to_owned(),
+        sealed => format!(", Secrets of {sealed} namespaces, encrypted"),
+    };
+    Some(DataBackup {
+        kind: EXPORT.to_owned(),
+        name: FOLDER.to_owned(),
+        status: format!("{count} object{}{secrets}", if count == 1 { "" } else { "s" }),
+        ..DataBackup::default()
+    })
 }
 
 /// Kind, namespace and name.

@@ -5,6 +5,7 @@
 
 pub mod etcd;
 pub mod export;
+pub mod kinds;
 pub mod longhorn;
 pub mod names;
 pub mod restore;

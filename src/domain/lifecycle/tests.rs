@@ -66,6 +66,7 @@ fn situation<'a>(update: &'a Update, seen: Option<&'a SeenPullRequest>, wanted: 
         verification: Verification::Observed,
         accepted_by: None,
         gate: None,
+        groundless: None,
         merge_hold: None,
         checks_optional: false,
         now: at(NOW),
@@ -95,6 +96,26 @@ fn merged() -> SeenState {
 
 fn superseded() -> Wanted {
     Wanted::Superseded { by: "6.8.0".to_owned() }
+}
+
+#[rstest]
+#[case::never_opened(None, None, Wanted::Same)]
+#[case::open(Some(7), Some(SeenState::Open), Wanted::Same)]
+#[case::open_and_out_of_the_plan(Some(7), Some(SeenState::Open), Wanted::Held { reason: "k3s is too old".to_owned() })]
+#[case::open_and_nobody_knows(Some(7), Some(SeenState::Open), Wanted::Unknown)]
+fn nothing_is_opened_or_merged_whose_ground_is_lost(
+    #[case] recorded: Option<u64>,
+    #[case] state: Option<SeenState>,
+    #[case] wanted: Wanted,
+    #[values(Approval::Auto, Approval::Review)] gate: Approval,
+) {
+    let update = update(Stage::Proposed, recorded, gate);
+    let seen = state.map(|state| seen(state, (1, 0, 0)));
+    let lost = Some("`db@2`, which had to come first, was taken back since");
+    let situation =
+        Situation { groundless: lost, checks_optional: true, ..situation(&update, seen.as_ref(), wanted) };
+    let Action::Wait { reason } = next(&situation) else { panic!("{:?}", next(&situation)) };
+    assert!(reason.contains("`db@2`, which had to come first"), "{reason}");
 }
 
 #[rstest]

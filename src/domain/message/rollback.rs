@@ -38,6 +38,11 @@ pub fn left_comment<'a>(versions: impl IntoIterator<Item = (&'a str, &'a str)>) 
     format!("{LEFT}{}{END}", words.join(" "))
 }
 
+/// Whether a pull request says that it goes back, be it that no version goes with it.
+pub fn goes_back(body: &str) -> bool {
+    body.contains(LEFT)
+}
+
 /// The versions that [`left_comment`] named, of the last such comment: texts of others stand above it.
 pub fn left_versions(body: &str) -> Vec<(String, String)> {
     let Some(start) = body.rfind(LEFT) else { return Vec::new() };

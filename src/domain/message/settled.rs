@@ -73,7 +73,8 @@ pub fn told(update: &Update, evidence: Option<&Evidence>, runbook: Option<&str>)
             Some(_) => (Light::Failure, format!("reverted by {commit}; healthy again at {}", update.from)),
             None => (Light::Failure, format!("reverted by {commit}")),
         },
-        (Stage::Reverted, None) => (Light::Failure, "reverted".to_owned()),
+        (Stage::Reverted, None) if why.is_empty() => (Light::Failure, "reverted".to_owned()),
+        (Stage::Reverted, None) => (Light::Failure, format!("reverted: {why}")),
         (Stage::Held, _) => (Light::Failure, format!("held: {why}")),
         (Stage::Merged | Stage::Rolling, Some(commit)) => (
             Light::Failure,
@@ -111,8 +112,12 @@ fn comment(update: &Update, headline: &str, evidence: Option<&Evidence>, runbook
     // A verdict that was given before a hold says more than the last one alone.
     let judgements = evidence.map(|evidence| evidence.judgements.as_slice()).unwrap_or_default();
     if let Some(last) = judgements.last() {
+        // Of what a person took out of Git it says nothing any more.
+        let is_past =
+            update.stage == Stage::Reverted && last.verdict == Verdict::Healthy && !last.of_the_way_back;
         text.push_str(&format!(
-            "\nVerdict: {}, since {}.\n\n",
+            "\n{}: {}, since {}.\n\n",
+            if is_past { "Verdict before it was reverted" } else { "Verdict" },
             word(last),
             last.at.strftime("%Y-%m-%d %H:%M:%S UTC")
         ));
@@ -181,11 +186,14 @@ fn nodes(update: &Update) -> String {
         }
     }
     if !update.settling.uncordoned.is_empty() {
-        text.push_str("\n**Nodes that were let have pods again**\n\n");
+        text.push_str("\n**Nodes that its Jobs left cordoned**\n\n");
         for (node, noted) in &update.settling.uncordoned {
             let outcome = match &noted.refused {
-                Some(refused) => format!("not done: {}", prose(refused, MAX_CELL)),
-                None => format!("Job {} had left it cordoned", code(&noted.job)),
+                Some(refused) => format!("not let have pods again: {}", prose(refused, MAX_CELL)),
+                None if noted.is_due() => {
+                    format!("to be let have pods again; Job {} left it cordoned", code(&noted.job))
+                }
+                None => format!("has pods again; Job {} had left it cordoned", code(&noted.job)),
             };
             text.push_str(&format!("- {}: {outcome}\n", code(node)));
         }
@@ -279,7 +287,15 @@ mod tests {
             in_force_at: None,
         });
         let job = "system-upgrade/apply-n0".to_owned();
-        held.settling.uncordoned.insert("n0".to_owned(), Uncordoned { at: at(), job, refused: None });
+        let noted =
+            |done_at, refused| Uncordoned { at: at(), job: job.clone(), since: Some(at()), done_at, refused };
+        let refused = Some("somebody changed it meanwhile".to_owned());
+        held.settling.uncordoned = [
+            ("n0".to_owned(), noted(Some(at()), None)),
+            ("n1".to_owned(), noted(None, None)),
+            ("n2".to_owned(), noted(None, refused)),
+        ]
+        .into();
         let comment = told(&held, None, None).unwrap().comment.unwrap();
         for expected in [
             "no further node follows when Flux has applied",
@@ -287,7 +303,9 @@ mod tests {
             "- not stopped in Git: ",
             "stopped by hand",
             "To go on, revert the commit that stopped it, then say `gitops-updater verify --resume` `update-20261121-100000`",
-            "- `n0`: Job `system-upgrade/apply-n0` had left it cordoned",
+            "- `n0`: has pods again; Job `system-upgrade/apply-n0` had left it cordoned",
+            "- `n1`: to be let have pods again; Job `system-upgrade/apply-n0` left it cordoned",
+            "- `n2`: not let have pods again: somebody changed it meanwhile",
         ] {
             assert!(comment.contains(expected), "{expected}\n{comment}");
         }

@@ -107,6 +107,19 @@ impl Kind {
         }
     }
 
+    /// Whether it tells how things are, for as long as they are so, rather than what happened once.
+    pub fn is_of_the_present(self) -> bool {
+        matches!(
+            self,
+            Self::Proposed
+                | Self::Held
+                | Self::HoldUnacknowledged
+                | Self::CircuitBreaker
+                | Self::SecurityUpdate
+                | Self::MaintenanceBegan
+        )
+    }
+
     /// How urgent it is.
     pub fn severity(self) -> Severity {
         match self {

@@ -7,7 +7,7 @@ mod event;
 mod of_state;
 mod told;
 
-pub use due::{Due, due};
+pub use due::{Audience, Due, due};
 pub use event::{Event, Kind, Severity, Subject, kind_of};
 pub use of_state::{Found, Reminders, found, of_state, together};
 pub use told::{Acknowledged, Attempt, Ended, Told, ToldEvent};

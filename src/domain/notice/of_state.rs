@@ -65,7 +65,7 @@ pub fn of_state(
         let link = update.pull_request.and_then(link);
         if kind == Kind::Held {
             events.extend(held(state, update, reminders, link.as_ref(), now));
-        } else if age < news {
+        } else if age < news || kind.is_of_the_present() {
             let by = update.verified_by.iter().filter(|_| kind == Kind::Verified).cloned();
             let mut event = Event::of_update(kind, update, update.changed_at).because(by);
             if kind == Kind::Reverted {
@@ -78,7 +78,9 @@ pub fn of_state(
         let summary = "too much was reverted: nothing more is proposed or merged until a person says so";
         let reverted = breaker.reverted.iter().map(|id| format!("reverted: {id}"));
         let name = breaker.since.as_second().to_string();
-        events.push(Event::new(Kind::CircuitBreaker, &name, summary, breaker.since).because(reverted));
+        let next = "when you have looked, let it go on: gitops-updater verify --close-breaker".to_owned();
+        let event = Event::new(Kind::CircuitBreaker, &name, summary, breaker.since);
+        events.push(event.because(reverted).then([next]));
     }
     events.extend(maintenance(state, now));
     events

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Most events that are remembered, so that the file stays small (one has at most about 600 bytes).
 pub(super) const MOST_EVENTS: usize = 300;
+/// Most channels that are remembered: a configuration has at most ten, and they may change.
+const MOST_CHANNELS: usize = 100;
 /// How long an event is remembered that is not news any more.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -19,6 +21,10 @@ pub struct Told {
     /// By the key of the event.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub events: BTreeMap<String, ToldEvent>,
+    /// By name of a channel: since when it is known. What happened before is not told there any more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, String>")]
+    pub channels: BTreeMap<String, Timestamp>,
     /// By update id: holds that a person has seen, which are not repeated.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub acknowledged: BTreeMap<String, Acknowledged>,
@@ -76,7 +82,28 @@ pub enum Ended {
 impl Told {
     /// Whether nothing was ever told.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.acknowledged.is_empty()
+        self.events.is_empty() && self.channels.is_empty() && self.acknowledged.is_empty()
+    }
+
+    /// Notes the channels that nobody has noted yet, as known since `now`; whether there were any. One that was sent
+    /// something before channels were noted is known since then.
+    pub fn meet<'a>(&mut self, channels: impl IntoIterator<Item = &'a str>, now: Timestamp) -> bool {
+        let before = self.channels.len();
+        for name in channels {
+            if self.channels.contains_key(name) {
+                continue;
+            }
+            let has_it = |event: &&ToldEvent| event.sent.contains(name) || event.open.contains_key(name);
+            let since = self.events.values().filter(has_it).map(|event| event.at).min().unwrap_or(now);
+            self.channels.insert(name.to_owned(), since);
+        }
+        let is_news = self.channels.len() != before;
+        while self.channels.len() > MOST_CHANNELS {
+            let oldest = self.channels.iter().min_by_key(|(name, since)| (**since, name.len()));
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else { break };
+            self.channels.remove(&oldest);
+        }
+        is_news
     }
 
     /// Records that an attempt begins, so that no other pass makes the same.

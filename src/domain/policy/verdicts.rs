@@ -77,10 +77,19 @@ pub fn of_policy(policy: &ComponentPolicy, step: &Step, target: Option<&Candidat
     verdicts
 }
 
-/// What the planner looked at for every step: it drafts none that breaks any of it. `before` are the steps that had to
-/// come first, by id, and are verified.
-pub fn of_planner(step: &Step, before: &[String]) -> Vec<Verdict> {
-    let order = match (step.requires.as_slice(), before) {
+/// Whether what had to come before a step did. `requires` are steps that the plan puts before it, `before` those that had
+/// to come first and are verified, by id; `lost` says what of that was taken back since.
+pub fn of_order(requires: &[String], before: &[String], lost: Option<&str>) -> Verdict {
+    const BY: &str = "rules, dependsOn";
+    if let Some(lost) = lost {
+        return Verdict {
+            gate: "order",
+            passed: false,
+            reason: lost.to_owned(),
+            policy_applied: BY.to_owned(),
+        };
+    }
+    let order = match (requires, before) {
         ([], []) => "nothing that was planned had to come first".to_owned(),
         ([], [one]) => format!("`{one}` had to come first and is verified"),
         ([], [one, other]) => format!("`{one}` and `{other}` had to come first and are verified"),
@@ -89,6 +98,12 @@ pub fn of_planner(step: &Step, before: &[String]) -> Vec<Verdict> {
         }
         (first, _) => format!("after `{}`", first.join("`, `")),
     };
+    Verdict::passed("order", order, BY)
+}
+
+/// What the planner looked at for every step: it drafts none that breaks any of it. `before` and `lost` are as in
+/// [`of_order`].
+pub fn of_planner(step: &Step, before: &[String], lost: Option<&str>) -> Vec<Verdict> {
     let company = match step.untested.as_slice() {
         [] => "goes with what stands beside it before and after".to_owned(),
         [first, rest @ ..] => {
@@ -100,7 +115,7 @@ pub fn of_planner(step: &Step, before: &[String]) -> Vec<Verdict> {
         Verdict::passed("ladder", "no version is passed over that has to be stopped at", "rules"),
         Verdict::passed("compatibility", company, "rules"),
         Verdict::passed("apis", "no manifest uses an API version that it removes", "rules"),
-        Verdict::passed("order", order, "rules, dependsOn"),
+        of_order(&step.requires, before, lost),
         Verdict::passed("fetch", "what it installs can be had where it is published", BUILT_IN),
     ]
 }
@@ -200,7 +215,7 @@ mod tests {
         };
         let step = step();
         let mut all = of_policy(&policy, &step, None);
-        all.extend(of_planner(&step, &[]));
+        all.extend(of_planner(&step, &[], None));
         all.extend(circumstances.verdicts(&step, &[]));
         all.push(of_checks(step.gate, true));
         let gates: Vec<&str> = all.iter().map(|verdict| verdict.gate).collect();
@@ -224,7 +239,7 @@ mod tests {
     fn versions_that_were_not_tested_together_are_not_said_to_go_together() {
         let of = |untested: &[&str]| {
             let step = Step { untested: untested.iter().map(|text| (*text).to_owned()).collect(), ..step() };
-            let all = of_planner(&step, &[]);
+            let all = of_planner(&step, &[], None);
             all.into_iter().find(|verdict| verdict.gate == "compatibility").unwrap().reason
         };
         assert_eq!(of(&[]), "goes with what stands beside it before and after");
@@ -246,7 +261,7 @@ mod tests {
     ) {
         let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
         let step = Step { requires: owned(requires), ..step() };
-        let all = of_planner(&step, &owned(before));
+        let all = of_planner(&step, &owned(before), None);
         assert_eq!(all.iter().find(|verdict| verdict.gate == "order").unwrap().reason, expected);
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn left_cordoned(
                 && cordoned_by(node, job, detail)
                 && ended(job).is_some_and(|end| lasts(world, end) > settle)
         });
-        by.zip(cordoned_at(node)).map(|((job, _), since)| LeftCordoned {
+        by.zip(cordoned_since(node)).map(|((job, _), since)| LeftCordoned {
             node: name.clone(),
             job: format!("{}/{}", job.meta.namespace, job.meta.name),
             since,
@@ -107,14 +107,14 @@ fn ended(job: &Object) -> Option<Timestamp> {
     end.last_transition_time
 }
 
-/// When the node was cordoned, by its own record.
-fn cordoned_at(node: &Node) -> Option<Timestamp> {
+/// Since when a node is cordoned, by its own record; `None` where it is not, or nobody noted when.
+pub fn cordoned_since(node: &Node) -> Option<Timestamp> {
     node.taints.iter().find(|taint| taint.key == CORDONED)?.time_added
 }
 
 /// Whether the node was cordoned while the Job ran.
 fn cordoned_by(node: &Node, job: &Object, detail: &Job) -> bool {
-    let at = cordoned_at(node);
+    let at = cordoned_since(node);
     let began = detail.started_at.or(job.meta.creation_timestamp);
     let within = || Some(at? >= began?.checked_sub(SKEW).ok()? && at? <= ended(job)?.checked_add(SKEW).ok()?);
     within().unwrap_or(false)

@@ -81,6 +81,8 @@ pub enum Kind {
     LonghornSetting,
     /// Longhorn's `BackupTarget`.
     LonghornBackupTarget,
+    /// Longhorn's `BackingImage`.
+    LonghornBackingImage,
     /// k3s' `ETCDSnapshotFile`.
     EtcdSnapshotFile,
     /// `Event`: a signal, on which no judgement rests.
@@ -160,6 +162,7 @@ kinds! {
     LonghornEngineImage: "longhorn.io" ["v1beta2", "v1beta1"], "EngineImage", "engineimages", true;
     LonghornSetting: "longhorn.io" ["v1beta2", "v1beta1"], "Setting", "settings", true;
     LonghornBackupTarget: "longhorn.io" ["v1beta2", "v1beta1"], "BackupTarget", "backuptargets", true;
+    LonghornBackingImage: "longhorn.io" ["v1beta2", "v1beta1"], "BackingImage", "backingimages", true;
     EtcdSnapshotFile: "k3s.cattle.io" ["v1"], "ETCDSnapshotFile", "etcdsnapshotfiles", false;
     Event: "" ["v1"], "Event", "events", true;
 }

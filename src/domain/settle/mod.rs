@@ -20,6 +20,7 @@ mod radius;
 mod readiness;
 pub mod record;
 pub mod recording;
+pub mod recovery;
 pub mod redact;
 pub mod reversal;
 mod rollout;

@@ -11,6 +11,7 @@ use super::finding::{Category, Finding, Severity, Subject};
 use super::kind::Kind;
 use super::line::Merged;
 use super::object::{CrossReference, Detail, InventoryEntry, Object};
+use super::readiness::asks_for;
 use super::world::World;
 
 /// Namespace and name.
@@ -36,6 +37,8 @@ pub(super) struct Radius {
     pub releases: BTreeSet<Key>,
     /// Workloads whose image it is.
     pub workloads: BTreeSet<(Kind, String, String)>,
+    /// Flux Operator's instances that have the version.
+    pub instances: BTreeSet<Key>,
     /// Plans that have the version.
     pub plans: BTreeSet<Key>,
     /// Flux sources whose version it is.
@@ -54,6 +57,9 @@ impl Radius {
         }
         for (kind, namespace, name) in &self.workloads {
             owners.extend(world.get(*kind, namespace, name).and_then(applied_by));
+        }
+        for (namespace, name) in &self.instances {
+            owners.extend(world.get(Kind::FluxInstance, namespace, name).and_then(applied_by));
         }
         for (namespace, name) in &self.plans {
             owners.extend(world.get(Kind::Plan, namespace, name).and_then(applied_by));
@@ -152,6 +158,15 @@ impl Radius {
                 });
                 self.plans.extend(plans.map(key));
             }
+            _ if update.kind == "flux" => {
+                let instances = world.of(Kind::FluxInstance).filter(|instance| match &instance.detail {
+                    Detail::FluxInstance(detail) => {
+                        asks_for(detail, &update.from) || asks_for(detail, &update.to)
+                    }
+                    _ => false,
+                });
+                self.instances.extend(instances.map(key));
+            }
             _ if update.kind == "longhorn" => {
                 let releases = world.of(Kind::HelmRelease).filter(
                     |release| matches!(&release.detail, Detail::HelmRelease(detail) if detail.chart == "longhorn"),
@@ -194,6 +209,7 @@ impl Radius {
             Some(Kind::Kustomization) => {
                 self.kustomizations.contains(&here) || self.feeds(world, Kind::Kustomization, &here)
             }
+            Some(Kind::FluxInstance) => self.instances.contains(&here),
             Some(Kind::HelmRelease) => {
                 self.releases.contains(&here) || self.owns(world, Kind::HelmRelease, &here)
             }

@@ -140,28 +140,47 @@ pub struct Holding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
-    /// When.
+    /// When it was decided: requests carry this time, so that each is the same whoever makes it.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
-    /// What was done, such as `reset HelmRelease/apps/demo`.
+    /// What is asked, such as `reset HelmRelease/apps/demo`.
     pub done: Vec<String>,
+    /// When all of it had been asked; until then nothing counts as tried, and a pass that finds it asks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub asked_at: Option<Timestamp>,
     /// What the cluster did not take, each with why.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub refused: Vec<String>,
 }
 
-/// A node that a Job of an update left cordoned, and that pods were let onto again.
+/// A node that a Job of an update left cordoned, and that pods are let onto again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Uncordoned {
-    /// When.
+    /// When it was decided.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// The Job that had cordoned it, as `namespace/name`.
     pub job: String,
+    /// Since when it was cordoned, by its own record: cordoned at another time it is a person's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub since: Option<Timestamp>,
+    /// When it was known to have been done.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub done_at: Option<Timestamp>,
     /// Why it was not done after all.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub refused: Option<String>,
+}
+
+impl Uncordoned {
+    /// Whether nobody knows that it was done, or refused.
+    pub fn is_due(&self) -> bool {
+        self.since.is_some() && self.done_at.is_none() && self.refused.is_none()
+    }
 }
 
 /// No further node is to follow: the Plans get the concurrency 0 in Git.

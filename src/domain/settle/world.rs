@@ -28,7 +28,8 @@ pub struct World {
     outages: Vec<Outage>,
     commits: Commits,
     statuses: BTreeMap<(String, String), CommitStatus>,
-    probes: BTreeMap<String, (Moment, Probe)>,
+    /// The last result of each, when it came, and how many were bad since the last good one.
+    probes: BTreeMap<String, (Moment, Probe, u32)>,
     disturbed: Option<Moment>,
     /// What was said of objects at this very moment, by the number of its version.
     at_once: BTreeMap<(Kind, String, String), u64>,
@@ -87,7 +88,13 @@ impl World {
             Seen::Commit(commit) => self.commits.add(commit),
             Seen::View { back, kinds } => self.view(back, kinds.as_deref()),
             Seen::Probe(probe) => {
-                self.probes.insert(probe.name.clone(), (self.now, probe));
+                let before = self.probes.get(&probe.name).map_or(0, |(_, _, bad)| *bad);
+                let bad = match probe.ok {
+                    Some(true) => 0,
+                    Some(false) => before.saturating_add(1),
+                    None => before,
+                };
+                self.probes.insert(probe.name.clone(), (self.now, probe, bad));
             }
             Seen::Status(status) => {
                 if self.statuses.len() < STATUSES {
@@ -200,12 +207,17 @@ impl World {
 
     /// The last result of every probe.
     pub fn probes(&self) -> impl Iterator<Item = &Probe> {
-        self.probes.values().map(|(_, probe)| probe)
+        self.probes.values().map(|(_, probe, _)| probe)
+    }
+
+    /// How often a probe went badly since it last went well.
+    pub fn failed_in_a_row(&self, name: &str) -> u32 {
+        self.probes.get(name).map_or(0, |(_, _, bad)| *bad)
     }
 
     /// The last result of a probe, and when it came.
     pub fn probe(&self, name: &str) -> Option<(Moment, &Probe)> {
-        self.probes.get(name).map(|(at, probe)| (*at, probe))
+        self.probes.get(name).map(|(at, probe, _)| (*at, probe))
     }
 
     /// Commit statuses of a commit.

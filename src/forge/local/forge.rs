@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::record::{Kind, NO_NUMBER, Record, Stage, Thread, head_ref, meta_ref, numbers};
+use super::record::{Kind, NO_NUMBER, Record, Stage, Thread, meta_ref, numbers};
 use super::{Inner, LocalForge, conflict, failed, not_found};
 use crate::app::effects::Came;
 use crate::app::forge::{
@@ -10,7 +10,7 @@ use crate::app::forge::{
     NewPullRequest, Number, PullRequest, PullRequestChange, PullRequestState,
 };
 use crate::domain::message::BRANCH_PREFIX;
-use crate::repo::write::{RefUpdate, RemoteRefs};
+use crate::repo::write::RemoteRefs;
 
 impl Forge for LocalForge {
     async fn pull_requests(&self) -> ForgeResult<Vec<PullRequest>> {
@@ -29,6 +29,10 @@ impl Forge for LocalForge {
     async fn open_or_find(&self, new: &NewPullRequest) -> ForgeResult<Came<PullRequest>> {
         let new = new.clone();
         self.run(move |inner| inner.open(&new)).await
+    }
+
+    async fn note(&self, number: Number) -> ForgeResult<()> {
+        self.run(move |inner| inner.note(number)).await
     }
 
     async fn change(&self, current: &PullRequest, change: &PullRequestChange) -> ForgeResult<()> {
@@ -166,9 +170,18 @@ impl Inner {
             Ok(None)
         };
         self.repo.remember_base(&new.base).map_err(|error| failed(&attempt, &error))?;
-        self.create(&attempt, &record, &new.body, head, taken, |refs, thread| {
+        let came = self.create(&attempt, &record, &new.body, head, taken, |refs, thread| {
             Ok(Came::Done(self.pull(refs, thread)?))
-        })
+        })?;
+        let Came::Found(found) = came else { return Ok(came) };
+        // Whoever opened it may have been cut off before it had all that belongs to it.
+        self.update(found.number, &attempt, |refs, thread| match furnished(thread, new) {
+            Some(subject) => Ok(Some((subject, vec![]))),
+            None => Ok(self.noted(refs, thread)?.map(|noted| (noted.subject, vec![]))),
+        })?;
+        let refs = self.refs(&attempt)?;
+        let thread = self.pull_request(&refs, found.number)?;
+        Ok(Came::Found(self.pull(&refs, &thread)?))
     }
 
     fn close(&self, number: Number) -> ForgeResult<()> {
@@ -188,21 +201,6 @@ impl Inner {
             thread.record.head = head.map(|head| head.to_string()).or(thread.record.head.take());
             Ok(Some((format!("Close pull request {number}"), self.keep_head(refs, number, head))))
         })
-    }
-
-    /// Moves the kept head to where the branch is now.
-    pub(super) fn keep_head(
-        &self,
-        refs: &RemoteRefs,
-        number: Number,
-        head: Option<crate::repo::write::Id>,
-    ) -> Vec<RefUpdate> {
-        let name = head_ref(number);
-        let kept = refs.refs.get(&name).copied();
-        head.filter(|head| kept != Some(*head))
-            .map(|head| RefUpdate::replace(name, kept, head))
-            .into_iter()
-            .collect()
     }
 
     fn dashboard(&self, refs: &RemoteRefs) -> ForgeResult<Option<Thread>> {
@@ -256,6 +254,33 @@ fn sorted(mut labels: Vec<String>) -> Vec<String> {
     labels
 }
 
+/// Whether a name is among others; upper and lower case are the same in labels and logins, as on GitHub.
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+fn add(names: &mut Vec<String>, more: &[String]) {
+    for name in more {
+        if !has(names, name) {
+            names.push(name.clone());
+        }
+    }
+}
+
+/// Adds what a pull request that was found lacks of what it was to have. Says what that was; `None` where it has all.
+fn furnished(thread: &mut Thread, new: &NewPullRequest) -> Option<String> {
+    let before = thread.record.clone();
+    let record = &mut thread.record;
+    add(&mut record.labels, &new.labels);
+    add(&mut record.reviewers, &new.reviewers);
+    add(&mut record.assignees, &new.assignees);
+    if *record == before {
+        return None;
+    }
+    record.labels.sort();
+    Some(format!("Add the labels, reviewers and assignees that {} lacks", record.number))
+}
+
 /// Says what was changed; `None` where all is so already.
 fn changed(thread: &mut Thread, change: &PullRequestChange) -> Option<String> {
     let mut said = Vec::new();
@@ -268,8 +293,8 @@ fn changed(thread: &mut Thread, change: &PullRequestChange) -> Option<String> {
         said.push("body".to_owned());
     }
     let mut labels = thread.record.labels.clone();
-    labels.extend(change.add_labels.iter().cloned());
-    labels.retain(|label| !change.remove_labels.contains(label));
+    add(&mut labels, &change.add_labels);
+    labels.retain(|label| !has(&change.remove_labels, label));
     let labels = sorted(labels);
     if labels != thread.record.labels {
         said.push(format!("labels ({})", labels.join(", ")));

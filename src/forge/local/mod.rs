@@ -12,11 +12,16 @@
 //!
 //! Merging is a real three-way merge; what conflicts is refused. Where the base branch is checked out, its work tree
 //! follows if it is clean, and the merge is refused if it is not (see [`WriteRepo::push`]). A pull request whose commits
-//! somebody brought into the base branch with Git alone counts as merged.
+//! somebody brought into the base branch with Git alone counts as merged, and stays so: what is pushed to its branch
+//! afterwards is for another one. Its head is known from when it was written last ([`Forge::note`] writes it); commits
+//! that somebody else put there since, merged by squash, or whose branch went before they were seen, are not found.
+//!
+//! [`Forge::note`]: crate::app::forge::Forge::note
 
 mod forge;
 mod merge;
 mod record;
+mod standing;
 mod statuses;
 
 use std::fmt;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::standing::{Standing, kept_head};
 use super::{Inner, crowded, failed, not_found};
 use crate::app::forge::{ForgeError, ForgeErrorClass, ForgeResult, Number, PullRequest, PullRequestState};
 use crate::repo::write::{Change, Error, Id, RefUpdate, RemoteRefs, Words};
@@ -21,8 +22,6 @@ const TEXT_LIMIT: usize = 1 << 20;
 const MOST_FILES: usize = 10_000;
 /// How often a change is made anew after somebody else was faster.
 const MOST_ATTEMPTS: usize = 30;
-/// How far back a merge by hand is looked for.
-const MOST_MERGES: usize = 2000;
 
 /// What a thread is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,23 +195,21 @@ impl Inner {
         Ok(Thread { meta, record, body: text(BODY)?.unwrap_or_default(), comments })
     }
 
-    /// As the port has it: the head and the state as the branches say, not as they were written down.
+    /// As the port has it: where nobody wrote down that it is over, the head and the state are as the branches say.
     pub(super) fn pull(&self, refs: &RemoteRefs, thread: &Thread) -> ForgeResult<PullRequest> {
         let Thread { record, body, .. } = thread;
-        let is_open = record.state == Stage::Open;
-        let tip = refs.branch(&record.branch).filter(|_| is_open);
-        let head = tip.or_else(|| refs.refs.get(&head_ref(record.number)).copied());
-        let state = match (record.state, &record.merge_commit, record.ended_at) {
-            (Stage::Merged, Some(commit), Some(at)) => {
-                PullRequestState::Merged { commit: commit.clone(), at }
-            }
-            (Stage::Open, ..) => {
-                match head.map(|head| self.merged_by_hand(refs, &record.base, head)).transpose()? {
-                    Some(Some((commit, at))) => PullRequestState::Merged { commit, at },
-                    _ => PullRequestState::Open,
+        let (head, state) = match (record.state, &record.merge_commit, record.ended_at) {
+            (Stage::Open, ..) => match self.standing(refs, record)? {
+                Standing { head, merged: Some((commit, at)) } => {
+                    (head, PullRequestState::Merged { commit, at })
                 }
+                Standing { head, merged: None } => (head, PullRequestState::Open),
+            },
+            (Stage::Merged, Some(commit), Some(at)) => {
+                let state = PullRequestState::Merged { commit: commit.clone(), at };
+                (kept_head(refs, record), state)
             }
-            _ => PullRequestState::Closed,
+            _ => (kept_head(refs, record), PullRequestState::Closed),
         };
         Ok(PullRequest {
             number: record.number,
@@ -227,34 +224,6 @@ impl Inner {
             labels: record.labels.clone(),
             merges_itself: false,
         })
-    }
-
-    /// The commit that brought `head` into the base branch, where somebody did that with Git alone, and when.
-    fn merged_by_hand(
-        &self,
-        refs: &RemoteRefs,
-        base: &str,
-        head: Id,
-    ) -> ForgeResult<Option<(String, Timestamp)>> {
-        let attempt = "look whether a pull request is merged";
-        let told = |error| failed(attempt, &error);
-        let Some(mut commit) = refs.branch(base) else { return Ok(None) };
-        // What is not here (beyond the border of a shallow clone) has not been fetched with the base.
-        if !self.repo.has(head) || !self.repo.is_ancestor(head, commit).map_err(told)? {
-            return Ok(None);
-        }
-        let mut info = self.repo.commit_info(commit).map_err(told)?;
-        for _ in 0..MOST_MERGES {
-            let Some(parent) = info.parents.first().copied().filter(|parent| self.repo.has(*parent)) else {
-                break;
-            };
-            if commit == head || !self.repo.is_ancestor(head, parent).map_err(told)? {
-                break;
-            }
-            commit = parent;
-            info = self.repo.commit_info(commit).map_err(told)?;
-        }
-        Ok(Some((commit.to_string(), info.time)))
     }
 
     pub(super) fn details(&self, number: Number) -> ForgeResult<Details> {
@@ -360,7 +329,7 @@ impl Inner {
     }
 
     /// Changes a thread by compare-and-swap; `change` says in words what it did, or `None` where nothing is to be done.
-    /// With it, other refs can be moved in the same push.
+    /// With it, other refs can be moved in the same push. Where an open pull request stands is written down with it.
     pub(super) fn update(
         &self,
         number: Number,
@@ -373,6 +342,10 @@ impl Inner {
             let old = self.thread(&refs, number)?;
             let mut new = old.clone();
             let Some((subject, mut updates)) = change(&refs, &mut new)? else { return Ok(()) };
+            if let Some(noted) = self.noted(&refs, &new)? {
+                new.record = noted.record;
+                updates.extend(noted.updates);
+            }
             let content = (&new.record, new.body.as_str(), &new.comments);
             let meta = self.written(attempt, Some(old.meta), content, &subject)?;
             let record = RefUpdate::replace(meta_ref(number), Some(old.meta), meta);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{ID, request, settings};
 use crate::pass::world::World;
-use crate::support::fake_cluster::{ADMIN, Cluster, FakeCluster, Written};
+use crate::support::fake_cluster::{ADMIN, Account, Cluster, FakeCluster, Written};
 use crate::support::sandbox::Sandbox;
 use crate::support::scripted_cluster::ScriptedCluster;
 
@@ -162,13 +162,24 @@ fn exports_come_back_as_files_and_only_what_is_missing_and_not_of_flux_is_create
     assert!(written.stdout.contains("wrote 3 files below out"), "{written}");
     let text = std::fs::read_to_string(sandbox.work().join("out/apps/ConfigMap/mine.yaml")).unwrap();
     assert!(text.contains("a: mine"), "{text}");
-    assert!(
-        sandbox
-            .run(["backup", "restore", &id, dir, "--exports", "out"])
-            .exited(1)
-            .stderr
-            .contains("not empty")
-    );
+    // Once more, and after it was cut off, it goes on where it was.
+    let restore = || sandbox.run(["backup", "restore", &id, dir, "--exports", "out"]);
+    let again = restore().exited(0);
+    assert!(again.said().contains("3 files below out are there already, as they were exported"), "{again}");
+    std::fs::remove_file(sandbox.work().join("out/apps/ConfigMap/mine.yaml")).unwrap();
+    let again = restore().exited(0);
+    assert!(again.said().contains("wrote 1 file below out; 2 were there already"), "{again}");
+    // What somebody has put there stays.
+    let file = sandbox.work().join("out/apps/ConfigMap/mine.yaml");
+    std::fs::write(&file, "mine: 1\n").unwrap();
+    let refused = restore().exited(1);
+    assert!(refused.stderr.contains("with another content"), "{refused}");
+    assert!(refused.stderr.contains("hint: name a folder that is not there or is empty"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine: 1\n");
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/", &file).unwrap();
+    let refused = restore().exited(1);
+    assert!(refused.stderr.contains("none of the exported objects"), "{refused}");
     let applied = sandbox
         .run(["backup", "restore", &id, dir, "--exports", "again", "--apply", "--kubeconfig", "kubeconfig"])
         .exited(0);
@@ -180,6 +191,51 @@ fn exports_come_back_as_files_and_only_what_is_missing_and_not_of_flux_is_create
         assert!(applied.stdout.contains(part), "`{part}` is not in {applied}");
     }
     assert_eq!(fake.cluster().get("configmaps", "apps", "there").unwrap()["data"]["a"], "newer");
+}
+
+/// It ended with the first of them, and did not say which it was.
+#[test]
+fn object_that_the_account_may_not_create_is_named_and_keeps_no_other_back() {
+    let (world, id) = backed_up();
+    let dir = world.dir().to_str().unwrap();
+    let sandbox = Sandbox::empty();
+    let fake = FakeCluster::start();
+    fake.cluster().namespace("apps");
+    fake.account("restorer", Account::nobody("restorer"));
+    sandbox.write("kubeconfig", fake.kubeconfig("restorer"));
+    let apply = ["--apply", "--kubeconfig", "kubeconfig", "--format", "json"];
+    let fixed = ["backup", "restore", &id, dir, "--exports", "out"];
+    let told = sandbox.run(fixed.iter().chain(&apply).copied()).exited(1).json();
+    let refused: Vec<&str> =
+        told["refused"].as_array().unwrap().iter().map(|why| why.as_str().unwrap()).collect();
+    assert_eq!(refused.len(), 2, "{told}");
+    assert!(refused[0].starts_with("ConfigMap/apps/mine: cannot create"), "{told}");
+    assert!(refused[1].starts_with("ConfigMap/apps/there: cannot create"), "{told}");
+    let fixed = ["backup", "restore", &id, dir, "--volume", "apps/data", "--as", "data-back"];
+    let told = sandbox.run(fixed.iter().chain(&apply[..3]).copied()).exited(1);
+    assert!(told.stderr.contains("error: cannot restore `PersistentVolume/data-back`"), "{told}");
+}
+
+/// Every component that was named repeated the line.
+#[test]
+fn export_of_several_components_is_one_line_of_the_point() {
+    let (world, _) = backed_up();
+    let dir = world.dir().to_str().unwrap();
+    let sandbox = Sandbox::empty();
+    let fake = cluster();
+    fake.cluster().namespace("apps");
+    for name in ["one", "two"] {
+        let meta = json!({"name": name, "namespace": "apps"});
+        fake.cluster().put(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}));
+    }
+    sandbox.write("kubeconfig", fake.kubeconfig(ADMIN));
+    sandbox.write("config.yaml", "backup: {data: {export: {}}}\n");
+    let named = ["--component", "helm/apps/podinfo", "--component", "helm/apps/website"];
+    let fixed = ["backup", "create", dir, "--backup-id", "both", "--kubeconfig", "kubeconfig"];
+    drop(sandbox.run(fixed.iter().chain(&named).chain(&["--config", "config.yaml"]).copied()).exited(0));
+    let shown = sandbox.run(["backup", "show", "both", dir]).exited(0);
+    let lines: Vec<&str> = shown.stdout.lines().filter(|line| line.contains("export cluster")).collect();
+    assert_eq!(lines, ["  export cluster: 2 objects"], "{shown}");
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl Told {
 
 /// Whether a line has nothing on it but one address, path or command.
 fn is_alone(text: &str) -> bool {
+    // What is printed to be typed as it stands.
+    if text.starts_with("git ") && !text.contains('`') {
+        return true;
+    }
     let is_command = text.starts_with('`') && text.trim_end_matches([',', ';', '.', ':']).ends_with('`');
     is_command || !text.contains(' ') && text.contains('/')
 }
@@ -98,8 +102,21 @@ fn everything_fits_eighty_columns_and_commands_stay_in_one_piece() {
     told.run(LATER, &["run"]);
     told.run(LATER, &["status", "-v"]);
     told.run(LATER, &["report"]);
-    let back = told.run(LATER, &["rollback", "flux", "--dry-run", "--accept-harm", "flux-may-not-return"]);
+    let harm = ["--accept-harm", "flux-may-not-return"];
+    let back = told.run(LATER, &["rollback", "flux", "--dry-run", harm[0], harm[1]]);
     assert!(back.contains("mind:"), "{back}");
+    let back = told.run(LATER, &["rollback", "--emergency", harm[0], harm[1]]);
+    assert!(back.contains("mind:") && back.contains("Made "), "{back}");
+    told.run(LATER, &["rollback", "--emergency", "--dry-run", harm[0], harm[1]]);
+    told.run(LATER, &["verify", "--accept", &told.update_id()]);
+    told.run(LATER, &["verify", "--close-breaker"]);
+    let points = told.json(&["backup", "list"]);
+    let point = points["backups"].as_array().unwrap().last().unwrap()["backup_id"].as_str().unwrap();
+    told.run(LATER, &["backup", "show", point]);
+    told.run(LATER, &["backup", "restore", point, harm[0], harm[1]]);
+    told.run(LATER, &["rollback", "flux", harm[0], harm[1]]);
+    told.run(LATER, &["run"]);
+    told.run(LATER, &["status"]);
     // On a state that somebody rewrote.
     let git = told.sandbox.git();
     git.run(["update-ref", "refs/gitops-updater/state", "refs/gitops-updater/state~2"]);

@@ -91,6 +91,8 @@ struct World {
     git: Git,
     config: Config,
     post: Post,
+    /// When the pass begins.
+    begun: Timestamp,
 }
 
 fn update(id: &str, component: &str, stage: Stage) -> Update {
@@ -104,15 +106,19 @@ fn update(id: &str, component: &str, stage: Stage) -> Update {
     .unwrap()
 }
 
+fn parsed(text: &str) -> Config {
+    let origin = Origin { name: "c", trust: Trust::Repository, folder: None, repository: None };
+    config::parse(text, &origin).unwrap()
+}
+
 impl World {
     fn new(updates: &[Update]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let git = Git::init(folder.path().join("repo"));
         git.write("a.yaml", "a: 1\n");
         git.commit_all("Start");
-        let origin = Origin { name: "c", trust: Trust::Repository, folder: None, repository: None };
-        let config = config::parse(CONFIG, &origin).unwrap();
-        let world = Self { _folder: folder, git, config, post: Post::default() };
+        let config = parsed(CONFIG);
+        let world = Self { _folder: folder, git, config, post: Post::default(), begun: at(0) };
         let updates: BTreeMap<String, Update> =
             updates.iter().map(|update| (update.update_id.clone(), update.clone())).collect();
         world
@@ -145,6 +151,7 @@ impl World {
             store: &store,
             witness,
             runtime: &runtime,
+            begun: self.begun,
             now,
         };
         telling.tell(&state, extra, &BTreeMap::new())
@@ -300,4 +307,34 @@ fn dry_run_tells_what_it_would_and_nobody_else() {
     ");
     assert_eq!(world.post.taken(), [""; 0]);
     assert_eq!(world.store().load().unwrap().tip, tip);
+}
+
+/// Whoever added a channel got all that had happened in the week before.
+#[test]
+fn new_channel_hears_of_what_is_so_still_and_of_what_happens_from_then_on() {
+    let mut world = World::new(&[
+        update("update-1", "helm/apps/a", Stage::Verified),
+        update("update-2", "helm/apps/b", Stage::Reverted),
+        update("update-3", "helm/apps/c", Stage::Held),
+        update("update-4", "helm/apps/d", Stage::Proposed),
+        update("update-5", "helm/apps/e", Stage::Merged),
+    ]);
+    world.begun = at(60);
+    world.tell(61);
+    assert_eq!(world.post.taken(), CLEAN);
+    let one_more = "    late: {type: webhook, url: 'https://hooks.example/late', at_least: regular}\n";
+    world.config = parsed(&format!("{CONFIG}{one_more}"));
+    world.begun = at(120);
+    world.tell(121);
+    assert_eq!(world.post.taken(), ["late held", "late proposed"]);
+    let reverted = |state: &mut gitops_updater::domain::state::State| {
+        let update = state.updates.get_mut("update-5")?;
+        (update.stage, update.changed_at) = (Stage::Reverted, at(122));
+        Some(Transition::new("Revert"))
+    };
+    world.store().change(at(122), reverted).unwrap();
+    world.begun = at(123);
+    world.tell(123);
+    assert_eq!(world.post.taken(), ["late reverted", "ops reverted", "pager reverted"]);
+    assert_eq!(world.tell(124), Delivered::default());
 }

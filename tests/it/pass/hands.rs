@@ -1,5 +1,8 @@
 //! What people do with their own hands to branches and the base branch, and what the next pass makes of it.
 
+use std::collections::BTreeSet;
+
+use gitops_updater::app::forge::Forge as _;
 use gitops_updater::domain::message::Action;
 
 use super::world::World;
@@ -43,7 +46,6 @@ fn as_many_steps_are_proposed_at_once_as_may_be_open() {
 
 #[test]
 fn box_to_write_a_branch_anew_stays_ticked_while_somebody_works_on_the_branch() {
-    use gitops_updater::app::forge::Forge as _;
     let world = World::new();
     let done = world.run();
     let id = done.state.updates.values().find(|update| update.component.contains("podinfo")).unwrap();
@@ -53,20 +55,66 @@ fn box_to_write_a_branch_anew_stays_ticked_while_somebody_works_on_the_branch() 
     world.git.commit_all("Mine");
     let mine = world.git.run(["rev-parse", "HEAD"]);
     world.git.run(["checkout", "--quiet", "main"]);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let forge = world.forge();
-    let dashboard = runtime.block_on(forge.dashboard()).unwrap().unwrap();
-    let body = rebuild.tick(&dashboard.body).unwrap();
-    runtime.block_on(forge.write_dashboard(Some(&dashboard), "GitOps updates", &body)).unwrap();
+    tick(&world, &rebuild);
     let done = world.at(LATER);
     let reason = &done.waiting[&id.update_id];
     assert!(reason.contains("not written anew while those commits are on it"), "{reason}");
-    let body = runtime.block_on(forge.dashboard()).unwrap().unwrap().body;
-    assert!(Action::ticked(&body).contains(&rebuild), "{body}");
+    assert!(ticked(&world).contains(&rebuild));
     assert_eq!(world.git.run(["rev-parse", &branch(&world)]), mine);
     // When the commits are gone, it is done, and the box is free.
     world.git.run(["branch", "--quiet", "--force", &branch(&world), &format!("{mine}~1")]);
     world.at(LATER);
-    let body = runtime.block_on(forge.dashboard()).unwrap().unwrap().body;
-    assert!(!Action::ticked(&body).contains(&rebuild), "{body}");
+    assert!(!ticked(&world).contains(&rebuild));
+}
+
+/// The run said nothing of the box: neither that there was nothing to do, nor that it came too late.
+#[test]
+fn box_to_write_a_branch_anew_is_answered_where_there_is_nothing_to_write() {
+    let world = World::new();
+    let done = world.run();
+    let id = done.state.updates.values().find(|update| update.component.contains("podinfo")).unwrap();
+    let rebuild = Action::Rebuild { update_id: id.update_id.clone() };
+    tick(&world, &rebuild);
+    let before = world.git.run(["rev-parse", &branch(&world)]);
+    let done = world.at(LATER);
+    let said = &done.waiting[&id.update_id];
+    assert!(said.contains("is as it would be written today: nothing is changed"), "{said}");
+    assert_eq!(world.git.run(["rev-parse", &branch(&world)]), before);
+    assert!(!ticked(&world).contains(&rebuild) && done.warnings.is_empty(), "{:?}", done.warnings);
+    // Ticked, and merged before anybody looked.
+    tick(&world, &rebuild);
+    world.merge(id.pull_request.unwrap());
+    let done = world.at("2026-11-21T12:10:00Z");
+    let said = "the branch of helm/apps/podinfo 6.5.1 is not written anew, as its box asked: it is not open any more";
+    assert_eq!(done.warnings, [said]);
+    assert!(!ticked(&world).contains(&rebuild));
+    assert_eq!(world.at("2026-11-21T12:20:00Z").warnings, [""; 0]);
+}
+
+#[test]
+fn box_to_write_a_branch_anew_that_has_to_wait_is_told_for_what() {
+    let mut world = World::new();
+    let done = world.run();
+    let id = done.state.updates.values().find(|update| update.component.contains("podinfo")).unwrap();
+    let rebuild = Action::Rebuild { update_id: id.update_id.clone() };
+    tick(&world, &rebuild);
+    // Nobody can say today whether it is wanted.
+    world.published.0.remove("podinfo");
+    let done = world.at(LATER);
+    let said = &done.waiting[&id.update_id];
+    assert!(said.ends_with("; its branch is written anew when that is over"), "{said}");
+    assert!(ticked(&world).contains(&rebuild));
+}
+
+/// Ticks a box, as a person does.
+fn tick(world: &World, action: &Action) {
+    let (runtime, forge) = (tokio::runtime::Builder::new_current_thread().build().unwrap(), world.forge());
+    let dashboard = runtime.block_on(forge.dashboard()).unwrap().unwrap();
+    let body = action.tick(&dashboard.body).unwrap();
+    runtime.block_on(forge.write_dashboard(Some(&dashboard), "GitOps updates", &body)).unwrap();
+}
+
+fn ticked(world: &World) -> BTreeSet<Action> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    Action::ticked(&runtime.block_on(world.forge().dashboard()).unwrap().unwrap().body)
 }

@@ -1,7 +1,7 @@
 //! A repository with two releases and a k3s Plan, its upstreams, and passes over it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -19,6 +19,7 @@ use gitops_updater::domain::chart_diff::{Comparison, Harm};
 use gitops_updater::domain::message::{Overrides, Templates};
 use gitops_updater::domain::policy::circumstances::KillSwitch;
 use gitops_updater::domain::report::DeepChecks;
+use gitops_updater::domain::settle::memory::Baseline;
 use gitops_updater::domain::upstream::{Answer, Candidate, FailureClass, UpstreamFailure, UpstreamRef};
 use gitops_updater::forge::local::LocalForge;
 use gitops_updater::repo;
@@ -130,13 +131,28 @@ pub(crate) struct World {
     pub(crate) cluster: Option<ScriptedCluster>,
     /// What is tried around updates.
     pub(crate) trials: Option<Box<dyn Trier>>,
+    /// How the cluster was seen to be right before.
+    pub(crate) baseline: Option<Baseline>,
+    /// Where its refs are; `None` = with it.
+    pub(crate) remote: Option<PathBuf>,
 }
 
 impl World {
     /// Two releases with something newer.
     pub(crate) fn new() -> Self {
+        Self::in_folder("repo")
+    }
+
+    /// The same in a folder that reads as the address which sources of the cluster have: the repository is told by it.
+    pub(crate) fn with_address() -> Self {
+        let mut world = Self::in_folder("git@/git.example.com/home-ops");
+        world.remote = Some(world.dir().to_path_buf());
+        world
+    }
+
+    fn in_folder(path: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let git = Git::init(folder.path().join("repo"));
+        let git = Git::init(folder.path().join(path));
         git.write("source.yaml", SOURCE)
             .write("podinfo.yaml", release("podinfo", "6.5.0", ""))
             .write("website.yaml", release("website", "1.0.0", ""));
@@ -145,7 +161,16 @@ impl World {
             ("podinfo".to_owned(), vec!["6.5.0", "6.5.1"]),
             ("website".to_owned(), vec!["1.0.0", "1.1.0"]),
         ]));
-        Self { _folder: folder, git, published, config: String::new(), cluster: None, trials: None }
+        Self {
+            _folder: folder,
+            git,
+            published,
+            config: String::new(),
+            cluster: None,
+            trials: None,
+            baseline: None,
+            remote: None,
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -216,7 +241,8 @@ impl World {
     ) -> T {
         let now: Timestamp = now.parse().unwrap();
         let config = self.config();
-        let git = Arc::new(WriteRepo::open(self.dir(), Remote::own()).unwrap());
+        let remote = self.remote.as_ref().map_or_else(Remote::own, Remote::path);
+        let git = Arc::new(WriteRepo::open(self.dir(), remote).unwrap());
         let author = Person::bot();
         let forge = LocalForge::new(git.clone(), author.clone(), Arc::new(AnyClock::Fixed(now)));
         let settings = &config.data_backups;
@@ -246,7 +272,7 @@ impl World {
             by_name: false,
             proposes: true,
             notify: &gitops_updater::app::notify::Silent,
-            baseline: None,
+            baseline: self.baseline.as_ref(),
             unfit: None,
             now,
         })
@@ -296,6 +322,40 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let pulls = runtime.block_on(self.forge().pull_requests()).unwrap();
         pulls.into_iter().map(|pull| pull.body).collect()
+    }
+
+    /// The body of one pull request.
+    pub(crate) fn body(&self, number: u64) -> String {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.forge().pull_request(number)).unwrap().body
+    }
+
+    /// Writes the body of a pull request, as a person does.
+    pub(crate) fn set_body(&self, number: u64, body: &str) {
+        use gitops_updater::app::forge::{Forge as _, PullRequestChange};
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let forge = self.forge();
+        let pull = runtime.block_on(forge.pull_request(number)).unwrap();
+        let change = PullRequestChange { body: Some(body.to_owned()), ..PullRequestChange::default() };
+        runtime.block_on(forge.change(&pull, &change)).unwrap();
+    }
+
+    /// The body of the dashboard.
+    pub(crate) fn dashboard(&self) -> String {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.forge().dashboard()).unwrap().unwrap().body
+    }
+
+    /// Ticks a box of the dashboard, as a person does.
+    pub(crate) fn tick(&self, action: &gitops_updater::domain::message::Action) {
+        use gitops_updater::app::forge::Forge as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let forge = self.forge();
+        let seen = runtime.block_on(forge.dashboard()).unwrap().unwrap();
+        let ticked = action.tick(&seen.body).unwrap();
+        runtime.block_on(forge.write_dashboard(Some(&seen), "Updates", &ticked)).unwrap();
     }
 
     /// Numbers, branches and states of all pull requests, oldest first.

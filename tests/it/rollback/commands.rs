@@ -34,6 +34,16 @@ fn latest_update_is_reverted_by_a_pull_request_and_recorded_when_that_is_merged(
     let open: Vec<_> =
         world.pulls().into_iter().filter(|pull| pull.1.contains("podinfo") && pull.2 == "open").collect();
     assert!(open.is_empty(), "the version that was left is not proposed again: {open:?}");
+    // The report told the verdict from before as if it stood.
+    let report =
+        Sandbox::empty().run(["report", world.dir().to_str().unwrap(), "--format", "json"]).exited(0);
+    let report = report.json();
+    let updates = report["update_history"]["updates"].as_array().unwrap();
+    let told_of = updates.iter().find(|update| update["component"] == ID).unwrap();
+    assert_eq!((&told_of["stage"], &told_of["verdict"]), (&"reverted".into(), &serde_json::Value::Null));
+    assert_eq!(told_of["reverted_at"], LAST, "{told_of}");
+    let reason = told_of["reason"].as_str().unwrap();
+    assert!(reason.starts_with("rolled back by ") && reason.ends_with(": orders fail"), "{reason}");
 }
 
 #[test]

@@ -134,3 +134,37 @@ fn clone_without_a_remote_is_told_how_to_go_on_within_it() {
     git.run(next.split(' ').skip(1));
     assert!(git.run(["show", "main:podinfo.yaml"]).contains("version: 6.5.0"));
 }
+
+/// It failed where it was needed most, and did not say that another configuration can be named.
+#[test]
+fn broken_configuration_does_not_keep_anybody_from_going_back_in_the_clone() {
+    let world = updated();
+    world.git.write(".gitops-updater.yaml", "enabled: [true\n");
+    world.git.commit_all("Break the configuration");
+    let refs = world.refs();
+    // Whether something stops a push cannot be known.
+    let refused = program(&world, &["--emergency", "--push"]).exited(3);
+    assert!(refused.stderr.contains("hint: `--config FILE` names another configuration"), "{refused}");
+    assert!(refused.stderr.contains("hint: leave `--push` out"), "{refused}");
+    let config = world.dir().with_file_name("config.yaml");
+    std::fs::write(&config, "forge: {kind: local}\n").unwrap();
+    let named = ["--emergency", "--push", "--config", config.to_str().unwrap()];
+    let refused = program(&world, &named).exited(3);
+    assert!(refused.stderr.contains("hint: leave `--push` out"), "{refused}");
+    assert_eq!(world.refs(), refs);
+    for arguments in [
+        &["--emergency", "--format", "json"][..],
+        &[&named[..1], &named[2..], &["--format", "json"]].concat(),
+    ] {
+        let made = program(&world, arguments).exited(0);
+        let says = made.stderr.contains("the configuration cannot be read, and none is used");
+        assert_eq!(says, arguments.len() == 3, "{made}");
+        let branch = made.json()["branch"].as_str().unwrap().to_owned();
+        assert!(podinfo_at(&world, &branch).contains("6.5.0"));
+    }
+    // One that was named is meant.
+    std::fs::write(&config, "nonsense: 1\n").unwrap();
+    assert!(
+        program(&world, &["--emergency", "--config", config.to_str().unwrap()]).exited(3).stdout.is_empty()
+    );
+}

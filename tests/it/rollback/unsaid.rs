@@ -1,8 +1,11 @@
 //! Going back by plain Git, without a word to the program: it is seen, and what is no going back is not taken for it.
 
+use gitops_updater::app::forge::{Forge as _, StatusState};
+
 use super::{LATER, quarantine, stage_of, updated};
 use crate::pass::world::World;
 use crate::support::manifests::release;
+use crate::support::sandbox::Sandbox;
 
 const AFTER: &str = "2026-11-21T14:00:00Z";
 const IMAGE: &str = "image/ghcr.io/acme/app";
@@ -130,4 +133,40 @@ fn what_builds_on_a_version_that_was_taken_back_is_not_merged() {
     assert!(is_open(&world, "website"), "{:?}", world.pulls());
     let said = "`helm/apps/podinfo@6.5.1`, which had to come first, was taken back since";
     assert!(done.waiting.values().any(|waits| waits.contains(said)), "{:?}", done.waiting);
+}
+
+/// The commit status and the report said "verified" until the next pass, and nobody said who had gone back.
+#[test]
+fn going_back_is_told_by_the_pass_that_sees_it_with_who_did_it() {
+    let world = updated();
+    let merge = world.git.run(["log", "-1", "--format=%H", "--merges", "main"]);
+    world.git.run([
+        "-c",
+        "user.name=Mary",
+        "-c",
+        "user.email=mary@example.com",
+        "revert",
+        "--no-edit",
+        "-m1",
+        "main",
+    ]);
+    let author = world.git.run(["log", "-1", "--format=%an", "main"]);
+    let short = world.git.run(["rev-parse", "--short=10", "main"]);
+    world.at(AFTER);
+    let who = format!("`main` has 6.5.0 again: a person went back in {short} by {author}");
+    assert!(quarantine(&world).contains(&who), "{}", quarantine(&world));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let statuses = runtime.block_on(world.forge().statuses(&merge)).unwrap();
+    let said: Vec<(StatusState, &str)> =
+        statuses.iter().map(|status| (status.state, status.description.as_str())).collect();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].0 == StatusState::Failure && said[0].1.starts_with(&format!("reverted: {who}")),
+        "{said:?}"
+    );
+    let sandbox = Sandbox::empty();
+    let report = sandbox.run(["report", world.dir().to_str().unwrap()]).exited(0);
+    let words = report.said();
+    assert!(words.contains(&format!("reverted since {AFTER}")), "{report}");
+    assert!(words.contains(&who) && words.contains("had been verified: policy"), "{report}");
 }

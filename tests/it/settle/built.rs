@@ -31,18 +31,23 @@ const WRITTEN: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7
 const OTHER: &str = "a3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Where the program runs, its repository with two proposals, and the cluster.
-struct Built {
-    world: World,
-    cluster: FakeCluster,
-    sandbox: Sandbox,
+pub(super) struct Built {
+    pub(super) world: World,
+    pub(super) cluster: FakeCluster,
+    pub(super) sandbox: Sandbox,
 }
 
 impl Built {
     /// Pods and Jobs end at once; what a Pod reads back is `read`.
     fn new(read: &'static str) -> Self {
+        Self::with(CONFIG, read)
+    }
+
+    /// The same, configured otherwise.
+    pub(super) fn with(config: &str, read: &'static str) -> Self {
         let mut world = World::new();
-        world.config = CONFIG.to_owned();
-        world.git.write(".gitops-updater.yaml", CONFIG).write("tests/smoke.yaml", JOB);
+        world.config = config.to_owned();
+        world.git.write(".gitops-updater.yaml", config).write("tests/smoke.yaml", JOB);
         world.git.commit_all("Say what is tried");
         world.run();
         let cluster = FakeCluster::start();
@@ -83,7 +88,7 @@ impl Built {
     }
 
     /// Flux has applied a commit, with this version.
-    fn applied(&self, commit: &str, version: &str) {
+    pub(super) fn applied(&self, commit: &str, version: &str) {
         let mut story = Story::begin(commit, version);
         story.release(0.0, 1, Release::Deployed(version));
         for line in story.text().lines() {
@@ -94,7 +99,7 @@ impl Built {
         }
     }
 
-    fn verify(&self, wait: &str) -> CommandOutput {
+    pub(super) fn verify(&self, wait: &str) -> CommandOutput {
         let path = self.world.dir().to_str().unwrap();
         self.sandbox.run(["verify", path, "--cluster", "--wait", wait, "-v"])
     }
@@ -110,7 +115,7 @@ impl Built {
         self.verify(wait)
     }
 
-    fn update(&self) -> String {
+    pub(super) fn update(&self) -> String {
         let files = self.world.git.run(["ls-tree", "--name-only", "refs/gitops-updater/state", "updates/"]);
         let mut texts = files.lines().map(|file| self.world.state_file(file));
         texts.find(|text| text.contains("helm/apps/podinfo")).unwrap()

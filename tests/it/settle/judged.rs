@@ -101,6 +101,32 @@ fn healthy_update_is_completed_and_said_to_be() {
     assert!(!state.baselines.contains_key(&settling.id), "nothing is kept for nobody: {:?}", state.baselines);
 }
 
+/// Nothing that an update touches is worse, and etcd is: `run` never asked the API server how it is.
+#[test]
+fn update_is_not_completed_while_the_api_server_is_not_ready() {
+    let (settling, base, merge) = merged();
+    let look = |unready_from: Option<f64>| {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let mut cluster = Scripted::of(&healthy(&base, &merge).text(), 0.0);
+        cluster.unready_from = unready_from;
+        let wait = Some(Duration::from_secs(300));
+        let witness = Recording::default();
+        let settled = settling
+            .world
+            .with_pass(&witness, LATER, &runtime, |pass| settle(pass, Some(&cluster), wait, settings()));
+        settled.unwrap()
+    };
+    let settled = look(Some(8.0));
+    let update = settling.update();
+    assert_ne!(update.stage, Stage::Verified, "{:?}", update.reason);
+    let why = &settled.waiting[&settling.id];
+    assert!(why.contains("/readyz: etcd fail"), "{why}");
+    assert_eq!(settling.main(), merge, "nothing was pushed");
+    look(None);
+    assert_eq!(settling.update().stage, Stage::Verified);
+}
+
 #[test]
 fn regressed_update_is_reverted_and_the_cluster_is_watched_on_its_way_back() {
     let (settling, base, merge) = merged();

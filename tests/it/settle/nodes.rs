@@ -1,10 +1,12 @@
 //! A k3s update that went wrong on its way from node to node: the rollout is stopped in Git, once, whoever is killed; nodes
 //! that its own Jobs left cordoned get pods again; and nothing changes the version.
 
+use gitops_updater::app::cluster::ErrorClass;
 use gitops_updater::domain::state::Stage;
 use rstest::rstest;
 use serde_json::json;
 
+use super::recovering::kills;
 use super::rollout::{ID, LATER, MOVED, MUCH_LATER, NEW, NodeIs, Rollout, Shown, WAITS, plan};
 use crate::pass::world::Recording;
 
@@ -152,10 +154,61 @@ fn node_that_its_own_job_left_cordoned_gets_pods_again_once() {
     assert!(patches[0].contains("\"unschedulable\":null"), "{patches:?}");
     let update = rollout.update();
     assert_eq!(update.settling.uncordoned["n0"].job, "system-upgrade/apply-n0");
-    assert_eq!(update.settling.uncordoned["n0"].refused, None);
+    let noted = &update.settling.uncordoned["n0"];
+    assert!(noted.done_at.is_some() && noted.refused.is_none(), "{noted:?}");
     // It is seen cordoned again, by whomever.
     let (_, asked) = rollout.look(&left(), &Recording::default(), MUCH_LATER).unwrap();
     assert_eq!(asked, [""; 0]);
+}
+
+/// Recorded and not asked, the node stayed cordoned for ever and was told as one that has pods again.
+#[test]
+fn pass_that_is_killed_anywhere_leaves_no_node_cordoned() {
+    let rollout = || Rollout::merged("validation: {recovery: [uncordon]}\n");
+    let recording = Recording::default();
+    rollout().look(&left(), &recording, LATER).unwrap();
+    for (stop_before, stop_after) in kills(recording.count()) {
+        let rollout = rollout();
+        let killed = Recording { stop_before, stop_after, ..Recording::default() };
+        let cluster = rollout.shows(&left());
+        assert!(rollout.look_at(&cluster, &killed, LATER).is_err(), "{stop_before:?} {stop_after:?}");
+        let first = cluster.asked.into_inner().unwrap();
+        let mut shown = left();
+        if !first.is_empty() {
+            shown.nodes[0].cordoned_at = None;
+        }
+        let (_, second) = rollout.look(&shown, &Recording::default(), MUCH_LATER).unwrap();
+        let at = format!("killed before {stop_before:?} or after {stop_after:?}: {first:?} {second:?}");
+        assert_eq!(first.len() + second.len(), 1, "{at}");
+        let noted = &rollout.update().settling.uncordoned["n0"];
+        assert!(noted.done_at.is_some() && noted.refused.is_none(), "{at}: {noted:?}");
+        assert_eq!(rollout.commits(), [STOP], "{at}");
+    }
+}
+
+#[test]
+fn node_is_asked_for_again_where_the_cluster_was_away_and_not_where_a_person_was_faster() {
+    let rollout = Rollout::merged("validation: {recovery: [uncordon]}\n");
+    let mut cluster = rollout.shows(&left());
+    cluster.refuses = Some(ErrorClass::Transient);
+    rollout.look_at(&cluster, &Recording::default(), LATER).unwrap();
+    let noted = rollout.update().settling.uncordoned["n0"].clone();
+    assert!(noted.is_due(), "{noted:?}");
+    // Somebody cordons it for a reason of their own meanwhile.
+    let mut shown = left();
+    shown.nodes[0].cordoned_at = Some("2026-11-21T12:30:00Z");
+    let (_, asked) = rollout.look(&shown, &Recording::default(), MUCH_LATER).unwrap();
+    assert_eq!(asked, [""; 0]);
+    let noted = rollout.update().settling.uncordoned["n0"].clone();
+    assert_eq!(noted.refused.as_deref(), Some("somebody changed it meanwhile"));
+
+    let rollout = Rollout::merged("validation: {recovery: [uncordon]}\n");
+    let mut cluster = rollout.shows(&left());
+    cluster.refuses = Some(ErrorClass::Transient);
+    rollout.look_at(&cluster, &Recording::default(), LATER).unwrap();
+    let (_, asked) = rollout.look(&left(), &Recording::default(), MUCH_LATER).unwrap();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(rollout.update().settling.uncordoned["n0"].done_at.is_some());
 }
 
 #[rstest]

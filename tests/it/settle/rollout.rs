@@ -124,9 +124,25 @@ impl Rollout {
         witness: &dyn Witness,
         now: &str,
     ) -> Result<(Settled, Vec<String>), Error> {
+        let cluster = self.shows(shown);
+        let settled = self.look_at(&cluster, witness, now)?;
+        let asked = cluster.asked.into_inner().unwrap();
+        Ok((settled, asked))
+    }
+
+    /// A cluster that shows this.
+    pub(super) fn shows(&self, shown: &Shown) -> Scripted {
+        Scripted::of(&shown.text(self), 0.0)
+    }
+
+    pub(super) fn look_at(
+        &self,
+        cluster: &Scripted,
+        witness: &dyn Witness,
+        now: &str,
+    ) -> Result<Settled, Error> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let cluster = Scripted::of(&shown.text(self), 0.0);
         let settings = Settings {
             sample: Duration::from_secs(1),
             settle: Duration::from_secs(2),
@@ -134,11 +150,9 @@ impl Rollout {
             good: 3,
             ..Settings::default()
         };
-        let settled = self.world.with_pass(witness, now, &runtime, |pass| {
-            settle(pass, Some(&cluster), Some(Duration::from_secs(60)), settings)
-        })?;
-        let asked = cluster.asked.into_inner().unwrap();
-        Ok((settled, asked))
+        self.world.with_pass(witness, now, &runtime, |pass| {
+            settle(pass, Some(cluster), Some(Duration::from_secs(60)), settings)
+        })
     }
 
     pub(super) fn sees(&self, shown: &Shown) -> Vec<String> {

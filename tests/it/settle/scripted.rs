@@ -8,6 +8,7 @@ use gitops_updater::domain::settle::kind::Kind;
 use gitops_updater::domain::settle::line::{Change, Seen};
 use gitops_updater::domain::settle::object::Object;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// Plays lines of a recording.
 pub(super) struct Scripted {
@@ -18,8 +19,15 @@ pub(super) struct Scripted {
     pub(super) meanwhile: Option<Box<dyn Fn() + Send + Sync>>,
     /// What happens elsewhere right before the first line at or after this second.
     pub(super) then: Option<(f64, Arc<dyn Fn() + Send + Sync>)>,
-    /// It takes no patches.
-    pub(super) refuses: bool,
+    /// From this second after it was first asked on, a check of `/readyz` fails.
+    pub(super) unready_from: Option<f64>,
+    begun: std::sync::OnceLock<tokio::time::Instant>,
+    /// It takes no patches, for this reason.
+    pub(super) refuses: Option<ErrorClass>,
+    /// What follows when it is asked for something: times are from then.
+    pub(super) answer: Vec<Value>,
+    /// It is asked, here or before the watch began.
+    pub(super) is_asked: Arc<Notify>,
     /// What was asked of it.
     pub(super) asked: Mutex<Vec<String>>,
 }
@@ -27,7 +35,18 @@ pub(super) struct Scripted {
 impl Scripted {
     pub(super) fn of(text: &str, from: f64) -> Self {
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        Self { lines, from, meanwhile: None, then: None, refuses: false, asked: Mutex::default() }
+        Self {
+            lines,
+            from,
+            meanwhile: None,
+            then: None,
+            unready_from: None,
+            begun: std::sync::OnceLock::new(),
+            refuses: None,
+            answer: Vec::new(),
+            is_asked: Arc::default(),
+            asked: Mutex::default(),
+        }
     }
 
     fn watching(&self) -> Vec<Kind> {
@@ -66,6 +85,7 @@ impl Cluster for Scripted {
         let lines = self.lines.clone();
         let from = self.from;
         let mut then = self.then.clone();
+        let (answer, is_asked) = (self.answer.clone(), self.is_asked.clone());
         tokio::spawn(async move {
             let begun = tokio::time::Instant::now();
             let mut complete = false;
@@ -90,6 +110,19 @@ impl Cluster for Scripted {
             if !complete {
                 let _gone = send.send(Looked::Complete).await.is_err();
             }
+            if !answer.is_empty() {
+                is_asked.notified().await;
+            }
+            let asked = tokio::time::Instant::now();
+            for line in &answer {
+                let t = Duration::from_secs_f64(line["t"].as_f64().unwrap());
+                tokio::time::sleep_until(asked + t).await;
+                if let Some(looked) = looked(line)
+                    && send.send(looked).await.is_err()
+                {
+                    return;
+                }
+            }
             // A cluster does not end with its recording.
             std::future::pending::<()>().await;
         });
@@ -97,7 +130,9 @@ impl Cluster for Scripted {
     }
 
     async fn readiness(&self) -> Result<Vec<(String, bool)>, ClusterError> {
-        Ok(vec![("etcd".to_owned(), true)])
+        let now = tokio::time::Instant::now();
+        let since = now.duration_since(*self.begun.get_or_init(|| now)).as_secs_f64();
+        Ok(vec![("etcd".to_owned(), self.unready_from.is_none_or(|from| since < from))])
     }
 
     async fn get(&self, kind: &Resource, _: Option<&str>, name: &str) -> Result<Value, ClusterError> {
@@ -132,12 +167,13 @@ impl Cluster for Scripted {
         patch: &Value,
     ) -> Result<Value, ClusterError> {
         let namespace = namespace.unwrap_or("-");
-        if self.refuses {
+        if let Some(class) = self.refuses {
             let attempted = format!("patch {}/{namespace}/{name}", kind.kind);
             let reason = "the account may not".to_owned();
-            return Err(ClusterError { attempted, reason, class: ErrorClass::Denied, hint: None });
+            return Err(ClusterError { attempted, reason, class, hint: None });
         }
         self.asked.lock().unwrap().push(format!("{}/{namespace}/{name} {patch}", kind.kind));
+        self.is_asked.notify_one();
         Ok(Value::Null)
     }
 

@@ -17,6 +17,8 @@ pub(super) enum Release<'a> {
     Upgrading(&'a str, &'a str),
     /// The upgrade from one to another failed, and there are no tries left.
     Failed(&'a str, &'a str),
+    /// The same, and the controller gave up for another reason than that tries ran out.
+    GivenUp(&'a str, &'a str),
     /// Suspended at one version while another is wanted.
     Suspended(&'a str, &'a str),
 }
@@ -91,6 +93,7 @@ impl Story {
             Release::Deployed(version) => (version, version, ("True", "UpgradeSucceeded"), false, false),
             Release::Upgrading(from, to) => (to, from, ("Unknown", "Progressing"), false, false),
             Release::Failed(from, to) => (to, from, ("False", "UpgradeFailed"), true, false),
+            Release::GivenUp(from, to) => (to, from, ("False", "UpgradeFailed"), true, false),
             Release::Suspended(from, to) => (to, from, ("True", "UpgradeSucceeded"), false, true),
         };
         let observed = if ready.0 == "Unknown" { generation - 1 } else { generation };
@@ -110,7 +113,9 @@ impl Story {
         };
         let mut history = vec![entry(generation, has, "deployed")];
         if stalled {
-            conditions.push(condition("Stalled", "True", "RetriesExceeded"));
+            let is_out = !matches!(release, Release::GivenUp(..));
+            let reason = if is_out { "RetriesExceeded" } else { "MissingRollbackTarget" };
+            conditions.push(condition("Stalled", "True", reason));
             history.insert(0, entry(generation + 1, wants, "failed"));
         }
         self.add(t, json!({
@@ -145,6 +150,19 @@ impl Story {
     pub(super) fn view(&mut self, t: f64, back: bool) -> &mut Self {
         self.lines.push(json!({"t": t, "view": if back { "back" } else { "lost" }, "kinds": null}));
         self
+    }
+
+    /// The objects of this kind have these annotations.
+    pub(super) fn annotate(&mut self, kind: &str, annotations: &Value) -> &mut Self {
+        for line in self.lines.iter_mut().filter(|line| line["object"]["kind"] == kind) {
+            line["object"]["metadata"]["annotations"] = annotations.clone();
+        }
+        self
+    }
+
+    /// What is shown after the beginning.
+    pub(super) fn later(&self) -> Vec<Value> {
+        self.lines.iter().filter(|line| line["t"].as_f64().unwrap() > 0.0).cloned().collect()
     }
 
     pub(super) fn text(&self) -> String {

@@ -366,3 +366,23 @@ fn file_that_could_not_be_read_again_is_not_written() {
     assert!(matches!(result, Err(Error::TooLarge { .. })), "{result:?}");
     assert_eq!(store.load().unwrap().tip, None);
 }
+
+/// Two runs that recorded the same in the same second both said that they had.
+#[test]
+fn transition_that_another_run_made_at_the_same_moment_is_recorded_by_that_one_alone() {
+    let world = world();
+    let (one, other) = (world.store("one"), world.store("other"));
+    let rival = std::cell::Cell::new(None);
+    let changed = one.change(time(), |state| {
+        if rival.get().is_none() {
+            rival.set(Some(other.change(time(), propose("longhorn")).unwrap().transition));
+        }
+        propose("longhorn")(state)
+    });
+    let changed = changed.unwrap();
+    assert!(rival.get().flatten().is_some());
+    assert_eq!(changed.transition, None);
+    assert_eq!(changed.loaded.tip, rival.get().flatten());
+    assert_eq!(changed.loaded.state.updates.len(), 1);
+    assert_eq!(world.bare.run(["rev-list", "--count", STATE_REF]), "1");
+}

@@ -2,7 +2,8 @@
 
 use super::super::kind::Kind;
 use super::super::object::Detail;
-use super::super::readiness::{Failure, State, Then, reason};
+use super::super::radius::same_version;
+use super::super::readiness::{Failure, State, Then, bounded, reason};
 use super::super::safety::{Change, may_revert};
 use super::super::settings::Settings;
 use super::super::verdict::{Action, Reason, Verdict};
@@ -14,6 +15,8 @@ use super::short;
 use super::weigh::Weight;
 use super::{Case, Opinion, ROLLOUT, Try};
 
+/// Where Longhorn says which version it is.
+const RECORDED: &str = "Setting.longhorn.io/longhorn-system/current-longhorn-version";
 /// Code of what waits for the branch to be looked at again.
 const AHEAD: &str = "ahead_of_branch";
 
@@ -150,6 +153,15 @@ impl Case {
             let state = readiness::release(world, (namespace, name), version);
             states.push((format!("HelmRelease/{namespace}/{name}"), state));
         }
+        for (namespace, name) in &self.radius.instances {
+            let state = readiness::instance(world, (namespace, name), version);
+            states.push((format!("FluxInstance/{namespace}/{name}"), state));
+        }
+        if self.update.kind == "longhorn"
+            && let Some(why) = not_recorded(world, version)
+        {
+            states.push((RECORDED.to_owned(), State::Pending(why)));
+        }
         for (kind, namespace, name) in &self.radius.workloads {
             let state = readiness::workload(world, *kind, (namespace, name));
             // Only on the way there: afterwards it is health, which is sampled.
@@ -162,7 +174,9 @@ impl Case {
             states.push((ROLLOUT.to_owned(), state));
         }
         // A workload that runs says nothing of who applies it, nor of when: without that nothing is proven.
-        let is_applied = !self.radius.kustomizations.is_empty() || !self.radius.releases.is_empty();
+        let is_applied = !self.radius.kustomizations.is_empty()
+            || !self.radius.releases.is_empty()
+            || !self.radius.instances.is_empty();
         let is_found = !self.radius.workloads.is_empty() || !self.radius.sources.is_empty();
         if states.is_empty() || (!is_applied && is_found) {
             let why = readiness::unseen(world, Kind::Kustomization).unwrap_or_else(|| {
@@ -262,6 +276,16 @@ impl Case {
             }
         }
     }
+}
+
+/// That Longhorn has not recorded a version as its own: its managers have not all started with it (Longhorn manager,
+/// `--upgrade-version-check`). Nothing is known where the setting is not seen.
+fn not_recorded(world: &World, version: &str) -> Option<Reason> {
+    // Charts of others name it behind a version of their own (`105.1.0+up1.7.2`).
+    let version = version.rsplit_once("+up").map_or(version, |(_, of)| of);
+    let recorded = longhorn_version(world).filter(|recorded| !same_version(recorded, version))?;
+    let text = format!("is still {}, not {version}", bounded(recorded));
+    Some(reason("not_recorded", Some(RECORDED.to_owned()), text))
 }
 
 /// Source- and kustomize-controller run, as far as they are seen.

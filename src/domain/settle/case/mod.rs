@@ -33,7 +33,7 @@ const REASONS: usize = 10;
 const ROLLOUT: &str = "rollout";
 
 /// Kinds on which every judgement of Flux rests.
-const KINDS: [Kind; 3] = [Kind::Kustomization, Kind::HelmRelease, Kind::Pod];
+const KINDS: [Kind; 4] = [Kind::Kustomization, Kind::HelmRelease, Kind::FluxInstance, Kind::Pod];
 
 /// One update that is being judged.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub(super) struct Case {
     tries: BTreeMap<String, Try>,
     clocks: Clocks,
     window: Window,
+    /// When health was looked at last.
+    sampled: Option<Moment>,
     applied_since: Option<Moment>,
     /// What is touched has asked for the new version.
     asked: bool,
@@ -131,6 +133,7 @@ impl Case {
             tries: BTreeMap::new(),
             clocks: Clocks::default(),
             window: Window::default(),
+            sampled: None,
             applied_since,
             asked: false,
             regressed: regressed.into_iter().collect(),

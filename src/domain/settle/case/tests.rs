@@ -2,6 +2,7 @@
 
 mod before;
 mod branch;
+mod recorded;
 mod sources;
 
 use std::time::Duration;

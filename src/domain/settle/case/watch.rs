@@ -6,7 +6,7 @@ use super::super::finding::{Finding, Severity, Subject};
 use super::super::kind::Kind;
 use super::super::line::Moment;
 use super::super::radius::is_critical;
-use super::super::readiness::reason;
+use super::super::readiness::{reason, unseen};
 use super::super::settings::Settings;
 use super::super::symptoms::{is_new, restarted};
 use super::super::verdict::{Action, Reason, Verdict};
@@ -53,6 +53,7 @@ impl Case {
         let dangerous = others.iter().filter(|finding| is_critical(finding) && !unsure(finding));
         self.elsewhere = dangerous.copied().map(told).chain(doubtful).collect();
         self.window.add(!self.bad.is_empty());
+        self.sampled = Some(world.now());
         if ours.iter().any(|finding| is_critical(finding)) {
             self.regressed = self.bad.clone();
         }
@@ -73,6 +74,20 @@ impl Case {
         self.bad = wrong;
         self.elsewhere.clear();
         self.window.add(!self.bad.is_empty());
+        self.sampled = Some(world.now());
+    }
+
+    /// Why nothing can be said of health now: something is out of sight, or was and nobody has looked since.
+    fn out_of_sight(&self, world: &World) -> Option<Reason> {
+        let until = world.blind_until(Kind::JUDGED, self.applied_since?)?;
+        if self.sampled.is_some_and(|at| at >= until && until < world.now()) {
+            return None;
+        }
+        let lost = Kind::JUDGED.iter().find(|kind| matches!(world.sees(**kind), Sight::Lost { .. }));
+        Some(lost.and_then(|kind| unseen(world, *kind)).unwrap_or_else(|| {
+            let text = "a part of the cluster was out of sight; its health is looked at anew";
+            reason("out_of_sight", None, text)
+        }))
     }
 
     /// Everything is applied: what health says.
@@ -107,6 +122,9 @@ impl Case {
             Trend::Good | Trend::Passed if !self.elsewhere.is_empty() => {
                 Opinion::new(Verdict::Inconclusive, Action::Wait, self.elsewhere.clone())
             }
+            Trend::Good if let Some(why) = self.out_of_sight(world) => {
+                Opinion::new(Verdict::Unknown, Action::Wait, vec![why])
+            }
             Trend::Good => {
                 let text = "applied, and nothing is worse than before; it is watched on";
                 Opinion::new(Verdict::Healthy, Action::Wait, vec![reason("applied", None, text)])
@@ -128,6 +146,8 @@ impl Case {
         let needed: &[Kind] = match self.update.kind.as_str() {
             "k3s" => &[Kind::Node, Kind::Plan, Kind::Pod, Kind::LonghornVolume],
             "longhorn" => &[Kind::Pod, Kind::Deployment, Kind::LonghornVolume, Kind::LonghornSetting],
+            // Absent where no operator brings Flux.
+            "flux" => &[Kind::FluxInstance, Kind::Pod, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet],
             _ => &[Kind::Pod, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet],
         };
         needed.iter().find_map(|kind| match world.sees(*kind) {

@@ -85,10 +85,12 @@ impl Case {
     ) -> Option<Reason> {
         let why = &failure.reason;
         let object = why.object.clone();
-        if let Some((namespace, name)) =
-            title.strip_prefix("HelmRelease/").and_then(|key| key.split_once('/'))
-            && self.had(Kind::HelmRelease, namespace, name)
-        {
+        let had = [Kind::HelmRelease, Kind::FluxInstance].into_iter().any(|kind| {
+            let key = title.strip_prefix(kind.name()).and_then(|rest| rest.strip_prefix('/'));
+            key.and_then(|key| key.split_once('/'))
+                .is_some_and(|(namespace, name)| self.had(kind, namespace, name))
+        });
+        if had {
             return Some(reason("failed_before", object, "it failed before the merge already"));
         }
         let began = self.tries.get(title).map_or(self.merged, |of| of.began);

@@ -67,6 +67,14 @@ fn ready(look: &mut Look<'_>, object: &Object) {
         return;
     };
     if condition.is_true() {
+        // Good of what was there before: what is asked for now nobody has looked at.
+        if condition.observed_generation.or(object.observed_generation) != object.meta.generation
+            && object.meta.generation.is_some()
+            && (condition.observed_generation.is_some() || object.observed_generation.is_some())
+        {
+            let text = "Ready as it was before: its controller has not looked at what it asks for now";
+            wrong(look, object, "NotReconciled", text.to_owned(), Severity::Notice);
+        }
         return;
     }
     let since = since(look, object, condition);

@@ -5,6 +5,7 @@
 //! applicable; kinds that are not seen make them say nothing, and [`not_observed`] says so: never healthy.
 
 mod admission;
+mod before_longhorn;
 mod compare;
 mod events;
 mod flux;

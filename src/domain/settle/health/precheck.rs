@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::look::{Look, subject};
 use super::nodes::Quorum;
 use super::owner::title;
-use super::{HealthSettings, findings, longhorn};
+use super::{HealthSettings, before_longhorn, findings};
 use crate::domain::settle::finding::{Category, Finding, Severity};
 use crate::domain::settle::kind::Kind;
 use crate::domain::settle::object::Detail;
@@ -62,7 +62,7 @@ pub fn prechecks(world: &World, settings: &HealthSettings, moves: Moves) -> Vec<
         concerns.extend(budgets(&look));
     }
     if moves.longhorn {
-        concerns.extend(before_longhorn(&look));
+        concerns.extend(before_longhorn::concerns(&look));
     }
     concerns.extend(unseen(world, moves));
     let mut seen = std::collections::BTreeSet::new();
@@ -70,7 +70,7 @@ pub fn prechecks(world: &World, settings: &HealthSettings, moves: Moves) -> Vec<
     concerns
 }
 
-fn concern(code: &str, object: Option<String>, text: String) -> Concern {
+pub(super) fn concern(code: &str, object: Option<String>, text: String) -> Concern {
     Concern { code: code.to_owned(), object, text, not_observed: false }
 }
 
@@ -139,37 +139,17 @@ fn budgets(look: &Look<'_>) -> Vec<Concern> {
     concerns
 }
 
-fn before_longhorn(look: &Look<'_>) -> Vec<Concern> {
-    let mut concerns = vec![];
-    let default = longhorn::default_engine(look);
-    for object in look.of(Kind::LonghornVolume) {
-        let Detail::LonghornVolume(volume) = &object.detail else { continue };
-        let name = Some(title(&subject(object)));
-        if longhorn::old_engine(volume, default) {
-            let text = format!("runs engine {}; upgrade engines first", volume.current_image);
-            concerns.push(concern("longhorn_engine", name.clone(), text));
-        }
-        if volume.data_engine == "v2" && volume.state != "detached" {
-            let text = "a volume of the V2 engine must be detached for an update".to_owned();
-            concerns.push(concern("longhorn_v2", name, text));
-        }
-    }
-    for object in look.of(Kind::LonghornEngine) {
-        let Detail::LonghornEngine(engine) = &object.detail else { continue };
-        if engine.rebuilding {
-            let text = format!("a replica of volume {} is being rebuilt", engine.volume);
-            concerns.push(concern("longhorn_rebuild", Some(title(&subject(object))), text));
-        }
-    }
-    concerns
-}
-
 /// What would have to be looked at, and cannot be.
 fn unseen(world: &World, moves: Moves) -> Vec<Concern> {
     // Storage must be in order before anything is merged; where Longhorn is absent, there is nothing to look at.
     let mut wanted = vec![Kind::Node, Kind::LonghornVolume];
     if moves.longhorn {
-        wanted.extend([Kind::LonghornEngine, Kind::LonghornSetting]);
+        wanted.extend([
+            Kind::LonghornEngine,
+            Kind::LonghornSetting,
+            Kind::LonghornNode,
+            Kind::LonghornBackingImage,
+        ]);
     }
     if moves.drains {
         wanted.push(Kind::PodDisruptionBudget);
@@ -184,9 +164,11 @@ fn unseen(world: &World, moves: Moves) -> Vec<Concern> {
                 Sight::NotWatched => "nobody looks at them".to_owned(),
             };
             let text = format!("{} objects are not observed: {reason}", kind.name());
+            // Two kinds are Nodes.
+            let object = if kind == Kind::LonghornNode { "nodes.longhorn.io" } else { kind.api().plural };
             Some(Concern {
                 code: "not_observed".to_owned(),
-                object: Some(kind.api().plural.to_owned()),
+                object: Some(object.to_owned()),
                 text,
                 not_observed: true,
             })

@@ -263,7 +263,7 @@ fn api_service(status: &str, local: bool) -> Value {
 }
 
 #[rstest]
-#[case("apiserver", Category::Infrastructure, Severity::Critical)]
+#[case("apiserver", Category::Infrastructure, Severity::Failing)]
 #[case("storage", Category::Storage, Severity::Failing)]
 #[case("network/dns", Category::Network, Severity::Failing)]
 #[case("probe/shop", Category::Network, Severity::Failing)]
@@ -280,6 +280,42 @@ fn probes_that_failed_are_told(#[case] name: &str, #[case] category: Category, #
     let found = say(false);
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].category, found[0].severity), (category, severity));
+}
+
+/// One bad answer may be a moment, as while a server starts; three in a row are none.
+#[test]
+fn api_server_that_is_not_ready_three_times_in_a_row_endangers_everything() {
+    let mut world = world(&[]);
+    let mut say = |ok| {
+        let probe = Probe { name: "apiserver".to_owned(), ok, detail: "/readyz: etcd fail".to_owned() };
+        world.take(Line { t: Moment(1), seen: Seen::Probe(probe) });
+        let found = findings(&world, &HealthSettings::default());
+        found.first().map(|finding| finding.severity)
+    };
+    let (bad, good, unknown) = (Some(false), Some(true), None);
+    let told = [bad, bad, good, bad, unknown, bad, bad, good].map(&mut say);
+    let (failing, critical) = (Some(Severity::Failing), Some(Severity::Critical));
+    assert_eq!(told, [failing, failing, None, failing, None, failing, critical, None]);
+}
+
+/// Ready is said of what was there before: nobody has looked at what Git asks for now.
+#[test]
+fn ready_of_an_older_generation_is_noticed() {
+    let told = |generation: i64| {
+        let mut ready = condition("Ready", "True", "ReconciliationSucceeded", 5);
+        ready["observedGeneration"] = json!(1);
+        let mut shop = object(
+            "helm.toolkit.fluxcd.io/v2",
+            "HelmRelease",
+            "shop",
+            json!({"status": {"observedGeneration": 1, "conditions": [ready]}}),
+        );
+        shop["metadata"]["generation"] = json!(generation);
+        let found = findings(&world(&[shop]), &HealthSettings::default());
+        found.into_iter().map(|finding| (finding.reason, finding.severity)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(1), []);
+    assert_eq!(told(2), [("NotReconciled".to_owned(), Severity::Notice)]);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Condition, Detail, Meta, Object, bare, has_conditions, lenient_time, or_default};
+use super::{Condition, Detail, Meta, NoSpec, Object, bare, has_conditions, lenient_time, or_default};
 use crate::domain::settle::kind::Kind;
 
 /// What a Longhorn Volume has.
@@ -24,6 +24,10 @@ pub struct LonghornVolume {
     pub data_engine: String,
     /// When it became degraded last.
     pub degraded_at: Option<Timestamp>,
+    /// It is mounted over NFS, by pods of several nodes.
+    pub shared: bool,
+    /// Several of its replicas may be on one node: `enabled`, `disabled`; else the setting tells.
+    pub soft_anti_affinity: String,
 }
 
 /// What a Longhorn Node has.
@@ -33,6 +37,8 @@ pub struct LonghornNode {
     pub allow_scheduling: bool,
     /// Conditions of its disks, by name of the disk.
     pub disks: BTreeMap<String, Vec<Condition>>,
+    /// Disks on which no replica is to be placed.
+    pub closed: BTreeSet<String>,
 }
 
 /// What a Longhorn Engine has.
@@ -92,6 +98,13 @@ pub struct LonghornBackupTarget {
     pub available: bool,
 }
 
+/// What a Longhorn BackingImage has.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LonghornBackingImage {
+    /// What is said of files of it that failed, by the disk's id.
+    pub failed: BTreeMap<String, String>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct VolumeSpec {
@@ -104,6 +117,12 @@ pub(super) struct VolumeSpec {
     number_of_replicas: i64,
     #[serde(deserialize_with = "or_default")]
     data_engine: String,
+    #[serde(deserialize_with = "or_default")]
+    access_mode: String,
+    #[serde(deserialize_with = "or_default")]
+    migratable: bool,
+    #[serde(deserialize_with = "or_default")]
+    replica_soft_anti_affinity: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -132,6 +151,9 @@ pub(super) fn volume(spec: VolumeSpec, status: &mut VolumeStatus) -> Detail {
         replicas: spec.number_of_replicas,
         data_engine: spec.data_engine,
         degraded_at: status.last_degraded_at,
+        // What migrates between virtual machines' hosts is a block device on both.
+        shared: spec.access_mode == "rwx" && !spec.migratable,
+        soft_anti_affinity: spec.replica_soft_anti_affinity,
     })
 }
 
@@ -140,6 +162,17 @@ pub(super) fn volume(spec: VolumeSpec, status: &mut VolumeStatus) -> Detail {
 pub(super) struct NodeSpec {
     #[serde(deserialize_with = "or_default")]
     allow_scheduling: bool,
+    #[serde(deserialize_with = "or_default")]
+    disks: BTreeMap<String, DiskSpec>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct DiskSpec {
+    #[serde(deserialize_with = "or_default")]
+    allow_scheduling: bool,
+    #[serde(deserialize_with = "or_default")]
+    eviction_requested: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -162,9 +195,11 @@ struct Disk {
 
 pub(super) fn node(spec: NodeSpec, status: &mut NodeStatus) -> Detail {
     let disks = std::mem::take(&mut status.disk_status);
+    let closed = spec.disks.into_iter().filter(|(_, disk)| !disk.allow_scheduling || disk.eviction_requested);
     Detail::LonghornNode(LonghornNode {
         allow_scheduling: spec.allow_scheduling,
         disks: disks.into_iter().map(|(name, disk)| (name, disk.conditions)).collect(),
+        closed: closed.map(|(name, _)| name).collect(),
     })
 }
 
@@ -278,6 +313,34 @@ pub(super) fn backup_target(spec: BackupTargetSpec, status: &mut BackupTargetSta
     })
 }
 
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct BackingImageStatus {
+    #[serde(skip)]
+    conditions: Vec<Condition>,
+    #[serde(skip)]
+    observed_generation: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
+    disk_file_status_map: BTreeMap<String, BackingFile>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct BackingFile {
+    #[serde(deserialize_with = "or_default")]
+    state: String,
+    #[serde(deserialize_with = "or_default")]
+    message: String,
+}
+
+pub(super) fn backing_image(_: NoSpec, status: &mut BackingImageStatus) -> Detail {
+    let files = std::mem::take(&mut status.disk_file_status_map).into_iter();
+    let failed = files.filter(|(_, file)| matches!(file.state.as_str(), "failed" | "failed-and-cleanup"));
+    Detail::LonghornBackingImage(LonghornBackingImage {
+        failed: failed.map(|(disk, file)| (disk, file.message)).collect(),
+    })
+}
+
 pub(super) fn setting<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Object, D::Error> {
     #[derive(Deserialize, Default)]
     #[serde(default)]
@@ -290,4 +353,11 @@ pub(super) fn setting<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) ->
     Ok(bare(kind, raw.metadata, Detail::LonghornSetting(LonghornSetting { value: raw.value })))
 }
 
-has_conditions!(VolumeStatus, NodeStatus, InstanceStatus, EngineImageStatus, BackupTargetStatus);
+has_conditions!(
+    VolumeStatus,
+    NodeStatus,
+    InstanceStatus,
+    EngineImageStatus,
+    BackupTargetStatus,
+    BackingImageStatus
+);

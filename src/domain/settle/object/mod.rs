@@ -27,8 +27,8 @@ pub use self::event::Event;
 pub use self::flux::{Artifact, CrossReference, FluxInstance, InventoryEntry, Kustomization, Source};
 pub use self::helm::{HelmRelease, Release};
 pub use self::longhorn::{
-    LonghornBackupTarget, LonghornEngine, LonghornEngineImage, LonghornNode, LonghornReplica,
-    LonghornSetting, LonghornVolume,
+    LonghornBackingImage, LonghornBackupTarget, LonghornEngine, LonghornEngineImage, LonghornNode,
+    LonghornReplica, LonghornSetting, LonghornVolume,
 };
 pub use self::network::{
     ApiService, Certificate, CustomResourceDefinition, EndpointSlice, Ingress, Service, Webhook, Webhooks,
@@ -122,6 +122,8 @@ pub enum Detail {
     LonghornSetting(LonghornSetting),
     /// Of a Longhorn BackupTarget.
     LonghornBackupTarget(LonghornBackupTarget),
+    /// Of a Longhorn BackingImage.
+    LonghornBackingImage(LonghornBackingImage),
     /// Of an ETCDSnapshotFile.
     EtcdSnapshot(EtcdSnapshot),
     /// Of an Event.

@@ -194,6 +194,7 @@ impl<'de> DeserializeSeed<'de> for Reading {
             Kind::LonghornReplica => split(self.0, deserializer, longhorn::replica),
             Kind::LonghornEngineImage => split(self.0, deserializer, longhorn::engine_image),
             Kind::LonghornBackupTarget => split(self.0, deserializer, longhorn::backup_target),
+            Kind::LonghornBackingImage => split(self.0, deserializer, longhorn::backing_image),
             Kind::Namespace => split(self.0, deserializer, |_: NoSpec, _: &mut Common| Detail::Bare),
             // These have no spec: what matters stands at the top.
             Kind::EndpointSlice => network::endpoint_slice(self.0, deserializer),

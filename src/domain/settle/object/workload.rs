@@ -21,10 +21,8 @@ pub struct Workload {
     pub ready: i64,
     /// How many are available.
     pub available: i64,
-    /// Revision of a StatefulSet's pods.
-    pub current_revision: String,
-    /// Revision that a StatefulSet's pods shall have.
-    pub update_revision: String,
+    /// So many pods of a StatefulSet keep the older template on purpose (`rollingUpdate.partition`).
+    pub partition: i64,
     /// A rollout is paused.
     pub paused: bool,
     /// `OnDelete`, where nothing is rolled out by itself.
@@ -80,6 +78,15 @@ pub(super) struct WorkloadSpec {
 struct Strategy {
     #[serde(rename = "type", deserialize_with = "or_default")]
     type_: String,
+    #[serde(rename = "rollingUpdate", deserialize_with = "or_default")]
+    rolling_update: RollingUpdate,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct RollingUpdate {
+    #[serde(deserialize_with = "or_default")]
+    partition: i64,
 }
 
 #[derive(Deserialize, Default)]
@@ -121,10 +128,6 @@ pub(super) struct WorkloadStatus {
     ready_replicas: i64,
     #[serde(deserialize_with = "or_default")]
     available_replicas: i64,
-    #[serde(deserialize_with = "or_default")]
-    current_revision: String,
-    #[serde(deserialize_with = "or_default")]
-    update_revision: String,
     desired_number_scheduled: Option<i64>,
     #[serde(deserialize_with = "or_default")]
     current_number_scheduled: i64,
@@ -146,8 +149,7 @@ pub(super) fn workload(spec: WorkloadSpec, status: &mut WorkloadStatus) -> Detai
         updated: status.updated_replicas + status.updated_number_scheduled,
         ready: status.ready_replicas + status.number_ready,
         available: status.available_replicas + status.number_available,
-        current_revision: std::mem::take(&mut status.current_revision),
-        update_revision: std::mem::take(&mut status.update_revision),
+        partition: spec.update_strategy.rolling_update.partition,
         paused: spec.paused,
         strategy: spec.update_strategy.type_,
         template: Template {

@@ -3,6 +3,7 @@
 //! A condition alone proves nothing: it may speak of an older generation or revision. What names the revision (or the
 //! chart's version in the history of a release) must agree with it.
 
+mod instance;
 mod kustomization;
 mod release;
 mod source;
@@ -10,6 +11,7 @@ mod time;
 
 use std::time::Duration;
 
+pub(super) use self::instance::{asks_for, instance};
 pub(super) use self::kustomization::{built, get_kustomization, is_ahead, kustomization};
 pub(super) use self::release::{made, release};
 pub(super) use self::source::source;
@@ -96,8 +98,9 @@ pub(super) fn rollout(object: &Object) -> Option<String> {
         return Some("its rollout is paused".to_owned());
     }
     // Nothing is rolled out by itself then.
-    if detail.strategy != "OnDelete" && detail.updated < detail.desired {
-        return Some(format!("{} of {} pods are of the newest template", detail.updated, detail.desired));
+    let moves = detail.desired.saturating_sub(detail.partition.max(0));
+    if detail.strategy != "OnDelete" && detail.updated < moves {
+        return Some(format!("{} of {moves} pods are of the newest template", detail.updated));
     }
     (detail.available < detail.desired)
         .then(|| format!("{} of {} pods are available", detail.available, detail.desired))
@@ -166,12 +169,46 @@ fn short(revision: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
     fn codes_are_the_cluster_s_words_in_small_letters() {
         assert_eq!(snake("HealthCheckFailed"), "health_check_failed");
         assert_eq!(snake("OCIArtifactPullFailed"), "o_c_i_artifact_pull_failed");
+    }
+
+    /// What `kubectl rollout status` waits for.
+    #[rstest]
+    #[case::rolled_out("Deployment", json!({}), json!({"observedGeneration": 2, "updatedReplicas": 3, "availableReplicas": 3}), None)]
+    #[case::not_seen("Deployment", json!({}), json!({"observedGeneration": 1, "updatedReplicas": 3, "availableReplicas": 3}),
+        Some("its newest template is not seen yet"))]
+    #[case::paused("Deployment", json!({"paused": true}), json!({"observedGeneration": 2, "updatedReplicas": 3, "availableReplicas": 3}),
+        Some("its rollout is paused"))]
+    #[case::rolling("StatefulSet", json!({}), json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 3}),
+        Some("1 of 3 pods are of the newest template"))]
+    #[case::held_back("StatefulSet", json!({"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}}),
+        json!({"observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 3}), None)]
+    #[case::by_hand("DaemonSet", json!({"updateStrategy": {"type": "OnDelete"}}),
+        json!({"observedGeneration": 2, "desiredNumberScheduled": 3, "numberAvailable": 3}), None)]
+    #[case::not_available("DaemonSet", json!({}),
+        json!({"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2}),
+        Some("2 of 3 pods are available"))]
+    fn a_rollout_lacks(
+        #[case] kind: &str,
+        #[case] more: Value,
+        #[case] status: Value,
+        #[case] expected: Option<&str>,
+    ) {
+        let mut spec = json!({"replicas": 3});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let object = json!({"apiVersion": "apps/v1", "kind": kind,
+            "metadata": {"name": "web", "namespace": "apps", "generation": 2}, "spec": spec, "status": status});
+        let kind = Kind::of("apps/v1", kind).unwrap();
+        let object = Object::from_slice(kind, object.to_string().as_bytes()).unwrap();
+        assert_eq!(rollout(&object).as_deref(), expected);
     }
 
     #[test]
