@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::{Survey, candidate_of};
-use crate::domain::chart_diff::{Comparison, Harm, UserValues, user_values};
+use crate::domain::chart_diff::{Comparison, Harm, Releases, UserValues, user_values};
 use crate::domain::plan::Step;
 use crate::domain::policy::Hold;
 use crate::domain::upstream::{UpstreamFailure, UpstreamRef};
 use crate::repo;
+
+/// Kind of the components that are called after their release.
+const OF_RELEASES: &str = "helm";
 
 /// Another version of a chart, for what the user sets.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,13 +59,13 @@ pub fn chart_changes(
         let Some(text) = read(file).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
         for (step, change) in steps.iter().zip(&mut changes) {
             let subject = survey.subject(&step.component).map(|subject| &subject.component);
-            // Most files have nothing of it, and need not be parsed.
-            if let (Some(component), Some(change)) = (subject, change)
-                && text.contains(&component.name)
-            {
-                let namespace = component.namespace.as_deref();
-                change.users.extend(user_values(file, &text, &component.name, namespace));
-            }
+            let (Some(component), Some(change)) = (subject, change) else { continue };
+            let chart = component.chart().filter(|_| component.kind != OF_RELEASES);
+            let releases = match &chart {
+                Some(chart) => Releases::Of { chart },
+                None => Releases::Named { name: &component.name, namespace: component.namespace.as_deref() },
+            };
+            change.users.extend(user_values(file, &text, releases));
         }
     }
     changes

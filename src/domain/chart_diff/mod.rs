@@ -18,7 +18,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 pub use crds::Lost;
-pub use release::{UserValues, user_values};
+pub use release::{Releases, UserValues, user_values};
 pub use rendered::compare_rendered;
 
 use super::message::Section;

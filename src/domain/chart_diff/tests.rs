@@ -16,7 +16,7 @@ fn user(values: &str) -> Vec<UserValues> {
     let text = format!(
         "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: app, namespace: apps}}\nspec:\n  values:\n{indented}"
     );
-    user_values("app.yaml", &text, "app", Some("apps"))
+    user_values("app.yaml", &text, Releases::Named { name: "app", namespace: Some("apps") })
 }
 
 fn told(comparison: &Comparison) -> Vec<String> {
@@ -36,8 +36,35 @@ fn values_of_a_release_are_found_in_its_manifest() {
     assert_eq!((found.len(), found[0].release.as_str()), (1, "apps/app"));
     assert_eq!(found[0].values, serde_json::json!({"a": 1, "b": {"c": "x"}}));
     let text = "kind: HelmRelease\nmetadata: {name: other}\n---\nkind: HelmRelease\nmetadata: {name: app, namespace: else}\n";
-    assert!(user_values("x", text, "app", Some("apps")).is_empty());
-    assert_eq!(user_values("x", text, "app", None).len(), 1);
+    let named = |namespace| user_values("x", text, Releases::Named { name: "app", namespace });
+    assert!(named(Some("apps")).is_empty());
+    assert_eq!(named(None).len(), 1);
+}
+
+/// Longhorn is called `Longhorn`, which no release is: its reviewers were not told of values that vanished.
+#[test]
+fn values_of_what_a_rule_tracks_for_itself_are_found_by_its_chart() {
+    let text = "kind: HelmRelease
+metadata: {name: storage, namespace: longhorn-system}
+spec:
+  chart: {spec: {chart: longhorn}}
+  values: {a: 1}
+---
+kind: HelmRelease
+metadata: {name: longhorn}
+spec: {chart: {spec: {chart: other}}}
+---
+kind: HelmRelease
+metadata: {name: third}
+spec: {chartRef: {kind: OCIRepository, name: longhorn}}
+---
+kind: ConfigMap
+metadata: {name: longhorn}
+";
+    let found = user_values("x", text, Releases::Of { chart: "longhorn" });
+    let names: Vec<&str> = found.iter().map(|user| user.release.as_str()).collect();
+    assert_eq!(names, ["longhorn-system/storage", "-/third"]);
+    assert_eq!(found[0].values, serde_json::json!({"a": 1}));
 }
 
 #[rstest]

@@ -11,8 +11,8 @@ use crate::domain::notes::is_unprintable;
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
 
-/// Time for comparing two texts; what takes longer is compared more coarsely, and never wrongly. Files of a hundred thousand
-/// lines take a small part of it.
+/// Time for comparing two texts; what takes longer is compared more coarsely, and never wrongly. The manifests of Flux
+/// take a twentieth of it.
 const TIME: Duration = Duration::from_secs(1);
 
 /// What a line of a diff is.
