@@ -103,7 +103,8 @@ fn markdown_keeps_its_limit_and_says_so() {
 fn long() -> PlanReport {
     let mut plan = samples::campaign();
     let [before, after] = [0, 1].map(|bump| {
-        let line = |at: usize| format!("  line-{at}: {}\n", if at.is_multiple_of(20) { at + bump } else { at });
+        let line =
+            |at: usize| format!("  line-{at}: {}\n", if at.is_multiple_of(20) { at + bump } else { at });
         (0..12_000).map(line).collect::<String>()
     });
     let diff = crate::domain::edit::Diff::of("clusters/home/gotk-components.yaml", &before, &after);
