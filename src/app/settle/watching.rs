@@ -293,8 +293,12 @@ impl<'s, F: Forge, C: Cluster> Watching<'s, '_, F, C> {
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
         let until = SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
-        let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
-        let left = until.duration_since(look.wall()).unsigned_abs();
+        let left = match until.filter(|until| *until > look.wall()) {
+            Some(until) => until.duration_since(look.wall()).unsigned_abs(),
+            // It helped, and has to hold for as long as after a merge.
+            None if look.judge().is_mending(judged) => self.settle.settings.sample,
+            None => return Ok(false),
+        };
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));
         let tried = format!("{}; tried first: {}", decision.why(), recovery.done.join(", "));
         self.run.waiting.insert(decision.update.clone(), tried);

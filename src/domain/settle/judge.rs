@@ -180,6 +180,11 @@ impl Judge {
         })
     }
 
+    /// Whether what had failed of an update is good again, though not for a whole window yet.
+    pub fn is_mending(&self, update: &str) -> bool {
+        self.cases.get(update).is_some_and(|(case, _)| case.is_mending(&self.world, &self.settings))
+    }
+
     /// What is wrong now, as a baseline of what comes.
     pub fn baseline(&self) -> Baseline {
         symptoms::baseline(&self.world, (self.checks)(&self.world))

@@ -249,6 +249,14 @@ impl Case {
         mended
     }
 
+    /// What failed is applied again and nothing is bad: it is mended at the end of the window, if it stays so.
+    pub(in super::super) fn is_mending(&self, world: &World, settings: &Settings) -> bool {
+        !self.regressed.is_empty()
+            && self.applied_since.is_some()
+            && self.out_of_sight(world).is_none()
+            && matches!(self.trend(world, settings), Trend::Good | Trend::Passed)
+    }
+
     /// It failed, and it is this update's fault.
     pub(super) fn regression(&mut self, world: &World) -> Opinion {
         self.remembered.regressed_at.get_or_insert(world.wall());

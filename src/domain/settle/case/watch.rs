@@ -78,7 +78,7 @@ impl Case {
     }
 
     /// Why nothing can be said of health now: something is out of sight, or was and nobody has looked since.
-    fn out_of_sight(&self, world: &World) -> Option<Reason> {
+    pub(super) fn out_of_sight(&self, world: &World) -> Option<Reason> {
         let until = world.blind_until(Kind::JUDGED, self.applied_since?)?;
         if self.sampled.is_some_and(|at| at >= until && until < world.now()) {
             return None;
