@@ -18,7 +18,7 @@ use super::forge::{Forge, ForgeError, NewPullRequest, PullRequest, PullRequestSt
 use crate::config::PullRequests;
 use crate::domain::edit::EditError;
 use crate::domain::settle::memory::Remembered;
-use crate::domain::settle::record::Reversal;
+use crate::domain::settle::record::{A_PERSON, Reversal};
 use crate::domain::state::{Quarantined, Stage, State};
 use crate::repo::write::{self, Id, Person, RefUpdate, Words, WriteRepo};
 use crate::state::{self, StateStore, Transition};
@@ -382,6 +382,7 @@ pub fn mark_reverted(
         return None;
     }
     update.stage = Stage::Reverted;
+    update.settling.decided_by = Some(A_PERSON.to_owned());
     update.status = update.stage.status();
     update.changed_at = now;
     update.current_phase = None;

@@ -379,4 +379,4 @@ fn farewell(wanted: &Wanted) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::domain) mod tests;
+pub(crate) mod tests;

@@ -45,7 +45,7 @@ impl Transition {
         transition = transition
             .trailer("Update", &update.update_id)
             .trailer("Campaign", &update.campaign)
-            .trailer("Policy-Applied", &update.policy_applied);
+            .trailer("Policy-Applied", decided_by(update));
         if let Some(number) = update.pull_request {
             transition = transition.trailer("Pull-Request", number.to_string());
         }
@@ -95,6 +95,16 @@ impl Transition {
     }
 }
 
+/// What decided the stage that an update is in: its gate, until something else did.
+fn decided_by(update: &Update) -> &str {
+    match update.stage {
+        Stage::Proposed | Stage::Merged => &update.policy_applied,
+        Stage::Rolling | Stage::Verified | Stage::Reverted | Stage::Held | Stage::Abandoned => {
+            update.settling.decided_by.as_deref().unwrap_or(&update.policy_applied)
+        }
+    }
+}
+
 /// Versions and reasons come from strangers: none may add a line that looks like a trailer.
 fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LINE_LIMIT).collect();
@@ -104,6 +114,7 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::plan::Approval;
 
     #[test]
     fn message_has_subject_reason_and_trailers() {
@@ -116,6 +127,23 @@ mod tests {
             "Hold longhorn 1.8.2 -> 1.9.1\n\ntwo volumes are degraded\nask again later\n\n\
              Update: update-20250208-100000\nPolicy-Applied: rule longhorn\n"
         );
+    }
+
+    /// The trail said of whatever became of an update what had decided its gate.
+    #[test]
+    fn what_decided_a_stage_is_told_with_it() {
+        let mut update = crate::domain::lifecycle::tests::update(Stage::Proposed, None, Approval::Review);
+        let gate = update.policy_applied.clone();
+        let key = |update: &Update| {
+            let message = Transition::of(update).message();
+            let line = message.lines().find_map(|line| line.strip_prefix("Policy-Applied: "));
+            line.unwrap().to_owned()
+        };
+        assert_eq!(key(&update), gate);
+        update.settling.decided_by = Some("validation".to_owned());
+        assert_eq!(key(&update), gate, "that it is proposed, its gate decided");
+        update.stage = Stage::Held;
+        assert_eq!(key(&update), "validation");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::lifecycle::{self, Action, Situation, Wanted};
 use crate::domain::message::{Action as Tick, Marker};
 use crate::domain::plan::Step;
 use crate::domain::policy::Verification;
+use crate::domain::settle::record::A_PERSON;
 use crate::domain::state::{Quarantined, RollbackPoint, Stage, State, Update};
 use crate::repo::write::{self, Id, Pushed, RefUpdate, WriteRepo};
 use crate::state::Transition;
@@ -160,6 +161,7 @@ impl<F: Forge> Run<'_, F> {
                     let update =
                         state.updates.get_mut(&id).filter(|update| update.stage == Stage::Proposed)?;
                     update.stage = Stage::Abandoned;
+                    update.settling.decided_by = Some(A_PERSON.to_owned());
                     update.status = update.stage.status();
                     update.changed_at = now;
                     update.reason = Some(DECLINED.to_owned());
@@ -187,9 +189,12 @@ impl<F: Forge> Run<'_, F> {
                     // Only when what takes its place is open, so that there is always one to look at.
                     Wanted::Superseded { by } if pull.is_some() => {
                         self.waiting.insert(id, format!("{by} is about to take its place"));
-                        self.replaced.push((update.clone(), by.clone()));
+                        self.replaced.push((update.clone(), by.clone(), decided_by(update, planned)));
                     }
-                    _ => self.close(update, pull, &reason, None)?,
+                    _ => {
+                        let decided = decided_by(update, planned);
+                        self.close(update, pull, &reason, None, decided.as_deref())?;
+                    }
                 }
                 Ok(false)
             }
@@ -375,6 +380,25 @@ pub fn may_be_verified(update: &Update) -> bool {
     }
 }
 
+/// What decided that an update is not wanted any more: what holds its component, or what gates the step in its place.
+fn decided_by(update: &Update, planned: &Planned) -> Option<String> {
+    let mut held = planned.report.held.iter();
+    let key = held.find(|held| held.component == update.component).map(|held| held.policy_applied.clone());
+    let mut steps = planned.report.waves.iter().flat_map(|wave| &wave.steps);
+    let step =
+        || steps.find(|step| step.component == update.component).map(|step| step.policy_applied.clone());
+    key.unwrap_or_else(step)
+}
+
+/// What decided that an update is verified, by the words of who said so.
+fn decided(by: &str) -> &'static str {
+    match by {
+        by if by.starts_with("policy `verification") => "policy.verification",
+        by if by.starts_with("the cluster: ") => "validation",
+        _ => A_PERSON,
+    }
+}
+
 /// Records that a merged update is verified, or that what was reverted is good as it is; `None` where there is no such
 /// update, or it is not merged.
 pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> Option<Transition> {
@@ -383,6 +407,7 @@ pub fn mark_verified(state: &mut State, id: &str, by: &str, now: Timestamp) -> O
         update.settling.acknowledged_by = Some(by.to_owned());
     }
     update.settling.hold = None;
+    update.settling.decided_by = Some(decided(by).to_owned());
     update.changed_at = now;
     update.current_phase = None;
     if update.settling.reversal.as_ref().is_some_and(|reversal| reversal.commit.is_some()) {

@@ -26,6 +26,7 @@ impl<F: Forge> Run<'_, F> {
         pull: Option<&PullRequest>,
         reason: &str,
         by: Option<u64>,
+        decided_by: Option<&str>,
     ) -> Result<(), Error> {
         if let Some(pull) = pull.filter(|pull| pull.state == PullRequestState::Open) {
             if self.may_not()? {
@@ -56,6 +57,7 @@ impl<F: Forge> Run<'_, F> {
         self.record_update(&update.update_id, |update| {
             if update.stage == Stage::Proposed {
                 update.stage = Stage::Abandoned;
+                update.settling.decided_by = decided_by.map(str::to_owned);
                 update.reason = Some(said.clone());
                 update.current_phase = None;
             }
@@ -89,7 +91,7 @@ impl<F: Forge> Run<'_, F> {
 
     /// Closes what was replaced, where what takes its place is open now.
     pub(super) fn close_replaced(&mut self) -> Result<(), Error> {
-        for (update, by) in std::mem::take(&mut self.replaced) {
+        for (update, by, decided_by) in std::mem::take(&mut self.replaced) {
             let successor = self.world.state.updates.values().find(|other| {
                 other.component == update.component
                     && other.to == by
@@ -99,7 +101,9 @@ impl<F: Forge> Run<'_, F> {
             let Some(number) = successor.and_then(|successor| successor.pull_request) else { continue };
             let pull = self.pull_of(&update).cloned();
             let reason = format!("{by} takes its place");
-            if let Err(error) = self.close(&update, pull.as_ref(), &reason, Some(number)) {
+            if let Err(error) =
+                self.close(&update, pull.as_ref(), &reason, Some(number), decided_by.as_deref())
+            {
                 self.failed(&update.component, error)?;
             }
         }

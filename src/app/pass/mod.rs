@@ -311,7 +311,7 @@ struct Run<'a, F> {
     /// The quarantine as it was when the pass observed.
     quarantined: Vec<Quarantined>,
     /// Updates that another version takes the place of, to be closed when that one is open.
-    replaced: Vec<(Update, String)>,
+    replaced: Vec<(Update, String, Option<String>)>,
     /// Updates that were acted upon.
     touched: BTreeSet<String>,
     /// Components on whose pull request a person works, with its version and what the person did.

@@ -92,10 +92,14 @@ impl Decision {
     }
 }
 
+/// Section of the configuration that decides about what is merged.
+const VALIDATION: &str = "validation";
+
 /// Keeps what is said, in the update and its evidence. `false` = nothing new.
 fn keep(state: &mut State, decision: &Decision) -> bool {
     let Some(update) = state.updates.get_mut(&decision.update) else { return false };
     let before = update.clone();
+    update.settling.decided_by = Some(VALIDATION.to_owned());
     if update.settling.verdict != Some(decision.verdict) {
         update.settling.verdict = Some(decision.verdict);
         update.settling.judged_at = Some(decision.at);

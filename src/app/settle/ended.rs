@@ -6,7 +6,7 @@ use super::act::{Decision, is_settling};
 use crate::app::forge::Forge;
 use crate::app::pass::{Error, UnderWay, complete};
 use crate::domain::settle::memory::Remembered;
-use crate::domain::settle::record::{Breaker, Reversal};
+use crate::domain::settle::record::{A_PERSON, Breaker, Reversal};
 use crate::domain::state::{Quarantined, Stage, State, Update};
 use crate::repo::write::Id;
 use crate::state::Transition;
@@ -116,6 +116,7 @@ impl<F: Forge> UnderWay<'_, F> {
         self.record_update(&decision.update, |update| {
             if is_settling(update) {
                 update.stage = Stage::Abandoned;
+                update.settling.decided_by = Some(A_PERSON.to_owned());
                 update.reason = Some(decision.why());
                 update.current_phase = None;
                 update.settling.hold = None;
@@ -129,6 +130,7 @@ impl<F: Forge> UnderWay<'_, F> {
         self.record_update(id, |update| {
             if is_settling(update) {
                 update.stage = Stage::Abandoned;
+                update.settling.decided_by = Some(A_PERSON.to_owned());
                 update.reason = Some(format!("{} put another version in its place", by.short()));
                 update.current_phase = None;
                 update.settling.hold = None;
@@ -143,6 +145,7 @@ impl<F: Forge> UnderWay<'_, F> {
         self.record_update(id, |update| {
             if is_settling(update) {
                 update.stage = Stage::Abandoned;
+                update.settling.decided_by = Some(A_PERSON.to_owned());
                 update.reason = Some(format!("`{branch}` does not have its merge any more"));
                 update.current_phase = None;
                 update.settling.hold = None;

@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-pub(in crate::domain) fn update(stage: Stage, pull_request: Option<u64>, gate: Approval) -> Update {
+pub(crate) fn update(stage: Stage, pull_request: Option<u64>, gate: Approval) -> Update {
     Update {
         update_id: "update-20261121-100000".to_owned(),
         status: stage.status(),

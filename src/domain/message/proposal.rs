@@ -161,7 +161,7 @@ struct Context<'a> {
     breaking: &'a [String],
     warnings: &'a [String],
     revert: Going<'a>,
-    if_it_fails: String,
+    if_it_fails: &'static str,
     changelog_url: Option<&'a str>,
     releases: Vec<Release>,
     more_releases: usize,
@@ -337,16 +337,23 @@ impl Proposal<'_> {
 }
 
 /// What a person does where the cluster does not take the change well.
-fn if_it_fails(revert: &Revert) -> String {
+/// What the program does when validation fails, and what a person may do.
+fn if_it_fails(revert: &Revert) -> &'static str {
     match revert.safety {
-        RevertSafety::Safe => "A revert of the merged commit brings the old version back.".to_owned(),
+        RevertSafety::Safe => {
+            "Where the cluster is watched and validation fails, gitops-updater reverts the merged commit, sees the cluster \
+             come back, and proposes this version no more. By hand, a revert of the merged commit brings the old version \
+             back."
+        }
         RevertSafety::Conditional => {
-            "A revert of the merged commit is safe only under the condition above; look before you revert."
-                .to_owned()
+            "Where the cluster is watched and validation fails, gitops-updater reverts the merged commit only if it sees that \
+             the condition above holds; else it holds: the queue stops, and a person is called here with the evidence. By \
+             hand, a revert is safe only under the condition above; look before you revert."
         }
         RevertSafety::Unsafe => {
-            "Do not revert the merged commit: that does harm. Keep what can be seen and repair forwards."
-                .to_owned()
+            "Where the cluster is watched and validation fails, gitops-updater never reverts this: the queue stops, and a \
+             person is called here with the evidence. Do not revert the merged commit: that does harm. Keep what can be \
+             seen and repair forwards."
         }
     }
 }

@@ -20,10 +20,17 @@ const MOST_REVERTS: usize = 2;
 /// Hours that reverts are counted over.
 const BREAKER_WINDOW_HOURS: i64 = 24;
 
+/// Somebody decided, and no policy.
+pub const A_PERSON: &str = "a person";
+
 /// How far the settling of an update is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settling {
+    /// What decided the newest stage, where that is not what decided the gate: a key of the configuration, a gate's, or
+    /// [`A_PERSON`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
     /// Since when it is seen to be applied.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
