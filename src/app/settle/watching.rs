@@ -293,6 +293,11 @@ impl<'s, F: Forge, C: Cluster> Watching<'s, '_, F, C> {
         // As long as anything that fails and is tried again is waited for.
         let patience = self.settle.settings.window(&component, &kind);
         let until = SignedDuration::try_from(patience).ok().and_then(|wait| asked_at.checked_add(wait).ok());
+        // What helped is proven like any other update, and by then the judge has said so; what fails again meanwhile is
+        // reverted when this is over.
+        let proven =
+            look.judge().mends_until(judged).map(|until| until.after(self.settle.settings.sample * 2));
+        let until = until.max(proven.map(|until| look.wall_at(until)));
         let Some(until) = until.filter(|until| *until > look.wall()) else { return Ok(false) };
         let left = until.duration_since(look.wall()).unsigned_abs();
         self.deferred.insert(judged.to_owned(), (look.now().after(left), decision.clone()));

@@ -166,6 +166,11 @@ impl Judge {
             .unwrap_or_default()
     }
 
+    /// Until when an update that regressed, and is applied with nothing wrong now, is looked on before that counts.
+    pub fn mends_until(&self, update: &str) -> Option<Moment> {
+        self.cases.get(update).and_then(|(case, _)| case.mends_until(&self.world, &self.settings))
+    }
+
     /// What would be said of an update now, whether or not it is news: reasons change under the same verdict.
     pub fn opinion(&self, update: &str) -> Option<Judgement> {
         let (_, opinion) = self.cases.get(update)?;

@@ -1,6 +1,9 @@
 //! An update that stands: whether everything that it touches is on its way, applied or failing, and what that means.
 
+use std::time::Duration;
+
 use super::super::kind::Kind;
+use super::super::line::Moment;
 use super::super::object::Detail;
 use super::super::radius::same_version;
 use super::super::readiness::{Failure, State, Then, bounded, reason};
@@ -247,6 +250,19 @@ impl Case {
             self.remembered.regressed_at = None;
         }
         mended
+    }
+
+    /// Until when what failed and is good again is looked on before that counts; `None` where it is not good now.
+    pub(in crate::domain::settle) fn mends_until(
+        &self,
+        world: &World,
+        settings: &Settings,
+    ) -> Option<Moment> {
+        let is_good = !self.regressed.is_empty() && self.trend(world, settings) == Trend::Good;
+        let from = self.settled_from(world).filter(|_| is_good)?;
+        let component = &self.update.component;
+        let length = settings.settle(component) + settings.window(component, &self.update.kind);
+        Some(from.after(length.saturating_add(Duration::from_secs(self.remembered.unwatched))))
     }
 
     /// It failed, and it is this update's fault.
