@@ -166,9 +166,17 @@ fn pass_that_is_killed_anywhere_around_a_reset_that(#[case] mends: bool) {
     let recording = Recording::default();
     let clean = settling();
     let cluster = after(&clean, &[], mends);
-    watch(&clean, &cluster, &recording, LATER).unwrap();
+    let settled = watch(&clean, &cluster, &recording, LATER).unwrap();
     let expected = end(&clean);
-    assert_eq!(expected.0, if mends { Stage::Verified } else { Stage::Rolling });
+    let end_is = if mends { Stage::Verified } else { Stage::Rolling };
+    assert_eq!(
+        expected.0,
+        end_is,
+        "{:?} {:?} {:?}",
+        settled.waiting,
+        settled.effects,
+        clean.update().settling
+    );
     assert_eq!(cluster.asked.into_inner().unwrap().len(), 1);
     for (stop_before, stop_after) in kills(recording.count()) {
         let settling = settling();
