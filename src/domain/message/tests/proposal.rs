@@ -76,7 +76,7 @@ fn a_pull_request_tells_a_reviewer_what_is_needed_to_decide() {
 
     Revert: **unsafe**. Longhorn cannot go back to 1.11 once its managers have started
 
-    Do not revert the merged commit: that does harm. Keep what can be seen and repair forwards.
+    Where the cluster is watched and validation fails, gitops-updater never reverts this: the queue stops, and a person is called here with the evidence. Do not revert the merged commit: that does harm. Keep what can be seen and repair forwards.
 
     As the last way, restore the volumes. The data for it: `gitops-updater backup restore b-1 --volume NAME`.
 
