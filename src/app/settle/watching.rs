@@ -413,7 +413,7 @@ impl<'s, F: Forge, C: Cluster> Watching<'s, '_, F, C> {
                 let over = matches!(update.stage, Stage::Verified | Stage::Reverted);
                 let age = self.run.pass.now.duration_since(update.changed_at);
                 !matches!(update.stage, Stage::Proposed | Stage::Abandoned)
-                    && !(over && (update.settling.is_empty() || age.as_hours() > TOLD_FOR))
+                    && !(over && (!update.settling.has_begun() || age.as_hours() > TOLD_FOR))
             })
             .map(|update| update.update_id.clone())
             .collect();

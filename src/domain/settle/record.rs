@@ -86,6 +86,11 @@ impl Settling {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether anybody has looked on, or done anything about it, since the merge.
+    pub fn has_begun(&self) -> bool {
+        *self != Self { decided_by: self.decided_by.clone(), ..Self::default() }
+    }
 }
 
 /// What was tried in the cluster before a merge: what is tried after it is compared with that.
