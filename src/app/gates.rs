@@ -34,15 +34,30 @@ pub struct Gates<'a> {
 impl Gates<'_> {
     /// Why a step may not be proposed now; empty = it may. `ahead` are those that are proposed before it.
     pub fn holds(&self, step: &Step, ahead: &[&Step]) -> Vec<Hold> {
-        let updates: Vec<Update> = self.state.updates.values().cloned().collect();
+        let updates = self.grounded();
         self.circumstances(&updates).holds(step, ahead, &self.windows(&step.component))
     }
 
     /// Why the pull request of an update may not be merged now.
     pub fn merge_hold(&self, update: &Update) -> Option<Hold> {
-        let updates: Vec<Update> = self.state.updates.values().cloned().collect();
+        let updates = self.grounded();
         let hour = || self.circumstances(&updates).before_merge(update, &self.windows(&update.component));
         self.without_ground(update).or_else(hour)
+    }
+
+    /// Ids of the updates that are proposed, and that nobody may merge because what had to come first was taken back.
+    /// Nothing waits for them: least of all the step that would put it right.
+    pub fn groundless(&self) -> BTreeSet<String> {
+        let proposed = self.state.updates.values().filter(|update| update.stage == Stage::Proposed);
+        let lost = proposed.filter(|update| !ground::lost(self.state, update).is_empty());
+        lost.map(|update| update.update_id.clone()).collect()
+    }
+
+    /// The updates that others have to mind.
+    fn grounded(&self) -> Vec<Update> {
+        let groundless = self.groundless();
+        let updates = self.state.updates.values();
+        updates.filter(|update| !groundless.contains(&update.update_id)).cloned().collect()
     }
 
     /// What had to come first was verified when the step was proposed, and was taken back since.
@@ -58,8 +73,8 @@ impl Gates<'_> {
 
     /// What these gates say about a step whose record, if there is one, is `own`.
     pub fn verdicts(&self, step: &Step, own: &str) -> Vec<Verdict> {
-        let others = self.state.updates.values().filter(|update| update.update_id != own);
-        let updates: Vec<Update> = others.cloned().collect();
+        let mut updates = self.grounded();
+        updates.retain(|update| update.update_id != own);
         self.circumstances(&updates).verdicts(step, &self.windows(&step.component))
     }
 

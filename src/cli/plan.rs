@@ -286,7 +286,13 @@ fn make(
     let planning = Planning {
         config,
         observed: known.map(|known| Observed { facts: &known.facts, source: known.source }),
-        situation: Situation { updates: &[], unrecorded: &nothing, holds: &|_| Vec::new(), asked: &nothing },
+        situation: Situation {
+            updates: &[],
+            unrecorded: &nothing,
+            groundless: &nothing,
+            holds: &|_| Vec::new(),
+            asked: &nothing,
+        },
         read: &|path| opened.repository.read(path),
         generator: &generator,
         targets: &generator,
@@ -303,8 +309,14 @@ fn make(
         Some(hold) => vec![hold.clone()],
         None => gates.holds(step, &[]),
     };
-    let situation =
-        Situation { updates: &updates, unrecorded: &recorded.unrecorded, holds: &holds, asked: &asked };
+    let groundless = gates.groundless();
+    let situation = Situation {
+        updates: &updates,
+        unrecorded: &recorded.unrecorded,
+        groundless: &groundless,
+        holds: &holds,
+        asked: &asked,
+    };
     let mut planned = plan::plan(&survey, &Planning { situation, ..planning }, now);
     for step in planned.report.waves.iter_mut().flat_map(|wave| &mut wave.steps).filter(|step| step.next) {
         if let Some(why) = planned.unjudged.get(&step.id) {

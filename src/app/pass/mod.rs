@@ -381,7 +381,9 @@ impl<F: Forge> Run<'_, F> {
         let gates = self.gates();
         let holds = |step: &Step| gates.holds(step, &[]);
         let unrecorded = BTreeSet::new();
-        let situation = Situation { updates, unrecorded: &unrecorded, holds: &holds, asked };
+        let groundless = gates.groundless();
+        let situation =
+            Situation { updates, unrecorded: &unrecorded, groundless: &groundless, holds: &holds, asked };
         plan::plan(self.survey, &self.planning(situation, named), self.pass.now)
     }
 

@@ -47,6 +47,11 @@ impl<F: Forge> Run<'_, F> {
             .filter(|update| {
                 matches!(update.stage, Stage::Merged | Stage::Rolling | Stage::Verified | Stage::Held)
             })
+            // What the bot reverted itself is not over before the cluster is seen back.
+            .filter(|update| {
+                let reversal = update.settling.reversal.as_ref();
+                !reversal.is_some_and(|one| one.commit.is_some() && one.seen_by.is_none())
+            })
             .filter_map(|update| {
                 let known = self.left_because_of(update)?;
                 self.is_older_now(update).then(|| (update.update_id.clone(), known.reason.clone()))

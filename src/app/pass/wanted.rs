@@ -151,7 +151,13 @@ impl<F: Forge> Run<'_, F> {
         let mut files = BTreeMap::new();
         let Some(changes) = planned.changes.get(&step.id) else { return Ok(files) };
         let asked = BTreeSet::new();
-        let situation = Situation { updates: &[], unrecorded: &asked, holds: &|_| Vec::new(), asked: &asked };
+        let situation = Situation {
+            updates: &[],
+            unrecorded: &asked,
+            groundless: &asked,
+            holds: &|_| Vec::new(),
+            asked: &asked,
+        };
         let planning = self.planning(situation, &asked);
         for path in &changes.generated {
             let made = generated(self.survey, &planning, step, path)

@@ -239,7 +239,13 @@ impl<'a> At<'a> {
         let planning = Planning {
             config: &config,
             observed,
-            situation: Situation { updates: &[], unrecorded: &asked, holds: &|_| Vec::new(), asked: &asked },
+            situation: Situation {
+                updates: &[],
+                unrecorded: &asked,
+                groundless: &asked,
+                holds: &|_| Vec::new(),
+                asked: &asked,
+            },
             read: &|file| opened.repository.read(file),
             generator: &looker,
             targets: &looker,

@@ -58,6 +58,9 @@ pub struct Situation<'a> {
     pub updates: &'a [Update],
     /// Ids of those of them that were merged since a pass recorded anything.
     pub unrecorded: &'a BTreeSet<String>,
+    /// Ids of those of them that nobody may merge, because what had to come first was taken back: nothing waits for them,
+    /// least of all what would put that right.
+    pub groundless: &'a BTreeSet<String>,
     /// Why a step may not be proposed now: window, maintenance, limits, kill switch, quarantine.
     pub holds: &'a dyn Fn(&Step) -> Vec<Hold>,
     /// Ids of the steps under the gate `manual` that a person has asked for.

@@ -62,8 +62,9 @@ pub(super) fn mark(
     let mut ahead: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // What does not go on without a person keeps back what waits for it.
     let mut stuck: BTreeSet<String> = BTreeSet::new();
-    let under_way: Vec<&Update> =
-        input.situation.updates.iter().filter(|update| is_under_way(update)).collect();
+    let is_groundless = |update: &&Update| input.situation.groundless.contains(&update.update_id);
+    let updates = input.situation.updates.iter().filter(|update| is_under_way(update));
+    let under_way: Vec<&Update> = updates.filter(|update| !is_groundless(update)).collect();
     // The steps of the wave that is proposed, and the wave that would be if it were not for limits.
     let mut begun: Vec<String> = Vec::new();
     let mut limited: Option<usize> = None;

@@ -134,6 +134,8 @@ fn regressed_update_is_reverted_and_the_cluster_is_watched_on_its_way_back() {
     assert_eq!(settled.outcomes[&settling.id], Outcome::Reverted);
     let revert = settling.main();
     assert_ne!(revert, merge);
+    // The pass that proposes sees the older version, and did take that for a person's going back which is over.
+    settling.world.at(LATER);
     let update = settling.update();
     assert_eq!(update.stage, Stage::Rolling);
     assert_eq!(update.settling.reversal.as_ref().unwrap().commit.as_deref(), Some(revert.as_str()));

@@ -262,6 +262,19 @@ fn what_goes_alone_waits_for_what_is_under_way() {
     );
 }
 
+/// A pull request that nobody may merge, because what had to come first was taken back, kept that one waiting, which
+/// would have put it right; and waited for it.
+#[test]
+fn nothing_waits_for_what_has_lost_its_ground() {
+    let open = update("helm/apps/a", "1.1.0", Stage::Proposed, RevertSafety::Safe);
+    let id = open.update_id.clone();
+    let world = Small::new().k3s("v1.33.9+k3s1", &["v1.33.10+k3s1"]);
+    let world = world.change(|world| world.updates.push(open));
+    assert_eq!(next(&world.plan()), [""; 0]);
+    let world = world.change(|world| _ = world.groundless.insert(id));
+    assert_eq!(next(&world.plan()), ["k3s@v1.33.10+k3s1"]);
+}
+
 #[test]
 fn user_waits_until_what_it_depends_on_is_verified() {
     let merged = update("helm/apps/a", "1.0.0", Stage::Merged, RevertSafety::Safe);

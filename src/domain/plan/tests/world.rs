@@ -32,6 +32,7 @@ pub(crate) struct Small {
     pub(crate) asked: BTreeSet<String>,
     /// Ids of updates that were merged and not recorded since.
     pub(crate) unrecorded: BTreeSet<String>,
+    pub(crate) groundless: BTreeSet<String>,
     pub(crate) concurrency: usize,
     /// Component and version → gate that holds it, or approval.
     pub(crate) policy: Vec<(String, String, Result<Approval, &'static str>)>,
@@ -76,6 +77,7 @@ impl Small {
             updates: Vec::new(),
             asked: BTreeSet::new(),
             unrecorded: BTreeSet::new(),
+            groundless: BTreeSet::new(),
             concurrency: 5,
             policy: Vec::new(),
             gates: Vec::new(),
@@ -262,6 +264,7 @@ impl Small {
             situation: Situation {
                 updates: &self.updates,
                 unrecorded: &self.unrecorded,
+                groundless: &self.groundless,
                 holds: &|step| {
                     let hold = Hold {
                         gate: "window",
